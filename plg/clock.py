@@ -1,0 +1,54 @@
+"""Time as an argument: the runner waits on a clock and never on the machine directly."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the runner needs of time. ``now`` is monotonic seconds from an arbitrary origin."""
+
+    def now(self) -> float: ...
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch."""
+
+    def sleep_until(self, deadline: float) -> None:
+        """Return at ``deadline`` (same scale as ``now``) or at once when it has passed."""
+
+
+class MonotonicClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    def sleep_until(self, deadline: float) -> None:
+        remaining = deadline - time.monotonic()
+        if remaining > 0:
+            time.sleep(remaining)
+
+
+class VirtualClock:
+    """A clock that moves only when somebody waits: an hour passes in the time it takes to compute it."""
+
+    def __init__(self, start: float = 0.0, wall: float = 1_700_000_000.0) -> None:
+        self._now = start
+        self._wall_offset = wall - start
+
+    def now(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return self._now + self._wall_offset
+
+    def sleep_until(self, deadline: float) -> None:
+        self._now = max(self._now, deadline)
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass, as work that takes time would."""
+        self._now += seconds

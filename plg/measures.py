@@ -1,0 +1,71 @@
+"""What an expectation can speak about: one table of measures, shared by the language and the judge.
+
+A *time* measure is a distribution and needs an aggregate (``p99(latency)``); a *gauge* is sampled, and bare it means
+its maximum; a *count* and a *figure* stand alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["time", "gauge", "count", "figure"]
+Unit = Literal["s", "jobs", "jobs/s", "fraction", "bytes"]
+
+AGGREGATES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "min", "max", "mean")
+"""The aggregates shown to users; any percentile ``pN`` with 0 < N < 100 is accepted."""
+
+_PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,3})?)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure: its kind, the unit its bound is written in, and a sentence for people."""
+
+    name: str
+    kind: Kind
+    unit: Unit
+    meaning: str
+
+
+MEASURES: dict[str, Measure] = {
+    m.name: m
+    for m in (
+        Measure("lag", "time", "s", "sent - due: how late plg itself was"),
+        Measure("service_time", "time", "s", "acked - sent: how long the queue took to answer"),
+        Measure("latency", "time", "s", "acked - due: what a caller would have waited"),
+        Measure("planned", "count", "jobs", "arrivals that were due"),
+        Measure("sent", "count", "jobs", "jobs written to the queue's connection"),
+        Measure("acked", "count", "jobs", "jobs the queue confirmed"),
+        Measure("failed", "count", "jobs", "jobs the queue refused"),
+        Measure("unknown", "count", "jobs", "jobs whose connection died before the answer"),
+        Measure("shed", "count", "jobs", "arrivals clipped by a guardrail"),
+        Measure("late", "count", "jobs", "arrivals dropped because they were overdue by more than max_lag"),
+        Measure("cancelled", "count", "jobs", "arrivals left when the run was stopped"),
+        Measure("guardrail_hits", "count", "jobs", "times a guardrail acted"),
+        Measure("errors", "count", "jobs", "failed + unknown"),
+        Measure("error_rate", "figure", "fraction", "errors / sent"),
+        Measure("throughput", "figure", "jobs/s", "acked jobs per second"),
+        Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
+        Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
+        Measure("queue_depth", "gauge", "jobs", "jobs waiting in the queues of the scenario"),
+        Measure("queue_age", "gauge", "s", "age of the oldest waiting job"),
+        Measure("cpu", "gauge", "fraction", "processor time of the generator, 1 = one core"),
+        Measure("memory", "gauge", "bytes", "resident memory of the generator"),
+    )
+}
+
+
+def percentile(aggregate: str) -> float | None:
+    """``p99.9`` as the fraction 0.999; None for an aggregate that is not a percentile."""
+    match = _PERCENTILE.match(aggregate)
+    if not match:
+        return None
+    fraction = float(match[1]) / 100
+    return fraction if 0 < fraction < 1 else None
+
+
+def is_aggregate(name: str) -> bool:
+    """Whether ``name`` is an aggregate a time measure or a gauge takes."""
+    return name in AGGREGATES or percentile(name) is not None

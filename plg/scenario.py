@@ -1,0 +1,122 @@
+"""A scenario as frozen values, read from a valid document: names and types live here, constraints in the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from plg.patterns.base import Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One kind of job. Exactly one of ``queue`` (a list) and ``stream`` is set. Times in seconds."""
+
+    name: str
+    weight: float = 1.0
+    queue: str | None = None
+    stream: str | None = None
+    max_len: int | None = None
+    encoding: Literal["json", "raw"] = "json"
+    priority: int = 0
+    timeout: float | None = None
+    retry: int = 0
+    payload: Any = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The key in Redis that this job is written to."""
+        return self.stream if self.stream is not None else (self.queue or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How due times fall on the curve."""
+
+    process: Literal["uniform", "poisson"] = "uniform"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRateLimit:
+    """``max_error_rate N% over W``: ``fraction`` of the jobs answered in the last ``over`` seconds."""
+
+    fraction: float
+    over: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """Limits on what is really sent. Rates in jobs/s, times in s, memory in bytes, CPU and thresholds as fractions."""
+
+    max_rate: float
+    max_total_jobs: int
+    max_duration: float
+    max_memory: float | None = None
+    max_cpu: float | None = None
+    max_queue_depth: int | None = None
+    max_queue_age: float | None = None
+    max_error_rate: ErrorRateLimit | None = None
+    rate_limit_window: float = 1.0
+    warn_at: float = 0.8
+    emergency_stop: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one side of an expectation reads: ``p99(latency) during stampede``."""
+
+    measure: str
+    aggregate: str | None = None
+    during: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One line of ``expect``.
+
+    ``bound`` is in the measure's base unit; where ``relative`` is set the bound is ``factor`` times that subject.
+    ``window`` (s) asks for each window of that width, of which the fraction ``quota`` must hold.
+    """
+
+    text: str
+    subject: Subject
+    op: Literal["<", "<=", ">", ">=", "==", "!="]
+    bound: float | None = None
+    relative: Subject | None = None
+    factor: float = 1.0
+    window: float | None = None
+    quota: float = 1.0
+    level: Literal["expect", "warn"] = "expect"
+    stop: bool = False
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The reference consumer: ``count`` of them, each busy ``each`` seconds with a job."""
+
+    count: int
+    each: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario, ready to plan. ``target`` is a URL, ``embedded`` or ``fake``; ``data`` maps a name to a path."""
+
+    name: str
+    pattern: Pattern
+    jobs: tuple[Job, ...]
+    guardrails: Guardrails
+    target: str = "embedded"
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    arrivals: Arrivals = Arrivals()
+    expect: tuple[Expectation, ...] = ()
+    workers: Workers | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    max_lag: float = 1.0
+    file: str | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,123 @@
+"""What a report sees, and what is saved: scenario, plan, recording and verdicts of one run as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from plg.runner.recording import Hit, Recording
+
+VERSION = 1
+
+Verdict = Literal["pass", "fail", "invalid", "stopped", "error", "interrupted"]
+Percentiles = Mapping[str, float | None]
+"""Seconds by ``p50 p90 p95 p99 p99.9 max mean``; None without samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetInfo:
+    """Who answered. ``url`` has its password redacted; ``server`` is redis, valkey, …"""
+
+    kind: str
+    url: str
+    server: str = "unknown"
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Every planned arrival in exactly one column: planned = sent + shed + late + cancelled, sent = acked + failed + unknown."""
+
+    planned: int
+    sent: int
+    shed: int
+    late: int
+    cancelled: int
+    acked: int
+    failed: int
+    unknown: int
+
+    def imbalance(self) -> int:
+        """0 when the columns add up, else by how many jobs they do not."""
+        return abs(self.planned - self.sent - self.shed - self.late - self.cancelled) + abs(
+            self.sent - self.acked - self.failed - self.unknown
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    name: str
+    start_s: float
+    duration_s: float
+    planned: int
+    sent: int
+    acked: int
+    deviation: float | None
+    latency: Percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """One judged line. ``observed`` and ``bound`` are in ``unit`` (s, jobs, jobs/s, fraction, bytes)."""
+
+    text: str
+    level: Literal["expect", "warn"]
+    verdict: Literal["pass", "fail", "no_data"]
+    observed: float | None
+    bound: float | None
+    unit: str
+    op: str
+    first_breach_s: float | None = None
+    first_breach_phase: str | None = None
+    file: str | None = None
+    line: int | None = None
+    detail: str = ""
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersResult:
+    """What the reference consumers did: jobs processed and how long those had waited in the queue (s)."""
+
+    count: int
+    each_s: float
+    processed: int
+    wait_s: Percentiles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """One judged run. Field for field the saved JSON; ``series`` is columnar, one list a column, over the plain windows."""
+
+    scenario: Mapping[str, Any]
+    scenario_file: str | None
+    scenario_hash: str
+    run_id: str
+    seed: int | None
+    verdict: Verdict
+    exit_code: int
+    reason: str
+    started_at: str
+    duration_s: float
+    target: TargetInfo
+    plan: Mapping[str, Any]
+    ledger: Ledger
+    deviation: float | None
+    phases: tuple[PhaseResult, ...]
+    lag_s: Percentiles
+    service_time_s: Percentiles
+    latency_s: Percentiles
+    expectations: tuple[ExpectationResult, ...]
+    guardrail_hits: tuple[Hit, ...]
+    warnings: tuple[str, ...]
+    series: Mapping[str, list[float | None]]
+    recording: Recording
+    workers: WorkersResult | None = None
+    errors: tuple[tuple[str, int], ...] = field(default=())
+    plg_version: str = ""
+    version: int = VERSION
+
+    @property
+    def name(self) -> str:
+        return str(self.scenario["name"])

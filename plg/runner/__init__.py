@@ -1,0 +1,1 @@
+"""The only floor that waits: pacing, sending, recording, guarding a live run."""

@@ -1,0 +1,156 @@
+"""What a run left behind, in columns.
+
+The run is cut into *cells* by one sorted array of edges: the window grid, the grids the expectations ask for and the
+seams of the phases. A window, a phase and the whole run are each a set of cells, so all of them come from one table.
+The last cell is open: what is answered after the plan has ended belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.histogram import BUCKETS, Distribution
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Intervals = tuple[tuple[float, float], ...]
+
+COUNTERS = ("planned", "sent", "shed", "late", "cancelled", "acked", "failed", "unknown", "held")
+"""Columns of counts per cell. planned, shed, late and cancelled stand at the due time, sent at the moment of sending,
+acked, failed and unknown at the moment of the answer. ``held`` counts arrivals plg itself was slow to send: the judge
+calls a run INVALID by it; they are among the sent or late ones."""
+TIMES = ("lag", "service_time", "latency")
+"""Measures with a histogram per cell, by due time."""
+GAUGES = ("queue_depth", "queue_age", "cpu", "memory")
+"""Sampled measures; NaN where a sample could not be taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histograms:
+    """One histogram a cell in compressed rows: cell i owns ``buckets[offsets[i]:offsets[i+1]]`` and their counts."""
+
+    offsets: Ints
+    buckets: Ints
+    counts: Ints
+    sums: Floats
+    minima: Floats
+    maxima: Floats
+
+    @staticmethod
+    def empty(cells: int) -> Histograms:
+        none = np.zeros(0, dtype=np.int64)
+        return Histograms(
+            np.zeros(cells + 1, dtype=np.int64), none, none.copy(),
+            np.zeros(cells), np.full(cells, np.inf), np.full(cells, -np.inf),
+        )  # fmt: skip
+
+    def over(self, cells: npt.NDArray[np.bool_]) -> Distribution:
+        """The distribution over the cells marked True (a mask of one entry a cell)."""
+        rows = np.repeat(cells, np.diff(self.offsets))
+        dense = np.zeros(BUCKETS, dtype=np.int64)
+        np.add.at(dense, self.buckets[rows], self.counts[rows])
+        total = int(dense.sum())
+        if total == 0:
+            return Distribution.empty()
+        return Distribution(
+            dense, total, float(self.sums[cells].sum()), float(self.minima[cells].min()), float(self.maxima[cells].max())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip`` or ``stop``.
+
+    ``requested`` and ``allowed`` are in the guardrail's own unit (jobs/s, jobs, s, bytes, fraction).
+    A ``warn`` is a remark and not counted by the measure guardrail_hits.
+    """
+
+    guardrail: str
+    start_s: float
+    end_s: float
+    requested: float
+    allowed: float
+    action: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """The result of one run (or of several merged ones). Times in seconds from the start of the run.
+
+    ``edges`` has one entry more than there are cells and its last is infinity. ``window`` is the width of the plain
+    window grid. ``spans`` gives each phase its intervals. ``ended_s`` is when the last arrival was dealt with;
+    ``drain_s`` how long the queue took to return to ``start_depth`` after the last send (None: it did not within
+    ``drain_waited_s``, or nobody looked, when that is None too).
+    """
+
+    edges: Floats
+    window: float
+    duration: float
+    spans: Mapping[str, Intervals]
+    counters: Mapping[str, Ints]
+    histograms: Mapping[str, Histograms]
+    sample_times: Floats
+    samples: Mapping[str, Floats]
+    target_rate: Floats
+    """Planned jobs a second per cell: the mean of the pattern's rate over the cell."""
+    allowed_rate: Floats
+    hits: tuple[Hit, ...] = ()
+    ended_s: float = 0.0
+    start_depth: int | None = None
+    end_depth: int | None = None
+    drain_s: float | None = None
+    drain_waited_s: float | None = None
+    stop: str | None = None
+    """None for a run that went to its end, else why it did not: ``guardrail``, ``expectation``, ``target``, ``signal``."""
+    stop_detail: str = ""
+    errors: tuple[tuple[str, int], ...] = field(default=())
+    """Error texts of the target as it said them, with how often; bounded in number."""
+
+    @property
+    def cells(self) -> int:
+        return len(self.edges) - 1
+
+    def whole(self) -> npt.NDArray[np.bool_]:
+        """Mask of every cell."""
+        return np.ones(self.cells, dtype=np.bool_)
+
+    def within(self, intervals: Iterable[tuple[float, float]]) -> npt.NDArray[np.bool_]:
+        """Mask of the cells inside the intervals; one that reaches the planned end takes the open last cell too."""
+        middle = (self.edges[:-1] + np.minimum(self.edges[1:], self.edges[:-1] + 1e-6)) / 2
+        mask = np.zeros(self.cells, dtype=np.bool_)
+        for start, end in intervals:
+            mask |= (middle >= start) & ((middle < end) | (end >= self.duration - 1e-9))
+        return mask
+
+    def total(self, counter: str, cells: npt.NDArray[np.bool_] | None = None) -> int:
+        """Sum of a counter over the cells, or over the whole run."""
+        column = self.counters[counter]
+        return int(column.sum() if cells is None else column[cells].sum())
+
+    def windows(self, width: float, intervals: Intervals | None = None) -> list[tuple[float, float]]:
+        """The windows of ``width`` that tile each interval (default: the whole plan) up to where the run ended.
+
+        A last piece shorter than half a window is joined to the one before it, so that no verdict hangs on a sliver.
+        """
+        tiles: list[tuple[float, float]] = []
+        for start, end in intervals or ((0.0, self.duration),):
+            until = min(end, self.ended_s) if self.stop else end
+            count = max(1, round((until - start) / width)) if until > start else 0
+            for i in range(count):
+                last = i == count - 1
+                tiles.append((start + i * width, until if last else start + (i + 1) * width))
+        return tiles
+
+
+def cell_edges(duration: float, window: float, cuts: Iterable[float]) -> Floats:
+    """Sorted edges of the cells: multiples of ``window`` and the other ``cuts`` within the plan, then infinity."""
+    grid = np.arange(0, int(np.ceil(duration / window - 1e-9)) + 1) * window
+    inner = np.concatenate([grid, np.fromiter(cuts, dtype=np.float64)])
+    inner = np.sort(inner[(inner >= 0) & (inner < duration - 1e-9)])
+    keep = np.ones(len(inner), dtype=np.bool_)
+    keep[1:] = np.diff(inner) > 1e-9
+    return np.concatenate([inner[keep], [duration, np.inf]])

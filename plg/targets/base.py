@@ -1,0 +1,60 @@
+"""What the runner needs of a target, and how one fails."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class TargetError(Exception):
+    """The target refused, could not be reached, or was lost. The message holds the server's own words."""
+
+    def __init__(self, kind: Literal["refused", "unreachable", "lost", "missing"], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answers: ``name`` is redis, valkey, fakeredis …; ``url`` has its password redacted."""
+
+    kind: str
+    url: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Jobs waiting over all queues of a scenario, and the age (s) of the oldest; None where it cannot be known."""
+
+    waiting: int
+    oldest_age: float | None
+
+
+class QueueProbe(Protocol):
+    """Looks at the queues over a connection of its own. Blocking; used from a thread beside the schedule."""
+
+    def look(self) -> Depth:
+        """Raises `TargetError` when the server does not answer in time."""
+
+    def close(self) -> None: ...
+
+
+class Target(Protocol):
+    """An open target."""
+
+    @property
+    def server(self) -> Server: ...
+
+    def connect(self) -> socket.socket:
+        """A fresh connection, authenticated, database selected, over TLS where asked, ready for raw RESP2 commands.
+
+        The caller owns the socket and makes it non-blocking. Raises `TargetError`.
+        """
+
+    def probe(self) -> QueueProbe: ...
+
+    def close(self) -> None:
+        """Ends what `open_target` started (the embedded server with its folder); touches nothing in the queues."""

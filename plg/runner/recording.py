@@ -138,12 +138,19 @@ class Recording:
         """
         tiles: list[tuple[float, float]] = []
         for start, end in intervals or ((0.0, self.duration),):
-            until = min(end, self.ended_s) if self.stop else end
-            count = max(1, round((until - start) / width)) if until > start else 0
-            for i in range(count):
-                last = i == count - 1
-                tiles.append((start + i * width, until if last else start + (i + 1) * width))
+            starts, ends = tile(width, start, min(end, self.ended_s) if self.stop else end)
+            tiles.extend(zip(starts.tolist(), ends.tolist(), strict=True))
         return tiles
+
+
+def tile(width: float, start: float, until: float) -> tuple[Floats, Floats]:
+    """Starts and ends of the windows of ``width`` from ``start`` to ``until``, the last one half to one and a half long.
+
+    A stretch shorter than half a window is one window; an empty one is none.
+    """
+    count = max(1, round((until - start) / width)) if until > start else 0
+    starts = start + np.arange(count) * width
+    return starts, np.append(starts[1:], until)[:count]
 
 
 def cell_edges(duration: float, window: float, cuts: Iterable[float]) -> Floats:

@@ -1,0 +1,1 @@
+"""The command line: arguments in, session calls, text out. No logic of its own."""

@@ -1,0 +1,24 @@
+"""``plg convert``: the same document in another spelling."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from plg.cli.console import Console
+from plg.language.load import lint
+from plg.language.load import read_source
+from plg.diagnostics import ScenarioError
+from plg.language.write import write_json, write_plg, write_yaml
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """A file with faults is refused, so that what is written is always a scenario."""
+    file = Path(options.file)
+    diagnostics, text = lint(file)
+    errors = [d for d in diagnostics if d.severity == "error"]
+    if errors:
+        raise ScenarioError(errors, {str(file): text})
+    writer = {"plg": write_plg, "yaml": write_yaml, "json": write_json}[options.to]
+    console.raw(writer(read_source(file).document))
+    return 0

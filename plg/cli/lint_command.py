@@ -1,0 +1,38 @@
+"""``plg lint``: all faults of every file."""
+
+from __future__ import annotations
+
+import argparse
+
+from plg.cli.console import Console
+from plg.cli.files import expand
+from plg.diagnostics import Diagnostic
+from plg.diagnostics_render import render_github, render_json, render_text
+from plg.language.load import lint
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Exit 2 when any file has an error; warnings alone are 0."""
+    found: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    files = expand(options.files)
+    for file in files:
+        diagnostics, text = lint(file)
+        found += diagnostics
+        sources[str(file)] = text
+    errors = sum(d.severity == "error" for d in found)
+    if options.format == "json":
+        console.raw(render_json(found) + "\n")
+    elif options.format == "github":
+        console.raw(render_github(found) + ("\n" if found else ""))
+    else:
+        if found:
+            console.print(render_text(found, sources, colour=console.colour))
+        checked = f"{len(files)} file{'s' if len(files) != 1 else ''} checked"
+        warnings = len(found) - errors
+        console.print(f"{checked}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    return 2 if errors else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

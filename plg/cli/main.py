@@ -1,0 +1,62 @@
+"""``plg``: parses the arguments and hands over to one module a command, imported only then."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from plg import __version__
+from plg.cli.console import Console
+from plg.cli.options import add_commands
+
+_EPILOG = """exit codes:
+  0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
+  4 stopped by a guardrail    5 the generator could not hold the schedule    6 target refused, unreachable or lost
+  130/143 interrupted
+
+start here:
+  plg new sale --template flash-sale      a scenario to begin with
+  plg check sale.plg                      run it on a private Redis and judge it"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="plg",
+        description="Put patterned load on a Redis-backed job queue and judge, in CI, whether it kept its promises.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"plg {__version__}")
+    add_commands(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if getattr(options, "command", None) is None:
+        parser.print_help()
+        return 2
+    console = Console(sys.stdout, sys.stderr)
+    command = importlib.import_module(f"plg.cli.{options.command}_command")
+    from plg.diagnostics import ScenarioError
+
+    try:
+        return int(command.run(options, console))
+    except ScenarioError as error:
+        console.diagnostics(error.diagnostics, error.sources)
+        return 2
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`plg plan … | head`): that is no fault, and nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        console.error(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
+        return 2

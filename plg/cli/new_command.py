@@ -1,0 +1,28 @@
+"""``plg new``: a scenario to start from, and a workflow that runs it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from plg.cli.console import Console
+from plg.cli.files import usage_error
+from plg.language.starters import starter, workflow
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write NAME.plg, and with --github the workflow; nothing is overwritten unasked."""
+    name = Path(options.name).name.removesuffix(".plg")
+    scenario = Path(options.name).with_name(f"{name}.plg")
+    files = {scenario: starter(options.template, name)}
+    if options.github:
+        files[Path(".github/workflows/plg.yml")] = workflow(scenario.as_posix())
+    there = [str(path) for path in files if path.exists()]
+    if there and not options.force:
+        raise usage_error(f"{', '.join(there)} is there already", "--force overwrites")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        console.print(f"wrote {path}")
+    console.print(f"now run: plg check {scenario}")
+    return 0

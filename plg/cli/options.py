@@ -1,0 +1,117 @@
+"""Every command's arguments, in one table of functions."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Attach all sub-commands to ``parser``."""
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _new, _schema):
+        add(commands)
+
+
+def _command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _scenario_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", metavar="URL", help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake'; overrides the scenario's own")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of random arrivals and random payloads")
+    parser.add_argument("--env", metavar="NAME", help="apply this environment's ceilings from the policy file as well")
+    parser.add_argument("--policy", metavar="FILE", help="policy file (default: $PLG_POLICY, else plg-policy.yaml here if there is one)")
+
+
+def _check(commands: Commands) -> None:
+    parser = _command(
+        commands, "check", "validate, plan, run and judge scenarios, and write the artifacts",
+        "  plg check scenarios/flash-sale.plg\n"
+        "  plg check 'scenarios/*.plg' --out plg-report --target redis://localhost:6379/0 --set peak=900/s",
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn")
+    parser.add_argument("--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)")
+    parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
+    parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")
+    _scenario_options(parser)
+
+
+def _lint(commands: Commands) -> None:
+    parser = _command(commands, "lint", "show all faults of scenario files; sends nothing", "  plg lint scenarios/*.plg --format github")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs")
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how faults are written (default: text)")
+
+
+def _plan(commands: Commands) -> None:
+    parser = _command(
+        commands, "plan", "draw what a scenario would send and what would clip it; sends nothing",
+        "  plg plan scenarios/flash-sale.plg\n  plg plan scenarios/flash-sale.plg --json --arrivals arrivals.csv",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="scenario file")
+    parser.add_argument("--json", action="store_true", help="the plan as JSON instead of a drawing")
+    parser.add_argument("--arrivals", metavar="CSV", help="also write every arrival: seq,due_s,job,phase")
+    _scenario_options(parser)
+
+
+def _fmt(commands: Commands) -> None:
+    parser = _command(commands, "fmt", "lay out .plg files canonically, comments kept", "  plg fmt scenarios/*.plg --check")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 3 when a file would change")
+
+
+def _convert(commands: Commands) -> None:
+    parser = _command(
+        commands, "convert", "write a scenario in another spelling, to standard output",
+        "  plg convert scenarios/flash-sale.plg --to yaml > flash-sale.yaml",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="scenario file")
+    parser.add_argument("--to", choices=("plg", "yaml", "json"), required=True, help="the spelling wanted")
+
+
+def _judge(commands: Commands) -> None:
+    parser = _command(
+        commands, "judge", "judge a saved outcome again; needs no target",
+        "  plg judge plg-report/flash-sale.outcome.json scenarios/flash-sale.plg",
+    )  # fmt: skip
+    parser.add_argument("outcome", metavar="OUTCOME.json", help="outcome saved by plg check")
+    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="take the expectations of this file (default: those saved)")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)")
+    parser.add_argument("--out", metavar="DIR", help="write the artifacts of the new judgement there")
+
+
+def _report(commands: Commands) -> None:
+    parser = _command(
+        commands, "report", "render saved outcomes again; several are overlaid in one HTML",
+        "  plg report plg-report/flash-sale.outcome.json --html again.html --markdown -",
+    )  # fmt: skip
+    parser.add_argument("outcomes", nargs="+", metavar="OUTCOME.json", help="outcomes saved by plg check")
+    for kind in ("html", "junit", "png", "markdown"):
+        parser.add_argument(f"--{kind}", metavar="FILE", help=f"write {kind} there" + ("" if kind == "png" else " (- for standard output)"))
+
+
+def _new(commands: Commands) -> None:
+    parser = _command(commands, "new", "write a scenario to start from", "  plg new checkout-sale --template flash-sale --github")
+    parser.add_argument("name", metavar="NAME", help="name of the scenario; NAME.plg is written")
+    parser.add_argument("--template", choices=TEMPLATES, default="flash-sale", help="what to start from (default: flash-sale)")
+    parser.add_argument("--github", action="store_true", help="also write .github/workflows/plg.yml that runs it")
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+
+
+def _schema(commands: Commands) -> None:
+    parser = _command(commands, "schema", "print a JSON Schema", "  plg schema scenario > scenario.schema.json")
+    parser.add_argument("which", nargs="?", choices=("scenario", "outcome"), default="scenario", help="which one (default: scenario)")

@@ -1,0 +1,72 @@
+"""How a check looks while it goes on: the plan first, a live line or plain lines, then the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plg.cli.console import Console
+from plg.diagnostics import ScenarioError
+from plg.outcome import Ledger, Outcome
+from plg.plan import Plan
+from plg.reports import terminal
+from plg.runner.engine import Progress
+from plg.scenario import Scenario
+
+
+class RunView:
+    """The view of one scenario's run on a console."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._plan: Plan | None = None
+        self._next_line = 0.0
+        self.interval = 0.2 if console.live else 1.0
+
+    def plan(self, scenario: Scenario, plan: Plan, notes: tuple[str, ...]) -> None:
+        """Draw what is going to be sent."""
+        self._plan = plan
+        if self._quiet:
+            return
+        c = self._console
+        c.print(terminal.draw_plan(plan, width=c.width, colour=c.colour, ascii_only=c.ascii).rstrip("\n"))
+        for note in notes:
+            c.print(f"  note: {note}")
+        c.print()
+
+    def progress(self, progress: Progress) -> None:
+        """Redraw the live line; in a log, a line every five seconds, ever rarer in a long run."""
+        if self._quiet or self._plan is None:
+            return
+        c, p = self._console, progress
+        facts = {
+            "target": p.target_rate,
+            "actual": p.actual_rate,
+            "ledger": Ledger(self._plan.planned, p.sent, p.shed, p.late, 0, p.acked, p.errors, 0),
+            "depth": None if p.queue_depth != p.queue_depth else int(p.queue_depth),
+            "phase": self._phase(p),
+        }
+        if c.live:
+            c.redraw(terminal.live_line(p.t, p.duration, width=c.width - 1, colour=c.colour, ascii_only=c.ascii, **facts))  # type: ignore[arg-type]  # one mapping for both forms
+        elif p.t >= self._next_line:
+            c.print(terminal.progress_line(p.t, p.duration, ascii_only=c.ascii, **facts))  # type: ignore[arg-type]  # as above
+            self._next_line = p.t + max(5.0, p.t / 20)
+
+    def verdict(self, outcome: Outcome) -> None:
+        """What came of it."""
+        c = self._console
+        c.print(terminal.summary(outcome, colour=c.colour, ascii_only=c.ascii).rstrip("\n"))
+
+    def invalid(self, file: Path, error: ScenarioError) -> None:
+        """A scenario that never ran."""
+        faults = sum(d.severity == "error" for d in error.diagnostics)
+        self._console.print(terminal.last_line(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}", colour=self._console.colour))
+
+    def _phase(self, progress: Progress) -> str | None:
+        if progress.stage == "draining":
+            return "draining"
+        assert self._plan is not None, "progress comes after the plan"
+        for phase in self._plan.phases:
+            if any(start <= progress.t < end for start, end in phase.spans):
+                return phase.name
+        return None

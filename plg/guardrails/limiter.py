@@ -1,0 +1,53 @@
+"""The last gate before the wire: in any window no more than ``max_rate * window`` jobs leave.
+
+The gate is strict on the *server's* clock too, not only on ours. A job is executed somewhere between its sending and
+its answer, so job j+m may leave only when job j was *answered* at least a window ago: then
+
+    executed(j+m) >= sent(j+m) >= answered(j) + W >= executed(j) + W
+
+and no window of length W ever holds more than m executions, whatever the network or a stalled server does. The price is
+one round trip a window when the run sits exactly at the limit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class RateLimiter:
+    """Counts jobs that are in flight or were answered less than a window ago. Times in seconds of one clock."""
+
+    def __init__(self, max_rate: float, window: float) -> None:
+        self.capacity = int(max_rate * window + 1e-9)
+        self.window = window
+        if self.capacity < 1:
+            # A limit below one job a window still lets single jobs through, each that much later.
+            self.capacity, self.window = 1, 1 / max_rate if max_rate > 0 else float("inf")
+            if max_rate <= 0:
+                self.capacity = 0
+        self._in_flight = 0
+        self._answered: deque[tuple[float, int]] = deque()
+        self._answered_jobs = 0
+
+    def allowance(self, now: float) -> int:
+        """How many jobs may leave at ``now``."""
+        horizon = now - self.window
+        while self._answered and self._answered[0][0] <= horizon:
+            self._answered_jobs -= self._answered.popleft()[1]
+        return self.capacity - self._in_flight - self._answered_jobs
+
+    def leave(self, jobs: int) -> None:
+        """So many jobs were handed to the wire."""
+        self._in_flight += jobs
+
+    def answered(self, jobs: int, now: float) -> None:
+        """So many were answered, or given up when their connection died."""
+        self._in_flight -= jobs
+        self._answered_jobs += jobs
+        if self._answered and self._answered[-1][0] == now:
+            jobs += self._answered.pop()[1]
+        self._answered.append((now, jobs))
+
+    def next_release(self) -> float | None:
+        """When room comes free without a further answer; None when only an answer can make room."""
+        return self._answered[0][0] + self.window if self._answered else None

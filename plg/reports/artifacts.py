@@ -1,0 +1,124 @@
+"""The files of a check: per scenario HTML, outcome and effective scenario, and one JUnit document for all.
+
+Each file is written whole or not at all: into a temporary neighbour first, then renamed. One that cannot be written is
+told and does not keep the others from being tried.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from plg.diagnostics import ScenarioError
+from plg.outcome import Outcome
+from plg.reports.junit import InvalidScenario, junit
+
+Content = Callable[[], str | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `Artifacts.finish` has to say: annotation commands for GitHub, and remarks about what went wrong."""
+
+    annotations: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Artifacts:
+    """Collects the runs of one check and writes their files into ``folder``."""
+
+    def __init__(self, folder: Path, *, png: bool = False) -> None:
+        self.folder = folder
+        self.failed = False
+        self._png = png
+        self._runs: list[Outcome | InvalidScenario] = []
+        self._attachments: dict[str, str] = {}
+        self._names: set[str] = set()
+        self._notes: list[str] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
+        from plg.language.write import write_yaml
+        from plg.outcome_io import to_json
+        from plg.reports.html import html
+
+        self._runs.append(outcome)
+        stem = self._stem(outcome.name)
+        self._write(f"{stem}.outcome.json", lambda: to_json(outcome))
+        self._write(f"{stem}.scenario.yaml", lambda: write_yaml(dict(outcome.scenario)))
+        if self._write(f"{stem}.html", lambda: html([outcome])):
+            self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
+        if self._png:
+            self._write_png(f"{stem}.png", outcome)
+        self._write_junit()
+
+    def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
+        """Remember a scenario that was refused; it becomes a suite with one error."""
+        self._runs.append(InvalidScenario(file.stem or str(file), error, rendered))
+        self._write_junit()
+
+    def finish(self, *, github: bool) -> Written:
+        """What is left to say once all have run; with ``github`` also annotations and the step summary."""
+        annotations: list[str] = []
+        if github:
+            annotations = self._github()
+        return Written(tuple(annotations), tuple(self._notes))
+
+    def _github(self) -> list[str]:
+        from plg.reports.github import annotate, annotate_invalid
+        from plg.reports.markdown import markdown
+
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        runs = [run for run in self._runs if isinstance(run, Outcome)]
+        if summary and runs:
+            try:
+                with Path(summary).open("a", encoding="utf-8") as file:
+                    file.write(markdown(runs) + "\n")
+            except OSError as error:
+                self._complain(summary, error)
+        texts = [annotate(r) if isinstance(r, Outcome) else annotate_invalid(r.error) for r in self._runs]
+        return [text.rstrip("\n") for text in texts if text.strip()]
+
+    def _stem(self, name: str) -> str:
+        base = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:100] or "scenario"
+        stem, number = base, 2
+        while stem in self._names:
+            stem, number = f"{base}-{number}", number + 1
+        self._names.add(stem)
+        return stem
+
+    def _write_junit(self) -> None:
+        self._write("junit.xml", lambda: junit(self._runs, self._attachments))
+
+    def _write_png(self, name: str, outcome: Outcome) -> None:
+        from plg.reports.png import ReportUnavailable, png
+
+        try:
+            data = png(outcome)
+        except ReportUnavailable as error:
+            self._notes.append(f"{name} not written: {error}")
+            return
+        self._write(name, lambda: data)
+
+    def _write(self, name: str, content: Content) -> bool:
+        path = self.folder / name
+        draft = path.with_name(f".{name}.{os.getpid()}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            made = content()
+            draft.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
+            draft.replace(path)
+        except OSError as error:
+            self._complain(str(path), error)
+            draft.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _complain(self, path: str, error: OSError) -> None:
+        self.failed = True
+        note = f"{path} not written: {(error.strerror or str(error)).lower()}"
+        if note not in self._notes:
+            self._notes.append(note)

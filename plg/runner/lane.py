@@ -1,0 +1,138 @@
+"""One connection under load: what is in flight on it, what was answered, and how it comes back after a loss."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from plg.runner.recording import Floats
+from plg.targets.base import TargetError
+from plg.targets.wire import Link, LinkLost
+
+ANSWER_TIMEOUT = 10.0
+"""A connection with jobs in flight that says nothing for so many seconds counts as dead."""
+GIVE_UP_AFTER = 15.0
+"""Seconds of vain reconnecting after which the target counts as lost."""
+_BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Command:
+    """Encoded bytes and the due times of their jobs. ``single``: one answer stands for all of them; else one each."""
+
+    data: bytes
+    due: Floats
+    single: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Jobs that met the same fate: ``error`` is None for confirmed, else the server's words (or why it is unknown)."""
+
+    due: Floats
+    sent_at: float
+    error: str | None = None
+    unknown: bool = False
+
+
+class Lane:
+    """A link and its jobs in flight. Times are seconds of the run."""
+
+    def __init__(self, connect: Callable[[], Link], jitter: random.Random) -> None:
+        self._connect = connect
+        self._jitter = jitter
+        self.link: Link | None = connect()
+        self._flights: deque[tuple[Floats, float, bool]] = deque()
+        self.in_flight = 0
+        self._heard_at = 0.0
+        self._lost_at: float | None = None
+        self._backoff = _BACKOFF_FIRST
+        self.retry_at = 0.0
+        self.last_words = ""
+
+    def ready(self, now: float) -> bool:
+        """Whether jobs can be handed over; reconnects when its time has come."""
+        if self.link is None and now >= self.retry_at:
+            self._reconnect(now)
+        return self.link is not None and self.link.backlog == 0
+
+    def given_up(self, now: float) -> bool:
+        """Whether the target has been gone for so long that waiting on is pointless."""
+        return self._lost_at is not None and now - self._lost_at > GIVE_UP_AFTER
+
+    def send(self, commands: Sequence[Command], now: float) -> None:
+        """Write commands; a loss shows at the next `collect`."""
+        assert self.link is not None, "send only when ready"
+        if self.in_flight == 0:
+            self._heard_at = now
+        for command in commands:
+            self._flights.append((command.due, now, command.single))
+            self.in_flight += len(command.due)
+        try:
+            self.link.send(b"".join(c.data for c in commands))
+        except LinkLost as error:
+            self._drop_link(now, str(error))
+
+    def collect(self, now: float) -> list[Answer]:
+        """What was answered since the last call, in order; after a loss everything in flight, as unknown."""
+        answers: list[Answer] = []
+        if self.link is not None:
+            try:
+                for count, error in self.link.receive():
+                    self._heard_at = now
+                    self._resolve(count, error, answers)
+            except LinkLost as error:
+                self._drop_link(now, str(error))
+            if self.link is not None and self.in_flight and now - self._heard_at > ANSWER_TIMEOUT:
+                self._drop_link(now, f"no answer for {ANSWER_TIMEOUT:.0f} s")
+        if self.link is None and self._flights:
+            answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _ in self._flights]
+            self._flights.clear()
+            self.in_flight = 0
+        return answers
+
+    def abandon(self, now: float, why: str) -> list[Answer]:
+        """Close the connection; what was in flight stays unknown."""
+        if self.link is not None:
+            self._drop_link(now, why)
+        return self.collect(now)
+
+    def close(self) -> None:
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+    def _resolve(self, count: int, error: str | None, answers: list[Answer]) -> None:
+        while count > 0:
+            if not self._flights:
+                raise LinkLost("the server answered more than it was asked")
+            due, sent_at, single = self._flights[0]
+            take = len(due) if single else min(count, len(due))
+            count -= 1 if single else take
+            answers.append(Answer(due[:take], sent_at, error))
+            self.in_flight -= take
+            if take == len(due):
+                self._flights.popleft()
+            else:
+                self._flights[0] = (due[take:], sent_at, single)
+
+    def _drop_link(self, now: float, words: str) -> None:
+        assert self.link is not None, "only a live link is lost"
+        self.link.close()
+        self.link = None
+        self.last_words = words
+        self._lost_at = now
+        self._backoff = _BACKOFF_FIRST
+        self.retry_at = now + self._jitter.uniform(0, self._backoff)
+
+    def _reconnect(self, now: float) -> None:
+        try:
+            self.link = self._connect()
+            self._lost_at = None
+        except (TargetError, LinkLost) as error:
+            self.last_words = str(error)
+            self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
+            # Full jitter, so that many generators do not come back as one.
+            self.retry_at = now + self._jitter.uniform(self._backoff / 2, self._backoff)

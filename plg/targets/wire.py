@@ -1,0 +1,104 @@
+"""One raw connection driven without blocking: what the schedule writes to and reads answers from."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from typing import Protocol
+
+from plg.clock import Clock
+from plg.targets.replies import ProtocolError, Reply, ReplyReader
+
+_READ = 1 << 16
+
+
+class LinkLost(Exception):
+    """The connection is gone; what was in flight will never be answered."""
+
+
+class Link(Protocol):
+    """What the engine needs of a connection; tests drive it on a virtual clock."""
+
+    @property
+    def backlog(self) -> int:
+        """Bytes handed to `send` that the connection has not taken yet; nothing more is sent while it is not 0."""
+
+    def send(self, data: bytes) -> None:
+        """Hand over whole commands. Never blocks. Raises `LinkLost`."""
+
+    def receive(self) -> list[Reply]:
+        """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
+
+    def wait(self, deadline: float) -> None:
+        """Return at ``deadline`` (the clock's scale), or earlier when an answer or room to write has come."""
+
+    def close(self) -> None: ...
+
+
+class Wire:
+    """A `Link` over a connected socket, plain or TLS."""
+
+    def __init__(self, sock: socket.socket, clock: Clock) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._clock = clock
+        self._unsent = memoryview(b"")
+        self._reader = ReplyReader()
+        self._tls = isinstance(sock, ssl.SSLSocket)
+
+    @property
+    def backlog(self) -> int:
+        return len(self._unsent)
+
+    def send(self, data: bytes) -> None:
+        self._unsent = memoryview(bytes(self._unsent) + data if len(self._unsent) else data)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while len(self._unsent):
+                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return
+        except OSError as error:
+            raise LinkLost(_words(error)) from error
+
+    def receive(self) -> list[Reply]:
+        replies: list[Reply] = []
+        if len(self._unsent):
+            self._flush()
+        try:
+            while True:
+                data = self._sock.recv(_READ)
+                if not data:
+                    if replies:
+                        # Hand over the answers that came with the farewell; the next call reports the loss.
+                        return replies
+                    raise LinkLost("the server closed the connection")
+                replies += self._reader.feed(data)
+                if len(data) < _READ and not self._tls:
+                    return replies
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return replies
+        except (OSError, ProtocolError) as error:
+            if replies:
+                return replies
+            raise LinkLost(_words(error)) from error
+
+    def wait(self, deadline: float) -> None:
+        if self._tls and self._sock.pending():  # type: ignore[attr-defined]  # an SSLSocket when _tls is set
+            return
+        remaining = deadline - self._clock.now()
+        if remaining > 0:
+            # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
+            select.select([self._sock], [self._sock] if len(self._unsent) else [], [], remaining)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__

@@ -1,0 +1,84 @@
+"""A blocking connection for questions: the one place where redis-py is called."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from plg.targets.address import Address
+from plg.targets.faults import explain
+
+Command = tuple[str | bytes | int | float, ...]
+
+
+class Client:
+    """Commands and their answers over one connection, opened when first needed and again after a fault.
+
+    ``connect_timeout`` and ``answer_timeout`` are in seconds. Answers are RESP2: bytes, int, list or None.
+    """
+
+    def __init__(self, address: Address, *, connect_timeout: float, answer_timeout: float) -> None:
+        self.address = address
+        self._connection: Any = _connection(address, connect_timeout, answer_timeout)
+        self._open = False
+        self._stood = False
+
+    def open(self) -> None:
+        """Connects, authenticates and selects the database. Raises `TargetError`."""
+        try:
+            self._connection.connect()
+        except Exception as error:  # redis-py lets AttributeError and UnicodeError escape beside its own family
+            self.close()
+            raise explain(error, self.address.shown, lost=self._stood) from error
+        self._open = self._stood = True
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """One round trip for all ``commands``. An answer that is an error stands in the list as the exception.
+
+        Raises `TargetError` where the connection fails; the next call connects anew.
+        """
+        from redis.exceptions import ResponseError
+
+        if not self._open:
+            self.open()
+        answers: list[Any] = []
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    answers.append(self._connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+        except Exception as error:  # as in open: whatever redis-py raises here, the connection is gone
+            self.close()
+            raise explain(error, self.address.shown, lost=True) from error
+        return answers
+
+    def detach(self) -> socket.socket:
+        """Opens and gives the socket away; this client forgets it."""
+        self.open()
+        # redis-py has no public way to hand its socket over. Connecting through it is worth the private name: TLS,
+        # user and password, database and address families are its business. Its connection closes `_sock` when it is
+        # collected, so it must forget it.
+        raw: socket.socket = self._connection._sock
+        self._connection._sock = None
+        self.close()
+        return raw
+
+    def close(self) -> None:
+        self._open = False
+        self._connection.disconnect()
+
+
+def _connection(address: Address, connect_timeout: float, answer_timeout: float) -> Any:
+    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+    options = dict(address.options)
+    kinds: dict[str, Any] = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
+    if address.scheme == "rediss" and options.get("ssl_cert_reqs") != "none":
+        options.setdefault("ssl_check_hostname", True)  # not the default of every redis-py
+    return kinds[address.scheme](
+        # RESP2 because the raw socket is read by plg, which counts and parses RESP2 replies.
+        protocol=2, socket_connect_timeout=connect_timeout, socket_timeout=answer_timeout, **options
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""From an exception of the socket, TLS or redis-py to one `TargetError`: the server's own words and what to look at."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Literal
+
+from plg.targets.base import TargetError
+
+Kind = Literal["refused", "unreachable", "lost", "missing"]
+
+_ADVICE: tuple[tuple[str, Kind, str], ...] = (
+    ("WRONGPASS", "refused", "check user and password: redis://USER:PASSWORD@HOST:PORT/DB"),
+    ("invalid password", "refused", "check the password: redis://:PASSWORD@HOST:PORT/DB"),
+    ("invalid username-password", "refused", "check user and password: redis://USER:PASSWORD@HOST:PORT/DB"),
+    ("without any password configured", "refused", "this server has no password: leave it out of the URL"),
+    ("no password is set", "refused", "this server has no password: leave it out of the URL"),
+    ("NOAUTH", "refused", "the server wants a password: redis://:PASSWORD@HOST:PORT/DB"),
+    ("Authentication required", "refused", "the server wants a password: redis://:PASSWORD@HOST:PORT/DB"),
+    ("NOPERM", "refused", "give the user the permission (ACL SETUSER), or use another user"),
+    ("no permissions", "refused", "give the user the permission (ACL SETUSER), or use another user"),
+    ("max number of clients", "refused", "see maxclients and CLIENT LIST on the server"),
+    ("protected mode", "refused", "the server takes only local clients: set a password or bind address on it"),
+    ("LOADING", "refused", "the server is still reading its data from disk: wait, then start again"),
+    ("loading the dataset", "refused", "the server is still reading its data from disk: wait, then start again"),
+    ("DB index is out of range", "refused", "the database in the URL does not exist: see databases on the server"),
+    ("MOVED", "refused", "in a cluster give the URL of the node that holds the queue"),
+    ("CLUSTERDOWN", "refused", "see CLUSTER INFO on the server"),
+    ("WRONG_VERSION_NUMBER", "refused", "the port does not speak TLS: write redis:// instead of rediss://"),
+    ("self-signed", "refused", "name its authority with ?ssl_ca_certs=FILE, or accept any with ?ssl_cert_reqs=none"),
+    ("self signed", "refused", "name its authority with ?ssl_ca_certs=FILE, or accept any with ?ssl_cert_reqs=none"),
+    ("unable to get local issuer", "refused", "name its authority with ?ssl_ca_certs=FILE"),
+    ("mismatch", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
+    ("not valid for", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
+    ("certificate required", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
+    ("CERTIFICATE_REQUIRED", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
+)
+"""What the words hold → kind of fault, advice. The first that fits counts."""
+
+
+def explain(error: BaseException, shown: str, *, lost: bool = False) -> TargetError:
+    """The `TargetError` for ``error`` at the server ``shown``; ``lost`` where the connection had stood before."""
+    if isinstance(error, TargetError):
+        return error
+    words, kind, advice = _judge(error)
+    if lost and kind == "unreachable":
+        kind, advice = "lost", ""
+    elif kind == "unreachable" and not advice and shown.startswith("redis://"):
+        advice = "where the server expects TLS, write rediss://"
+    verb = {"refused": "refused", "unreachable": "cannot be reached", "lost": "was lost", "missing": "is missing"}[kind]
+    return TargetError(kind, f"{shown} {verb}: {words}" + (f" ({advice})" if advice else ""))
+
+
+def _judge(error: BaseException) -> tuple[str, Kind, str]:
+    words = own_words(error)
+    for part, kind, advice in _ADVICE:
+        if part in words:
+            return words, kind, advice
+    return _judge_by_type(error, words)
+
+
+def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
+    from redis import exceptions as redis_errors
+
+    chain = tuple(_chain(error))
+    if _holds(chain, ssl.SSLError):
+        return words, "refused", "TLS could not be agreed: see the certificate and the ssl_ options of the URL"
+    if _holds(chain, socket.gaierror):
+        return words, "unreachable", "check the name of the host"
+    if _holds(chain, ConnectionRefusedError):
+        return words, "unreachable", "is a server running there? --target embedded needs none"
+    if _holds(chain, FileNotFoundError):
+        return words, "unreachable", "there is no such socket or file"
+    if _holds(chain, PermissionError):
+        return words, "refused", "this user may not open it"
+    if _holds(chain, TimeoutError, redis_errors.TimeoutError):
+        return "no answer in time", "unreachable", "check host, port and firewall, and that the server is not paused"
+    if _holds(chain, redis_errors.InvalidResponse):
+        return "the answer is not the Redis protocol", "refused", "check the port: something else listens there"
+    if _holds(chain, redis_errors.ResponseError):
+        return words, "refused", ""
+    return words, "unreachable", ""
+
+
+def _holds(chain: tuple[BaseException, ...], *types: type[BaseException]) -> bool:
+    return any(isinstance(link, types) for link in chain)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def own_words(error: BaseException) -> str:
+    """What the server, TLS or the operating system said, without what libraries wrap around it."""
+    for link in _chain(error):
+        if isinstance(link, ssl.SSLCertVerificationError) and link.verify_message:
+            return str(link.verify_message).rstrip(".")
+        if isinstance(link, ssl.SSLError):
+            return str(link.reason or link.strerror or link)
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+    text = " ".join(str(error).split()) or type(error).__name__
+    # redis-py takes the code off the front of the answer and keeps it aside; older releases drop it.
+    code = getattr(error, "status_code", None)
+    if isinstance(code, str) and code.isupper() and not text.startswith(code):
+        text = f"{code} {text}"
+    return _first_sentences(text)
+
+
+def _first_sentences(text: str, limit: int = 240) -> str:
+    if len(text) <= limit:
+        return text.rstrip(".")
+    cut = text[:limit]
+    return cut[: cut.rfind(". ")] if ". " in cut else cut + "…"

@@ -1,0 +1,154 @@
+"""What plg asks a server before it sends a job: who it is, whether it takes writes, and what the queues are now.
+
+Nothing here writes: whether a job may be written is asked by queueing the command in a transaction that is discarded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from plg.targets.base import TargetError
+from plg.targets.client import Client
+from plg.targets.faults import explain, own_words
+from plg.targets.queues import Queue
+
+_NAMES = ("valkey", "dragonfly", "keydb", "kvrocks", "garnet", "redict", "redis")
+"""Servers that state their own version as ``<name>_version``; those before redis state that of Redis too."""
+
+_BEARABLE = ("OOM", "MISCONF", "NOREPLICAS")
+"""Refusals of a write that pass by themselves: the run may start and counts what is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """``name`` and ``version`` of the server (version "" where it does not say) and remarks worth showing."""
+
+    name: str
+    version: str
+    notes: tuple[str, ...] = ()
+
+
+def inspect(client: Client, queues: Sequence[Queue], *, patience: float) -> Findings:
+    """Asks the server behind ``client``. Raises `TargetError` where jobs cannot be written.
+
+    A server that is still loading its data from disk gets ``patience`` seconds to finish.
+    """
+    _await_pong(client, patience)
+    facts = _info(client)
+    _refuse_wrong_role(client, facts)
+    _refuse_wrong_types(client, queues)
+    name, version = _identity(facts)
+    return Findings(name, version, (*_remarks(facts), *_rehearse(client, queues)))
+
+
+def _await_pong(client: Client, patience: float) -> None:
+    from redis.exceptions import BusyLoadingError
+
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            [answer] = client.ask([("PING",)])
+        except TargetError as error:
+            if not isinstance(error.__cause__, BusyLoadingError) or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+            continue
+        if isinstance(answer, Exception):
+            raise explain(answer, client.address.shown)
+        return
+
+
+def _info(client: Client) -> Mapping[str, str]:
+    """The fields of INFO; none where the user may not ask or the server does not know the command."""
+    try:
+        [answer] = client.ask([("INFO",)])
+    except TargetError:
+        return {}  # a proxy that hangs up on commands it does not pass on
+    if not isinstance(answer, bytes):
+        return {}
+    lines = answer.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def _identity(facts: Mapping[str, str]) -> tuple[str, str]:
+    for name in _NAMES:
+        version = facts.get(f"{name}_version")
+        if version:
+            return name, version.removeprefix("df-v").removeprefix("v")
+    return "redis", ""
+
+
+def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
+    shown = client.address.shown
+    if facts.get("redis_mode") == "sentinel":
+        raise TargetError("refused", f"{shown} is a Sentinel, which keeps no queues (give the URL of its master)")
+    if facts.get("role") == "slave" and facts.get("slave_read_only", "1") != "0":
+        master = f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}"
+        raise TargetError("refused", f"{shown} is a read-only replica (its master is {master}: give that one's URL)")
+
+
+def _refuse_wrong_types(client: Client, queues: Sequence[Queue]) -> None:
+    try:
+        answers = client.ask([("TYPE", queue.key) for queue in queues]) if queues else []
+    except TargetError:
+        return
+    for queue, answer in zip(queues, answers, strict=True):
+        if isinstance(answer, Exception):
+            _refuse_misplaced(client, queue, answer)
+            continue
+        present = answer.decode()
+        if present not in ("none", queue.kind):
+            raise TargetError(
+                "refused",
+                f"{client.address.shown} holds {queue.key!r} as a {present}, "
+                f"but the scenario writes a {queue.kind} to it (choose another name, or another database)",
+            )
+
+
+def _refuse_misplaced(client: Client, queue: Queue, answer: Exception) -> None:
+    """A cluster that keeps the key elsewhere refuses every job; a user who may not ask for the type may still write."""
+    from redis.exceptions import AskError, ClusterDownError
+
+    if isinstance(answer, AskError | ClusterDownError):  # MOVED is a kind of ASK in redis-py
+        raise explain(answer, f"{client.address.shown}, queue {queue.key!r},")
+
+
+def _rehearse(client: Client, queues: Sequence[Queue]) -> tuple[str, ...]:
+    """Queues one write a queue in a transaction and discards it: the server checks permissions, memory and role.
+
+    Raises on a refusal that will last; a passing one becomes a remark.
+    """
+    try:
+        # MULTI goes alone: where it is forbidden, the writes after it would be taken for real.
+        [begun] = client.ask([("MULTI",)])
+        answers = client.ask([*map(_write_to, queues), ("DISCARD",)]) if begun == b"OK" else []
+    except TargetError:
+        return ()
+    remarks = []
+    for queue, answer in zip(queues, answers, strict=False):
+        if not isinstance(answer, Exception):
+            continue
+        words = own_words(answer)
+        if not words.startswith(_BEARABLE):
+            raise explain(answer, f"{client.address.shown}, queue {queue.key!r},")
+        remarks.append(f"the server refuses writes to {queue.key!r} at present: {words}")
+    return tuple(dict.fromkeys(remarks))
+
+
+def _write_to(queue: Queue) -> tuple[str, ...]:
+    return ("LPUSH", queue.key, "") if queue.kind == "list" else ("XADD", queue.key, "*", "job", "")
+
+
+def _remarks(facts: Mapping[str, str]) -> list[str]:
+    remarks = []
+    if facts.get("cluster_enabled") == "1":
+        remarks.append("the server is a node of a cluster: plg writes to this node alone")
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if facts.get("maxmemory", "0") != "0" and policy.startswith("allkeys"):
+        remarks.append(f"maxmemory-policy {policy} may evict whole queues when memory runs out")
+    if facts.get("role") == "slave":
+        remarks.append("the server is a writable replica: its master may overwrite the queues")
+    return remarks
+

@@ -1,0 +1,111 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const figures = [...document.querySelectorAll("figure[data-chart]")];
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const charts = [];
+  let following = false;
+
+  const colour = (role) => getComputedStyle(root).getPropertyValue("--" + role).trim();
+  const faint = (role, share) => {
+    const hex = colour(role);
+    const part = (i) => parseInt(hex.slice(i, i + 2), 16);
+    return `rgba(${part(1)},${part(3)},${part(5)},${share})`;
+  };
+
+  function paint(spec, width) {
+    for (const trace of spec.data) {
+      const { role, fill } = trace.meta;
+      trace.marker = { ...trace.marker, color: colour(role) };
+      if (trace.marker.line) trace.marker.line = { ...trace.marker.line, color: colour("paper") };
+      if (trace.line) trace.line = { ...trace.line, color: colour(role) };
+      if (fill) trace.fillcolor = faint(role, fill);
+    }
+    const layout = spec.layout;
+    layout.font = { ...layout.font, color: colour("soft") };
+    layout.hoverlabel = { bgcolor: colour("paper"), bordercolor: colour("rule"), font: { color: colour("ink") } };
+    for (const name of ["xaxis", "yaxis"]) {
+      layout[name] = { ...layout[name], gridcolor: colour("grid"), linecolor: colour("rule"), tickcolor: colour("rule") };
+    }
+    layout.xaxis.nticks = width < 560 ? 5 : 9;
+    layout.shapes = (layout.shapes || []).map((shape) =>
+      shape.name === "phase"
+        ? { ...shape, fillcolor: colour("band") }
+        : { ...shape, line: { ...shape.line, color: colour("limit") } });
+    layout.annotations = (layout.annotations || []).map((note) => label(note, layout, width));
+    layout.autosize = false;
+    layout.width = width;
+  }
+
+  /* A phase's name is shown only where it fits between the start and the end of the phase as they are on the screen. */
+  function label(note, layout, width) {
+    if (!note.name.startsWith("phase:")) {
+      return { ...note, font: { ...note.font, color: colour("limit") } };
+    }
+    const time = (value) => (typeof value === "string" ? Date.parse(value.replace(" ", "T") + "Z") : value);
+    const [from, to] = layout.xaxis.range.map(time);
+    const start = Math.max(from, note.x);
+    const end = Math.min(to, Number(note.name.slice(6)));
+    const room = ((end - start) / (to - from)) * (width - 70);
+    const visible = note.x >= from && room > 7 + 6.2 * note.text.length;
+    return { ...note, visible, font: { ...note.font, color: colour("soft") } };
+  }
+
+  function draw(chart, width) {
+    paint(chart.spec, width);
+    return Plotly.react(chart.box, chart.spec.data, chart.spec.layout, {
+      displaylogo: false,
+      displayModeBar: touch ? false : "hover",
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+      toImageButtonOptions: { filename: document.title + " " + chart.box.dataset.key, scale: 2 },
+    });
+  }
+
+  const widthOf = (chart) => Math.max(240, Math.floor(chart.box.parentElement.clientWidth));
+  const drawAll = (width) => charts.forEach((chart) => draw(chart, width || widthOf(chart)));
+
+  /* All charts share their time axis: zooming one zooms the others. */
+  function follow(source, change) {
+    const moved = change["xaxis.range[0]"] !== undefined || change["xaxis.range"] || change["xaxis.autorange"];
+    if (following || !moved) return;
+    following = true;
+    const whole = change["xaxis.autorange"];
+    for (const chart of charts) {
+      chart.spec.layout.xaxis.range = whole ? [...chart.whole] : [...source.box.layout.xaxis.range];
+      if (whole) chart.spec.layout.xaxis.autorange = false;
+      if (chart === source && !whole) chart.spec.layout.yaxis.range = [...source.box.layout.yaxis.range];
+      draw(chart, widthOf(chart));
+    }
+    following = false;
+  }
+
+  function start(figure) {
+    const box = figure.querySelector(".plot");
+    const spec = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
+    spec.layout.dragmode = touch ? false : "zoom";
+    const chart = { box, spec, whole: [...spec.layout.xaxis.range] };
+    charts.push(chart);
+    return draw(chart, widthOf(chart)).then(() => {
+      box.on("plotly_relayout", (change) => follow(chart, change));
+      figure.dataset.drawn = String(box.querySelectorAll(".trace path, .point path, path.js-line").length);
+    });
+  }
+
+  let pending = 0;
+  addEventListener("resize", () => {
+    cancelAnimationFrame(pending);
+    pending = requestAnimationFrame(() => drawAll());
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+  addEventListener("beforeprint", () => {
+    root.dataset.theme = "light";
+    document.querySelectorAll("details").forEach((part) => { part.open = true; });
+    charts.forEach((chart) => draw(chart, chart.box.closest(".pair") ? 330 : 680));
+  });
+  addEventListener("afterprint", () => {
+    delete root.dataset.theme;
+    drawAll();
+  });
+
+  Promise.all(figures.map(start)).then(() => { root.dataset.ready = "yes"; });
+})();

@@ -1,0 +1,228 @@
+"""What every chart is drawn with: curves, markers, and the frame of axes, phases and limits around them.
+
+Only the trace types ``scatter`` and ``bar`` are used, so that a small bundle of Plotly draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.outcome import Outcome
+from plg.reports.axes import Scale, TimeAxis
+from plg.reports.sampling import downsample
+from plg.reports.theme import LIGHT, faint
+
+Floats = npt.NDArray[np.float64]
+Trace = dict[str, Any]
+
+MOST_POINTS = 2000
+MOST_BANDS = 120
+MOST_MARKERS = 400
+_STEPS_UP_TO = 600
+_MARKED_UP_TO = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A guardrail as a line: ``value`` in the unit the chart shows."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart: ``figure`` is Plotly's JSON form, or None, and then ``absent`` says why there is nothing to draw."""
+
+    key: str
+    title: str
+    caption: str
+    figure: Mapping[str, Any] | None = None
+    absent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What the charts of one run share: its time axis, its phases and how many points a curve may have."""
+
+    axis: TimeAxis
+    phases: tuple[tuple[str, float, float], ...]
+    points: int = MOST_POINTS
+
+    @staticmethod
+    def of(outcome: Outcome) -> Canvas:
+        planned = float(outcome.plan.get("duration_s") or 0.0)
+        rows = outcome.plan.get("phases") or ()
+        phases = tuple((str(p["name"]), float(p["start_s"]), float(p["duration_s"])) for p in rows)
+        return Canvas(TimeAxis(max(planned, outcome.duration_s)), phases)
+
+
+def curve(
+    canvas: Canvas,
+    name: str,
+    role: str,
+    t: Floats,
+    y: Floats,
+    scale: Scale,
+    *,
+    line: Mapping[str, Any] | None = None,
+    steps: bool = False,
+    filled: float = 0.0,
+    fill: str = "tozeroy",
+) -> Trace:
+    """One line over time; ``t`` in seconds, ``y`` in the base unit that ``scale`` turns into the one shown.
+
+    ``role`` names its colour; the page repaints it by ``meta`` when the theme changes. ``steps`` draws each value
+    as a level that holds until the next; ``filled`` is the opacity of the area below.
+    """
+    stepped = steps and len(t) <= _STEPS_UP_TO
+    times, values = downsample(t, y, canvas.points)
+    few = not stepped and 0 < np.isfinite(values).sum() <= _MARKED_UP_TO
+    trace: Trace = {
+        "type": "scatter",
+        "name": name,
+        "mode": "lines+markers" if few else "lines",
+        "x": canvas.axis.places(times),
+        "y": [None if np.isnan(v) else float(f"{v * scale.factor:.4g}") for v in values],
+        "line": {"color": LIGHT[role], "width": 1.8, "shape": "hv" if stepped else "linear", **(line or {})},
+        "marker": {"color": LIGHT[role], "size": 5},
+        "hovertemplate": f"%{{y:,.4~g}}{scale.suffix}",
+        "meta": {"role": role, "fill": filled},
+    }
+    if filled:
+        trace |= {"fill": fill, "fillcolor": faint(role, filled)}
+    return trace
+
+
+def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[tuple[float, float, str]]) -> Trace:
+    """Signs at (seconds, height, text); the text shows when pointed at."""
+    shown = points[:MOST_MARKERS]
+    return {
+        "type": "scatter",
+        "name": name,
+        "mode": "markers",
+        "x": [canvas.axis.at(t) for t, _, _ in shown],
+        "y": [height for _, height, _ in shown],
+        "text": [safe_label(text) for _, _, text in shown],
+        "marker": {"color": LIGHT[role], "size": 11, "symbol": symbol, "line": {"width": 1, "color": LIGHT["paper"]}},
+        "hovertemplate": "%{text}",
+        "meta": {"role": role, "fill": 0},
+    }
+
+
+def frame(
+    canvas: Canvas,
+    traces: Sequence[Trace],
+    *,
+    height: int,
+    suffix: str,
+    limit: Limit | None = None,
+    log: bool = False,
+    span: tuple[float, float] | None = None,
+) -> Mapping[str, Any]:
+    """The figure around the curves: time axis, shaded phases with their names, and a line for the guardrail."""
+    import plotly.graph_objects as go
+
+    top = max((v for trace in traces for v in trace["y"] if v is not None), default=0.0)
+    drawn = limit is not None and limit.value <= 2.5 * top
+    ceiling = max(top, limit.value if limit and drawn else 0.0) or 1.0
+    layout = _layout(canvas.axis, height)
+    layout["yaxis"] |= {"range": [0, ceiling * 1.18], "ticksuffix": suffix, "minallowed": 0}
+    if span is not None:
+        layout["yaxis"]["range"] = [0, span[1] * 1.18]
+    if log and span is not None:
+        low, high = float(np.log10(span[0] * 0.7)), float(np.log10(span[1] * 2.2))
+        layout["yaxis"] |= {"type": "log", "range": [low, high], "dtick": 1, "tickformat": ",~g", "minallowed": None}
+    layout["shapes"] = _bands(canvas)
+    layout["annotations"] = _names(canvas)
+    if limit is not None and drawn:
+        layout["shapes"].append(_limit_line(limit.value))
+        layout["annotations"].append(_limit_label(limit))
+    figure = go.Figure(data=list(traces), layout=layout)
+    return _plain(figure)
+
+
+def _plain(figure: Any) -> Mapping[str, Any]:
+    document: dict[str, Any] = figure.to_plotly_json()
+    return {"data": list(document["data"]), "layout": {**document["layout"], "template": {}}}
+
+
+def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
+    lines = {"gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "zeroline": False, "automargin": True}
+    return {
+        "height": height,
+        "margin": {"l": 48, "r": 12, "t": 34, "b": 34},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {
+            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+            "size": 12,
+            "color": LIGHT["soft"],
+        },
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": LIGHT["paper"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left", "itemwidth": 30},
+        "xaxis": {
+            **lines,
+            "showgrid": False,
+            "ticks": "outside",
+            "ticklen": 4,
+            "tickcolor": LIGHT["rule"],
+            **axis.layout(),
+        },
+        "yaxis": {**lines, "nticks": 6, "tickformat": ",~g"},
+        "showlegend": True,
+    }
+
+
+def _bands(canvas: Canvas) -> list[dict[str, Any]]:
+    """Every other phase shaded; none when there are too many to tell apart."""
+    if not 1 < len(canvas.phases) <= MOST_BANDS:
+        return []
+    return [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "layer": "below", "y0": 0, "y1": 1, "name": "phase",
+            "x0": canvas.axis.at(start), "x1": canvas.axis.at(start + length),
+            "fillcolor": LIGHT["band"], "line": {"width": 0},
+        }
+        for _, start, length in canvas.phases[1::2]
+    ]  # fmt: skip
+
+
+def _names(canvas: Canvas) -> list[dict[str, Any]]:
+    """Names of the phases at the top of their bands. The page hides those that do not fit by ``hovertext``, their end."""
+    if len(canvas.phases) > MOST_BANDS:
+        return []
+    whole = canvas.axis.duration or 1.0
+    return [
+        {
+            "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left", "yanchor": "top",
+            "text": safe_label(name), "showarrow": False, "name": f"phase:{canvas.axis.at(start + length)}",
+            "font": {"size": 11, "color": LIGHT["soft"]}, "visible": length / whole > 0.012 * len(name),
+        }
+        for name, start, length in canvas.phases
+    ]  # fmt: skip
+
+
+def _limit_line(value: float) -> dict[str, Any]:
+    line = {"color": LIGHT["limit"], "width": 1.4, "dash": "dash"}
+    place = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": value, "y1": value}
+    return {"type": "line", "name": "limit", "layer": "above", "line": line, **place}
+
+
+def _limit_label(limit: Limit) -> dict[str, Any]:
+    return {
+        "x": 1, "y": limit.value, "xref": "paper", "yref": "y", "xanchor": "right", "yanchor": "bottom",
+        "text": safe_label(limit.label), "showarrow": False, "name": "limit",
+        "font": {"size": 11, "color": LIGHT["limit"]},
+    }  # fmt: skip
+
+
+def safe_label(text: str) -> str:
+    """Plotly reads a subset of HTML in labels: none of it may come from a scenario."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,226 @@
+"""The charts of one run, in the order a reader asks: load, queue, answers, errors, the generator itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.outcome import Outcome
+from plg.reports import wording
+from plg.reports.axes import Scale, bridge, finite, time_scale
+from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, frame, markers
+from plg.reports.limits import limit_of
+from plg.reports.sampling import column
+from plg.units import format_rate
+
+Floats = npt.NDArray[np.float64]
+
+TALL, LOW = 380, 260
+JOBS = Scale(1.0, "")
+RATE = Scale(1.0, "/s")
+
+
+def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
+    """Target, allowed and actual rate, with the max_rate line, guardrail hits and the first breaches."""
+    title = "Load"
+    t, ends = _windows(outcome)
+    target, allowed, actual = (_held(column(outcome.series, name)) for name in ("target", "allowed", "actual"))
+    if not finite(target, actual).size:
+        return Chart("load", title, "", absent="The run has no windows: it ended before anything was due.")
+    clipped = bool(np.nansum(np.abs(target - allowed)) > 0)
+    traces: list[Trace] = []
+    if clipped:
+        traces.append(curve(canvas, "allowed", "allowed", ends, allowed, RATE, steps=True, line={"width": 1.2}))
+    shed = {"filled": 0.22, "fill": "tonexty"} if clipped else {}
+    dotted = {"dash": "dot", "width": 2}
+    traces.append(curve(canvas, "target", "target", ends, target, RATE, steps=True, line=dotted, **shed))  # type: ignore[arg-type]  # two known keys
+    traces.append(curve(canvas, "actual (acked)", "actual", ends, actual, RATE, steps=True, filled=0.12))
+    traces += _hit_markers(outcome, canvas)
+    traces += _breach_markers(outcome, canvas, t, column(outcome.series, "actual"))
+    limit = limit_of(outcome.scenario, "max_rate")
+    caption = "Jobs a second. Dotted: what the pattern asked for; filled: what the queue confirmed."
+    if clipped:
+        caption += " The shaded gap between target and allowed was shed by a guardrail."
+    line = None if limit is None else Limit(limit, f"max_rate {format_rate(limit)}")
+    return Chart("load", title, caption, frame(canvas, traces, height=TALL, suffix="", limit=line))
+
+
+def _windows(outcome: Outcome) -> tuple[Floats, Floats]:
+    """Starts of the windows, and the same with the end of the last one, so that its level shows too."""
+    t = column(outcome.series, "t_s")
+    if len(t) == 0:
+        return t, t
+    width = t[1] - t[0] if len(t) > 1 else outcome.recording.window
+    return t, np.append(t, t[-1] + width)
+
+
+def _held(y: Floats) -> Floats:
+    return np.append(y, y[-1]) if len(y) else y
+
+
+def _hit_markers(outcome: Outcome, canvas: Canvas) -> list[Trace]:
+    """Where max_rate clipped and where any guardrail stopped the run."""
+    clips = [
+        (hit.start_s, hit.requested, wording.hit_sentence(hit))
+        for hit in outcome.guardrail_hits
+        if hit.action == "clip" and hit.guardrail == "max_rate"
+    ]
+    stops = [(hit.start_s, 0.0, wording.hit_sentence(hit)) for hit in outcome.guardrail_hits if hit.action == "stop"]
+    found = [("clipped", "shed", "triangle-down", clips), ("stopped", "bad", "square", stops)]
+    return [markers(canvas, name, role, symbol, points) for name, role, symbol, points in found if points]
+
+
+def _breach_markers(outcome: Outcome, canvas: Canvas, t: Floats, actual: Floats) -> list[Trace]:
+    points = []
+    for result in outcome.expectations:
+        if result.first_breach_s is None or result.verdict == "pass" or not len(t):
+            continue
+        window = min(len(t) - 1, max(0, int(np.searchsorted(t, result.first_breach_s, side="right")) - 1))
+        height = float(actual[window]) if np.isfinite(actual[window]) else 0.0
+        points.append((result.first_breach_s, height, f"{result.text}: {wording.breach(result)}"))
+    return [markers(canvas, "first breach", "bad", "x", points)] if points else []
+
+
+def gauge_chart(
+    outcome: Outcome, canvas: Canvas, key: str, title: str, caption: str, name: str, role: str, guardrail: str
+) -> Chart:
+    """One sampled column over time, with its guardrail as a line when it is near enough to be seen."""
+    t, y = bridge(column(outcome.series, "t_s"), column(outcome.series, name))
+    if not finite(y).size:
+        return Chart(key, title, "", absent=f"No samples of {title.lower()} were taken in this run.")
+    seconds = name.endswith("_s")
+    scale = time_scale(float(np.nanmax(y))) if seconds else JOBS
+    suffix = {"cpu_percent": "%", "memory_mb": " MB"}.get(name, scale.suffix)
+    limit = limit_of(outcome.scenario, guardrail)
+    line = None
+    if limit is not None:
+        shown = wording.quantity(limit, "s") if seconds else f"{limit:,.4g}{suffix}" if limit < 1e4 else f"{limit:,.0f}"
+        line = Limit(limit * scale.factor, f"{guardrail.removesuffix('_mb').removesuffix('_percent')} {shown}")
+        caption += f" Guardrail: {shown}."
+    trace = curve(canvas, title.lower(), role, t, y, Scale(scale.factor, suffix), filled=0.12)
+    figure = frame(canvas, [{**trace, "showlegend": False}], height=LOW, suffix=suffix, limit=line)
+    return Chart(key, title, caption, figure)
+
+
+def queue_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+    """Depth of the queues and age of the oldest job in them."""
+    depth = "Jobs waiting in the queues of the scenario; the highest sample of each window."
+    age = "How long the oldest waiting job has been there."
+    return [
+        gauge_chart(outcome, canvas, "depth", "Queue depth", depth, "queue_depth", "depth", "max_queue_depth"),
+        gauge_chart(outcome, canvas, "age", "Queue age", age, "queue_age_s", "depth", "max_queue_age"),
+    ]
+
+
+def machine_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+    """What plg itself used."""
+    cpu = "Processor time of the generator; 100% is one core."
+    memory = "Resident memory of the generator."
+    return [
+        gauge_chart(outcome, canvas, "cpu", "CPU", cpu, "cpu_percent", "gauge", "max_cpu_percent"),
+        gauge_chart(outcome, canvas, "memory", "Memory", memory, "memory_mb", "gauge", "max_memory_mb"),
+    ]
+
+
+_LATENCY = (("p50", "latency_p50_s"), ("p90", "latency_p90_s"), ("p99", "latency_p99_s"), ("max", "latency_max_s"))
+_SERVICE = (("p50", "service_p50_s"), ("p99", "service_p99_s"))
+
+
+def latency_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+    """Latency and service time side by side on one scale: where they differ, jobs waited for the generator's turn."""
+    texts = {
+        "latency": ("Latency", "From the moment a job was due until the queue confirmed it: a stall cannot hide here."),
+        "service": ("Service time", "From the actual send until the answer, on the same scale: the queue alone."),
+    }
+    columns = {"latency": _LATENCY, "service": _SERVICE}
+    values = finite(*(column(outcome.series, name) for rows in columns.values() for _, name in rows))
+    positive = values[values > 0]
+    if not positive.size:
+        return [Chart(key, texts[key][0], "", absent="No job was answered in this run.") for key in columns]
+    span = float(positive.min()), float(positive.max())
+    log = span[1] > 100 * span[0]
+    return [
+        Chart(key, *_worded(texts[key], log), _times_figure(outcome, canvas, columns[key], span, log))
+        for key in columns
+    ]
+
+
+def _worded(text: tuple[str, str], log: bool) -> tuple[str, str]:
+    return (text[0], text[1] + " Logarithmic scale.") if log else text
+
+
+def _times_figure(
+    outcome: Outcome, canvas: Canvas, rows: Sequence[tuple[str, str]], span: tuple[float, float], log: bool
+) -> Mapping[str, object]:
+    scale = time_scale(span[1])
+    traces = []
+    for name, key in rows:
+        t, y = bridge(column(outcome.series, "t_s"), column(outcome.series, key))
+        shown = np.where(y > 0, y, np.nan) if log else y
+        style = {"dash": "dot", "width": 1.2} if name == "max" else {}
+        traces.append(curve(canvas, name, name, t, shown, scale, line=style))
+    limits = (span[0] * scale.factor, span[1] * scale.factor)
+    return frame(canvas, traces, height=LOW + 40, suffix=scale.suffix, log=log, span=limits)
+
+
+def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+    """Jobs that were due and did not arrive, by cause; and how late plg was with those that did."""
+    title = "Errors and jobs not sent"
+    t = column(outcome.series, "t_s")
+    causes = (("errors", "errors"), ("shed", "shed"), ("late", "late"))
+    found = [(name, column(outcome.series, name), role) for name, role in causes]
+    found = [(name, y, role) for name, y, role in found if np.nansum(y) > 0]
+    losses = Chart("errors", title, "", absent="No job failed, was shed or came too late.")
+    if not finite(*(column(outcome.series, name) for name, _ in causes)).size:
+        losses = Chart("errors", title, "", absent="Nothing was counted: the run ended before anything was sent.")
+    if found:
+        dashes = {"errors": "solid", "shed": "dash", "late": "dot"}
+        traces = [curve(canvas, n, role, t, y, JOBS, steps=True, line={"dash": dashes[n]}) for n, y, role in found]
+        caption = "Jobs a window. Errors: refused, or the connection died. Shed: clipped by a guardrail. Late: overdue."
+        losses = Chart("errors", title, caption, frame(canvas, traces, height=LOW, suffix=""))
+    lag = "The generator's own delay from due to sent, p99 of each window."
+    return [losses, gauge_chart(outcome, canvas, "lag", "Lag", lag, "lag_p99_s", "late", "")]
+
+
+def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
+    """Each guardrail as a row, each hit as a bar from its start to its end."""
+    title = "Guardrail timeline"
+    if not outcome.guardrail_hits:
+        return Chart("guardrails", title, "", absent="No guardrail acted in this run.")
+    rows = sorted({hit.guardrail for hit in outcome.guardrail_hits})
+    sliver = canvas.axis.duration / 250
+    traces: list[Trace] = []
+    for action, role, pattern in (("warn", "doubt", "."), ("clip", "shed", ""), ("stop", "bad", "x")):
+        hits = [hit for hit in outcome.guardrail_hits if hit.action == action][:400]
+        if hits:
+            traces.append(_bar_trace(canvas, action, role, pattern, [
+                (h.guardrail, h.start_s, max(h.end_s, h.start_s + sliver), wording.hit_sentence(h)) for h in hits
+            ]))  # fmt: skip
+    figure = frame(canvas, [{**trace, "y": []} for trace in traces], height=110 + 34 * len(rows), suffix="")
+    layout = {**figure["layout"], "barmode": "overlay", "hovermode": "closest", "bargap": 0.45}
+    layout["yaxis"] = {"type": "category", "categoryarray": rows, "automargin": True, "range": [-0.6, len(rows) - 0.2]}
+    caption = "When each guardrail warned, clipped the rate or stopped the run."
+    return Chart("guardrails", title, caption, {"data": traces, "layout": layout})
+
+
+def _bar_trace(
+    canvas: Canvas, action: str, role: str, pattern: str, bars: Sequence[tuple[str, float, float, str]]
+) -> Trace:
+    from plg.reports.canvas import safe_label
+    from plg.reports.theme import LIGHT
+
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": {"warn": "warned", "clip": "clipped", "stop": "stopped"}[action],
+        "y": [safe_label(name) for name, *_ in bars],
+        "base": [canvas.axis.at(start) for _, start, _, _ in bars],
+        "x": [canvas.axis.at(end) - canvas.axis.at(start) for _, start, end, _ in bars],
+        "text": [safe_label(text) for *_, text in bars],
+        "textposition": "none",
+        "marker": {"color": LIGHT[role], "pattern": {"shape": pattern}},
+        "hovertemplate": "%{text}<extra></extra>",
+        "meta": {"role": role, "fill": 0},
+    }

@@ -1,0 +1,53 @@
+"""Annotations for GitHub Actions: workflow commands that place a breach on its line of the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plg.outcome import ExpectationResult, Outcome
+from plg.reports import wording
+
+
+def annotate(outcome: Outcome) -> str:
+    """One ``::error`` a failed expectation and one ``::warning`` a failed warning; empty when all hold.
+
+    A run that went wrong as a whole (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason.
+    Each line ends in a newline.
+    """
+    lines = [_annotation(outcome, result) for result in outcome.expectations if result.verdict != "pass"]
+    silent = not any(line.startswith("::error") for line in lines)
+    if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
+        title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
+        lines.insert(0, command("error", outcome.reason, title=title, file=outcome.scenario_file))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def command(level: str, message: str, *, title: str = "", file: str | None = None, line: int | None = None) -> str:
+    """One workflow command, escaped by the rules of the runner."""
+    properties = [("file", file), ("line", None if line is None else str(line)), ("title", title)]
+    written = ",".join(f"{name}={_property(value)}" for name, value in properties if value)
+    return f"::{level} {written}::{_data(message)}" if written else f"::{level}::{_data(message)}"
+
+
+def group(title: str, lines: Sequence[str]) -> str:
+    """``lines`` folded under ``title`` in the log of the job."""
+    return "\n".join([f"::group::{_data(title)}", *lines, "::endgroup::"]) + "\n"
+
+
+def _annotation(outcome: Outcome, result: ExpectationResult) -> str:
+    level = "warning" if result.level == "warn" else "error"
+    return command(
+        level,
+        f"{wording.breach(result)}\n{result.text}",
+        title=f"{outcome.name}: {result.text}",
+        file=result.file or outcome.scenario_file,
+        line=result.line,
+    )
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,124 @@
+"""A summary in Markdown: for a job summary, a pull request comment or a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from plg.outcome import Outcome
+from plg.reports import wording
+from plg.reports.sampling import column, sparkline
+from plg.units import format_duration
+
+_SIGNS = {"✓": "✅", "✗": "❌", "?": "❔", "!": "⚠️"}
+_SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"})
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """One section an outcome; a table of verdicts stands first when there are several."""
+    sections = [_section(outcome) for outcome in outcomes]
+    return "\n".join([*([_overview(outcomes)] if len(outcomes) > 1 else []), *sections])
+
+
+def _overview(outcomes: Sequence[Outcome]) -> str:
+    rows = [
+        f"| {_sign(run)} {wording.VERDICT_WORDS[run.verdict]} | {_text(run.name)} | {_text(run.reason)} |"
+        for run in outcomes
+    ]
+    return "\n".join(["| Verdict | Scenario | Why |", "|---|---|---|", *rows, ""])
+
+
+def _section(outcome: Outcome) -> str:
+    parts = [
+        f"## {_sign(outcome)} {_text(outcome.name)}: {wording.VERDICT_WORDS[outcome.verdict]}",
+        "",
+        _text(outcome.reason),
+        "",
+        *_curves(outcome),
+        *_expectations(outcome),
+        _figures(outcome),
+        "",
+        *_remarks(outcome),
+    ]
+    return "\n".join(parts)
+
+
+def _curves(outcome: Outcome) -> list[str]:
+    target, actual = column(outcome.series, "target"), column(outcome.series, "actual")
+    known = np.concatenate([target[np.isfinite(target)], actual[np.isfinite(actual)]])
+    if known.size == 0:
+        return []
+    top = float(known.max())
+    width = 60
+    return [
+        "```text",
+        f"target {sparkline(target, width, top)} peak {wording.quantity(_peak(target), 'jobs/s')}",
+        f"actual {sparkline(actual, width, top)} peak {wording.quantity(_peak(actual), 'jobs/s')}",
+        "```",
+        "",
+    ]
+
+
+def _peak(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
+    return float(np.nanmax(values)) if np.isfinite(values).any() else None
+
+
+def _expectations(outcome: Outcome) -> list[str]:
+    if not outcome.expectations:
+        return ["No expectations.", ""]
+    rows = ["| | Expectation | Observed | Margin |", "|---|---|---:|---|"]
+    for result in outcome.expectations:
+        note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
+        if result.verdict == "no_data":
+            note = f"no data: {result.detail}" if result.detail else "no data"
+        rows.append(
+            f"| {_SIGNS[wording.mark(result)]} {wording.word(result)} | {_code(result.text)}"
+            f" | {wording.quantity(result.observed, result.unit)} | {_text(note)} |"
+        )
+    return [*rows, ""]
+
+
+def _figures(outcome: Outcome) -> str:
+    ledger = outcome.ledger
+    deviation = wording.quantity(outcome.deviation, "fraction")
+    p99 = wording.quantity(outcome.latency_s.get("p99"), "s")
+    return (
+        "| Planned | Sent | Acked | Shed | Late | Cancelled | Failed | Unknown | Deviation | p99 latency |\n"
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+        f"| {ledger.planned:,d} | {ledger.sent:,d} | {ledger.acked:,d} | {ledger.shed:,d} | {ledger.late:,d}"
+        f" | {ledger.cancelled:,d} | {ledger.failed:,d} | {ledger.unknown:,d} | {deviation} | {p99} |"
+    )
+
+
+def _remarks(outcome: Outcome) -> list[str]:
+    lines = [f"- {_text(wording.hit_sentence(hit))}" for hit in outcome.guardrail_hits[:10]]
+    if len(outcome.guardrail_hits) > 10:
+        lines.append(f"- and {len(outcome.guardrail_hits) - 10:,d} more guardrail hits")
+    lines += [f"- {_text(warning)}" for warning in outcome.warnings]
+    lines += [f"- {_code(text)} ({wording.plural(times, 'time')})" for text, times in outcome.errors]
+    seed = "" if outcome.seed is None else f", seed {outcome.seed}"
+    foot = (
+        f"<sub>{format_duration(outcome.duration_s)} on {_text(wording.target_text(outcome))}{seed},"
+        f" run {_text(outcome.run_id)}, plg {_text(outcome.plg_version)}</sub>"
+    )
+    return [*lines, *([""] if lines else []), foot, ""]
+
+
+def _sign(outcome: Outcome) -> str:
+    return {"pass": "✅", "fail": "❌", "invalid": "❔"}.get(outcome.verdict, "⛔")
+
+
+def _text(text: str) -> str:
+    """``text`` that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split())).translate(_ENTITIES)
+
+
+def _code(text: str) -> str:
+    """``text`` as code in a table cell: one line, no bar, and a fence longer than any run of backticks inside."""
+    plain = " ".join(text.split()).replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", plain)), default=0))
+    pad = " " if "`" in plain else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"

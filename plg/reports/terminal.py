@@ -1,0 +1,163 @@
+"""What a person reads in a terminal or a CI log: functions to text, with colour and ASCII as flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plg.outcome import ExpectationResult, Ledger, Outcome
+from plg.reports import wording
+from plg.units import format_duration, format_rate
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
+_MARK_COLOURS = {"✓": "green", "✗": "red", "?": "yellow", "!": "yellow"}
+_VERDICT_COLOURS = {"pass": "green", "invalid": "yellow", "interrupted": "yellow"}
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "—": "-", "·": "|", "█": "#", "░": ".", "µ": "u"})
+
+
+def paint(text: str, colour: str, on: bool) -> str:
+    """``text`` in an ANSI colour when ``on``. Colours: red, green, yellow, blue, cyan, dim, bold."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if on and text else text
+
+
+def plain(text: str, ascii_only: bool) -> str:
+    """``text`` as a terminal may show it: control characters made visible, and pure ASCII where asked for."""
+    safe = "".join(c if c.isprintable() or c in "\n\x1b" else repr(c)[1:-1] for c in text)
+    return safe.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else safe
+
+
+def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False) -> str:
+    """The result of one run: verdict, expectations, guardrails, ledger, and last the exit code and why."""
+    lines = [
+        _heading(outcome, colour),
+        *expectation_lines(outcome.expectations, colour=colour),
+        *_guardrail_lines(outcome, colour),
+        *(f"  {paint('note', 'yellow', colour)} {_printable(text)}" for text in outcome.warnings),
+        *(
+            f"  {paint('error', 'red', colour)} {_printable(t)} ({wording.plural(n, 'time')})"
+            for t, n in outcome.errors
+        ),
+        f"  ledger: {wording.ledger_sentence(outcome.ledger)}",
+        last_line(outcome.exit_code, outcome.reason, colour=colour),
+    ]
+    return plain("\n".join(lines), ascii_only) + "\n"
+
+
+def last_line(exit_code: int, reason: str, *, colour: bool = False) -> str:
+    """``exit 3: 2 of 6 expectations failed``."""
+    return paint(f"exit {exit_code}", "green" if exit_code == 0 else "red", colour) + f": {_printable(reason)}"
+
+
+def _heading(outcome: Outcome, colour: bool) -> str:
+    verdict = paint(wording.VERDICT_WORDS[outcome.verdict], _VERDICT_COLOURS.get(outcome.verdict, "red"), colour)
+    seed = "" if outcome.seed is None else f", seed {outcome.seed}"
+    deviation = "" if outcome.deviation is None else f", deviation {wording.quantity(outcome.deviation, 'fraction')}"
+    where = _printable(wording.target_text(outcome))
+    name = paint(_printable(outcome.name), "bold", colour)
+    return f"{name} {verdict} in {format_duration(outcome.duration_s)} on {where}{seed}{deviation}"
+
+
+def expectation_lines(results: Sequence[ExpectationResult], *, colour: bool = False) -> list[str]:
+    """One line a result: its mark, text, observed value and margin, in aligned columns."""
+    texts = [_printable(result.text) for result in results]
+    observed = [wording.quantity(result.observed, result.unit) for result in results]
+    wide, narrow = min(60, max(map(len, texts), default=0)), max(map(len, observed), default=0)
+    lines = []
+    for result, text, value in zip(results, texts, observed, strict=True):
+        sign = wording.mark(result)
+        note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
+        if result.verdict == "no_data":
+            note = _printable(f"no data: {result.detail}" if result.detail else "no data")
+        elif result.verdict == "fail" and result.detail:
+            note = ", ".join(filter(None, [note, _printable(result.detail)]))
+        line = f"  {paint(sign, _MARK_COLOURS[sign], colour)} {text:<{wide}}  {value:>{narrow}}"
+        lines.append(f"{line}  {paint(note, 'dim', colour)}" if note else line)
+    return lines
+
+
+def _guardrail_lines(outcome: Outcome, colour: bool, most: int = 5) -> list[str]:
+    colours = {"stop": "red", "clip": "yellow", "warn": "dim"}
+    label = "guardrail: "
+    lines = [
+        f"  {paint(label + wording.hit_sentence(hit), colours.get(hit.action, 'yellow'), colour)}"
+        for hit in sorted(outcome.guardrail_hits, key=lambda hit: hit.action != "stop")[:most]
+    ]
+    more = len(outcome.guardrail_hits) - most
+    return [*lines, f"  and {wording.plural(more, 'more guardrail hit')}"] if more > 0 else lines
+
+
+def live_line(
+    t: float,
+    duration: float,
+    *,
+    target: float,
+    actual: float,
+    ledger: Ledger,
+    depth: int | None = None,
+    lag_p99: float | None = None,
+    phase: str | None = None,
+    width: int = 100,
+    colour: bool = False,
+    ascii_only: bool = False,
+) -> str:
+    """One line about a run in progress, at most ``width`` columns, for a terminal that redraws it.
+
+    Times in seconds, rates in jobs/s. Facts that do not fit are left out from the end.
+    """
+    done = min(1.0, t / duration) if duration > 0 else 1.0
+    filled = round(done * 12)
+    clock = f"{_clock(t)}/{_clock(duration)}"
+    facts = [f"{clock} {'█' * filled}{'░' * (12 - filled)}", *_facts(target, actual, ledger, depth, lag_p99, phase)]
+    line = facts[0]
+    for fact in facts[1:]:
+        if len(line) + len(fact) + 3 > width:
+            break
+        line += f" · {fact}"
+    line = plain(line[:width], ascii_only)
+    troubled = ledger.failed + ledger.unknown + ledger.late > 0
+    return paint(line, "yellow", colour) if troubled else line
+
+
+def progress_line(
+    t: float,
+    duration: float,
+    *,
+    target: float,
+    actual: float,
+    ledger: Ledger,
+    depth: int | None = None,
+    lag_p99: float | None = None,
+    phase: str | None = None,
+    ascii_only: bool = False,
+) -> str:
+    """One line about a run in progress for a log: nothing is redrawn, nothing is left out."""
+    facts = _facts(target, actual, ledger, depth, lag_p99, phase)
+    return plain(f"{_clock(t)}/{_clock(duration)} " + ", ".join(facts), ascii_only)
+
+
+def _facts(
+    target: float, actual: float, ledger: Ledger, depth: int | None, lag_p99: float | None, phase: str | None
+) -> list[str]:
+    dropped = [("failed", ledger.failed), ("unknown", ledger.unknown), ("shed", ledger.shed), ("late", ledger.late)]
+    facts = [
+        *([_printable(phase)] if phase else []),
+        f"target {format_rate(target)}",
+        f"actual {format_rate(actual)}",
+        f"sent {ledger.sent:,d}",
+        *(f"{name} {value:,d}" for name, value in dropped if value),
+    ]
+    if depth is not None:
+        facts.append(f"depth {depth:,d}")
+    if lag_p99 is not None:
+        facts.append(f"lag p99 {format_duration(lag_p99)}")
+    return facts
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _printable(text: str) -> str:
+    """Text from a scenario or a server on one line, unable to move the cursor or change colours."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))

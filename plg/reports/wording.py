@@ -1,0 +1,158 @@
+"""The words all reports share, so that a breach reads the same in a terminal, in JUnit and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
+from plg.runner.recording import Hit
+from plg.units import format_duration, format_percent, format_rate, format_size
+
+VERDICT_WORDS: Mapping[Verdict, str] = {
+    "pass": "PASS",
+    "fail": "FAIL",
+    "invalid": "INVALID",
+    "stopped": "STOPPED",
+    "error": "ERROR",
+    "interrupted": "INTERRUPTED",
+}
+
+NOTHING = "—"
+"""Shown where there is no value."""
+
+_GUARDRAIL_UNITS = {
+    "max_rate": "jobs/s",
+    "max_total_jobs": "jobs",
+    "max_duration": "s",
+    "max_memory": "bytes",
+    "max_memory_mb": "bytes",
+    "max_cpu": "fraction",
+    "max_cpu_percent": "fraction",
+    "max_queue_depth": "jobs",
+    "max_queue_age": "s",
+    "max_error_rate": "fraction",
+}
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """``value`` in base ``unit`` (s, jobs, jobs/s, fraction, bytes) as people write it; a dash for None."""
+    if value is None:
+        return NOTHING
+    if unit == "s":
+        return format_duration(value)
+    if unit == "jobs/s":
+        return format_rate(value)
+    if unit == "fraction":
+        return format_percent(value)
+    if unit == "bytes":
+        return format_size(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def count(value: int) -> str:
+    """A count with thousands separated."""
+    return f"{value:,d}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 job``, ``1,200 jobs``."""
+    return f"{number:,d} {noun}" if number == 1 else f"{number:,d} {noun}s"
+
+
+def mark(result: ExpectationResult) -> str:
+    """One sign a result: ✓ holds, ✗ fails, ? no data, ! a warning that does not hold."""
+    if result.verdict == "pass":
+        return "✓"
+    if result.level == "warn":
+        return "!"
+    return "✗" if result.verdict == "fail" else "?"
+
+
+def word(result: ExpectationResult) -> str:
+    """The sign of `mark` as a word, for readers who see neither sign nor colour."""
+    if result.verdict == "pass":
+        return "PASS"
+    plain = "FAIL" if result.verdict == "fail" else "NO DATA"
+    return f"WARN ({plain.lower()})" if result.level == "warn" else plain
+
+
+def condition(result: ExpectationResult) -> str:
+    """What was asked, from the operator on and in the author's own units: ``< 5% in every 1s``.
+
+    A bound that refers to another measure is followed by the figure it came to.
+    """
+    _, found, tail = result.text.partition(f" {result.op} ")
+    asked = tail.removesuffix(" or stop") if found else quantity(result.bound, result.unit)
+    relative = found and "(" in asked and result.bound is not None
+    return f"{result.op} {asked}" + (f" ({quantity(result.bound, result.unit)})" if relative else "")
+
+
+def where(result: ExpectationResult) -> str:
+    """``first breach at 12.4s in stampede``; empty when there was none."""
+    if result.first_breach_s is None:
+        return ""
+    phase = f" in {result.first_breach_phase}" if result.first_breach_phase else ""
+    return f"first breach at {format_duration(result.first_breach_s)}{phase}"
+
+
+def breach(result: ExpectationResult) -> str:
+    """The sentence about a result that did not hold.
+
+    ``expected < 5%, observed 7.3%, first breach at 12.4s in stampede``
+    """
+    if result.verdict == "no_data":
+        return f"expected {condition(result)}, no data" + (f": {result.detail}" if result.detail else "")
+    parts = [f"expected {condition(result)}", f"observed {quantity(result.observed, result.unit)}", where(result)]
+    return ", ".join(part for part in parts if part)
+
+
+def margin(result: ExpectationResult) -> float | None:
+    """Distance to the bound as a fraction of it: positive to spare, negative beyond; None where that has no meaning."""
+    if result.observed is None or not result.bound or result.op in ("==", "!="):
+        return None
+    distance = (result.bound - result.observed) / abs(result.bound)
+    return distance if result.op in ("<", "<=") else -distance
+
+
+def margin_text(result: ExpectationResult) -> str:
+    """The margin in words: ``38% to spare``, ``46% beyond``, ``at the bound``."""
+    fraction = margin(result)
+    if fraction is None:
+        return ""
+    if abs(fraction) < 0.0005:
+        return "at the bound"
+    size = f"{abs(fraction):.0%}" if abs(fraction) >= 0.1 else format_percent(abs(fraction))
+    return f"{size} to spare" if fraction > 0 else f"{size} beyond"
+
+
+def hit_sentence(hit: Hit) -> str:
+    """``max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed``."""
+    unit = _GUARDRAIL_UNITS.get(hit.guardrail, "jobs")
+    verb = {"clip": "clipped", "stop": "stopped the run", "warn": "warned"}.get(hit.action, hit.action)
+    span = f"at {format_duration(hit.start_s)}"
+    if hit.end_s > hit.start_s:
+        span = f"from {format_duration(hit.start_s)} to {format_duration(hit.end_s)}"
+    asked = f"{quantity(hit.requested, unit)} {'asked' if hit.action == 'clip' else 'seen'}"
+    return f"{hit.guardrail} {verb} {span}: {asked}, {quantity(hit.allowed, unit)} allowed"
+
+
+def hit_quantity(hit: Hit, value: float) -> str:
+    """A figure of a guardrail hit in that guardrail's unit."""
+    return quantity(value, _GUARDRAIL_UNITS.get(hit.guardrail, "jobs"))
+
+
+def ledger_sentence(ledger: Ledger) -> str:
+    """Both equations of the ledger on one line."""
+    return (
+        f"{ledger.planned:,d} planned = {ledger.sent:,d} sent + {ledger.shed:,d} shed + {ledger.late:,d} late"
+        f" + {ledger.cancelled:,d} cancelled; {ledger.sent:,d} sent = {ledger.acked:,d} acked"
+        f" + {ledger.failed:,d} failed + {ledger.unknown:,d} unknown"
+    )
+
+
+def target_text(outcome: Outcome) -> str:
+    """``valkey 9.1.2, embedded``: what answered, and where it stood."""
+    target = outcome.target
+    server = "" if target.server == "unknown" else f"{target.server} {target.version}".strip()
+    place = target.kind if not target.url or target.url == target.kind else f"{target.kind} {target.url}"
+    return f"{server}, {place}" if server else place

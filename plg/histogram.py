@@ -1,8 +1,8 @@
 """Latency histograms of fixed size that merge exactly.
 
 Buckets are log-linear (the layout of HdrHistogram): a value ``x`` becomes ``v = x / 32us + 1`` and falls into
-octave ``floor(log2 v)``, each octave cut into 128 equal parts. Values below 32 us are thus told apart to 0.25 us, larger
-ones to 1/128 of themselves. Two histograms merge by adding counts, so a merge equals a histogram of the union.
+octave ``floor(log2 v)``, each octave cut into 128 equal parts. Values below 32 us are thus told apart to 0.25 us,
+larger ones to 1/128 of themselves. Two histograms merge by adding counts, so a merge equals a histogram of the union.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def bucket_of(seconds: Floats) -> Ints:
     scaled = np.maximum(seconds, 0.0) * (1.0 / _UNIT) + 1.0
     # The exponent and the leading mantissa bits of an IEEE double are the log-linear index already.
     index = (scaled.view(np.int64) >> _SHIFT) - _BIAS
-    return np.minimum(index, BUCKETS - 1)
+    return np.asarray(np.minimum(index, BUCKETS - 1))
 
 
 def lower_edge(index: Ints) -> Floats:
@@ -42,7 +42,7 @@ def lower_edge(index: Ints) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """A summed histogram: dense ``counts`` over all buckets and the exact total, sum, smallest and largest value (s)."""
+    """A summed histogram: dense ``counts`` over all buckets, and the exact total, sum, minimum and maximum (s)."""
 
     counts: Ints
     total: int
@@ -55,7 +55,7 @@ class Distribution:
         return Distribution(np.zeros(BUCKETS, dtype=np.int64), 0, 0.0, math.inf, -math.inf)
 
     def quantile(self, q: float) -> float | None:
-        """Nearest-rank quantile: the value of rank ceil(q * total), as the middle of its bucket; None without samples."""
+        """Nearest-rank quantile: the value of rank ceil(q * total), as the middle of its bucket; None if empty."""
         if self.total == 0:
             return None
         rank = max(1, math.ceil(q * self.total - 1e-9))

@@ -6,6 +6,7 @@ its maximum; a *count* and a *figure* stand alone.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +65,11 @@ def percentile(aggregate: str) -> float | None:
         return None
     fraction = float(match[1]) / 100
     return fraction if 0 < fraction < 1 else None
+
+
+def samples_needed(q: float) -> int:
+    """Fewest samples that tell the quantile ``q`` from the largest or smallest: 100 for p99, 1,000 for p99.9."""
+    return math.ceil(1 / min(q, 1 - q) - 1e-6)
 
 
 def is_aggregate(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from plg.runner.recording import Hit, Recording
@@ -13,6 +13,7 @@ VERSION = 1
 Verdict = Literal["pass", "fail", "invalid", "stopped", "error", "interrupted"]
 Percentiles = Mapping[str, float | None]
 """Seconds by ``p50 p90 p95 p99 p99.9 max mean``; None without samples."""
+PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class TargetInfo:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Every planned arrival in exactly one column: planned = sent + shed + late + cancelled, sent = acked + failed + unknown."""
+    """Every planned arrival in exactly one column.
+
+    planned = sent + shed + late + cancelled, sent = acked + failed + unknown.
+    """
 
     planned: int
     sent: int
@@ -37,6 +41,11 @@ class Ledger:
     acked: int
     failed: int
     unknown: int
+
+    @staticmethod
+    def of(recording: Recording) -> Ledger:
+        """The columns of a whole recording."""
+        return Ledger(**{column.name: recording.total(column.name) for column in fields(Ledger)})
 
     def imbalance(self) -> int:
         """0 when the columns add up, else by how many jobs they do not."""
@@ -88,7 +97,10 @@ class WorkersResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """One judged run. Field for field the saved JSON; ``series`` is columnar, one list a column, over the plain windows."""
+    """One judged run. Field for field the saved JSON.
+
+    ``series`` is columnar, one list a column, over the plain windows (see `plg.judge.series`).
+    """
 
     scenario: Mapping[str, Any]
     scenario_file: str | None

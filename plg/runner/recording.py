@@ -57,8 +57,9 @@ class Histograms:
         if total == 0:
             return Distribution.empty()
         return Distribution(
-            dense, total, float(self.sums[cells].sum()), float(self.minima[cells].min()), float(self.maxima[cells].max())
-        )
+            dense, total, float(self.sums[cells].sum()),
+            float(self.minima[cells].min()), float(self.maxima[cells].max()),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,9 @@ class Recording:
     drain_s: float | None = None
     drain_waited_s: float | None = None
     stop: str | None = None
-    """None for a run that went to its end, else why it did not: ``guardrail``, ``expectation``, ``target``, ``signal``."""
+    """None for a run that went to its end, else what ended it: guardrail, expectation, target or signal."""
     stop_detail: str = ""
+    """What stopped it: the expectation's own text, ``SIGINT`` or ``SIGTERM``, or a sentence."""
     errors: tuple[tuple[str, int], ...] = field(default=())
     """Error texts of the target as it said them, with how often; bounded in number."""
 
@@ -144,13 +146,13 @@ class Recording:
 
 
 def tile(width: float, start: float, until: float) -> tuple[Floats, Floats]:
-    """Starts and ends of the windows of ``width`` from ``start`` to ``until``, the last one half to one and a half long.
+    """Starts and ends of the windows of ``width`` from ``start`` to ``until``, the last half to one and a half long.
 
     A stretch shorter than half a window is one window; an empty one is none.
     """
     count = max(1, round((until - start) / width)) if until > start else 0
-    starts = start + np.arange(count) * width
-    return starts, np.append(starts[1:], until)[:count]
+    starts = start + np.arange(count, dtype=np.float64) * width
+    return starts, np.append(starts[1:], float(until))[:count]
 
 
 def cell_edges(duration: float, window: float, cuts: Iterable[float]) -> Floats:

@@ -1,0 +1,153 @@
+"""From a recording to an outcome: everything a report needs, reckoned once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from plg import __version__
+from plg.histogram import Distribution
+from plg.judge.deciding import decide
+from plg.judge.expectations import judge
+from plg.judge.regions import ended
+from plg.judge.series import series
+from plg.measures import percentile
+from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, PhaseResult, TargetInfo, WorkersResult
+from plg.runner.recording import Recording
+from plg.scenario import Expectation, Scenario
+
+_PASSWORD = re.compile(r"(?<=://)([^/?#@\s]*):[^/?#\s]*@")
+_PASSWORD_OPTION = re.compile(r"(?i)([?&](?:password|passwd|auth)=)[^&#\s]*")
+
+
+class ServerLike(Protocol):
+    """Who answered."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+def make_outcome(
+    scenario: Scenario,
+    plan_document: Mapping[str, Any],
+    recording: Recording,
+    *,
+    run_id: str,
+    seed: int | None,
+    started_at: float,
+    target: ServerLike,
+    workers: WorkersResult | None = None,
+    warnings: Sequence[str] = (),
+) -> Outcome:
+    """Judge one run and put together all that is known of it.
+
+    ``plan_document`` is what ``plg plan --json`` prints, ``started_at`` seconds since the Unix epoch. Passwords in the
+    target's URL and in the scenario's are replaced by ``***``.
+    """
+    document = _without_passwords(scenario.document)
+    results = judge(scenario.expect, recording)
+    decision = decide(results, recording)
+    ledger = Ledger.of(recording)
+    times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
+    return Outcome(
+        scenario=document, scenario_file=scenario.file, scenario_hash=scenario_hash(document),
+        run_id=run_id, seed=seed, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
+        started_at=datetime.fromtimestamp(started_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_s=ended(recording),
+        target=TargetInfo(target.kind, redact(target.url), target.name, target.version),
+        plan=plan_document, ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked),
+        phases=phase_results(plan_document, recording),
+        lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
+        expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
+        recording=recording, workers=workers, errors=recording.errors, plg_version=__version__,
+    )  # fmt: skip
+
+
+def rejudge(outcome: Outcome, expectations: Sequence[Expectation]) -> Outcome:
+    """The same run under other expectations: new results, verdict and reason; nothing is sent."""
+    results = judge(expectations, outcome.recording)
+    verdict, exit_code, reason = decide(results, outcome.recording)
+    return replace(outcome, expectations=results, verdict=verdict, exit_code=exit_code, reason=reason)
+
+
+def percentiles(distribution: Distribution) -> Percentiles:
+    """The figures of a time measure shown in reports (s). Every percentile stands, however few the samples."""
+    found: dict[str, float | None] = {}
+    for name in PERCENTILES:
+        q = percentile(name)
+        found[name] = distribution.quantile(q) if q is not None else None
+    found["max"] = distribution.max if distribution.total else None
+    found["mean"] = distribution.mean()
+    return found
+
+
+def deviation_of(planned: int, acked: int) -> float | None:
+    """|acked - planned| / planned; None where nothing was planned."""
+    return abs(acked - planned) / planned if planned else None
+
+
+def phase_results(plan_document: Mapping[str, Any], recording: Recording) -> tuple[PhaseResult, ...]:
+    """One row a phase of the plan, in its order; a phase that comes back has one row a time."""
+    rows = plan_document.get("phases") or _phases_of(recording)
+    return tuple(_phase(str(row["name"]), float(row["start_s"]), float(row["duration_s"]), recording) for row in rows)
+
+
+def _phases_of(recording: Recording) -> Iterable[dict[str, Any]]:
+    rows = [
+        {"name": name, "start_s": start, "duration_s": end - start}
+        for name, pieces in recording.spans.items()
+        for start, end in pieces
+    ]
+    return sorted(rows, key=lambda row: float(row["start_s"]))
+
+
+def _phase(name: str, start: float, duration: float, recording: Recording) -> PhaseResult:
+    cells = recording.within(((start, start + duration),))
+    planned, sent, acked = (recording.total(column, cells) for column in ("planned", "sent", "acked"))
+    latency = percentiles(recording.histograms["latency"].over(cells))
+    return PhaseResult(name, start, duration, planned, sent, acked, deviation_of(planned, acked), latency)
+
+
+def scenario_hash(document: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the document in canonical JSON: sorted keys, no blanks, whole numbers without a fraction."""
+    text = json.dumps(_canonical(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _canonical(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_canonical(value) for value in node]
+    if isinstance(node, float) and np.isfinite(node) and node == int(node):
+        return int(node)
+    return node
+
+
+def redact(text: str) -> str:
+    """A URL with its password, also one given as an option, replaced by ``***``."""
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+
+
+def _without_passwords(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the URLs of its target redacted."""
+
+    def clean(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: clean(value) for key, value in node.items()}
+        return redact(node) if isinstance(node, str) else node
+
+    return {key: clean(value) if key == "target" else value for key, value in document.items()}

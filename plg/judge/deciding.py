@@ -1,0 +1,116 @@
+"""The verdict of a whole run: one word, one exit code, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from plg.judge.regions import phase_at
+from plg.judge.wording import counted, figure, moment
+from plg.outcome import ExpectationResult, Ledger, Verdict
+from plg.runner.recording import Recording
+from plg.units import format_percent
+
+PASS, INTERNAL, USAGE, FAILED, STOPPED, INVALID, TARGET, SIGINT, SIGTERM = 0, 1, 2, 3, 4, 5, 6, 130, 143
+PRECEDENCE = (INTERNAL, SIGINT, SIGTERM, USAGE, TARGET, STOPPED, FAILED, INVALID, PASS)
+"""Which exit code wins when several apply, in one run or over several scenarios."""
+MAX_HELD = 0.01
+"""Share of the arrivals that plg itself may hold up before the run says nothing about the target."""
+
+
+class Decision(NamedTuple):
+    """What a run comes to."""
+
+    verdict: Verdict
+    exit_code: int
+    reason: str
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several scenarios: the one that comes first in `PRECEDENCE`; an unknown code wins over all."""
+    return min(codes, key=lambda code: PRECEDENCE.index(code) if code in PRECEDENCE else -1, default=PASS)
+
+
+def held_share(recording: Recording) -> float:
+    """Arrivals that plg was slow to send, as a share of those planned; 0 where nothing was planned."""
+    planned = recording.total("planned")
+    return recording.total("held") / planned if planned else 0.0
+
+
+def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decision:
+    """Verdict, exit code and reason of one run, by `PRECEDENCE`. A ``warn`` changes nothing."""
+    imbalance = Ledger.of(recording).imbalance()
+    if imbalance:
+        gap = counted(imbalance, "job")
+        reason = f"INTERNAL ERROR: the ledger does not add up by {gap}; trust no figure of this run"
+        return Decision("error", INTERNAL, reason)
+    stopped = {"signal": _interrupted, "target": _lost, "guardrail": _guarded}.get(recording.stop or "")
+    if stopped is not None:
+        return stopped(recording)
+    broken = [r for r in results if r.level == "expect" and r.verdict != "pass"]
+    if broken:
+        return Decision("fail", FAILED, _failure(broken, results, recording))
+    if held_share(recording) > MAX_HELD:
+        return Decision("invalid", INVALID, _held(recording))
+    return Decision("pass", PASS, _held_all(results, recording))
+
+
+def _at(recording: Recording) -> str:
+    return f"at {moment(recording.ended_s, phase_at(recording.spans, recording.ended_s))}"
+
+
+def _interrupted(recording: Recording) -> Decision:
+    terminated = "TERM" in recording.stop_detail.upper()
+    name = "SIGTERM" if terminated else "SIGINT"
+    return Decision("interrupted", SIGTERM if terminated else SIGINT, f"interrupted by {name} {_at(recording)}")
+
+
+def _lost(recording: Recording) -> Decision:
+    said = f": {recording.stop_detail}" if recording.stop_detail else ""
+    return Decision("error", TARGET, f"the target was lost {_at(recording)}{said}")
+
+
+def _guarded(recording: Recording) -> Decision:
+    said = f": {recording.stop_detail}" if recording.stop_detail else ""
+    return Decision("stopped", STOPPED, f"stopped by a guardrail {_at(recording)}{said}")
+
+
+def _held(recording: Recording) -> str:
+    return (
+        f"the generator could not hold the schedule: it held up {format_percent(held_share(recording))} "
+        f"of the arrivals (at most {format_percent(MAX_HELD)} may be)"
+    )
+
+
+def _failure(broken: list[ExpectationResult], results: Sequence[ExpectationResult], recording: Recording) -> str:
+    total = sum(r.level == "expect" for r in results)
+    failed = sum(r.verdict == "fail" for r in broken)
+    untold = len(broken) - failed
+    of = f" of {counted(total, 'expectation')}"
+    parts = [f"{number}{said}" for number, said in ((failed, " failed"), (untold, " had no data")) if number]
+    said = f"{' and '.join(parts).replace(' ', of + ' ', 1)}: {_named(broken[0])}"
+    if len(broken) > 1:
+        said += f", and {counted(len(broken) - 1, 'other')}"
+    if recording.stop == "expectation":
+        said += f"; the run ended {_at(recording)}"
+    if held_share(recording) > MAX_HELD:
+        said += f"; besides, {_held(recording)}"
+    return said
+
+
+def _named(result: ExpectationResult) -> str:
+    if result.verdict == "no_data":
+        return f"{result.text} ({result.detail or 'no data'})"
+    seen = "" if result.observed is None else f" (observed {figure(result.observed, result.unit)})"
+    return f"{result.text}{seen}"
+
+
+def _held_all(results: Sequence[ExpectationResult], recording: Recording) -> str:
+    judged = [r for r in results if r.level == "expect"]
+    warned = sum(r.level == "warn" and r.verdict != "pass" for r in results)
+    said = {0: "nothing was expected and nothing went wrong", 1: "the one expectation held"}.get(
+        len(judged), f"all {len(judged)} expectations held"
+    )
+    if recording.stop == "expectation":
+        said += f", though a warning ended the run {_at(recording)}"
+    return f"{said} ({counted(warned, 'warning')})" if warned else said

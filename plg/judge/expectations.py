@@ -1,0 +1,247 @@
+"""Expectations against a recording: one result a line, each computed on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.histogram import Floats
+from plg.judge.breach import first_breach_time, holds
+from plg.judge.readings import Flags, Reader, Readings
+from plg.judge.regions import NoData, phase_at
+from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text
+from plg.measures import MEASURES, percentile, samples_needed
+from plg.outcome import ExpectationResult
+from plg.runner.recording import Recording
+from plg.scenario import Expectation, Subject
+
+RunVerdict = Literal["pass", "fail", "no_data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a judgement found, before it is dressed as a result."""
+
+    verdict: RunVerdict
+    observed: float | None = None
+    bound: float | None = None
+    detail: str = ""
+    breach_s: float | None = None
+
+
+def judge(expectations: Sequence[Expectation], recording: Recording) -> tuple[ExpectationResult, ...]:
+    """Judge each expectation on the whole recording.
+
+    A measure, phase or window that the recording has no data for gives ``no_data``, never ``pass``. The expectation
+    that ended the run (``recording.stop_detail`` holds its text) fails even where late answers have mended it since.
+    """
+    reader = Reader(recording)
+    return tuple(_stopped(e, dress(e, find(reader, e), recording), recording) for e in expectations)
+
+
+def find(reader: Reader, expectation: Expectation) -> Finding:
+    """Judge one expectation."""
+    bound = expectation.bound
+    try:
+        remark = ""
+        if expectation.relative is not None:
+            bound = relative_bound(reader, expectation.relative, expectation.factor)
+            remark = _relative_remark(expectation.relative, expectation.factor, bound)
+        assert bound is not None, "an expectation has a bound or something to be compared with"
+        judged = _windows if expectation.window is not None else _span
+        found = judged(reader, expectation, bound)
+    except NoData as why:
+        return Finding("no_data", None, bound, str(why))
+    if not remark:
+        return found
+    detail = "; ".join(part for part in (found.detail, remark) if part)
+    return Finding(found.verdict, found.observed, found.bound, detail, found.breach_s)
+
+
+def dress(expectation: Expectation, found: Finding, recording: Recording) -> ExpectationResult:
+    """A finding as the result that reports show."""
+    subject = expectation.subject
+    phase = None
+    if found.breach_s is not None:
+        phase = subject.during or phase_at(recording.spans, found.breach_s)
+    return ExpectationResult(
+        text=expectation.text, level=expectation.level, verdict=found.verdict,
+        observed=found.observed, bound=found.bound, unit=MEASURES[subject.measure].unit, op=expectation.op,
+        first_breach_s=found.breach_s, first_breach_phase=phase, file=expectation.file, line=expectation.line,
+        detail=found.detail,
+    )  # fmt: skip
+
+
+def relative_bound(reader: Reader, relative: Subject, factor: float) -> float:
+    """``factor`` times what ``relative`` reads over its span. Raises `NoData`."""
+    return factor * (_drain(reader.recording) if relative.measure == "drain_time" else _value(reader, relative)[0])
+
+
+def _relative_remark(relative: Subject, factor: float, bound: float) -> str:
+    unit = MEASURES[relative.measure].unit
+    times = "" if factor == 1 else f"{factor:g} * "
+    return f"the bound, {times}{subject_text(relative)}, is {figure(bound, unit)}"
+
+
+def _value(reader: Reader, subject: Subject) -> tuple[float, Readings]:
+    """The reading over the subject's whole span. Raises `NoData`."""
+    readings = reader.read(subject)
+    value = float(readings.values[0])
+    if readings.thin[0]:
+        q = percentile(subject.aggregate or "")
+        assert q is not None, "only percentiles can be thin"
+        least, had = samples_needed(q), int(readings.basis[0])
+        raise NoData(f"{subject.aggregate} needs at least {least:,} samples, has {had:,}")
+    if np.isnan(value):
+        raise NoData(nothing_to_read(subject))
+    return value, readings
+
+
+def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
+    subject, op = expectation.subject, expectation.op
+    if subject.measure == "drain_time":
+        return _judge_drain(reader.recording, op, bound)
+    value, readings = _value(reader, subject)
+    detail = _basis(reader, subject, int(readings.basis[0]))
+    if holds(op, np.array([value]), bound)[0]:
+        return Finding("pass", value, bound, detail)
+    return Finding("fail", value, bound, detail, first_breach_time(reader, subject, op, bound, value))
+
+
+def _basis(reader: Reader, subject: Subject, basis: int) -> str:
+    """What the value rests on."""
+    if MEASURES[subject.measure].kind in ("time", "gauge"):
+        return f"from {counted(basis, 'sample')}"
+    if subject.measure in ("deviation", "error_rate", "throughput"):
+        part, of = {
+            "deviation": ("acked", f"of {basis:,} planned"),
+            "error_rate": ("errors", f"in {basis:,} sent"),
+            "throughput": ("acked", f"in {reader.regions.get(subject.during).lengths[0]:g}s"),
+        }[subject.measure]
+        return f"{int(reader.counter(part, subject)[0]):,} {part} {of}"
+    return ""
+
+
+def _drain(recording: Recording) -> float:
+    if recording.drain_s is None:
+        raise NoData("nobody waited for the queue to drain")
+    return recording.drain_s
+
+
+def _judge_drain(recording: Recording, op: str, bound: float) -> Finding:
+    """drain_time; where the wait was given up it is known only to be longer than that."""
+    waited = recording.drain_waited_s
+    if recording.drain_s is not None or waited is None:
+        value = _drain(recording)
+        return Finding("pass" if holds(op, np.array([value]), bound)[0] else "fail", value, bound)
+    depth = "" if recording.end_depth is None else f", {counted(recording.end_depth, 'job')} left"
+    detail = f"the queue had not drained after {figure(waited, 's')}{depth}"
+    if op in ("<", "<=", "==") and waited >= bound:
+        return Finding("fail", waited, bound, detail)
+    if op in (">", ">=", "!=") and waited >= bound:
+        return Finding("pass", waited, bound, detail)
+    raise NoData(detail)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowFindings:
+    """Windows sorted out: those that hold, those that fail, and those that had to hold but cannot be told."""
+
+    values: Floats
+    failed: Flags
+    missing: Flags
+    judged: Flags
+    allowed: int
+
+
+def sort_out(readings: Readings, op: str, bound: float, quota: float) -> WindowFindings:
+    """Judge each window; idle ones are left out.
+
+    A percentile of too few samples is still told where the samples agree: all of them within the bound, or none.
+    """
+    values = readings.values
+    good = holds(op, values, bound)
+    doubtful = readings.thin & (holds(op, readings.low, bound) != holds(op, readings.high, bound))
+    judged = ~readings.idle
+    missing = judged & (np.isnan(values) | doubtful)
+    failed = judged & ~missing & ~good
+    allowed = int((1 - quota) * int(judged.sum()) + 1e-9)
+    return WindowFindings(values, failed, missing, judged, allowed)
+
+
+def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
+    subject, op, width = expectation.subject, expectation.op, expectation.window
+    if subject.measure == "drain_time":
+        raise NoData("drain_time is one figure of the whole run and has no windows")
+    readings = reader.read(subject, width)
+    q = percentile(subject.aggregate or "")
+    if q is not None and readings.basis.sum() > 0:
+        _value(reader, subject)
+    windows = sort_out(readings, op, bound, expectation.quota)
+    if not windows.judged.any():
+        raise NoData(f"no window had anything to judge: {nothing_to_read(subject)}")
+    regions = reader.regions.get(subject.during, width)
+    failures, missing = int(windows.failed.sum()), int(windows.missing.sum())
+    order = _worst_first(windows, op, bound)
+    detail = _windows_detail(reader, expectation, windows, order)
+    if failures > windows.allowed:
+        breach = float(regions.starts[np.flatnonzero(windows.failed)[0]])
+        return Finding("fail", float(windows.values[order[windows.allowed]]), bound, detail, breach)
+    if failures + missing > windows.allowed:
+        return Finding("no_data", None, bound, detail)
+    return Finding("pass", float(windows.values[order[windows.allowed - missing]]), bound, detail)
+
+
+def _worst_first(windows: WindowFindings, op: str, bound: float) -> npt.NDArray[np.intp]:
+    """Indices of the windows that could be told, the farthest on the wrong side of the bound first."""
+    told = np.flatnonzero(windows.judged & ~windows.missing)
+    values = windows.values[told]
+    badness = {"<": values, "<=": values, ">": -values, ">=": -values}.get(op)
+    if badness is None:
+        distance = np.abs(values - bound)
+        badness = distance if op == "==" else -distance
+    return told[np.argsort(-badness, kind="stable")]
+
+
+def _windows_detail(
+    reader: Reader, expectation: Expectation, windows: WindowFindings, order: npt.NDArray[np.intp]
+) -> str:
+    subject = expectation.subject
+    regions = reader.regions.get(subject.during, expectation.window)
+    total, failures, missing = (int(part.sum()) for part in (windows.judged, windows.failed, windows.missing))
+    parts = [f"{failures:,} of {counted(total, 'window')} failed"]
+    if windows.allowed:
+        parts[0] += f" ({windows.allowed:,} allowed)"
+    if missing:
+        first = float(regions.starts[np.flatnonzero(windows.missing)[0]])
+        at = moment(first, phase_at(reader.recording.spans, first))
+        parts.append(f"{missing:,} without enough data, the first at {at}")
+    if len(order):
+        start = float(regions.starts[order[0]])
+        value = figure(float(windows.values[order[0]]), MEASURES[subject.measure].unit)
+        parts.append(f"worst {value} at {moment(start, phase_at(reader.recording.spans, start))}")
+    idle = len(windows.judged) - total
+    if idle:
+        parts.append(f"{counted(idle, 'window')} had nothing to judge")
+    return "; ".join(parts)
+
+
+def _stopped(expectation: Expectation, result: ExpectationResult, recording: Recording) -> ExpectationResult:
+    """Mark the expectation that ended the run; it stays broken whatever was answered after the stop."""
+    if recording.stop != "expectation" or not expectation.stop or expectation.text != recording.stop_detail:
+        return result
+    if result.verdict == "fail":
+        return replace(result, stopped=True)
+    at = recording.ended_s
+    seen = "cannot be told" if result.observed is None else f"reads {figure(result.observed, result.unit)}"
+    then = moment(at, phase_at(recording.spans, at))
+    detail = f"broken at {then}, which ended the run; after the last answers it {seen}"
+    return replace(
+        result, verdict="fail", stopped=True, detail=detail,
+        first_breach_s=at, first_breach_phase=expectation.subject.during or phase_at(recording.spans, at),
+    )  # fmt: skip
+

@@ -1,0 +1,136 @@
+"""``or stop``: whether a run that is still going has broken an expectation already.
+
+What is judged early must not be mended by what is still to come, or rest on too little:
+
+- windows: those wholly past; broken when more have failed than the quota allows of all windows of the span;
+- a span that is past: as at the end of the run;
+- counts, ``max`` and ``min``: as soon as no later event can mend them (``errors == 0`` at the first error);
+- ``deviation``: by the arrivals certainly lost (shed, late, failed, unknown) of those due, from 100 due on;
+- ``error_rate``: from 100 jobs sent on;
+- ``throughput``: only a value too high can be known before the span is past;
+- percentiles and means: from 100 samples on (20 of a gauge), and twice what the percentile needs;
+- ``drain_time``: never, the run is over when it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from plg.judge.breach import holds, one_way
+from plg.judge.expectations import Finding, dress, find, relative_bound, sort_out
+from plg.judge.readings import Reader
+from plg.judge.regions import NoData, intervals_of
+from plg.judge.wording import counted
+from plg.measures import MEASURES, percentile, samples_needed
+from plg.outcome import ExpectationResult
+from plg.runner.recording import Recording
+from plg.scenario import Expectation, Subject
+
+MIN_JOBS = 100
+"""Arrivals due (or jobs sent) before a share of them can end a run."""
+MIN_SAMPLES = 100
+MIN_GAUGE_SAMPLES = 20
+
+
+def first_breach(
+    expectations: Sequence[Expectation], recording: Recording, now: float | None = None
+) -> ExpectationResult | None:
+    """The first expectation marked ``or stop`` that is broken for good at ``now``, or None.
+
+    ``recording`` is a snapshot of the running run, complete up to ``now`` (s from its start; default
+    ``recording.ended_s``). Expectations without ``or stop`` are passed over.
+    """
+    moment = recording.ended_s if now is None else now
+    reader = Reader(recording)
+    for expectation in expectations:
+        if not expectation.stop:
+            continue
+        try:
+            found = _look(reader, expectation, moment)
+        except NoData:
+            continue
+        if found is not None and found.verdict == "fail":
+            return dress(expectation, found, recording)
+    return None
+
+
+def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | None:
+    """The finding where something can be said by now."""
+    subject = expectation.subject
+    if subject.measure == "drain_time":
+        return None
+    bound = expectation.bound
+    if expectation.relative is not None:
+        if not _past(reader, expectation.relative, now):
+            return None
+        bound = relative_bound(reader, expectation.relative, expectation.factor)
+    assert bound is not None, "an expectation has a bound or something to be compared with"
+    if expectation.window is not None:
+        return _windows(reader, expectation, bound, now)
+    if _past(reader, subject, now):
+        return find(reader, expectation)
+    value = _value_so_far(reader, subject, expectation.op, bound, now)
+    if value is None or holds(expectation.op, np.array([value]), bound)[0]:
+        return None
+    return Finding("fail", value, bound, "broken while the run was going", now)
+
+
+def _past(reader: Reader, subject: Subject, now: float) -> bool:
+    return all(end <= now for _, end in intervals_of(reader.recording, subject.during))
+
+
+def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
+    subject = expectation.subject
+    regions = reader.regions.get(subject.during, expectation.window)
+    windows = sort_out(reader.read(subject, expectation.window), expectation.op, bound, expectation.quota)
+    failed = np.flatnonzero(windows.failed & (regions.ends <= now + 1e-9))
+    allowed = int((1 - expectation.quota) * regions.count + 1e-9)
+    if len(failed) <= allowed:
+        return None
+    worst = float(windows.values[failed[allowed]])
+    detail = f"{counted(len(failed), 'window')} failed ({allowed:,} allowed of {regions.count:,})"
+    return Finding("fail", worst, bound, detail, float(regions.starts[failed[0]]))
+
+
+def _value_so_far(reader: Reader, subject: Subject, op: str, bound: float, now: float) -> float | None:
+    """The value so far where a breach by it would be final; None where it is too early to tell."""
+    direction = one_way(subject)
+    if direction:
+        value = _reading(reader, subject)
+        return value if value is not None and _beyond(direction, op, value, bound) else None
+    if subject.measure == "deviation":
+        return _certain_loss(reader, subject, now) if op in ("<", "<=") else None
+    if subject.measure == "throughput":
+        value = _reading(reader, subject)
+        return value if value is not None and _beyond(1, op, value, bound) else None
+    readings = reader.read(subject)
+    enough: float = MIN_JOBS
+    kind = MEASURES[subject.measure].kind
+    if kind in ("time", "gauge"):
+        q = percentile(subject.aggregate or "")
+        enough = max(MIN_SAMPLES if kind == "time" else MIN_GAUGE_SAMPLES, 2 * samples_needed(q) if q else 0)
+    value = float(readings.values[0])
+    return None if readings.basis[0] < enough or np.isnan(value) else value
+
+
+def _reading(reader: Reader, subject: Subject) -> float | None:
+    value = float(reader.read(subject).values[0])
+    return None if np.isnan(value) else value
+
+
+def _beyond(direction: int, op: str, value: float, bound: float) -> bool:
+    """Whether a value that can only move in ``direction`` has passed the last one that would do."""
+    upper = {1: ("<", "<="), -1: (">", ">=")}[direction]
+    return op in upper or (op == "==" and direction * (value - bound) > 0)
+
+
+def _certain_loss(reader: Reader, subject: Subject, now: float) -> float | None:
+    """Lost arrivals of those due, over the cells wholly past; jobs still on their way count as if acknowledged."""
+    recording = reader.recording
+    cells = (reader.cells(subject.during, None) >= 0) & (recording.edges[1:] <= now + 1e-9)
+    due = recording.total("planned", cells)
+    if due < MIN_JOBS:
+        return None
+    return sum(recording.total(name, cells) for name in ("shed", "late", "failed", "unknown")) / due

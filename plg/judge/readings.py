@@ -1,0 +1,255 @@
+"""What a subject reads in each region: one number, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.histogram import BUCKETS, lower_edge
+from plg.judge.regions import RegionCache, Regions, check_fit, ended
+from plg.measures import MEASURES, percentile, samples_needed
+from plg.runner.recording import Floats, Hit, Ints, Recording
+from plg.scenario import Subject
+
+Flags = npt.NDArray[np.bool_]
+_DENSE = 1 << 22
+"""Up to so many (region, bucket) pairs are added up in a dense table; beyond that rows are sorted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """One entry a region.
+
+    ``values`` is NaN where there is nothing to read. ``idle`` marks regions in which nothing was due and nothing
+    happened: there is nothing to judge in them. ``basis`` is the number of samples or jobs behind each value. ``low``
+    and ``high`` are the smallest and largest sample, ``thin`` marks percentiles that rest on too few samples.
+    """
+
+    values: Floats
+    basis: Floats
+    idle: Flags
+    thin: Flags
+    low: Floats
+    high: Floats
+
+
+def _plain(values: Floats, basis: Floats, idle: Flags) -> Readings:
+    return Readings(values, basis, idle, np.zeros(len(values), dtype=np.bool_), values, values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Histogram rows in order of (region, bucket), their running total, and the exact figures of each region."""
+
+    buckets: Ints
+    running: Ints
+    totals: Ints
+    sums: Floats
+    minima: Floats
+    maxima: Floats
+
+    def quantile(self, q: float) -> Floats:
+        """Nearest-rank quantile of each region, as `plg.histogram.Distribution.quantile` gives it; NaN when empty."""
+        found = self.totals > 0
+        out = np.full(len(self.totals), np.nan)
+        if not found.any():
+            return out
+        before = np.cumsum(self.totals) - self.totals
+        rank = np.maximum(1, np.ceil(q * self.totals - 1e-9)).astype(np.int64)
+        bucket = self.buckets[np.searchsorted(self.running, (before + rank)[found])]
+        out[found] = middle(bucket, self.minima[found], self.maxima[found])
+        return out
+
+
+def middle(bucket: Ints, minima: Floats, maxima: Floats) -> Floats:
+    """The value a bucket stands for: its middle, kept within the smallest and largest value seen."""
+    centre = (lower_edge(bucket) + lower_edge(bucket + 1)) / 2
+    return np.minimum(np.maximum(centre, minima), maxima)
+
+
+def hits_counted(recording: Recording) -> list[Hit]:
+    """The hits that the measure guardrail_hits counts: clips and stops, not warnings."""
+    return [hit for hit in recording.hits if hit.action in ("clip", "stop")]
+
+
+def overlapping(hit: Hit, starts: Floats, ends: Floats) -> Flags:
+    """Which of the stretches ``[start, end)`` a hit touches; one without length touches the one it stands in."""
+    return (hit.start_s < ends) & ((hit.end_s > starts) | (hit.start_s >= starts))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads subjects off one recording and keeps what several expectations share: regions, cells, sorted rows."""
+
+    recording: Recording
+    regions: RegionCache = field(init=False)
+    _rows: dict[tuple[str, str | None, float | None], Rows] = field(default_factory=dict)
+    _cells: dict[tuple[str | None, float | None], Ints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.regions = RegionCache(self.recording)
+
+    def read(self, subject: Subject, width: float | None = None) -> Readings:
+        """Readings in the whole span of the subject, or in each window of ``width``. Raises `NoData`."""
+        regions = self.regions.get(subject.during, width)
+        kind = MEASURES[subject.measure].kind
+        if kind == "gauge":
+            return self._gauge(subject, regions)
+        if subject.measure == "guardrail_hits":
+            return self._hits(regions)
+        if width is not None:
+            check_fit(self.recording, regions, width)
+        if kind == "time":
+            return self._time(subject, regions, width)
+        return self._figure(subject, regions, width)
+
+    def cells(self, during: str | None, width: float | None) -> Ints:
+        """Region of each cell."""
+        key = (during, width)
+        if key not in self._cells:
+            self._cells[key] = self.regions.get(during, width).of_cells(self.recording.edges)
+        return self._cells[key]
+
+    def counter(self, name: str, subject: Subject, width: float | None = None) -> Floats:
+        """Sum of a counter in each region; ``errors`` are failed and unknown together."""
+        if name == "errors":
+            return self.counter("failed", subject, width) + self.counter("unknown", subject, width)
+        cells = self.cells(subject.during, width)
+        inside = cells >= 0
+        count = self.regions.get(subject.during, width).count
+        return tally(cells[inside], self.recording.counters[name][inside], count)
+
+    def _figure(self, subject: Subject, regions: Regions, width: float | None) -> Readings:
+        def total(name: str) -> Floats:
+            return self.counter(name, subject, width)
+
+        planned, acked = total("planned"), total("acked")
+        idle = (planned == 0) & (acked == 0) & (total("sent") == 0) & (total("errors") == 0)
+        if subject.measure == "deviation":
+            if regions.cut >= 0:
+                planned[regions.cut] -= total("cancelled")[regions.cut]
+            return _plain(deviation(acked, planned), planned, planned == 0)
+        if subject.measure == "error_rate":
+            return _plain(error_rate(total("errors"), total("sent")), total("sent"), idle)
+        if subject.measure == "throughput":
+            lengths = regions.lengths
+            rate = np.divide(acked, lengths, out=np.full(len(acked), np.nan), where=lengths > 0)
+            return _plain(rate, acked, np.zeros(len(acked), dtype=np.bool_))
+        counts = total(subject.measure)
+        return _plain(counts, planned, np.zeros(len(counts), dtype=np.bool_))
+
+    def _hits(self, regions: Regions) -> Readings:
+        counts = np.zeros(regions.count)
+        ends = np.where(regions.opens, np.inf, regions.ends)
+        for hit in hits_counted(self.recording):
+            counts[np.unique(regions.owner[overlapping(hit, regions.starts, ends)])] += 1
+        return _plain(counts, counts, np.zeros(regions.count, dtype=np.bool_))
+
+    def _time(self, subject: Subject, regions: Regions, width: float | None) -> Readings:
+        rows = self.rows(subject.measure, subject.during, width)
+        totals = rows.totals.astype(np.float64)
+        planned, shed, cancelled = (self.counter(name, subject, width) for name in ("planned", "shed", "cancelled"))
+        idle = (rows.totals == 0) & (planned <= shed + cancelled)
+        aggregate = subject.aggregate or "max"
+        q = percentile(aggregate)
+        empty = rows.totals == 0
+        low, high = (np.where(empty, np.nan, edge) for edge in (rows.minima, rows.maxima))
+        if q is not None:
+            thin = ~empty & (rows.totals < samples_needed(q))
+            return Readings(rows.quantile(q), totals, idle, thin, low, high)
+        if aggregate == "mean":
+            return _plain(np.divide(rows.sums, totals, out=np.full(regions.count, np.nan), where=~empty), totals, idle)
+        return _plain(low if aggregate == "min" else high, totals, idle)
+
+    def rows(self, measure: str, during: str | None, width: float | None) -> Rows:
+        """The histogram rows of a time measure, added up by region."""
+        key = (measure, during, width)
+        if key not in self._rows:
+            count = self.regions.get(during, width).count
+            self._rows[key] = add_up(self.recording, measure, self.cells(during, width), count)
+        return self._rows[key]
+
+    def samples(self, name: str) -> tuple[Floats, Floats]:
+        """Times and values of a gauge while the run lasted, in order of time, without those that could not be taken."""
+        recording = self.recording
+        times, until = recording.sample_times, ended(recording)
+        values = recording.samples.get(name, np.full(len(times), np.nan))
+        kept = ~np.isnan(values) & (times <= until + 1e-9)
+        order = np.argsort(times[kept], kind="stable")
+        return times[kept][order], values[kept][order]
+
+    def _gauge(self, subject: Subject, regions: Regions) -> Readings:
+        times, values = self.samples(subject.measure)
+        owner = regions.of_times(times)
+        values, owner = values[owner >= 0], owner[owner >= 0]
+        order = np.lexsort((values, owner))
+        values, owner = values[order], owner[order]
+        totals = np.bincount(owner, minlength=regions.count)
+        found = totals > 0
+        first = np.cumsum(totals) - totals
+        low, high, out = (np.full(regions.count, np.nan) for _ in range(3))
+        low[found], high[found] = values[first[found]], values[(first + totals - 1)[found]]
+        idle = self._unsampled(regions)
+        basis = totals.astype(np.float64)
+        aggregate = subject.aggregate or "max"
+        q = percentile(aggregate)
+        if q is not None:
+            rank = np.maximum(1, np.ceil(q * totals - 1e-9)).astype(np.int64)
+            out[found] = values[(first + rank - 1)[found]]
+            return Readings(out, basis, idle, found & (totals < samples_needed(q)), low, high)
+        if aggregate == "mean":
+            out[found] = np.bincount(owner, weights=values, minlength=regions.count)[found] / totals[found]
+            return _plain(out, basis, idle)
+        return _plain(low if aggregate == "min" else high, basis, idle)
+
+
+    def _unsampled(self, regions: Regions) -> Flags:
+        """Windows no sample was meant for, being narrower than two steps of the sampler."""
+        times = self.recording.sample_times
+        tried = np.bincount(regions.of_times(times) + 1, minlength=regions.count + 1)[1:]
+        step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        return np.asarray((tried == 0) & (regions.lengths < 2 * step))
+
+
+def deviation(acked: Floats, planned: Floats) -> Floats:
+    """|acked - planned| / planned; 0 where nothing was planned and nothing came, NaN where something came unplanned."""
+    rest = np.where(acked == 0, 0.0, np.nan)
+    return np.asarray(np.divide(np.abs(acked - planned), planned, out=rest, where=planned > 0))
+
+
+def error_rate(errors: Floats, sent: Floats) -> Floats:
+    """errors / sent, at most 1 (an answer may come in a later window than its job was sent in); NaN without either."""
+    of = np.maximum(sent, errors)
+    return np.asarray(np.divide(errors, of, out=np.full(len(of), np.nan), where=of > 0))
+
+
+def tally(owner: Ints, amounts: npt.NDArray[Any], count: int) -> Floats:
+    """Sum of the amounts of each of ``count`` owners."""
+    return np.bincount(owner, weights=amounts, minlength=count).astype(np.float64)
+
+
+def add_up(recording: Recording, measure: str, cells: Ints, count: int) -> Rows:
+    """The histograms of a time measure by region, where ``cells`` gives the region of each cell (-1: none)."""
+    histograms = recording.histograms[measure]
+    owner = np.repeat(cells, np.diff(histograms.offsets))
+    inside = owner >= 0
+    key = owner[inside] * BUCKETS + histograms.buckets[inside]
+    counts = histograms.counts[inside]
+    if count * BUCKETS <= _DENSE:
+        dense = np.bincount(key, weights=counts, minlength=count * BUCKETS)
+        key = np.flatnonzero(dense)
+        counts = dense[key].astype(np.int64)
+    elif np.any(key[1:] < key[:-1]):
+        order = np.argsort(key, kind="stable")
+        key, counts = key[order], counts[order]
+    kept = cells >= 0
+    minima, maxima = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(minima, cells[kept], histograms.minima[kept])
+    np.maximum.at(maxima, cells[kept], histograms.maxima[kept])
+    return Rows(
+        key % BUCKETS, np.cumsum(counts), tally(key // BUCKETS, counts, count).astype(np.int64),
+        tally(cells[kept], histograms.sums[kept], count), minima, maxima,
+    )  # fmt: skip

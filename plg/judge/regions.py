@@ -1,0 +1,148 @@
+"""Where an expectation looks: the stretches of the run whose cells, samples and hits are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.runner.recording import Floats, Intervals, Ints, Recording, tile
+
+_SNAP = 0.01
+"""How far a window's start may lie from the nearest edge of a cell, as a fraction of the window."""
+_MIN_SNAP = 1e-6
+
+
+class NoData(Exception):
+    """Nothing can be said of a subject; the message says why, to people."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """``count`` disjoint regions, each one or several pieces of the run, the pieces in order of time.
+
+    ``starts`` and ``ends`` (s) and ``owner`` (the region) have one entry a piece, ``opens`` marks the pieces that take
+    everything after their start, and ``lengths`` (s) has one entry a region. ``cut`` is the window in which the run was
+    stopped, or -1.
+    """
+
+    count: int
+    starts: Floats
+    ends: Floats
+    owner: Ints
+    opens: npt.NDArray[np.bool_]
+    lengths: Floats
+    cut: int = -1
+
+    def of_times(self, times: Floats) -> Ints:
+        """Region of each moment, -1 outside of all."""
+        if not len(self.starts):
+            return np.full(len(times), -1, dtype=np.int64)
+        piece = np.searchsorted(self.starts, times, side="right") - 1
+        inside = (piece >= 0) & ((times < self.ends[piece]) | self.opens[piece])
+        return np.where(inside, self.owner[piece], -1)
+
+    def of_cells(self, edges: Floats) -> Ints:
+        """Region of each cell, by a moment just after the cell's start."""
+        return self.of_times(edges[:-1] + np.minimum(np.diff(edges), 1e-6) / 2)
+
+
+def merge(intervals: Intervals) -> list[tuple[float, float]]:
+    """The intervals in order of time, overlapping ones as one; touching ones stay apart, each has its own windows."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if merged and start < merged[-1][1] - 1e-9:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        elif end > start:
+            merged.append((start, end))
+    return merged
+
+
+def ended(recording: Recording) -> float:
+    """When the part of the run that is judged ended: where it was stopped, else at the end of the plan or later."""
+    return recording.ended_s if recording.stop else max(recording.duration, recording.ended_s)
+
+
+def intervals_of(recording: Recording, during: str | None) -> list[tuple[float, float]]:
+    """The stretches of a phase, or the whole plan. Raises `NoData` for a phase unknown to the run or never reached."""
+    if during is None:
+        return [(0.0, recording.duration)]
+    if during not in recording.spans:
+        raise NoData(f"the run has no phase named {during}")
+    stretches = merge(recording.spans[during])
+    if not stretches:
+        raise NoData(f"{during} lasts no time in this run")
+    if recording.stop and all(start >= recording.ended_s for start, _ in stretches):
+        raise NoData(f"the run ended before {during} began")
+    return stretches
+
+
+def span(recording: Recording, during: str | None) -> Regions:
+    """One region: a phase with all of its stretches, or the whole run with what was answered after the plan's end."""
+    stretches = intervals_of(recording, during)
+    opens = np.array([end >= recording.duration - 1e-9 for _, end in stretches], dtype=np.bool_)
+    starts, ends = (np.array(side, dtype=np.float64) for side in zip(*stretches, strict=True))
+    until = np.minimum(ends, recording.ended_s) if recording.stop else ends
+    length = float(np.maximum(until - starts, 0.0).sum())
+    if opens.any() and not recording.stop:
+        # Answers within one window after the end belong to the plan's own time, later ones lengthen it.
+        length += recording.window * np.floor(max(0.0, recording.ended_s - recording.duration) / recording.window)
+    return Regions(1, starts, ends, np.zeros(len(starts), dtype=np.int64), opens, np.array([length]))
+
+
+def windows(recording: Recording, during: str | None, width: float) -> Regions:
+    """Each window of ``width`` seconds is a region. A stopped run has windows up to its stop, the last of which takes
+    whatever was still answered after it."""
+    starts, ends, opens, cut = [], [], [], -1
+    tiled = 0
+    for start, end in intervals_of(recording, during):
+        stopped = bool(recording.stop) and recording.ended_s < end
+        first, last = tile(width, start, recording.ended_s if stopped else end)
+        open_end = np.zeros(len(first), dtype=np.bool_)
+        if len(first) and (stopped or end >= recording.duration - 1e-9):
+            open_end[-1] = True
+        starts.append(first)
+        ends.append(last)
+        opens.append(open_end)
+        tiled += len(first)
+        if stopped:
+            cut = tiled - 1 if len(first) else cut
+            break
+    begin, finish = np.concatenate(starts), np.concatenate(ends)
+    return Regions(
+        len(begin), begin, finish, np.arange(len(begin), dtype=np.int64), np.concatenate(opens), finish - begin, cut
+    )
+
+
+def check_fit(recording: Recording, regions: Regions, width: float) -> None:
+    """Raise `NoData` when windows do not fall on the recorded cells, as may happen when a saved run is judged anew."""
+    edges = recording.edges[:-1]
+    after = np.clip(np.searchsorted(edges, regions.starts), 1, max(1, len(edges) - 1))
+    nearest = np.minimum(
+        np.abs(edges[np.minimum(after, len(edges) - 1)] - regions.starts), np.abs(regions.starts - edges[after - 1])
+    )
+    if len(nearest) and float(nearest.max()) > max(_MIN_SNAP, _SNAP * width):
+        raise NoData("the run was not recorded finely enough for these windows")
+
+
+@dataclass(slots=True)
+class RegionCache:
+    """The regions of one recording, built once for all the expectations that ask for them."""
+
+    recording: Recording
+    _built: dict[tuple[str | None, float | None], Regions] = field(default_factory=dict)
+
+    def get(self, during: str | None, width: float | None = None) -> Regions:
+        key = (during, width)
+        if key not in self._built:
+            whole = span(self.recording, during) if width is None else windows(self.recording, during, width)
+            self._built[key] = whole
+        return self._built[key]
+
+
+def phase_at(spans: Mapping[str, Intervals], t: float) -> str | None:
+    """The phase that ``t`` falls into, the shortest where several overlap; None outside of all."""
+    found = [(end - start, name) for name, pieces in spans.items() for start, end in pieces if start <= t < end]
+    return min(found)[1] if found else None

@@ -1,0 +1,204 @@
+"""An outcome as JSON and back, without loss.
+
+Everything people and programs look at is plain JSON. The recording, needed only to judge a saved run again, is kept
+compact: each column is its smallest fitting little-endian integer (or double) type, deflated, in base64, so NaN and
+infinity need no spelling.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.diagnostics import Diagnostic, ScenarioError
+from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, TargetInfo, WorkersResult
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording
+
+_MAX_ENTRIES = 1 << 27
+"""A column longer than this is refused: no run of bounded memory makes one."""
+_INTEGERS = ("<i1", "<i2", "<i4", "<i8")
+_PLAIN = (
+    "scenario", "scenario_file", "scenario_hash", "run_id", "seed", "verdict", "exit_code", "reason", "started_at",
+    "duration_s", "plan", "deviation", "lag_s", "service_time_s", "latency_s", "series", "plg_version",
+)  # fmt: skip
+"""Fields of an outcome that are plain data already."""
+_VERDICTS = ("pass", "fail", "invalid", "stopped", "error", "interrupted")
+_MARKS = (
+    "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
+)  # fmt: skip
+"""Fields of a recording that are plain data already."""
+
+
+def to_json(outcome: Outcome) -> str:
+    """The outcome as JSON text, by ``schemas/outcome.schema.json``."""
+    document: dict[str, Any] = {"version": outcome.version}
+    document |= {name: getattr(outcome, name) for name in _PLAIN}
+    document |= {
+        "target": asdict(outcome.target),
+        "ledger": asdict(outcome.ledger),
+        "phases": [asdict(phase) for phase in outcome.phases],
+        "expectations": [asdict(result) for result in outcome.expectations],
+        "guardrail_hits": [asdict(hit) for hit in outcome.guardrail_hits],
+        "warnings": list(outcome.warnings),
+        "errors": [{"text": text, "count": count} for text, count in outcome.errors],
+        "workers": None if outcome.workers is None else asdict(outcome.workers),
+        "recording": _recording_to(outcome.recording),
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_json(text: str, file: str = "<outcome>") -> Outcome:
+    """The outcome that `to_json` wrote. Raises `ScenarioError` for another version or a broken file."""
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as fault:
+        raise _broken(file, f"this is not JSON: {fault}") from None
+    if not isinstance(document, dict) or "version" not in document or "recording" not in document:
+        raise _broken(file, "this is not an outcome saved by plg check")
+    if document["version"] != VERSION:
+        found = document["version"]
+        raise _broken(file, f"this outcome has version {found!r}, this plg reads version {VERSION}", "outcome-version")
+    try:
+        return _outcome_from(document)
+    except KeyError as missing:
+        raise _broken(file, f"the outcome lacks {missing.args[0]!r}") from None
+    except (TypeError, ValueError, AttributeError, IndexError, zlib.error, binascii.Error) as fault:
+        raise _broken(file, f"the outcome is damaged: {fault}") from None
+
+
+def _broken(file: str, message: str, code: str = "broken-outcome") -> ScenarioError:
+    return ScenarioError([Diagnostic(code, message, file, help="run plg check again to write a new one")])
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def _outcome_from(document: Mapping[str, Any]) -> Outcome:
+    recording = _recording_from(document["recording"], document)
+    plain = {name: document[name] for name in _PLAIN}
+    if plain["verdict"] not in _VERDICTS:
+        raise ValueError(f"unknown verdict {plain['verdict']!r}")
+    if not isinstance(plain["scenario"], dict) or "name" not in plain["scenario"]:
+        raise ValueError("the scenario has no name")
+    workers = document["workers"]
+    return Outcome(
+        **plain,
+        target=TargetInfo(**document["target"]),
+        ledger=Ledger(**document["ledger"]),
+        phases=tuple(PhaseResult(**phase) for phase in document["phases"]),
+        expectations=tuple(ExpectationResult(**result) for result in document["expectations"]),
+        guardrail_hits=recording.hits,
+        warnings=tuple(document["warnings"]),
+        recording=recording,
+        workers=None if workers is None else WorkersResult(**workers),
+        errors=recording.errors,
+    )
+
+
+def _recording_to(recording: Recording) -> dict[str, Any]:
+    marks: dict[str, Any] = {name: getattr(recording, name) for name in _MARKS}
+    return marks | {
+        "spans": {name: [list(piece) for piece in pieces] for name, pieces in recording.spans.items()},
+        "edges": pack(recording.edges),
+        "counters": {name: pack(column) for name, column in recording.counters.items()},
+        "histograms": {name: _histograms_to(h) for name, h in recording.histograms.items()},
+        "sample_times": pack(recording.sample_times),
+        "samples": {name: pack(column) for name, column in recording.samples.items()},
+        "target_rate": pack(recording.target_rate),
+        "allowed_rate": pack(recording.allowed_rate),
+    }
+
+
+def _histograms_to(h: Histograms) -> dict[str, Any]:
+    return {column.name: pack(getattr(h, column.name)) for column in fields(Histograms)}
+
+
+def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
+    recording = Recording(
+        edges=_floats(saved["edges"]),
+        spans={name: tuple((float(a), float(b)) for a, b in pieces) for name, pieces in saved["spans"].items()},
+        counters={name: _ints(column) for name, column in saved["counters"].items()},
+        histograms={name: _histograms_from(columns) for name, columns in saved["histograms"].items()},
+        sample_times=_floats(saved["sample_times"]),
+        samples={name: _floats(column) for name, column in saved["samples"].items()},
+        target_rate=_floats(saved["target_rate"]),
+        allowed_rate=_floats(saved["allowed_rate"]),
+        hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
+        errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
+        **{name: saved[name] for name in _MARKS},
+    )
+    _check(recording)
+    return recording
+
+
+def _histograms_from(columns: Mapping[str, Any]) -> Histograms:
+    return Histograms(
+        _ints(columns["offsets"]), _ints(columns["buckets"]), _ints(columns["counts"]),
+        _floats(columns["sums"]), _floats(columns["minima"]), _floats(columns["maxima"]),
+    )  # fmt: skip
+
+
+def _check(recording: Recording) -> None:
+    """Refuse columns that do not belong together; the judge relies on their lengths."""
+    cells = recording.cells
+    ordered = cells > 0 and bool(np.all(recording.edges[1:] > recording.edges[:-1])) and recording.edges[0] == 0
+    if not ordered or not np.isposinf(recording.edges[-1]):
+        raise ValueError("the edges of the recording are out of order")
+    if not (recording.window > 0 and recording.duration > 0):
+        raise ValueError("the recording has no window or no duration")
+    if set(COUNTERS) - set(recording.counters) or set(TIMES) - set(recording.histograms):
+        raise ValueError("columns of the recording are missing")
+    columns = [*recording.counters.values(), recording.target_rate, recording.allowed_rate]
+    for h in recording.histograms.values():
+        columns += [h.offsets[1:], h.sums, h.minima, h.maxima]
+        rows = len(h.buckets)
+        fits = len(h.counts) == rows and h.offsets[0] == 0 and h.offsets[-1] == rows and np.all(np.diff(h.offsets) >= 0)
+        if not fits:
+            raise ValueError("a histogram of the recording is inconsistent")
+    samples = {len(column) for column in recording.samples.values()} | {len(recording.sample_times)}
+    if {len(column) for column in columns} != {cells} or len(samples) != 1:
+        raise ValueError("columns of the recording differ in length")
+
+
+def pack(column: npt.NDArray[Any]) -> dict[str, Any]:
+    """A column as its type, length and deflated bytes in base64."""
+    kind = "<f8"
+    if np.issubdtype(column.dtype, np.integer):
+        low, high = (int(column.min()), int(column.max())) if len(column) else (0, 0)
+        kind = next(t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    packed = zlib.compress(np.ascontiguousarray(column).astype(kind).tobytes(), 6)
+    return {"type": kind, "length": len(column), "data": base64.b64encode(packed).decode("ascii")}
+
+
+def unpack(saved: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """The column that `pack` wrote; raises ValueError for one that does not hold what it says."""
+    kind, length = saved["type"], saved["length"]
+    if kind not in (*_INTEGERS, "<f8") or not isinstance(length, int) or not 0 <= length <= _MAX_ENTRIES:
+        raise ValueError(f"a column of {length!r} entries of type {kind!r} is not known")
+    size = np.dtype(kind).itemsize * length
+    inflate = zlib.decompressobj()
+    # Bounded, so that a small file cannot unfold to fill the memory.
+    data = inflate.decompress(base64.b64decode(saved["data"], validate=True), size + 1)
+    if len(data) != size or not inflate.eof:
+        raise ValueError("a column is shorter or longer than it says")
+    return np.frombuffer(data, dtype=kind)
+
+
+def _ints(saved: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    column = unpack(saved)
+    if not np.issubdtype(column.dtype, np.integer):
+        raise ValueError("a column of counts holds fractions")
+    return column.astype(np.int64)
+
+
+def _floats(saved: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    return cast("npt.NDArray[np.float64]", unpack(saved).astype(np.float64))

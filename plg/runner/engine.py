@@ -19,12 +19,13 @@ from plg.clock import Clock
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
 from plg.guardrails.limiter import RateLimiter
 from plg.plan import Plan
-from plg.runner.lane import Answer, Command, Lane
+from plg.runner.lane import Answer, Lane
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Ints, Recording
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
 from plg.scenario import Guardrails
+from plg.targets.encoding import Command
 
 TICK = 0.001
 """Least time between two sends (s): the trade between lag and processor time."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
+from plg.targets.encoding import Command
 from plg.targets.wire import Link, LinkLost
 
 ANSWER_TIMEOUT = 10.0
@@ -16,15 +17,6 @@ ANSWER_TIMEOUT = 10.0
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Command:
-    """Encoded bytes and the due times of their jobs. ``single``: one answer stands for all of them; else one each."""
-
-    data: bytes
-    due: Floats
-    single: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,7 +42,10 @@ class ReplyReader:
             if kind in b":+":
                 fine, position = fine + 1, end + 2
             elif kind == 36:  # $: a bulk string follows
-                length = int(buffer[position + 1 : end])
+                digits = buffer[position + 1 : end]
+                if not digits.removeprefix(b"-").isdigit():
+                    raise ProtocolError(f"unexpected reply {buffer[position : position + 40]!r}")
+                length = int(digits)
                 after = end + 2 + (length + 2 if length >= 0 else 0)
                 if after > size:
                     break

@@ -1,0 +1,157 @@
+"""A Redis that lives on a virtual clock: it understands LPUSH and XADD, keeps what it was given with the moment it
+executed it, and can be slow, stalled, refusing or dead at stated times."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from plg.clock import VirtualClock
+from plg.runner.recorder import Sample
+from plg.targets.base import TargetError
+from plg.targets.replies import Reply
+from plg.targets.wire import LinkLost
+
+
+@dataclass
+class Server:
+    """``delay`` is the time (s) from writing a command to its execution, and again to its answer.
+
+    ``stalled`` and ``down`` are intervals (s of the clock) in which nothing is executed, or nobody answers at all.
+    ``refuse`` returns an error for the n-th command, or None.
+    """
+
+    clock: VirtualClock
+    delay: float = 0.0001
+    stalled: list[tuple[float, float]] = field(default_factory=list)
+    down: list[tuple[float, float]] = field(default_factory=list)
+    refuse: Callable[[int], str | None] = lambda n: None
+    buffer: int = 1 << 20
+    held: dict[str, list[tuple[float, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    commands: int = 0
+    free_at: float = 0.0
+
+    def is_down(self, now: float) -> bool:
+        return any(start <= now < end for start, end in self.down)
+
+    def execute(self, argv: list[bytes], written: float) -> tuple[float, Reply, Callable[[], None]]:
+        """When a command written at a moment is executed, its answer, and the effect it then has."""
+        at = max(written + self.delay, self.free_at)
+        for start, end in self.stalled:
+            if start <= at < end:
+                at = end
+        self.free_at = at
+        self.commands += 1
+        error = self.refuse(self.commands - 1)
+        if error is not None:
+            return at, (1, error), lambda: None
+        values = argv[2:] if argv[0] == b"LPUSH" else [argv[-1]]
+        key = argv[1].decode()
+        return at, (1, None), lambda: self.held[key].extend((at, value) for value in values)
+
+    def connect(self) -> Link:
+        if self.is_down(self.clock.now()):
+            raise TargetError("unreachable", "connection refused")
+        return Link(self)
+
+    def jobs(self) -> list[bytes]:
+        return [value for jobs in self.held.values() for _, value in jobs]
+
+    def times(self) -> list[float]:
+        return sorted(at for jobs in self.held.values() for at, _ in jobs)
+
+
+class Link:
+    """One connection to a `Server`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._born = server.clock.now()
+        self._answers: list[tuple[float, Reply]] = []
+        self._effects: list[tuple[float, Callable[[], None]]] = []
+        self._queued: list[tuple[float, int]] = []
+        self._closed = False
+
+    def _cut(self, now: float) -> float | None:
+        """When this connection died, if it has."""
+        deaths = [start for start, end in self._server.down if self._born < end and start <= now]
+        return min(deaths) if deaths else None
+
+    @property
+    def backlog(self) -> int:
+        now = self._server.clock.now()
+        waiting = sum(size for at, size in self._queued if at > now)
+        return max(0, waiting - self._server.buffer)
+
+    def send(self, data: bytes) -> None:
+        now = self._server.clock.now()
+        if self._closed or self._cut(now) is not None:
+            raise LinkLost("connection reset by peer")
+        for argv, size in _commands(data):
+            at, reply, effect = self._server.execute(argv, now)
+            self._queued.append((at, size))
+            self._effects.append((at, effect))
+            self._answers.append((at + self._server.delay, reply))
+
+    def _run_until(self, now: float) -> None:
+        cut = self._cut(now)
+        for at, effect in self._effects:
+            if at <= now and (cut is None or at < cut):
+                effect()
+        self._effects = [(at, e) for at, e in self._effects if at > now]
+        self._queued = [(at, size) for at, size in self._queued if at > now]
+
+    def receive(self) -> list[Reply]:
+        now = self._server.clock.now()
+        self._run_until(now)
+        cut = self._cut(now)
+        ready = [r for at, r in self._answers if at <= now and (cut is None or at < cut)]
+        if cut is not None and not ready:
+            raise LinkLost("connection reset by peer")
+        self._answers = self._answers[len(ready) :]
+        return ready
+
+    def wait(self, deadline: float) -> None:
+        now = self._server.clock.now()
+        moments = [at for at, _ in self._answers[:1]] + [start for start, _ in self._server.down if start > now]
+        self._server.clock.sleep_until(min([deadline, *moments]))
+
+    def close(self) -> None:
+        # What was written before the connection closed is executed all the same.
+        self._run_until(self._cut(self._server.clock.now()) or float("inf"))
+        self._closed = True
+
+
+def _commands(data: bytes) -> list[tuple[list[bytes], int]]:
+    found: list[tuple[list[bytes], int]] = []
+    position = 0
+    while position < len(data):
+        start = position
+        end = data.index(b"\r\n", position)
+        count = int(data[position + 1 : end])
+        position = end + 2
+        argv = []
+        for _ in range(count):
+            end = data.index(b"\r\n", position)
+            size = int(data[position + 1 : end])
+            argv.append(data[end + 2 : end + 2 + size])
+            position = end + 4 + size
+        found.append((argv, position - start))
+    return found
+
+
+class Gauges:
+    """A sampler on the virtual clock: what ``read`` returns for a moment, every ``interval`` seconds."""
+
+    def __init__(self, read: Callable[[float], Sample] | None = None, interval: float = 0.1) -> None:
+        self._read = read or (lambda t: Sample(t, 0.0, 0.0, 0.01, 5e7))
+        self._interval = interval
+        self._next = 0.0
+
+    def poll(self, now: float) -> list[Sample]:
+        samples = []
+        while self._next <= now:
+            samples.append(self._read(self._next))
+            self._next += self._interval
+        return samples

@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +54,17 @@ def to_json(outcome: Outcome) -> str:
         "recording": _recording_to(outcome.recording),
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_outcome(path: Path) -> Outcome:
+    """The outcome saved in a file. Raises `ScenarioError` where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise _broken(str(path), f"cannot read {path}: {fault.strerror or fault}", "unreadable-file") from None
+    except UnicodeDecodeError:
+        raise _broken(str(path), "this is not text") from None
+    return from_json(text, str(path))
 
 
 def from_json(text: str, file: str = "<outcome>") -> Outcome:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,15 +46,15 @@ def make_outcome(
     *,
     run_id: str,
     seed: int | None,
-    started_at: float,
-    target: ServerLike,
+    started_at: str,
+    server: ServerLike,
     workers: WorkersResult | None = None,
     warnings: Sequence[str] = (),
 ) -> Outcome:
     """Judge one run and put together all that is known of it.
 
-    ``plan_document`` is what ``plg plan --json`` prints, ``started_at`` seconds since the Unix epoch. Passwords in the
-    target's URL and in the scenario's are replaced by ``***``.
+    ``plan_document`` is what ``plg plan --json`` prints, ``started_at`` a moment in UTC by ISO 8601. Passwords in the
+    server's URL and in the scenario's are replaced by ``***``.
     """
     document = _without_passwords(scenario.document)
     results = judge(scenario.expect, recording)
@@ -65,9 +64,8 @@ def make_outcome(
     return Outcome(
         scenario=document, scenario_file=scenario.file, scenario_hash=scenario_hash(document),
         run_id=run_id, seed=seed, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
-        started_at=datetime.fromtimestamp(started_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        duration_s=ended(recording),
-        target=TargetInfo(target.kind, redact(target.url), target.name, target.version),
+        started_at=started_at, duration_s=ended(recording),
+        target=TargetInfo(server.kind, redact(server.url), server.name, server.version),
         plan=plan_document, ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked),
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],

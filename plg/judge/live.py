@@ -15,6 +15,7 @@ What is judged early must not be mended by what is still to come, or rest on too
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,10 +41,10 @@ def first_breach(
     """The first expectation marked ``or stop`` that is broken for good at ``now``, or None.
 
     ``recording`` is a snapshot of the running run, complete up to ``now`` (s from its start; default
-    ``recording.ended_s``). Expectations without ``or stop`` are passed over.
+    ``recording.ended_s``); whatever it says of a stop is passed over, and so are expectations without ``or stop``.
     """
     moment = recording.ended_s if now is None else now
-    reader = Reader(recording)
+    reader = Reader(replace(recording, stop=None))
     for expectation in expectations:
         if not expectation.stop:
             continue

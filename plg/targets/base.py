@@ -48,6 +48,14 @@ class Target(Protocol):
     @property
     def server(self) -> Server: ...
 
+    @property
+    def url(self) -> str:
+        """What another client connects to, password included: for workers, never for people or files."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the server that a person should read, one sentence each."""
+
     def connect(self) -> socket.socket:
         """A fresh connection, authenticated, database selected, over TLS where asked, ready for raw RESP2 commands.
 

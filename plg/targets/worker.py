@@ -1,0 +1,167 @@
+"""The reference workers as a run sees them: started before it, stopped after it, with a tally of what they did."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import plg
+from plg.histogram import BUCKETS, Distribution
+from plg.scenario import Job
+from plg.targets.base import Target, TargetError
+from plg.targets.queues import queues_of
+
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+_START_PATIENCE = 15.0
+_STOP_PATIENCE = 10.0
+"""Seconds beyond the job at hand that a polite stop may take."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkersReport:
+    """What the workers did: jobs ``processed``, and how long each had waited from enqueued_at until it was taken (s).
+
+    Only jobs in plg's own form are dated, so ``waits`` may hold fewer than were processed. ``warnings`` are sentences.
+    """
+
+    count: int
+    each: float
+    processed: int
+    waits: Distribution
+    warnings: tuple[str, ...] = ()
+
+    def wait_s(self) -> dict[str, float | None]:
+        """``p50 p90 p95 p99 p99.9 max mean`` of the waits in seconds; None without samples."""
+        summary = {name: self.waits.quantile(q) for name, q in _PERCENTILES.items()}
+        return summary | {"max": self.waits.max if self.waits.total else None, "mean": self.waits.mean()}
+
+
+class ReferenceWorkers:
+    """``count`` workers, each busy ``each`` seconds a job, in one process beside plg (`plg.targets.consumer`).
+
+    They take whatever is in the queues of ``jobs``, and end with plg even where nobody stops them.
+    """
+
+    def __init__(self, target: Target, jobs: Sequence[Job], count: int, each: float) -> None:
+        self._count = count
+        self._each = each
+        self._orders = {
+            "url": target.url,
+            "queues": [(queue.key, queue.kind) for queue in queues_of(jobs)],
+            "count": count,
+            "each": each,
+            "parent": os.getpid(),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the workers while they run."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Returns once all workers are connected and take jobs. Raises `TargetError` where they cannot."""
+        self._process = _spawn()
+        try:
+            _write(self._process, json.dumps(self._orders).encode() + b"\n")
+            self._await_ready(self._process)
+        except BaseException:
+            _end(self._process)
+            self._process = None
+            raise
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        said = _last_line(_read_line(process, time.monotonic() + _START_PATIENCE))
+        if said == "ready":
+            return
+        if isinstance(said, dict) and "error" in said:
+            raise TargetError(said["kind"], f"the reference workers could not start: {said['error']}")
+        raise TargetError("missing", "the process of the reference workers did not start")
+
+    def stop(self) -> WorkersReport:
+        """Lets every worker finish the job at hand and returns the tally; a crash is told in its warnings."""
+        process, self._process = self._process, None
+        if process is None:
+            return self._report({}, ("the reference workers were not running",))
+        try:
+            output, _ = process.communicate(b"stop\n", timeout=self._each + _STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return self._report({}, ("the reference workers did not stop in time: what they did is not known",))
+        tally = _last_line(output)
+        if not isinstance(tally, dict):
+            how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
+            return self._report({}, (f"the reference workers ended early ({how}): what they did is not known",))
+        trouble = tuple(f"reference workers: {words} ({n} times)" for words, n in tally["trouble"])
+        return self._report(tally, trouble)
+
+    def _report(self, tally: Mapping[str, Any], warnings: tuple[str, ...]) -> WorkersReport:
+        return WorkersReport(self._count, self._each, tally.get("processed", 0), _waits(tally), warnings)
+
+
+def _waits(tally: Mapping[str, Any]) -> Distribution:
+    if not tally.get("waits"):
+        return Distribution.empty()
+    buckets, counts = np.array(tally["waits"], dtype=np.int64).T
+    dense = np.zeros(BUCKETS, dtype=np.int64)
+    dense[buckets] = counts
+    return Distribution(dense, int(counts.sum()), tally["sum"], tally["min"], tally["max"])
+
+
+def _spawn() -> subprocess.Popen[bytes]:
+    home = str(Path(plg.__file__).parent.parent)
+    # Not -m: it would put the working folder of the user first among the places to import from.
+    code = "import sys; sys.path.append(sys.argv[1]); from plg.targets.consumer import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, home],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # A session of its own: Ctrl-C is for plg, which stops the workers when the run has been recorded.
+        start_new_session=True,
+        bufsize=0,
+    )
+
+
+def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(line)
+    except BrokenPipeError:
+        raise TargetError("missing", "the process of the reference workers did not start") from None
+
+
+def _read_line(process: subprocess.Popen[bytes], until: float) -> bytes:
+    """What the process says up to the end of a line, or of its output, or until the deadline."""
+    assert process.stdout is not None
+    said = b""
+    while not said.endswith(b"\n"):
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))
+        piece = os.read(process.stdout.fileno(), 4096) if ready else b""
+        if not piece:
+            break
+        said += piece
+    return said
+
+
+def _last_line(output: bytes) -> Any:
+    lines = output.splitlines()
+    try:
+        return json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()

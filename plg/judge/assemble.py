@@ -39,6 +39,18 @@ class ServerLike(Protocol):
     def version(self) -> str: ...
 
 
+class WorkersLike(Protocol):
+    """What the reference workers did: how many, busy how long with a job (s), jobs processed, how long those waited."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def each(self) -> float: ...
+    @property
+    def processed(self) -> int: ...
+    def wait_s(self) -> Percentiles: ...
+
+
 def make_outcome(
     scenario: Scenario,
     plan_document: Mapping[str, Any],
@@ -48,7 +60,7 @@ def make_outcome(
     seed: int | None,
     started_at: str,
     server: ServerLike,
-    workers: WorkersResult | None = None,
+    workers: WorkersLike | None = None,
     warnings: Sequence[str] = (),
 ) -> Outcome:
     """Judge one run and put together all that is known of it.
@@ -70,8 +82,14 @@ def make_outcome(
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
-        recording=recording, workers=workers, errors=recording.errors, plg_version=__version__,
+        recording=recording, workers=_workers_result(workers), errors=recording.errors, plg_version=__version__,
     )  # fmt: skip
+
+
+def _workers_result(workers: WorkersLike | None) -> WorkersResult | None:
+    if workers is None:
+        return None
+    return WorkersResult(workers.count, workers.each, workers.processed, workers.wait_s())
 
 
 def rejudge(outcome: Outcome, expectations: Sequence[Expectation]) -> Outcome:

@@ -18,6 +18,12 @@ MAX_HELD = 0.01
 """Share of the arrivals that plg itself may hold up before the run says nothing about the target."""
 
 
+_GUARDED_UNITS = {
+    "max_rate": "jobs/s", "max_duration": "s", "max_queue_age": "s", "max_memory": "bytes",
+    "max_cpu": "fraction", "max_error_rate": "fraction",
+}  # fmt: skip
+
+
 class Decision(NamedTuple):
     """What a run comes to."""
 
@@ -66,13 +72,18 @@ def _interrupted(recording: Recording) -> Decision:
 
 
 def _lost(recording: Recording) -> Decision:
-    said = f": {recording.stop_detail}" if recording.stop_detail else ""
-    return Decision("error", TARGET, f"the target was lost {_at(recording)}{said}")
+    what = f"the target failed {_at(recording)}" if recording.ended_s > 0 else "the target could not be used"
+    return Decision("error", TARGET, f"{what}: {recording.stop_detail}" if recording.stop_detail else what)
 
 
 def _guarded(recording: Recording) -> Decision:
-    said = f": {recording.stop_detail}" if recording.stop_detail else ""
-    return Decision("stopped", STOPPED, f"stopped by a guardrail {_at(recording)}{said}")
+    reason = f"stopped by {recording.stop_detail or 'a guardrail'} {_at(recording)}"
+    for hit in recording.hits:
+        if hit.action == "stop" and hit.guardrail == recording.stop_detail:
+            unit = _GUARDED_UNITS.get(hit.guardrail, "jobs")
+            reason += f": {figure(hit.requested, unit)} of at most {figure(hit.allowed, unit)}"
+            break
+    return Decision("stopped", STOPPED, reason)
 
 
 def _held(recording: Recording) -> str:

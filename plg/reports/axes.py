@@ -68,7 +68,8 @@ def time_scale(largest: float) -> Scale:
 def finite(*curves: Floats) -> Floats:
     """All values of the curves that are numbers."""
     joined = np.concatenate([np.zeros(0), *curves])
-    return joined[np.isfinite(joined)]
+    known: Floats = joined[np.isfinite(joined)]
+    return known
 
 
 def bridge(t: Floats, y: Floats) -> tuple[Floats, Floats]:

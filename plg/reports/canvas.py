@@ -55,11 +55,11 @@ class Canvas:
     points: int = MOST_POINTS
 
     @staticmethod
-    def of(outcome: Outcome) -> Canvas:
+    def of(outcome: Outcome, points: int = MOST_POINTS) -> Canvas:
         planned = float(outcome.plan.get("duration_s") or 0.0)
         rows = outcome.plan.get("phases") or ()
         phases = tuple((str(p["name"]), float(p["start_s"]), float(p["duration_s"])) for p in rows)
-        return Canvas(TimeAxis(max(planned, outcome.duration_s)), phases)
+        return Canvas(TimeAxis(max(planned, outcome.duration_s)), phases, points)
 
 
 def curve(
@@ -126,7 +126,7 @@ def frame(
     span: tuple[float, float] | None = None,
 ) -> Mapping[str, Any]:
     """The figure around the curves: time axis, shaded phases with their names, and a line for the guardrail."""
-    import plotly.graph_objects as go
+    import plotly.graph_objects as go  # type: ignore[import-untyped]  # plotly ships no types
 
     top = max((v for trace in traces for v in trace["y"] if v is not None), default=0.0)
     drawn = limit is not None and limit.value <= 2.5 * top
@@ -195,7 +195,7 @@ def _bands(canvas: Canvas) -> list[dict[str, Any]]:
 
 
 def _names(canvas: Canvas) -> list[dict[str, Any]]:
-    """Names of the phases at the top of their bands. The page hides those that do not fit by ``hovertext``, their end."""
+    """Names of the phases at the top of their bands; the page hides those that do not fit before their end."""
     if len(canvas.phases) > MOST_BANDS:
         return []
     whole = canvas.axis.duration or 1.0
@@ -217,7 +217,7 @@ def _limit_line(value: float) -> dict[str, Any]:
 
 def _limit_label(limit: Limit) -> dict[str, Any]:
     return {
-        "x": 1, "y": limit.value, "xref": "paper", "yref": "y", "xanchor": "right", "yanchor": "bottom",
+        "x": 0, "y": limit.value, "xref": "paper", "yref": "y", "xanchor": "left", "yanchor": "bottom",
         "text": safe_label(limit.label), "showarrow": False, "name": "limit",
         "font": {"size": 11, "color": LIGHT["limit"]},
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from plg.diagnostics import ScenarioError
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
 
@@ -19,6 +20,17 @@ def annotate(outcome: Outcome) -> str:
     if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
         title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
         lines.insert(0, command("error", outcome.reason, title=title, file=outcome.scenario_file))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def annotate_invalid(error: ScenarioError) -> str:
+    """One annotation a fault of a scenario that was refused. Each line ends in a newline."""
+    lines = []
+    for fault in error.diagnostics:
+        level = "warning" if fault.severity == "warning" else "error"
+        message = f"{fault.message}\nhelp: {fault.help}" if fault.help else fault.message
+        span = fault.span
+        lines.append(command(level, message, title=fault.code, file=fault.file, line=span.line if span else None))
     return "".join(f"{line}\n" for line in lines)
 
 

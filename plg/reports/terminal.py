@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
 
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
+from plg.reports.drawing import Floats, draw, ink
+from plg.reports.sampling import highest
 from plg.units import format_duration, format_rate
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
 _MARK_COLOURS = {"✓": "green", "✗": "red", "?": "yellow", "!": "yellow"}
 _VERDICT_COLOURS = {"pass": "green", "invalid": "yellow", "interrupted": "yellow"}
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "—": "-", "·": "|", "█": "#", "░": ".", "µ": "u"})
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "—": "-", "·": "|", "█": "#", "░": ".", "µ": "u", "│": "|"})
 
 
 def paint(text: str, colour: str, on: bool) -> str:
@@ -83,6 +88,57 @@ def _guardrail_lines(outcome: Outcome, colour: bool, most: int = 5) -> list[str]
     ]
     more = len(outcome.guardrail_hits) - most
     return [*lines, f"  and {wording.plural(more, 'more guardrail hit')}"] if more > 0 else lines
+
+
+class Curve(Protocol):
+    """What `draw_plan` needs of a plan. Times in seconds from the start, rates in jobs/s."""
+
+    def target_rate(self, t: Floats) -> Floats: ...
+
+    def allowed_rate(self, t: Floats) -> Floats: ...
+
+    def to_document(self) -> Mapping[str, Any]: ...
+
+
+def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = False, ascii_only: bool = False) -> str:
+    """The plan as a curve with its phases, the rate limit, and below it clips and warnings; at most ``width`` columns.
+
+    Every column shows the highest of 32 rates within it.
+    """
+    document = plan.to_document()
+    duration = float(document["duration_s"])
+    columns = max(20, width - 10)
+    t: Floats = (np.arange(columns * 32, dtype=np.float64) + 0.5) * (duration / (columns * 32))
+    target, allowed = plan.target_rate(t), plan.allowed_rate(t)
+    clipped = target > allowed * (1 + 1e-9)
+    limit = float(allowed[clipped].max()) if clipped.any() else None
+    phases = [(_printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
+    lines = [
+        _plan_heading(document, colour),
+        *draw(highest(target, columns), limit, phases, duration, rows, ink(ascii_only, colour)),
+        *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
+        *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
+        *(f"  {paint('warning', 'yellow', colour)} {_warning(warning)}" for warning in document["warnings"]),
+    ]
+    return plain("\n".join(lines), ascii_only) + "\n"
+
+
+def _plan_heading(document: Mapping[str, Any], colour: bool) -> str:
+    name = paint(_printable(str(document["scenario"])), "bold", colour)
+    planned, sent = int(document["planned"]), int(document["sent_estimate"])
+    fewer = "" if sent == planned else f", {sent:,d} of them to be sent"
+    length = format_duration(float(document["duration_s"]))
+    return f"{name}: {wording.plural(planned, 'job')} in {length}, peak {format_rate(document['peak_rate'])}{fewer}"
+
+
+def _clip(clip: Mapping[str, Any]) -> str:
+    span = f"from {format_duration(clip['start_s'])} to {format_duration(clip['end_s'])}"
+    return f"{clip['guardrail']} sheds {wording.plural(int(clip['shed']), 'job')} {span}"
+
+
+def _warning(warning: Mapping[str, Any]) -> str:
+    line = f" (line {warning['line']})" if warning.get("line") else ""
+    return f"{_printable(str(warning['message']))}{line}"
 
 
 def live_line(

@@ -88,7 +88,7 @@ def series(duration: float, window: float, until: float | None = None) -> dict[s
     heavy = np.clip((target - 200) / 250, 0, 1)
     service = 0.0012 * (1 + heavy * 6) * noise.lognormal(0, 0.25, len(t))
     latency = service + 0.0006 * (1 + heavy * 40)
-    depth = np.clip(np.cumsum((actual - 190) * window), 0, None)
+    depth = np.clip(np.cumsum((actual - 120) * window), 0, None)
     columns = {
         "t_s": t,
         "target": target,
@@ -97,7 +97,7 @@ def series(duration: float, window: float, until: float | None = None) -> dict[s
         "sent": np.round(actual * window),
         "planned": np.round(target * window),
         "queue_depth": np.round(depth),
-        "queue_age_s": depth / 190,
+        "queue_age_s": depth / 120,
         "cpu_percent": 6 + heavy * 14 + noise.random(len(t)) * 3,
         "memory_mb": 48 + np.log1p(t) * 2,
         "errors": np.where(heavy > 0.9, noise.poisson(0.3, len(t)), 0),

@@ -1,0 +1,111 @@
+"""A rate curve drawn in characters: filled blocks under a scale, phases below, the limit as a line across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.units import format_duration, format_rate
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The characters of a drawing, and whether it may use colour."""
+
+    eighths: str
+    shed: str
+    line: str
+    upright: str
+    corner: str
+    floor: str
+    seam: str
+    colour: bool = False
+
+
+def ink(ascii_only: bool, colour: bool) -> Ink:
+    """Blocks and box lines, or pure ASCII."""
+    if ascii_only:
+        return Ink("...:::##", "%", "-", "|", "+", "-", "+", colour)
+    return Ink("▁▂▃▄▅▆▇█", "░", "╌", "│", "└", "─", "┴", colour)
+
+
+def draw(
+    tops: Floats, limit: float | None, phases: Sequence[tuple[str, float]], duration: float, rows: int, pen: Ink
+) -> list[str]:
+    """Lines of a drawing ``rows`` high and as wide as there are ``tops`` (highest rate of each column, jobs/s).
+
+    ``phases`` are (name, start in seconds). What rises above ``limit`` is drawn as shed.
+    """
+    peak = float(tops.max()) if len(tops) else 0.0
+    ceiling = max(peak, limit if limit is not None and limit <= 1.6 * peak else 0.0) or 1.0
+    level = None if limit is None or limit > ceiling else int(limit / ceiling * rows * 8)
+    heights = np.ceil(np.round(tops / ceiling * rows * 8, 6)).astype(int)
+    middle = (rows - 1) // 2
+    labels = {rows - 1: format_rate(ceiling), middle: format_rate(ceiling * (middle + 1) / rows)}
+    if limit is not None and level is not None:
+        labels[max(0, (level - 1) // 8)] = format_rate(limit)
+    gutter = max(len(label) for label in labels.values())
+    lines = [
+        f"{labels.get(row, ''):>{gutter}} {pen.upright}" + _row(heights, row, level, pen)
+        for row in reversed(range(rows))
+    ]
+    return [*lines, *_floor(phases, duration, len(tops), gutter, pen)]
+
+
+def _row(heights: npt.NDArray[np.int_], row: int, level: int | None, pen: Ink) -> str:
+    """One line of cells; neighbours of one kind share a colour code."""
+    bottom = row * 8
+    crossing = level is not None and bottom < level <= bottom + 8
+    cells = []
+    for height in heights.tolist():
+        part = min(8, height - bottom)
+        if part > 0 and level is not None and bottom >= level:
+            cells.append((pen.shed, 33))
+        elif part > 0:
+            cells.append((pen.eighths[part - 1], 36))
+        else:
+            cells.append((pen.line, 31) if crossing else (" ", 0))
+    while cells and cells[-1][0] == " ":
+        cells.pop()
+    if not pen.colour:
+        return "".join(sign for sign, _ in cells)
+    return _coloured(cells)
+
+
+def _coloured(cells: Sequence[tuple[str, int]]) -> str:
+    text, last = "", 0
+    for sign, colour in cells:
+        if colour != last:
+            text += f"\x1b[{colour}m"
+            last = colour
+        text += sign
+    return text + ("\x1b[0m" if last else "")
+
+
+def _floor(phases: Sequence[tuple[str, float]], duration: float, width: int, gutter: int, pen: Ink) -> list[str]:
+    """The time axis with a seam at each phase, the names that fit, and their starting times."""
+    seams = [min(width - 1, int(start / duration * width)) if duration else 0 for _, start in phases]
+    floor = [pen.floor] * width
+    names, times = [" "] * width, [" "] * width
+    end = format_duration(duration)
+    _place(times, end, width - len(end))
+    for (name, start), seam in zip(phases, seams, strict=True):
+        if seam:
+            floor[seam] = pen.seam
+        _place(names, name, seam)
+        _place(times, format_duration(start), seam)
+    pad = " " * (gutter + 2)
+    axis = " " * (gutter + 1) + pen.corner + "".join(floor)
+    return [axis, (pad + "".join(names)).rstrip(), (pad + "".join(times)).rstrip()]
+
+
+def _place(line: list[str], text: str, at: int) -> None:
+    """Write ``text`` where it fits without touching what is there already; else not at all."""
+    stretch = line[max(0, at - 1) : at + len(text) + 1]
+    if at >= 0 and at + len(text) <= len(line) and all(cell == " " for cell in stretch):
+        line[at : at + len(text)] = text

@@ -1,0 +1,52 @@
+"""One HTML file a run, or one for several runs laid over each other: complete, offline, for screen and paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from plg.outcome import Outcome
+from plg.reports import charts, sections, wording
+from plg.reports.canvas import Canvas
+from plg.reports.comparison import compare
+from plg.reports.page import figure, page, pair, section
+
+
+def html(outcomes: Sequence[Outcome]) -> str:
+    """The report of one run, or the comparison of several."""
+    if not outcomes:
+        raise ValueError("an HTML report needs at least one outcome")
+    return report(outcomes[0]) if len(outcomes) == 1 else compare(outcomes)
+
+
+def report(outcome: Outcome) -> str:
+    """The report of one run."""
+    canvas = Canvas.of(outcome)
+    load = charts.load_chart(outcome, canvas)
+    queue = charts.queue_charts(outcome, canvas)
+    latency = charts.latency_charts(outcome, canvas)
+    losses = charts.loss_charts(outcome, canvas)
+    machine = charts.machine_charts(outcome, canvas)
+    guardrails = charts.guardrail_chart(outcome, canvas)
+    parts = [
+        sections.expectations(outcome),
+        sections.ledger(outcome),
+        section("Load", figure(load, heading=False)),
+        section("Queue", pair(queue)),
+        section("Times", pair(latency), sections.times(outcome)),
+        section("Losses", pair(losses)),
+        section("The generator itself", pair(machine)),
+        sections.phases(outcome),
+        section("Guardrails", figure(guardrails, heading=False), sections.hits(outcome)),
+        sections.warnings(outcome),
+        sections.scenario(outcome),
+    ]
+    title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
+    drawn = [load, *queue, *latency, *losses, *machine, guardrails]
+    return page(title, sections.header(outcome), parts, footer(outcome), drawn)
+
+
+def footer(outcome: Outcome) -> str:
+    """Who wrote the page and how to come back to it."""
+    version = escape(outcome.plg_version)
+    return f"<p>Written by plg {version}. This file is complete: it loads nothing from anywhere.</p>\n"

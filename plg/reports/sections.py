@@ -1,0 +1,280 @@
+"""The parts of a run's HTML report that are words, figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
+from plg.reports import wording
+from plg.reports.page import cell, empty, row_heading, section, table
+from plg.units import format_duration
+
+_CLASSES = {"pass": "good", "fail": "bad", "stopped": "bad", "error": "bad", "invalid": "doubt", "interrupted": "doubt"}
+_SIGNS = {"pass": "✓", "fail": "✗", "stopped": "■", "error": "✗", "invalid": "?", "interrupted": "‖"}
+_MOST_ROWS = 200
+_MOST_YAML = 120_000
+
+
+def badge(outcome: Outcome) -> str:
+    """The verdict as a sign, a word and a colour."""
+    css, sign = _CLASSES[outcome.verdict], _SIGNS[outcome.verdict]
+    word = wording.VERDICT_WORDS[outcome.verdict]
+    return f'<span class="verdict {css}"><span aria-hidden="true">{sign}</span> {word}</span>'
+
+
+def header(outcome: Outcome) -> str:
+    """Verdict, reason, key figures and the run card."""
+    about = str(outcome.scenario.get("description") or "")
+    tags = outcome.scenario.get("tags") or ()
+    listed = "".join(f"<li>{escape(str(tag))}</li>" for tag in tags)
+    return (
+        f'<p class="eyebrow">plg report · {escape(_moment(outcome.started_at))}</p>\n'
+        f'<div class="title"><h1>{escape(outcome.name)}</h1>{badge(outcome)}</div>\n'
+        f'<p class="reason">{escape(sentence(outcome.reason))}</p>\n'
+        + (f'<p class="about">{escape(about)}</p>\n' if about else "")
+        + (f'<ul class="tags" aria-label="Tags">{listed}</ul>\n' if listed else "")
+        + _figures(outcome)
+        + _card(outcome)
+    )
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop, as a sentence on its own reads."""
+    whole = text[:1].upper() + text[1:] if text[:1].isalpha() and " " in text else text
+    return whole if not whole or whole[-1] in ".!?" else f"{whole}."
+
+
+def _moment(iso: str) -> str:
+    return f"{iso[:19].replace('T', ' ')} UTC" if iso else ""
+
+
+def _figures(outcome: Outcome) -> str:
+    ledger = outcome.ledger
+    held = sum(result.verdict == "pass" for result in outcome.expectations if result.level == "expect")
+    asked = sum(result.level == "expect" for result in outcome.expectations)
+    acts = sum(hit.action != "warn" for hit in outcome.guardrail_hits)
+    p99 = outcome.latency_s.get("p99")
+    rows = [
+        ("Expectations", f"{held} of {asked}" if asked else "none", "hold" if asked else "nothing was asked"),
+        ("Acked", wording.count(ledger.acked), f"of {wording.count(ledger.planned)} planned"),
+        ("Deviation", wording.quantity(outcome.deviation, "fraction"), "acked against planned"),
+        ("Latency p99", wording.quantity(p99, "s"), f"p50 {wording.quantity(outcome.latency_s.get('p50'), 's')}"),
+        ("Errors", wording.count(ledger.failed + ledger.unknown), "failed or unknown"),
+        ("Guardrail hits", wording.count(acts), "clips and stops"),
+    ]
+    cells = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(note)}</small></dd></div>"
+        for name, value, note in rows
+    )
+    return f'<dl class="figures">{cells}</dl>\n'
+
+
+def _card(outcome: Outcome) -> str:
+    rows = [
+        ("Target", wording.target_text(outcome)),
+        ("Duration", format_duration(outcome.duration_s)),
+        ("Seed", wording.NOTHING if outcome.seed is None else str(outcome.seed)),
+        ("Exit code", str(outcome.exit_code)),
+        ("Scenario file", outcome.scenario_file or wording.NOTHING),
+        ("Scenario hash", outcome.scenario_hash[:16]),
+        ("Run", outcome.run_id),
+        ("plg", outcome.plg_version or wording.NOTHING),
+    ]
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+    return f'<dl class="card">{cells}</dl>\n'
+
+
+def expectations(outcome: Outcome) -> str:
+    """Every expectation with what was observed and how far from its bound."""
+    if not outcome.expectations:
+        return section("Expectations", empty("The scenario states none, so nothing was judged."))
+    headings = [("Result", ""), ("Expectation", ""), ("Observed", "num"), ("Margin", ""), ("First breach", "")]
+    rows = [_expectation_row(result) for result in outcome.expectations]
+    return section("Expectations", table("What was promised and what was observed.", headings, rows))
+
+
+def state_class(result: ExpectationResult) -> str:
+    """The colour class of a result."""
+    if result.verdict == "pass":
+        return "good"
+    return "bad" if result.verdict == "fail" and result.level == "expect" else "doubt"
+
+
+def _expectation_row(result: ExpectationResult) -> str:
+    place = f"{result.file}:{result.line}" if result.file and result.line else result.file or ""
+    notes = "".join(f'<span class="note">{escape(note)}</span>' for note in (result.detail, place) if note)
+    state = f'<span aria-hidden="true">{wording.mark(result)}</span> {wording.word(result)}'
+    breached = "" if result.first_breach_s is None else format_duration(result.first_breach_s)
+    phase = f'<span class="note">in {escape(result.first_breach_phase)}</span>' if result.first_breach_phase else ""
+    return "".join(
+        [
+            cell(state, css=f"state wide {state_class(result)}"),
+            cell(f'<code class="asked">{escape(result.text)}</code>{notes}', css="wide"),
+            cell(escape(wording.quantity(result.observed, result.unit)), "Observed", "num"),
+            cell(escape(wording.margin_text(result)) + _meter(result), "Margin"),
+            cell(breached + phase if breached else wording.NOTHING, "First breach"),
+        ]
+    )
+
+
+def _meter(result: ExpectationResult) -> str:
+    """The observed value as a bar against its bound, the bound at two thirds of the width."""
+    if wording.margin(result) is None or result.observed is None or not result.bound or result.bound < 0:
+        return ""
+    share = max(0.0, min(1.0, result.observed / (1.5 * result.bound)))
+    return (
+        '<svg class="meter" viewBox="0 0 120 12" aria-hidden="true">'
+        '<rect class="rail" y="4" width="120" height="4" rx="2"/>'
+        f'<rect class="{state_class(result)}" y="4" width="{120 * share:.1f}" height="4" rx="2"/>'
+        '<rect class="bound" x="79" width="2" height="12"/></svg>'
+    )
+
+
+def ledger(outcome: Outcome) -> str:
+    """Where every planned arrival ended, as two equations."""
+    book = outcome.ledger
+    first = [("sent", book.sent), ("shed", book.shed), ("late", book.late), ("cancelled", book.cancelled)]
+    second = [("acked", book.acked), ("failed", book.failed), ("unknown", book.unknown)]
+    wrong = book.imbalance()
+    alarm = f'<p class="reason bad">The ledger does not add up: {wording.plural(wrong, "job")} unaccounted for.</p>'
+    lead = "Every planned arrival ends in exactly one column."
+    return section(
+        "Ledger",
+        alarm if wrong else "",
+        _equation("planned", book.planned, first),
+        _strip(book),
+        _equation("sent", book.sent, second),
+        _remarks([f"{text} ({wording.plural(times, 'time')})" for text, times in outcome.errors]),
+        lead=lead,
+    )
+
+
+def _equation(total: str, value: int, parts: Sequence[tuple[str, int]]) -> str:
+    cells = [f'<div class="sum"><dt>{total}</dt><dd>{value:,d}</dd></div>']
+    for number, (name, amount) in enumerate(parts):
+        sign = "=" if number == 0 else "+"
+        quiet = "" if amount else ' class="zero"'
+        cells.append(f'<div class="sign" aria-hidden="true">{sign}</div>')
+        cells.append(f"<div{quiet}><dt>{name}</dt><dd>{amount:,d}</dd></div>")
+    return f'<dl class="ledger">{"".join(cells)}</dl>\n'
+
+
+def _strip(book: Ledger) -> str:
+    """The whole ledger as one bar."""
+    parts = [
+        ("actual", book.acked), ("errors", book.failed + book.unknown),
+        ("shed", book.shed), ("late", book.late), ("target", book.cancelled),
+    ]  # fmt: skip
+    total = sum(amount for _, amount in parts)
+    if not total:
+        return ""
+    spans = "".join(f'<span style="flex:{amount};background:var(--{role})"></span>' for role, amount in parts if amount)
+    return f'<div class="strip" aria-hidden="true">{spans}</div>\n'
+
+
+def _remarks(lines: Sequence[str]) -> str:
+    return f'<ul class="remarks">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>\n' if lines else ""
+
+
+def warnings(outcome: Outcome) -> str:
+    """What plg remarked before and during the run; empty when it had nothing to say."""
+    return section("Remarks", _remarks(outcome.warnings)) if outcome.warnings else ""
+
+
+_PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
+
+
+def times(outcome: Outcome) -> str:
+    """Percentiles of lag, service time, latency and, with reference workers, of the wait in the queue."""
+    rows: list[tuple[str, str, Percentiles]] = [
+        ("Latency", "due → acked", outcome.latency_s),
+        ("Service time", "sent → acked", outcome.service_time_s),
+        ("Lag", "due → sent", outcome.lag_s),
+    ]
+    if outcome.workers:
+        rows.append(("Wait in queue", "sent → taken by a worker", outcome.workers.wait_s))
+    headings = [("Measure", ""), *((name, "num") for name in _PERCENTILES)]
+    return table("Over the whole run.", headings, [_times_row(*row) for row in rows]) + _workers(outcome)
+
+
+def _times_row(name: str, meaning: str, values: Percentiles) -> str:
+    cells = [cell(escape(wording.quantity(values.get(p), "s")), p, "num") for p in _PERCENTILES]
+    return row_heading(f'{name} <span class="note">{meaning}</span>') + "".join(cells)
+
+
+def _workers(outcome: Outcome) -> str:
+    crew = outcome.workers
+    if crew is None:
+        return ""
+    busy = f"{wording.plural(crew.count, 'reference worker')}, {format_duration(crew.each_s)} a job"
+    return f'<p class="lead">{busy}: {wording.plural(crew.processed, "job")} processed.</p>\n'
+
+
+def phases(outcome: Outcome) -> str:
+    """One row a phase."""
+    if not outcome.phases:
+        return section("Phases", empty("No phase was reached."))
+    columns = ("Start", "Length", "Planned", "Sent", "Acked", "Deviation", "p50", "p95", "p99", "max")
+    rows = [_phase_row(phase, columns) for phase in outcome.phases[:_MOST_ROWS]]
+    more = len(outcome.phases) - _MOST_ROWS
+    note = f'<p class="lead">and {more:,d} more, in the saved outcome.</p>' if more > 0 else ""
+    headings = [("Phase", ""), *((name, "num") for name in columns)]
+    caption = "Counts, deviation and latency of each phase, by due time."
+    return section("Phases", table(caption, headings, rows), note)
+
+
+def _phase_row(phase: PhaseResult, columns: Sequence[str]) -> str:
+    values = [
+        format_duration(phase.start_s), format_duration(phase.duration_s),
+        wording.count(phase.planned), wording.count(phase.sent), wording.count(phase.acked),
+        wording.quantity(phase.deviation, "fraction"),
+        *(wording.quantity(phase.latency.get(p), "s") for p in ("p50", "p95", "p99", "max")),
+    ]  # fmt: skip
+    cells = [cell(escape(value), name, "num") for value, name in zip(values, columns, strict=True)]
+    return row_heading(escape(phase.name)) + "".join(cells)
+
+
+def hits(outcome: Outcome) -> str:
+    """The table under the guardrail timeline."""
+    if not outcome.guardrail_hits:
+        return ""
+    headings = [("Guardrail", ""), ("Action", ""), ("From", "num"), ("To", "num"), ("Seen", "num"), ("Allowed", "num")]
+    rows = [
+        row_heading(f"<code>{escape(hit.guardrail)}</code>")
+        + cell(escape(hit.action), "Action")
+        + cell(format_duration(hit.start_s), "From", "num")
+        + cell(format_duration(hit.end_s), "To", "num")
+        + cell(escape(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
+        + cell(escape(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
+        for hit in outcome.guardrail_hits[:_MOST_ROWS]
+    ]
+    more = len(outcome.guardrail_hits) - _MOST_ROWS
+    note = f'<p class="lead">and {more:,d} more, in the saved outcome.</p>' if more > 0 else ""
+    return table("Every time a guardrail acted or warned.", headings, rows) + note
+
+
+def scenario(outcome: Outcome) -> str:
+    """The effective scenario as YAML, folded."""
+    text = to_yaml(outcome.scenario)
+    cut = (
+        text
+        if len(text) <= _MOST_YAML
+        else text[:_MOST_YAML] + "\n# … cut here: the whole scenario is in the outcome\n"
+    )
+    lines = text.count("\n")
+    return section(
+        "Effective scenario",
+        f"<details><summary>Show {wording.plural(lines, 'line')} of YAML</summary>"
+        f'<pre tabindex="0"><code>{escape(cut)}</code></pre></details>\n',
+        lead=f"With parameters and overrides applied. SHA-256 {outcome.scenario_hash[:16]}.",
+    )
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """The document as YAML, in its own order."""
+    import yaml
+
+    text: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=110)
+    return text

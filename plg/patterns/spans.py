@@ -52,9 +52,15 @@ class PhaseSpan:
         """Rows of ``(start, end)`` in seconds, in order; `TooManySpans` where there are more than ``most``."""
         if self.times > most:
             raise TooManySpans(f"phase {self.name!r} stands {self.times:,} times in the run; {most:,} can be listed")
-        starts = np.array([self.start])
-        for period, times in self.loops:
-            starts = (starts[:, None] + np.arange(times) * period).ravel()
+        return self.first(self.times)
+
+    def first(self, count: int) -> Floats:
+        """Rows of ``(start, end)`` of its first ``count`` intervals, or of all where there are fewer."""
+        number = np.arange(min(count, self.times))
+        starts = np.full(len(number), self.start)
+        for period, times in reversed(self.loops):
+            number, lap = np.divmod(number, times)
+            starts += lap * period
         return np.column_stack([starts, starts + self.duration])
 
     def contains(self, t: Floats) -> Mask:

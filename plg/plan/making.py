@@ -43,7 +43,7 @@ def make_plan(scenario: Scenario, *, seed: int | None = None, shard: tuple[int, 
     _refuse_countless(scenario, phases)
     clips = (*_excursions(curve, arrivals, shedding, limits, cut), *cut.clips)
     return Plan(
-        scenario=scenario.name,
+        scenario=scenario,
         duration=curve.duration,
         planned=int(share(np.array([arrivals.total]), shard)[0]),
         planned_total=arrivals.total,

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.patterns.base import Floats, Pattern
-from plg.patterns.spans import PhaseSpan
+from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.arrivals import Arrivals, Chunk, Counts
 from plg.plan.interleave import Interleave
 from plg.plan.shedding import Shedding
+from plg.scenario import Scenario
 
 CHUNK = 8192
 
@@ -36,8 +37,11 @@ class PhasePlan:
 
     @property
     def spans(self) -> tuple[tuple[float, float], ...]:
-        """Start and end of each occurrence in seconds; `TooManySpans` where it stands more than 10,000 times."""
-        return tuple((start, end) for start, end in self.span.intervals().tolist())
+        """Start and end of each occurrence in seconds, of the first 10,000 where there are more.
+
+        An expectation that asks of a phase with more than those is refused when the plan is made.
+        """
+        return tuple((start, end) for start, end in self.span.first(MOST_INTERVALS).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Plan:
     refuses (``planned_total`` where it refuses none). ``clips`` speak of the whole run. ``seed`` repeats the run.
     """
 
-    scenario: str
+    scenario: Scenario
     duration: float
     planned: int
     planned_total: int
@@ -90,7 +94,10 @@ class Plan:
     interleave: Interleave = field(repr=False, kw_only=True)
 
     def target_rate(self, t: Floats) -> Floats:
-        """The rate asked for at ``t``, jobs/s; zero outside the run. A shard has its n-th part, so that shards add up."""
+        """The rate asked for at ``t``, jobs/s; zero outside the run.
+
+        A shard has its n-th part, so that the shards of a run add up to it.
+        """
         t = np.asarray(t, dtype=np.float64)
         return np.where((t >= 0) & (t < self.duration), self.pattern.rate(t), 0.0) / self.shard[1]
 
@@ -99,6 +106,15 @@ class Plan:
         t = np.asarray(t, dtype=np.float64)
         end = self.duration if self.stop_s is None else self.stop_s
         return np.where((t >= 0) & (t < end), self.allowed.rate(t), 0.0) / self.shard[1]
+
+    def target_count(self, t: Floats) -> Floats:
+        """The integral of `target_rate` from the start to ``t``, jobs."""
+        return self.pattern.count(np.asarray(t, dtype=np.float64)) / self.shard[1]
+
+    def allowed_count(self, t: Floats) -> Floats:
+        """The integral of `allowed_rate` from the start to ``t``, jobs."""
+        end = self.duration if self.stop_s is None else self.stop_s
+        return self.allowed.count(np.minimum(np.asarray(t, dtype=np.float64), end)) / self.shard[1]
 
     def planned_before(self, t: Floats) -> Counts:
         """How many of the arrivals are due before each ``t``."""
@@ -133,6 +149,11 @@ class Plan:
             found[self.phases[i].span.contains(t)] = i
         return found
 
+    def phase_names(self, t: Floats) -> list[str]:
+        """Name of the innermost phase at each ``t``, empty where there is none."""
+        names = [*(phase.name for phase in self.phases), ""]  # index -1 is the last: no phase
+        return [names[i] for i in self.phase_of(t).tolist()]
+
     @cached_property
     def _extents(self) -> tuple[Floats, Floats]:
         return np.array([p.span.start for p in self.phases]), np.array([p.span.end for p in self.phases])
@@ -140,7 +161,7 @@ class Plan:
     def to_document(self) -> dict[str, Any]:
         """The plan as plain data, as ``plg plan --json`` prints it."""
         return {
-            "scenario": self.scenario,
+            "scenario": self.scenario.name,
             "duration_s": self.duration,
             "planned": self.planned,
             "peak_rate": self.peak_rate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from plg.targets.address import Address
@@ -31,7 +32,7 @@ class Client:
         except Exception as error:  # redis-py lets AttributeError and UnicodeError escape beside its own family
             self.close()
             raise explain(error, self.address.shown, lost=self._stood) from error
-        self._open = self._stood = True
+        self._open = True
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip for all ``commands``. An answer that is an error stands in the list as the exception.
@@ -52,7 +53,8 @@ class Client:
                     answers.append(error)
         except Exception as error:  # as in open: whatever redis-py raises here, the connection is gone
             self.close()
-            raise explain(error, self.address.shown, lost=True) from error
+            raise explain(error, self.address.shown, lost=self._stood) from error
+        self._stood = True
         return answers
 
     def detach(self) -> socket.socket:
@@ -78,7 +80,11 @@ def _connection(address: Address, connect_timeout: float, answer_timeout: float)
     kinds: dict[str, Any] = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
     if address.scheme == "rediss" and options.get("ssl_cert_reqs") != "none":
         options.setdefault("ssl_check_hostname", True)  # not the default of every redis-py
-    return kinds[address.scheme](
-        # RESP2 because the raw socket is read by plg, which counts and parses RESP2 replies.
-        protocol=2, socket_connect_timeout=connect_timeout, socket_timeout=answer_timeout, **options
-    )  # fmt: skip
+    options |= {"socket_connect_timeout": connect_timeout, "socket_timeout": answer_timeout}
+    options["protocol"] = 2  # the raw socket is read by plg, which counts and parses the replies of RESP2
+    # redis-py would introduce itself first and swallow the answer, which may be the server's only words before it hangs
+    # up. How to keep it quiet changed over its releases.
+    for quiet in ({"driver_info": None}, {"lib_name": None, "lib_version": None}):
+        with suppress(TypeError):
+            return kinds[address.scheme](**quiet, **options)
+    return kinds[address.scheme](**options)

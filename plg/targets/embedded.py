@@ -64,15 +64,15 @@ class PrivateServer:
         return f"unix://{_socket_of(self.folder)}"
 
     @staticmethod
-    def start(binary: Path, *, deadline: float = 5.0, options: Sequence[str] = ()) -> PrivateServer:
-        """Starts ``binary`` and returns once it answers. ``options`` are further ones of the server's command line.
+    def start(binary: Path, *, deadline: float = 5.0) -> PrivateServer:
+        """Starts ``binary`` and returns once it answers.
 
         Raises `TargetError` with the last lines of the server's log where it does not answer within ``deadline`` s.
         """
         until = time.monotonic() + deadline
         folder, lock = _make_folder()
         try:
-            keeper = _start_keeper(folder, lock, binary, options)
+            keeper = _start_keeper(folder, lock, binary)
         except BaseException:
             _remove(folder)
             raise
@@ -171,10 +171,10 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start_keeper(folder: Path, lock: int, binary: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start_keeper(folder: Path, lock: int, binary: Path) -> subprocess.Popen[bytes]:
     server = [
         str(binary), "--port", "0", "--unixsocket", str(_socket_of(folder)), "--unixsocketperm", "700",
-        "--save", "", "--appendonly", "no", "--dir", str(folder), *options,
+        "--save", "", "--appendonly", "no", "--dir", str(folder),
     ]  # fmt: skip
     return subprocess.Popen(
         # Isolated and without site: it starts in a few milliseconds and nothing of the user's can be imported by it.

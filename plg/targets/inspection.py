@@ -82,7 +82,7 @@ def _identity(facts: Mapping[str, str]) -> tuple[str, str]:
 
 def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
     shown = client.address.shown
-    if facts.get("redis_mode") == "sentinel":
+    if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):
         raise TargetError("refused", f"{shown} is a Sentinel, which keeps no queues (give the URL of its master)")
     if facts.get("role") == "slave" and facts.get("slave_read_only", "1") != "0":
         master = f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,17 +44,38 @@ class LinearRamp(Straight):
 
 
 @dataclass(frozen=True)
-class ExponentialRamp(Curve):
+class _Bend(Curve):
+    """What the bent ramps share: they rise or fall throughout, so any level is crossed once at most."""
+
+    start_rate: float
+    end_rate: float
+    duration: float
+
+    @abstractmethod
+    def meets(self, level: float) -> float:
+        """When the rate is ``level``, for a level between the two ends."""
+
+    def peak(self) -> float:
+        return max(self.start_rate, self.end_rate)
+
+    def above(self, cap: float) -> tuple[Floats, Floats]:
+        if self.peak() <= cap:
+            return np.empty(0), np.empty(0)
+        start, end = 0.0, self.duration
+        if min(self.start_rate, self.end_rate) < cap:
+            meeting = min(max(self.meets(cap), 0.0), self.duration)
+            start, end = (meeting, end) if self.end_rate > self.start_rate else (start, meeting)
+        return np.array([start]), np.array([end])
+
+
+@dataclass(frozen=True)
+class ExponentialRamp(_Bend):
     """The same factor every second, from a to b, both above zero::
 
         b         │    rate(t)    = a·e^(g·t),  g = ln(b/a)/D
                  /     count(t)   = (rate(t) - a)/g = a·expm1(g·t)/g
         a   ____/      inverse(n) = log1p(n·g/a)/g
     """
-
-    start_rate: float
-    end_rate: float
-    duration: float
 
     @property
     def growth(self) -> float:
@@ -78,25 +100,21 @@ class ExponentialRamp(Curve):
         inside = np.maximum(n * growth / self.start_rate, -1 + 1e-16)
         return within(np.log1p(inside) / growth, self.duration)
 
-    def peak(self) -> float:
-        return max(self.start_rate, self.end_rate)
+    def meets(self, level: float) -> float:
+        return math.log(level / self.start_rate) / self.growth
 
     def curvature(self, t: Floats) -> Floats:
         return np.full_like(t, self.growth**2 * self.peak())
 
 
 @dataclass(frozen=True)
-class LogarithmicRamp(Curve):
+class LogarithmicRamp(_Bend):
     """Fast at first, then ever slower, from a to b; x = t/D, y = 1 + 9x::
 
         b     ____     rate(t)    = a + (b-a)·log10(y)
             /          count(t)   = D·(a·x + (b-a)·(y·ln(y) - 9x)/(9·ln 10))
         a  │           inverse    numerical
     """
-
-    start_rate: float
-    end_rate: float
-    duration: float
 
     def rate(self, t: Floats) -> Floats:
         x = within(t, self.duration) / self.duration
@@ -108,8 +126,8 @@ class LogarithmicRamp(Curve):
         bent = (y * np.log(y) - 9 * x) / (9 * math.log(10))
         return self.duration * (self.start_rate * x + (self.end_rate - self.start_rate) * bent)
 
-    def peak(self) -> float:
-        return max(self.start_rate, self.end_rate)
+    def meets(self, level: float) -> float:
+        return self.duration * (10 ** ((level - self.start_rate) / (self.end_rate - self.start_rate)) - 1) / 9
 
     def curvature(self, t: Floats) -> Floats:
         steepest = 81 / math.log(10) / self.duration**2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from plg.patterns.base import MOST_PIECES, Curve, Floats, TooManyPieces, laps, slack, within
 from plg.patterns.polyline import join
-from plg.patterns.solve import invert
 
 TROUGH = -math.pi / 2
 TURN = 2 * math.pi
@@ -52,7 +52,7 @@ class Sine(Curve):
 
     @cached_property
     def _before(self) -> float:
-        return float(self._turn.count(np.asarray(self._origin)))
+        return self._turn.area(self._origin)
 
     def rate(self, t: Floats) -> Floats:
         return self._turn.rate(self._angle(t))
@@ -67,6 +67,15 @@ class Sine(Curve):
         angle = self._origin + TURN * rest / self.period
         over = angle >= TURN
         return (whole + over) * self._turn.total + self._turn.count(np.where(over, angle - TURN, angle))
+
+    @cached_property
+    def total(self) -> float:
+        whole = math.floor(self.duration / self.period * (1 + 1e-15))
+        angle = self._origin + TURN * max(self.duration - whole * self.period, 0.0) / self.period
+        if angle >= TURN:
+            whole, angle = whole + 1, angle - TURN
+        area = whole * self._turn.total + self._turn.area(angle) - self._before
+        return max(area * (self.period / TURN), 0.0)
 
     def inverse(self, n: Floats) -> Floats:
         n = np.clip(np.asarray(n, dtype=np.float64), 0.0, self.total)
@@ -91,7 +100,7 @@ class Sine(Curve):
         return np.full_like(t, self.amplitude * (TURN / self.period) ** 2)
 
     def breaks(self) -> Floats:
-        return self._times(self._turn.edges[1:-1])
+        return self._times(self._turn.breaks())
 
     def above(self, cap: float) -> tuple[Floats, Floats]:
         if cap >= self.peak():
@@ -119,17 +128,14 @@ class _Turn(Curve):
 
     def __init__(self, base: float, amplitude: float, ceiling: float) -> None:
         self._base, self._amplitude, self._ceiling = base, amplitude, ceiling
-        dark = self._half(-base)  # half the arc around the trough where the wave is below zero
         light = math.pi - self._half(ceiling - base)  # half the arc around the crest where it is above the ceiling
-        dark = min(dark, math.pi - light)
-        self.edges = np.array([0.0, dark, math.pi - light, math.pi + light, TURN - dark, TURN])
-        self._flat = np.array([0.0, math.nan, ceiling, math.nan, 0.0])
-        steps = np.diff(self.edges)
-        waves = base * steps - amplitude * (np.sin(self.edges[1:]) - np.sin(self.edges[:-1]))
-        with np.errstate(invalid="ignore"):
-            flats = np.where(steps > 0, self._flat * steps, 0.0)
-        areas = np.where(np.isnan(self._flat), np.maximum(waves, 0.0), np.nan_to_num(flats))
-        self._cum = np.concatenate([[0.0], np.cumsum(areas)])
+        dark = min(self._half(-base), math.pi - light)  # half the arc around the trough where it is below zero
+        self._edges = (0.0, dark, math.pi - light, math.pi + light, TURN - dark, TURN)
+        self._flat = (0.0, math.nan, ceiling, math.nan, 0.0)  # the rate of each arc; of a wave it is none
+        sums = [0.0]
+        for arc in range(5):
+            sums.append(sums[-1] + max(self._grown(arc, self._edges[arc + 1]), 0.0))
+        self._sums = tuple(sums)
 
     def _half(self, level: float) -> float:
         """Angle from the trough at which ``-amplitude·cos`` rises through ``level``."""
@@ -137,27 +143,46 @@ class _Turn(Curve):
             return math.pi if level > 0 else 0.0
         return math.acos(min(1.0, max(-1.0, -level / self._amplitude)))
 
+    def _grown(self, arc: int, angle: float) -> float:
+        start, flat = self._edges[arc], self._flat[arc]
+        if angle == start:
+            return 0.0
+        if math.isnan(flat):
+            return self._base * (angle - start) - self._amplitude * (math.sin(angle) - math.sin(start))
+        return flat * (angle - start)
+
+    def area(self, angle: float) -> float:
+        """The integral from the trough to one angle: `count` without the cost of an array."""
+        arc = min(max(bisect_right(self._edges, angle) - 1, 0), 4)
+        return min(self._sums[arc] + max(self._grown(arc, angle), 0.0), self._sums[arc + 1])
+
     @property
     def duration(self) -> float:
         return TURN
+
+    @cached_property
+    def total(self) -> float:
+        return self._sums[-1]
+
+    @cached_property
+    def _table(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self._edges), np.array(self._flat), np.array(self._sums)
 
     def rate(self, t: Floats) -> Floats:
         return np.asarray(np.clip(self._base - self._amplitude * np.cos(t), 0.0, self._ceiling))
 
     def count(self, t: Floats) -> Floats:
-        arc = np.clip(np.searchsorted(self.edges, t, side="right") - 1, 0, 4)
-        start, flat = self.edges[arc], self._flat[arc]
+        edges, flats, sums = self._table
+        arc = np.clip(np.searchsorted(edges, t, side="right") - 1, 0, 4)
+        start, flat = edges[arc], flats[arc]
         wave = self._base * (t - start) - self._amplitude * (np.sin(t) - np.sin(start))
         with np.errstate(invalid="ignore"):
             level = flat * (t - start)
         grown = np.where(np.isnan(flat), wave, level)
-        return np.asarray(np.clip(self._cum[arc] + grown, self._cum[arc], self._cum[arc + 1]))
-
-    def inverse(self, n: Floats) -> Floats:
-        return invert(self, self._brackets, n)
+        return np.asarray(np.clip(sums[arc] + grown, sums[arc], sums[arc + 1]))
 
     def peak(self) -> float:
         return max(0.0, min(self._base + self._amplitude, self._ceiling))
 
     def breaks(self) -> Floats:
-        return self.edges[1:-1]
+        return self._table[0][1:-1]

@@ -68,9 +68,9 @@ class PlanWarning:
 class Plan:
     """The due times of one scenario, or of the shard ``(i, n)`` of it: the arrivals k with ``k mod n == i``.
 
-    ``planned`` counts the shard's arrivals, ``planned_total`` those of the whole run. ``stop_s`` is when a limit on jobs
-    or time will end the run, if one will, and ``cut_seq`` the first arrival of the whole run that ``max_total_jobs``
-    refuses (``planned_total`` where it refuses none). ``clips`` speak of the whole run. ``seed`` repeats the run.
+    ``planned`` counts the shard's arrivals, ``planned_total`` those of the whole run, of which ``clips`` speak.
+    ``stop_s`` is when a limit on jobs or time will end the run, if one will, and ``cut_seq`` the first arrival of the
+    whole run that ``max_total_jobs`` refuses (``planned_total`` where it refuses none). ``seed`` repeats the run.
     """
 
     scenario: Scenario

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING
 from plg.diagnostics import Diagnostic, ScenarioError
 
 if TYPE_CHECKING:
-    from plg.guardrails.policy import Policy
     from plg.session import Request
-
-DEFAULT_POLICY = "plg-policy.yaml"
 
 
 def usage_error(message: str, help: str = "") -> ScenarioError:
@@ -48,19 +45,11 @@ def overrides(settings: Sequence[str]) -> dict[str, str]:
 
 def request(options: argparse.Namespace) -> Request:
     """The request that the scenario options of a command stand for."""
+    from plg.guardrails.policy_file import find_policy
     from plg.session import Request
 
-    policy = find_policy(options.policy)
+    policy = find_policy(options.policy, os.environ, Path.cwd())
     if options.env is not None and policy is None:
-        raise usage_error(f"--env {options.env} needs a policy file", f"write {DEFAULT_POLICY}, or name one with --policy")
+        help = "write plg-policy.yaml, or name one with --policy"
+        raise usage_error(f"--env {options.env} needs a policy file", help)
     return Request(overrides(options.set), options.target, options.seed, policy, options.env)
-
-
-def find_policy(named: str | None) -> Policy | None:
-    """The policy named by the option, else by PLG_POLICY, else the one in the current folder; None where there is none."""
-    where = named or os.environ.get("PLG_POLICY")
-    if where is None and not Path(DEFAULT_POLICY).exists():
-        return None
-    from plg.language.policy_file import read_policy
-
-    return read_policy(Path(where or DEFAULT_POLICY))

@@ -34,7 +34,7 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of random arrivals and random payloads")
     parser.add_argument("--env", metavar="NAME", help="apply this environment's ceilings from the policy file as well")
-    parser.add_argument("--policy", metavar="FILE", help="policy file (default: $PLG_POLICY, else plg-policy.yaml here if there is one)")
+    parser.add_argument("--policy", metavar="FILE", help="a policy file to apply beside $PLG_POLICY and the plg-policy.yaml here or above")
 
 
 def _check(commands: Commands) -> None:
@@ -114,4 +114,4 @@ def _new(commands: Commands) -> None:
 
 def _schema(commands: Commands) -> None:
     parser = _command(commands, "schema", "print a JSON Schema", "  plg schema scenario > scenario.schema.json")
-    parser.add_argument("which", nargs="?", choices=("scenario", "outcome"), default="scenario", help="which one (default: scenario)")
+    parser.add_argument("which", nargs="?", choices=("scenario", "outcome", "policy"), default="scenario", help="which one (default: scenario)")

@@ -1,0 +1,118 @@
+"""Which host a target is, in one spelling, so that no other spelling of it slips past a policy.
+
+The host is taken from the very options that the connection is opened with, never parsed a second time. Case, a trailing
+dot, brackets, userinfo, port, percent-escapes, full-width letters, old numeric forms of an IPv4 address and every way
+to write the machine itself come out alike. What a name resolves to is not asked: a policy must say the same with and
+without a network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import socket
+from fnmatch import fnmatchcase
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""The names of this machine; a pattern that matches any of them matches all its spellings."""
+ANY = "*"
+
+_OLD_IPV4 = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]*|[0-9]+)){0,3}")
+_NAME_PATTERN = re.compile(r"(?!-)[\w.*?-]+")
+_IPV6_PATTERN = re.compile(r"[0-9a-f:.*?]*:[0-9a-f:.*?]*")
+_LOCAL_NAMES = re.compile(r"(?:.*\.)?(?:localhost|localhost\.localdomain|ip6-localhost|ip6-loopback)")
+
+
+def names_of(target: str) -> tuple[str, ...]:
+    """The names a target goes by, the plainest first: several only for this machine.
+
+    ``embedded`` and ``fake`` are themselves, a unix socket is this machine. Raises `TargetError` for a URL that does
+    not say clearly where it leads.
+    """
+    if "://" not in target:
+        return (target,)
+    from plg.targets.address import parse_address
+
+    address = parse_address(target)
+    if address.scheme == "unix":
+        return LOOPBACK
+    host = canonical(str(address.options.get("host") or "localhost"))
+    if _is_this_machine(host):
+        return (*LOOPBACK, host) if host not in LOOPBACK else LOOPBACK
+    return (host,)
+
+
+def canonical(host: str) -> str:
+    """One spelling of a host name or address."""
+    text = host.strip().removeprefix("[").removesuffix("]").partition("%")[0]
+    address = _address(text)
+    if address is not None:
+        return address
+    # What the resolver does to a name, full-width letters and dots of other scripts included; it refuses the rest.
+    with contextlib.suppress(UnicodeError):
+        text = text.encode("idna").decode("ascii")
+    text = text.lower().rstrip(".")
+    return _address(text) or text
+
+
+def _address(text: str) -> str | None:
+    try:
+        if _OLD_IPV4.fullmatch(text):
+            return socket.inet_ntoa(socket.inet_aton(text))
+        address = ipaddress.ip_address(text)
+    except (ValueError, OSError):
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _LOCAL_NAMES.fullmatch(host) is not None
+    # Connecting to the unspecified address reaches this machine as well.
+    return address.is_loopback or address.is_unspecified
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Why ``pattern`` could never match a host, or None where it can."""
+    if "://" in pattern or "@" in pattern:
+        return "is a URL; write the host alone"
+    if "/" in pattern:
+        return None if _network(pattern) is not None else "is no network such as 10.1.0.0/16"
+    bare = pattern.removeprefix("[").removesuffix("]").lower()
+    if _IPV6_PATTERN.fullmatch(bare) and not re.fullmatch(r"[^:]*[^:0-9a-f][^:]*:\d+|[0-9.]+:\d+", bare):
+        return None if ANY in bare or "?" in bare or _address(bare) is not None else "is no IPv6 address"
+    if ":" in pattern:
+        return "has a port; the ceilings of a host hold for all its ports"
+    return None if _NAME_PATTERN.fullmatch(pattern) else "is no host name, address, network or pattern of them"
+
+
+def matches(names: tuple[str, ...], pattern: str) -> bool:
+    """Whether ``pattern`` (a name, an address, a network, or ``*`` and ``?`` in them) covers one of ``names``."""
+    network = _network(pattern)
+    if network is not None:
+        return any(_within(name, network) for name in names)
+    wanted = canonical(pattern)
+    if _is_this_machine(wanted):
+        return names[: len(LOOPBACK)] == LOOPBACK
+    # [ is no wildcard in a host.
+    return any(fnmatchcase(name, wanted.replace("[", "[[]")) for name in names)
+
+
+def _network(pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if "/" not in pattern:
+        return None
+    try:
+        return ipaddress.ip_network(pattern, strict=False)
+    except ValueError:
+        return None
+
+
+def _within(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(name) in network
+    except ValueError:
+        return False

@@ -1,0 +1,202 @@
+"""Reads a policy file (YAML): ceilings for hosts and accounts. A fault in it is a refusal, never "no policy".
+
+`schemas/policy.schema.json` says the same to an editor; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
+from plg.guardrails.hosts import pattern_fault
+from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
+from plg.language.quantities import Fault, duration, fault_of, fraction, rate, show
+from plg.language.source import Spans, decode, read_bytes
+from plg.language.yaml_source import read_yaml
+from plg.scenario import ErrorRateLimit
+
+FILE_NAME = "plg-policy.yaml"
+SYSTEM_FILE = FilePath("/etc/plg/policy.yaml")
+"""Read on every run where it is there: the place for ceilings that hold against the users of a machine."""
+FIELDS = ("ceilings", "environments", "users")
+RULE_FIELDS = {
+    "environments": ("name", "hosts", "ceilings", "allow"),
+    "users": ("name", "accounts", "ceilings", "allow"),
+}
+CEILINGS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "max_rate": ("positiveRate", "max_rate", rate),
+    "max_total_jobs": ("count", "max_total_jobs", int),
+    "max_duration": ("duration", "max_duration", duration),
+    "max_memory_mb": ("megabytes", "max_memory", lambda value: value * 1e6),
+    "max_cpu_percent": ("cpuPercent", "max_cpu", fraction),
+    "max_queue_depth": ("count", "max_queue_depth", int),
+    "max_queue_age": ("duration", "max_queue_age", duration),
+    "rate_limit_window": ("duration", "rate_limit_window", duration),
+}
+"""Field of the file: the kind of its value, the guardrail it caps, and how its value is read."""
+ERROR_RATE = {"percent": "percent", "over": "duration"}
+
+
+def find_policy(
+    named: str | None, environ: Mapping[str, str], folder: FilePath, *, system: FilePath = SYSTEM_FILE
+) -> Policy | None:
+    """Every policy that holds for a run, or None where there is none.
+
+    These are the machine's own, the one that ``PLG_POLICY`` names, the one ``named`` on the command line, and each
+    ``plg-policy.yaml`` in ``folder`` or above it. All of them hold: naming one takes none of the others away. Raises
+    `ScenarioError` where one cannot be read.
+    """
+    asked = [FilePath(where) for where in (environ.get("PLG_POLICY"), named) if where]
+    lying = [system, *(parent / FILE_NAME for parent in reversed([folder, *folder.parents]))]
+    paths = dict.fromkeys([*(path for path in lying if _is_there(path)), *asked])
+    return Policy(tuple(read_policy(path) for path in paths)) if paths else None
+
+
+def _is_there(path: FilePath) -> bool:
+    """Whether anything is at ``path``. What cannot even be looked at counts as there, and reading it will say why."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def read_policy(path: FilePath) -> PolicyFile:
+    """The policy in ``path``. Raises `ScenarioError` with every fault, each with its place."""
+    file = str(path)
+    text = decode(read_bytes(path), file)
+    spans = Spans(text)
+    document, faults = read_yaml(text, file, spans)
+    reader = _Reader(file, text, spans, list(faults))
+    if document is None:
+        raise reader.refusal()
+    policy = reader.policy(document)
+    if reader.faults:
+        raise reader.refusal()
+    return policy
+
+
+@dataclass
+class _Reader:
+    file: str
+    text: str
+    spans: Spans
+    faults: list[Diagnostic] = field(default_factory=list)
+
+    def refusal(self) -> ScenarioError:
+        first = (0, 0)
+        ordered = sorted(self.faults, key=lambda d: (d.span.line, d.span.column) if d.span else first)
+        return ScenarioError(ordered, {self.file: self.text})
+
+    def fault(self, code: str, message: str, path: Path, help: str = "", *, at_key: bool = False) -> None:
+        span = self.spans.key(path) if at_key else self.spans.nearest(path)
+        self.faults.append(Diagnostic(code, message, self.file, span, help, path=path))
+
+    def policy(self, document: Any) -> PolicyFile:
+        known = self.mapping(document, (), "a policy", FIELDS)
+        if isinstance(document, dict) and not any(name in document for name in FIELDS):
+            self.fault("missing-field", "this policy sets no ceilings", (), f"it has one of {', '.join(FIELDS)}")
+        return PolicyFile(
+            self.file,
+            self.rules(known, "environments", "hosts"),
+            self.rules(known, "users", "accounts"),
+            self.ceilings(known, ()),
+            self.text,
+        )
+
+    def mapping(self, value: Any, path: Path, what: str, fields: tuple[str, ...]) -> dict[str, Any]:
+        """``value`` without the fields that are not known, each of which is a fault."""
+        if not isinstance(value, dict):
+            self.fault("wrong-type", f"{what} is a mapping, not {show(value)}", path)
+            return {}
+        for name in value:
+            if name not in fields:
+                near = nearest(name, fields)
+                help = f"did you mean {near}?" if near else f"known here: {', '.join(fields)}"
+                self.fault("unknown-key", f"{what} has no field `{name}`", (*path, name), help, at_key=True)
+        return {name: inner for name, inner in value.items() if name in fields}
+
+    def rules(self, document: dict[str, Any], section: str, patterns: str) -> tuple[Rule, ...]:
+        entries = self.list(document[section], (section,)) if section in document else []
+        found = [self.rule(entry, (section, index), patterns) for index, entry in enumerate(entries)]
+        seen: set[str] = set()
+        for index, rule in enumerate(found):
+            if rule.name in seen:
+                self.fault("duplicate-name", f"the name {show(rule.name)} is taken", (section, index, "name"))
+            seen.add(rule.name)
+        return tuple(found)
+
+    def list(self, value: Any, path: Path) -> list[Any]:
+        if isinstance(value, list) and value:
+            return value
+        what = "must not be empty" if value == [] else f"must be a list, not {show(value)}"
+        self.fault("out-of-range" if value == [] else "wrong-type", f"`{path[-1]}` {what}", path)
+        return []
+
+    def rule(self, value: Any, path: Path, patterns: str) -> Rule:
+        what = "an environment" if patterns == "hosts" else "a user rule"
+        known = self.mapping(value, path, what, RULE_FIELDS[str(path[0])])
+        if isinstance(value, dict):
+            for name in ("name", patterns):
+                if name not in known:
+                    self.fault("missing-field", f"{what} needs `{name}`", path)
+        name = known.get("name", f"#{path[1]}")
+        if "name" in known:
+            self.checked("name", name, (*path, "name"))
+        allow = known.get("allow", True)
+        if not isinstance(allow, bool):
+            self.fault("wrong-type", f"`allow` must be true or false, not {show(allow)}", (*path, "allow"))
+        wanted = self.patterns(known, (*path, patterns)) if patterns in known else ()
+        return Rule(str(name), wanted, self.ceilings(known, path), allow is not False, self.spans.nearest(path))
+
+    def patterns(self, known: dict[str, Any], path: Path) -> tuple[str, ...]:
+        found = self.list(known[path[-1]], path)  # type: ignore[index]  # the last step of this path is a field's name
+        for index, pattern in enumerate(found):
+            where = (*path, index)
+            if not isinstance(pattern, str):
+                self.fault("wrong-type", f"`{path[-1]}` must hold text, not {show(pattern)}", where, "quote it")
+            elif not pattern:
+                self.fault("out-of-range", f"`{path[-1]}` must not hold an empty text", where)
+            elif path[-1] == "hosts" and (why := pattern_fault(pattern)):
+                example = "for example db.example.com, *.example.com or 10.1.0.0/16"
+                self.fault("bad-host", f"{show(pattern)} {why}", where, example)
+        return tuple(str(pattern) for pattern in found)
+
+    def ceilings(self, known: dict[str, Any], path: Path) -> Ceilings:
+        if "ceilings" not in known:
+            return Ceilings()
+        path = (*path, "ceilings")
+        given = self.mapping(known["ceilings"], path, "ceilings", (*CEILINGS, "max_error_rate"))
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            if name == "max_error_rate":
+                values[name] = self.error_rate(value, (*path, name))
+            elif self.checked(CEILINGS[name][0], value, (*path, name)):
+                _, guardrail, read = CEILINGS[name]
+                values[guardrail] = read(value)
+        return Ceilings(**values)
+
+    def error_rate(self, value: Any, path: Path) -> ErrorRateLimit | None:
+        given = self.mapping(value, path, "max_error_rate", tuple(ERROR_RATE))
+        for name in ERROR_RATE:
+            if isinstance(value, dict) and name not in given:
+                example = "for example {percent: 5, over: 10s}"
+                self.fault("missing-field", f"max_error_rate needs `{name}`", path, example)
+        good = [self.checked(kind, given[name], (*path, name)) for name, kind in ERROR_RATE.items() if name in given]
+        if good != [True, True]:
+            return None
+        return ErrorRateLimit(fraction(given["percent"]), duration(given["over"]))
+
+    def checked(self, kind: str, value: Any, path: Path) -> bool:
+        """Whether ``value`` is of its kind; a fault is kept where it is not."""
+        fault: Fault | None = fault_of(kind, value)
+        if fault is None and isinstance(value, dict):
+            fault = Fault("wrong-type", f"must be a plain value, not {show(value)}", "a policy has no params")
+        if fault is not None:
+            self.fault(fault.code, f"`{path[-1]}` {fault.message}", path, fault.help)
+        return fault is None

@@ -1,0 +1,117 @@
+"""From a valid document without params to a `Scenario`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+from plg.language import semantics
+from plg.language.expectation import read_expectation
+from plg.language.quantities import duration, fraction, rate
+from plg.language.source import Document
+from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB
+from plg.patterns.base import Pattern
+from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Job, Scenario, Workers
+
+
+def build_scenario(
+    document: Document,
+    *,
+    folder: FilePath,
+    target: str,
+    file: str | None = None,
+    line_of: Callable[[int], int | None] = lambda index: None,
+) -> Scenario:
+    """The scenario that a valid document describes; ``line_of`` gives the source line of an expectation.
+
+    Raises what the pattern registry raises for a recorded curve that cannot be read.
+    """
+    given = _given(document, "description", "max_lag", "tags", "data")
+    names = semantics.phase_names(document["pattern"])
+    return Scenario(
+        name=document["name"],
+        pattern=_pattern(document["pattern"], folder),
+        jobs=_jobs(document),
+        guardrails=_guardrails(document["guardrails"]),
+        target=target,
+        arrivals=_arrivals(document.get("arrivals", {})),
+        expect=tuple(_expectation(text, names, file, line_of(i)) for i, text in enumerate(document.get("expect", ()))),
+        workers=_workers(document.get("workers")),
+        file=file,
+        document=document,
+        **_converted(given, {"max_lag": duration, "tags": tuple, "data": dict}),
+    )
+
+
+def _given(owner: Document, *names: str) -> dict[str, Any]:
+    """The fields that are there; the others keep the defaults of the dataclass."""
+    return {name: owner[name] for name in names if name in owner}
+
+
+def _converted(values: dict[str, Any], readers: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+
+
+def _pattern(phase: Document, folder: FilePath) -> Pattern:
+    from plg.patterns.registry import read  # NumPy is loaded only where a scenario is really built
+
+    return read(phase, folder, ("pattern",))
+
+
+def _jobs(document: Document) -> tuple[Job, ...]:
+    """The kinds of job; a scenario that says nothing of jobs has one with an empty payload."""
+    return tuple(_job(job) for _, job in semantics.each_job(document)) or (_job({}),)
+
+
+def _job(job: Document) -> Job:
+    given = {"name": "job", **_given(job, *JOB)}
+    if "queue" not in given and "stream" not in given:
+        given["queue"] = DEFAULT_QUEUE
+    readers: dict[str, Callable[[Any], Any]] = {
+        "timeout": duration,
+        "weight": float,
+        "priority": int,
+        "retry": int,
+        "max_len": int,
+    }
+    return Job(**_converted(given, readers))
+
+
+def _arrivals(arrivals: Document) -> Arrivals:
+    return Arrivals(**_converted(_given(arrivals, "process", "seed"), {"seed": int}))
+
+
+def _workers(workers: Document | None) -> Workers | None:
+    return None if workers is None else Workers(int(workers["count"]), duration(workers["each"]))
+
+
+def _guardrails(limits: Document) -> Guardrails:
+    readers: dict[str, Callable[[Any], Any]] = {
+        "max_rate": rate,
+        "max_total_jobs": int,
+        "max_duration": duration,
+        "max_queue_depth": int,
+        "max_queue_age": duration,
+        "max_error_rate": _error_rate,
+        "rate_limit_window": duration,
+        "warn_at": fraction,
+    }
+    given = _converted(_given(limits, *readers, "emergency_stop"), readers)
+    if "max_memory_mb" in limits:
+        given["max_memory"] = float(limits["max_memory_mb"]) * 1e6
+    if "max_cpu_percent" in limits:
+        given["max_cpu"] = fraction(limits["max_cpu_percent"])
+    return Guardrails(**given)
+
+
+def _error_rate(limit: Document) -> ErrorRateLimit:
+    over = limit.get("over", ERROR_RATE["over"].default)
+    return ErrorRateLimit(fraction(limit["percent"]), duration(over))
+
+
+def _expectation(text: str, names: list[str], file: str | None, line: int | None) -> Expectation:
+    result, faults = read_expectation(text, names, file=file, line=line)
+    if result is None:
+        raise ValueError(f"{text!r} was not checked before: {[fault.message for fault in faults]}")
+    return result

@@ -1,0 +1,423 @@
+"""Expectations: their canonical text, what they mean, and whether they make sense in a scenario."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from plg.diagnostics import nearest
+from plg.language import strings
+from plg.language.source import Range
+from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
+from plg.scenario import Expectation, Subject
+from plg.units import (
+    DURATION_UNITS,
+    SIZE_UNITS,
+    UnitError,
+    parse_duration,
+    parse_percent,
+    parse_rate,
+    parse_size,
+)
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Node = Tree[Token]
+
+Piece = tuple[int, int, Range]
+"""A part of a canonical text (first and last offset) and the stretch of the source that it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationFault:
+    """What is wrong with an expectation, and the offsets in its text of the words that are to blame."""
+
+    code: str
+    message: str
+    help: str
+    start: int
+    end: int
+
+
+class _Words:
+    """Words joined by single blanks, each remembering where it came from."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.pieces: list[Piece] = []
+
+    def add(self, word: str, token: Any = None, *, tight: bool = False) -> None:
+        start = len(self.text) + (0 if tight or not self.text else 1)
+        self.text += ("" if start == len(self.text) else " ") + word
+        if token is not None:
+            self.pieces.append((start, len(self.text), (token.start_pos, token.end_pos)))
+
+
+def canonical(node: Any) -> tuple[str, list[Piece]]:
+    """The canonical text of an ``expectation`` tree, and where its parts came from."""
+    words = _Words()
+    for child in node.children:
+        if isinstance(child, str):
+            words.add("or stop" if child.type == "STOP" else str(child), child)  # type: ignore[attr-defined]
+        elif child.data == "subject":
+            _add_subject(words, child)
+        elif child.data == "bound":
+            _add_bound(words, child)
+        else:
+            _add_tail(words, child)
+    return words.text, words.pieces
+
+
+def _add_subject(words: _Words, node: Any) -> None:
+    head, *during = node.children
+    if isinstance(head, str):
+        words.add(str(head), head)
+    else:
+        aggregate, measure = head.children
+        words.add(f"{aggregate}", aggregate)
+        words.add("(", tight=True)
+        words.add(str(measure), measure, tight=True)
+        words.add(")", tight=True)
+    for child in during:
+        _add_tail(words, child)
+
+
+def _add_bound(words: _Words, node: Any) -> None:
+    for child in node.children:
+        if isinstance(child, str):
+            words.add(strings.compact(child), child)
+        elif child.data == "factor":
+            words.add(strings.compact(child.children[0]), child.children[0])
+            words.add("*")
+        else:
+            _add_subject(words, child)
+
+
+def _add_tail(words: _Words, node: Any) -> None:
+    tokens = node.children
+    if node.data == "during":
+        name = strings.unquote(tokens[0]) if tokens[0].type == "STRING" else str(tokens[0])
+        words.add("during")
+        words.add(strings.name_or_string(name), tokens[0])
+    elif node.data == "stop":
+        words.add("or stop", tokens[0])
+    else:
+        words.add("in every" if node.data == "every_window" else "in")
+        words.add(strings.compact(tokens[0]), tokens[0])
+        if node.data != "every_window":
+            words.add("of")
+            words.add(strings.compact(tokens[1]), tokens[1])
+
+
+# What a text means --------------------
+
+
+@functools.lru_cache(maxsize=1024)
+def _tree(text: str) -> tuple[Any, tuple[ExpectationFault, ...]]:
+    from plg.language.parse import parse_tree
+
+    tree, faults = parse_tree(text, "expectation")
+    offsets = [_offsets(text, fault.span) for fault in faults]
+    return tree, tuple(
+        ExpectationFault(f.code, f.message, f.help, *where) for f, where in zip(faults, offsets, strict=True)
+    )
+
+
+def _offsets(text: str, span: Any) -> tuple[int, int]:
+    lines = text.split("\n")
+    if span is None:
+        return 0, len(text)
+    start = sum(len(line) + 1 for line in lines[: span.line - 1]) + span.column - 1
+    return start, max(start + 1, sum(len(line) + 1 for line in lines[: span.end_line - 1]) + span.end_column - 1)
+
+
+def params_of(text: str, params: Collection[str]) -> dict[tuple[int, int], str]:
+    """The references to params in an expectation: their offsets in the text and the param each names."""
+    tree, _ = _tree(text)
+    found: dict[tuple[int, int], str] = {}
+    if tree is None:
+        return found
+    for token in tree.scan_values(lambda node: isinstance(node, str)):
+        if token.type == "REF":
+            found[token.start_pos, token.end_pos] = str(token[1:])
+    for node in tree.iter_subtrees():
+        if node.data in ("bound", "factor", "every_window", "share_of_windows"):
+            for child in node.children:
+                token = _bare(child) if node.data == "bound" else child
+                if token is not None and token.type == "NAME" and (node.data != "bound" or token in params):
+                    found[token.start_pos, token.end_pos] = str(token)
+    return found
+
+
+def _bare(child: Any) -> Any:
+    """The lone name that a bound consists of, which may be a param."""
+    if isinstance(child, str):
+        return child
+    if child.data == "subject" and isinstance(child.children[0], str) and child.children[0] not in MEASURES:
+        return child.children[0]
+    return None
+
+
+def canonical_text(text: str) -> str:
+    """``text`` in canonical spacing; as it is where it cannot be parsed."""
+    tree, faults = _tree(text)
+    return text if tree is None or faults else canonical(tree)[0]
+
+
+def read_expectation(
+    text: str, phases: Collection[str], *, file: str | None = None, line: int | None = None
+) -> tuple[Expectation | None, list[ExpectationFault]]:
+    """What ``text`` means in a scenario with these ``phases``, or everything that is wrong with it.
+
+    Params must have been replaced. The bound is in the measure's base unit (seconds, jobs, fraction, bytes).
+    """
+    tree, faults = _tree(text)
+    if tree is None or faults:
+        return None, list(faults)
+    reader = _Reader(text, phases)
+    result = reader.expectation(tree, file, line)
+    return (None if reader.faults else result), reader.faults
+
+
+class _Reader:
+    def __init__(self, text: str, phases: Collection[str]) -> None:
+        self.text, self.phases = text, phases
+        self.faults: list[ExpectationFault] = []
+
+    def fault(self, code: str, message: str, node: Any, help: str = "") -> None:
+        place = (node.start_pos, node.end_pos) if isinstance(node, str) else (node.meta.start_pos, node.meta.end_pos)  # type: ignore[attr-defined]
+        self.faults.append(ExpectationFault(code, message, help, *place))
+
+    def expectation(self, tree: Any, file: str | None, line: int | None) -> Expectation | None:
+        level: Literal["expect", "warn"] = "expect"
+        tails: dict[str, Any] = {}
+        parts: dict[str, Any] = {}
+        for child in tree.children:
+            if isinstance(child, str):
+                if child.type == "WARN":  # type: ignore[attr-defined]
+                    level = "warn"
+                else:
+                    parts["operator"] = child
+            elif child.data in ("subject", "bound"):
+                parts[child.data] = child
+            else:
+                self.tail(child, tails)
+        if parts["operator"] == "=":
+            self.fault("unknown-operator", "`=` does not compare", parts["operator"], "did you mean `==`?")
+        subject, measure = self.subject(parts["subject"], tails.get("during"))
+        bound, relative, factor = self.bound(parts["bound"], measure, subject)
+        window, quota = self.window(tails.get("window"), measure)
+        if subject is None or measure is None:
+            return None
+        op = cast(Literal["<", "<=", ">", ">=", "==", "!="], str(parts["operator"]))
+        stop = "stop" in tails
+        return Expectation(self.text, subject, op, bound, relative, factor, window, quota, level, stop, file, line)
+
+    def tail(self, node: Any, tails: dict[str, Any]) -> None:
+        kind = "window" if node.data.endswith(("window", "windows")) else str(node.data)
+        if kind in tails:
+            self.fault("duplicate-key", f"`{'in' if kind == 'window' else kind}` is given twice", node)
+        tails[kind] = node
+
+    def subject(self, node: Any, later: Any = None) -> tuple[Subject | None, Measure | None]:
+        """``p99(latency) during stampede``; ``later`` is a ``during`` that follows the bound."""
+        head, *own = node.children
+        if own and later is not None:
+            self.fault("duplicate-key", "`during` is given twice", later)
+        during = self.phase(own[0] if own else later)
+        if isinstance(head, str):
+            measure = self.measure(head)
+            if measure is not None and measure.kind == "time":
+                takes = ", ".join(AGGREGATES)
+                help = f"write p99({head}); the aggregates are {takes}, or any other percentile"
+                self.fault("needs-aggregate", f"{head} is many values: say which one is meant", head, help)
+            return (Subject(str(head), None, during), measure) if measure else (None, None)
+        aggregate, name = head.children
+        measure = self.measure(name)
+        self.aggregate(aggregate, measure)
+        return (Subject(str(name), str(aggregate), during), measure) if measure else (None, None)
+
+    def measure(self, token: Any) -> Measure | None:
+        if token in MEASURES:
+            return MEASURES[token]
+        suggestion = nearest(token, MEASURES)
+        help = f"did you mean {suggestion}?" if suggestion else "known: " + ", ".join(MEASURES)
+        if is_aggregate(token):
+            help = f"write {token}(latency)"
+        self.fault("unknown-measure", f"there is no measure {str(token)!r}", token, help)
+        return None
+
+    def aggregate(self, token: Any, measure: Measure | None) -> None:
+        takes = ", ".join(AGGREGATES)
+        if not is_aggregate(token):
+            suggestion = nearest(token, AGGREGATES)
+            help = (f"did you mean {suggestion}? " if suggestion else "") + f"the aggregates are {takes}"
+            self.fault("unknown-aggregate", f"there is no aggregate {str(token)!r}", token, help)
+        elif measure is not None and measure.kind not in ("time", "gauge"):
+            self.fault(
+                "unexpected-aggregate",
+                f"{measure.name} is one value and takes no aggregate",
+                token,
+                f"write {measure.name} alone",
+            )
+
+    def phase(self, node: Any) -> str | None:
+        if node is None:
+            return None
+        token = node.children[0]
+        name = strings.unquote(token) if token.type == "STRING" else str(token)
+        if name not in self.phases:
+            suggestion = nearest(name, self.phases)
+            known = ", ".join(list(self.phases)[:10])
+            help = f"did you mean {suggestion}?" if suggestion else f"the phases are {known}"
+            self.fault("unknown-phase", f"there is no phase {name!r}", token, help)
+        return name
+
+    # The bound --------------------
+
+    def bound(
+        self, node: Any, measure: Measure | None, subject: Subject | None
+    ) -> tuple[float | None, Subject | None, float]:
+        first = node.children[0]
+        if isinstance(first, str):
+            if first.type == "REF":  # type: ignore[attr-defined]
+                self.fault("unknown-param", f"there is no param {first[1:]!r}", first)
+                return None, None, 1.0
+            return (self.amount(first, measure) if measure else None), None, 1.0
+        factor = 1.0
+        if first.data == "factor":
+            factor = self.factor(first.children[0])
+        other = node.children[-1]
+        if first.data == "subject" and isinstance(first.children[0], str) and first.children[0] not in MEASURES:
+            word = first.children[0]
+            suggestion = nearest(word, MEASURES)
+            help = f"did you mean {suggestion}?" if suggestion else "write a number with its unit"
+            self.fault("unknown-param", f"{str(word)!r} is neither a param nor a measure", word, help)
+            return None, None, factor
+        relative, theirs = self.subject(other)
+        if relative is not None and relative.during is None:
+            self.fault(
+                "needs-phase",
+                "a measure as a bound needs its phase",
+                other,
+                "write for example 1.2 * p95(latency) during doors",
+            )
+        if measure is not None and theirs is not None and measure.unit != theirs.unit:
+            self.fault("wrong-unit", f"{measure.name} and {theirs.name} are not the same kind of quantity", other)
+        if subject is not None and relative is not None and subject == relative:
+            self.fault("compares-itself", "both sides are the same measure", other, "name another phase")
+        return None, relative, factor
+
+    def factor(self, token: Any) -> float:
+        text = strings.compact(token)
+        if token.type == "QUANTITY" and strings.PLAIN_NUMBER.fullmatch(text):
+            try:
+                value = float(strings.number(text))
+            except ValueError:
+                value = -1.0
+            if value > 0:
+                return value
+            self.fault("out-of-range", "the factor must be more than 0", token)
+            return 1.0
+        if token.type == "QUANTITY":
+            self.fault("wrong-unit", "the factor is a number without a unit", token)
+        else:
+            self.fault("unknown-param", f"there is no param {str(token).lstrip('$')!r}", token)
+        return 1.0
+
+    def amount(self, token: Any, measure: Measure) -> float | None:
+        """The bound in the base unit of ``measure``."""
+        text = strings.compact(token)
+        if text.startswith("-"):
+            self.fault("out-of-range", f"{measure.name} is never negative", token)
+            return None
+        try:
+            return _amount(text, measure)
+        except UnitError as error:
+            wanted, example = _WANTED[measure.unit]
+            known = ", ".join(error.known)
+            if error.unit is not None:
+                self.fault("unknown-unit", f"unknown unit {error.unit!r}", token, f"known units: {known}")
+            elif strings.PLAIN_NUMBER.fullmatch(text):
+                self.fault(
+                    "missing-unit",
+                    f"{text} has no unit; {measure.name} is {wanted}",
+                    token,
+                    f"write it such as {example}",
+                )
+            else:
+                self.fault(
+                    "wrong-unit", f"{measure.name} is {wanted}, not {text}", token, f"write it such as {example}"
+                )
+        except ValueError:
+            self.fault("out-of-range", f"{text[:30]} is too large", token)
+        return None
+
+    def window(self, node: Any, measure: Measure | None) -> tuple[float | None, float]:
+        if node is None:
+            return None, 1.0
+        if measure is not None and measure.name == "drain_time":
+            self.fault("unexpected-window", "drain_time is one value for the whole run", node, "leave `in …` out")
+        width = self.measured(node.children[-1], parse_duration, "a duration such as 1s")
+        if width is not None and not 0 < width <= 366 * 86400:
+            self.fault("out-of-range", "a window must be longer than 0 and at most 366 days", node.children[-1])
+        quota: float | None = 1.0
+        if node.data == "share_of_windows":
+            quota = self.measured(node.children[0], parse_percent, "a percentage such as 99%")
+            if quota is not None and not 0 < quota <= 1:
+                self.fault(
+                    "out-of-range", "the share of windows must be more than 0% and at most 100%", node.children[0]
+                )
+        return width, 1.0 if quota is None else quota
+
+    def measured(self, token: Any, parse: Any, wanted: str) -> float | None:
+        if token.type in ("NAME", "REF"):
+            self.fault("unknown-param", f"there is no param {str(token).lstrip('$')!r}", token)
+            return None
+        text = strings.compact(token)
+        try:
+            return float(parse(text))
+        except UnitError as error:
+            code = "missing-unit" if strings.PLAIN_NUMBER.fullmatch(text) else "wrong-unit"
+            code = "unknown-unit" if error.unit is not None else code
+            self.fault(code, f"expected {wanted}, not {text}", token, "known units: " + ", ".join(error.known))
+        except ValueError:
+            self.fault("out-of-range", f"{text[:30]} is too large", token)
+        return None
+
+
+_WANTED: Mapping[str, tuple[str, str]] = {
+    "s": ("a time", "250ms"),
+    "jobs": ("a number of jobs", "100"),
+    "jobs/s": ("a rate", "100/s"),
+    "fraction": ("a percentage", "5%"),
+    "bytes": ("a size", "512MB"),
+}
+
+
+def _amount(text: str, measure: Measure) -> float:
+    if measure.unit == "s":
+        if text == "0":
+            return 0.0
+        return _known(parse_duration, text, DURATION_UNITS)
+    if measure.unit == "fraction":
+        return 0.0 if text == "0" else parse_percent(text)
+    if measure.unit == "jobs/s":
+        return 0.0 if text == "0" else parse_rate(text)
+    if measure.unit == "bytes":
+        return 0.0 if text == "0" else _known(parse_size, text, SIZE_UNITS)
+    if not strings.PLAIN_NUMBER.fullmatch(text):
+        raise UnitError(f"{text!r} is not a number")
+    return float(strings.number(text))
+
+
+def _known(parse: Any, text: str, units: Mapping[str, Any]) -> float:
+    """Parse a quantity; one that carries another quantity's unit (``5%`` for a time) is not an unknown unit."""
+    try:
+        return float(parse(text))
+    except UnitError as error:
+        foreign = error.unit in DURATION_UNITS or error.unit in SIZE_UNITS
+        raise UnitError(str(error), tuple(units), None if foreign else error.unit) from None

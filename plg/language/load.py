@@ -1,0 +1,304 @@
+"""The door: a scenario file or document in, a `Scenario` or every fault out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.language import params, semantics, validate
+from plg.language.expectation import canonical_text
+from plg.language.source import Document, Source, Spans, decode, read_bytes
+from plg.scenario import Scenario
+
+SUFFIXES = (".plg", ".yaml", ".yml", ".json")
+_MISSING = {"missing-field", "unknown-param", "unknown-phase", "unknown-template", "unused-param"}
+"""Faults that a part of the file which could not be read may have caused; not shown beside syntax errors."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scenario ready to plan, and where it came from.
+
+    ``document`` is the effective one: params and overrides applied, no password in it. ``params`` are the values used.
+    """
+
+    scenario: Scenario
+    document: Document
+    source: Source
+    warnings: tuple[Diagnostic, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spans(self) -> Spans:
+        """Where the nodes of the document stand in the source."""
+        return self.source.spans
+
+
+class Linted(NamedTuple):
+    """What `lint` found, in source order, and the text it looked at (empty where the file cannot be read)."""
+
+    diagnostics: list[Diagnostic]
+    text: str
+
+
+def read_source(path: FilePath | str) -> Source:
+    """Read a ``.plg``, ``.yaml``, ``.yml`` or ``.json`` file. Raises `ScenarioError` where there is no text to show.
+
+    Faults of the text do not raise: they are in ``faults``, beside the document that could be saved.
+    """
+    path = FilePath(path)
+    if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        fault = Diagnostic("unknown-format", f"{path} is not a scenario file", str(path), None, f"known: {known}")
+        raise ScenarioError([fault])
+    return read_text(decode(read_bytes(path), str(path)), str(path), path.suffix.lower(), path.parent)
+
+
+def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = FilePath()) -> Source:  # a Path is a value
+    """The source in ``text``, spelled as ``suffix`` says."""
+    spans = Spans(text)
+    if suffix == ".plg":
+        document, faults = _read_plg(text, file, spans)
+    elif suffix == ".json":
+        from plg.language.json_source import read_json
+
+        document, faults = read_json(text, file, spans)
+    else:
+        from plg.language.yaml_source import read_yaml
+
+        document, faults = read_yaml(text, file, spans)
+    if document is not None and not isinstance(document, dict):
+        message = "a scenario is a mapping of fields, such as name, pattern and guardrails"
+        faults = [*faults, Diagnostic("wrong-type", message, file, spans.nearest(()))]
+        document = None
+    return Source(document or {}, spans, text, file, folder, tuple(faults))
+
+
+def _read_plg(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
+    from plg.language.compile import compile_tree
+    from plg.language.parse import parse_tree
+
+    tree, faults = parse_tree(text, "file", file)
+    if tree is None:
+        return None, faults
+    document, more = compile_tree(tree, spans, file)
+    return document, [*faults, *more]
+
+
+def load(
+    path: FilePath | str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    target: str | None = None,
+) -> Loaded:
+    """Read, resolve, validate and build. Raises `ScenarioError` with every fault of the file.
+
+    ``overrides`` are params set from outside, ``target`` takes the place of the scenario's own, ``environ`` (the
+    process's by default) is where ``env`` looks.
+    """
+    source = read_source(path)
+    return _load(
+        source, overrides or {}, os.environ if environ is None else environ, target, source.folder, source.file
+    )
+
+
+def load_document(
+    document: Document,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    target: str | None = None,
+    folder: FilePath | None = None,
+    name: str = "<document>",
+) -> Loaded:
+    """The same for a document that came from elsewhere: a request, a profile, a saved outcome.
+
+    ``folder`` is where its files are; without one, it may not use any.
+    """
+    source = Source(document, Spans(""), "", name, folder or FilePath())
+    return _load(source, overrides or {}, os.environ if environ is None else environ, target, folder, None)
+
+
+def lint(path: FilePath | str) -> Linted:
+    """All faults and remarks, in source order. Never raises for a bad file."""
+    try:
+        source = read_source(path)
+    except ScenarioError as error:
+        return Linted(list(error.diagnostics), "")
+    checked = _check(source, {}, os.environ, None, source.folder)
+    faults = checked.faults
+    if not any(fault.severity == "error" for fault in faults):
+        try:
+            _build(source, checked, source.folder, source.file)
+        except ScenarioError as error:
+            faults = [*faults, *error.diagnostics]
+    return Linted(_in_order(faults), source.text)
+
+
+@dataclass
+class _Checked:
+    """A document on its way: resolved, checked, with its target known."""
+
+    document: Document
+    faults: list[Diagnostic]
+    target: str
+    params: Mapping[str, Any]
+
+
+def _load(
+    source: Source,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str],
+    target: str | None,
+    folder: FilePath | None,
+    file: str | None,
+) -> Loaded:
+    checked = _check(source, overrides, environ, target, folder)
+    errors = [fault for fault in checked.faults if fault.severity == "error"]
+    if errors:
+        raise ScenarioError(_in_order(checked.faults), {source.file: source.text} if source.text else {})
+    scenario = _build(source, checked, folder or FilePath(), file)
+    return Loaded(scenario, checked.document, source, tuple(_in_order(checked.faults)), checked.params)
+
+
+def _check(
+    source: Source,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str],
+    target: str | None,
+    folder: FilePath | None,
+) -> _Checked:
+    """Params replaced, schema and meaning checked; all faults collected."""
+    faults = list(source.faults)
+    if source.faults and not source.document:
+        return _Checked({}, faults, "", {})
+    place = _Placer(source)
+    too_deep = _depth_fault(source.document)
+    if too_deep is not None:
+        return _Checked({}, [*faults, place.diagnostic(too_deep)], "", {})
+    resolved = params.resolve(source.document, overrides, environ)
+    document = resolved.document
+    place.origins = resolved.origins
+    found = [place.param(fault) for fault in resolved.faults]
+    blamed = {fault.path for fault in resolved.faults if fault.severity == "error"}
+    structural = validate.check_document(document) + validate.check_params(source.document)
+    found += [place.diagnostic(fault) for fault in structural if fault.path not in blamed]
+    blamed |= {fault.path for fault in structural}
+    address, target_faults = _address(document, environ, target)
+    meaning = [*semantics.check_meaning(document, folder), *target_faults]
+    found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
+    if source.faults:
+        found = [fault for fault in found if fault.code not in _MISSING]
+    document = validate.field_order(document)
+    if isinstance(document.get("expect"), list):
+        document["expect"] = [canonical_text(t) if isinstance(t, str) else t for t in document["expect"]]
+    return _Checked(_without_password(document, target), [*faults, *found], address, resolved.values)
+
+
+def _depth_fault(document: Any) -> validate.DocumentFault | None:
+    from plg.language.source import MAX_DEPTH
+
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return None
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+    return validate.DocumentFault("too-deep", f"values nest more than {MAX_DEPTH} deep", ())
+
+
+def _address(
+    document: Document, environ: Mapping[str, str], override: str | None
+) -> tuple[str, list[validate.DocumentFault]]:
+    """The target's address, with ``env`` looked up, and what is wrong with it."""
+    given: Any = document.get("target", "embedded") if override is None else override
+    if isinstance(given, dict) and "url" in given:
+        given = given["url"]
+    variable = given.get("env") if isinstance(given, dict) else None
+    if isinstance(variable, str):
+        found = environ.get(variable) or given.get("default")
+        if found is None:
+            message = f"the environment variable {variable} is not set"
+            help = f"set it, give --target, or fall back: target env {variable} else embedded"
+            return "", [validate.DocumentFault("unset-variable", message, ("target",), help)]
+        given = found
+    if not isinstance(given, str):
+        return "", []
+    fault = semantics.target_fault(given)
+    if fault is None or (variable is None and override is None):
+        return given, []
+    origin = f" (from the environment variable {variable})" if variable else " (given from outside)"
+    return given, [validate.DocumentFault(fault[0], fault[1] + origin, ("target",), fault[2])]
+
+
+def _without_password(document: Document, override: str | None) -> Document:
+    """The effective document is written to files and reports: it never holds a password."""
+    if override is not None:
+        return {**document, "target": semantics.redacted(override)}
+    target = document.get("target")
+    if isinstance(target, str):
+        return {**document, "target": semantics.redacted(target)}
+    if isinstance(target, dict) and isinstance(target.get("url"), str):
+        return {**document, "target": {"url": semantics.redacted(target["url"])}}
+    return document
+
+
+def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None) -> Scenario:
+    from plg.language.build import build_scenario
+
+    def line_of(index: int) -> int | None:
+        span = source.spans.nearest(("expect", index))
+        return span.line if span is not None and source.text else None
+
+    try:
+        return build_scenario(checked.document, folder=folder, target=checked.target, file=file, line_of=line_of)
+    except ValueError as error:
+        if not hasattr(error, "path"):
+            raise
+        # The patterns say what only a recorded file, or the whole of a curve, can be wrong in.
+        fault = validate.DocumentFault("bad-pattern", str(error), tuple(error.path) or ("pattern",))
+        raise ScenarioError(
+            [_Placer(source).diagnostic(fault)], {source.file: source.text} if source.text else {}
+        ) from None
+
+
+class _Placer:
+    """Gives faults their place in the source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.origins: Mapping[Any, str] = {}
+
+    def diagnostic(self, fault: validate.DocumentFault) -> Diagnostic:
+        origin = self.origins.get(fault.path)
+        message = fault.message if origin is None else f"{fault.message} (the value of the param {origin!r})"
+        offsets = None if origin is not None else fault.offsets
+        span = self.span(fault.path, offsets, fault.at_key)
+        return Diagnostic(fault.code, message, self.source.file, span, fault.help, fault.severity, fault.path)
+
+    def param(self, fault: params.ParamFault) -> Diagnostic:
+        span = self.span(fault.path, fault.offsets, fault.at_key) if fault.path else None
+        return Diagnostic(fault.code, fault.message, self.source.file, span, fault.help, fault.severity, fault.path)
+
+    def span(self, path: Any, offsets: tuple[int, int] | None, at_key: bool) -> Span | None:
+        if not self.source.text:
+            return None
+        if offsets is not None:
+            return self.source.spans.within(path, *offsets)
+        return self.source.spans.key(path) if at_key else self.source.spans.nearest(path)
+
+
+def _in_order(faults: list[Diagnostic]) -> list[Diagnostic]:
+    """Source order; faults without a place first. The same fault is shown once."""
+    once = list(dict.fromkeys(faults))
+    return sorted(once, key=lambda f: (f.span.line, f.span.column) if f.span else (0, 0))

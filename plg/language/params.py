@@ -1,0 +1,224 @@
+"""Params: their values after overrides and the environment, and their place in the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plg.diagnostics import Path, nearest
+from plg.language import expectation, strings
+from plg.language.quantities import is_reference
+from plg.language.source import Document
+from plg.measures import MEASURES
+
+_NUMBER = re.compile(r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_TEMPLATE = re.compile(r"(?<!\$)\$\{\s*param\.([^\s}]+)\s*\}")
+RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
+"""Words that mean something else wherever a param may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParamFault:
+    """Something wrong with a param or a reference to one; ``offsets`` narrow it to a part of an expectation's text."""
+
+    code: str
+    message: str
+    path: Path
+    help: str = ""
+    severity: str = "error"
+    offsets: tuple[int, int] | None = None
+    at_key: bool = False
+
+
+@dataclass
+class Resolved:
+    """A document without params: ``origins`` names the param that each replaced value came from."""
+
+    document: Document
+    origins: dict[Path, str] = field(default_factory=dict)
+    faults: list[ParamFault] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def typed_override(text: str, declared: Any) -> Any:
+    """The value of ``--set NAME=text``: a number or boolean where it looks like one and the param is not a word."""
+    if isinstance(declared, str) and not strings.QUANTITY.fullmatch(declared):
+        return text
+    if _NUMBER.fullmatch(text):
+        try:
+            return strings.number(text)
+        except ValueError:
+            return text
+    return {"true": True, "false": False}.get(text, text)
+
+
+def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Resolved:
+    """``document`` with every reference to a param replaced by its value. The given document is left as it is."""
+    declared = document.get("params")
+    declared = declared if isinstance(declared, dict) else {}
+    result = Resolved({})
+    for name in overrides:
+        if name not in declared:
+            suggestion = nearest(name, declared)
+            help = f"did you mean {suggestion}?" if suggestion else _known(declared)
+            result.faults.append(ParamFault("unknown-param", f"there is no param {name!r} to set", (), help))
+    for name in declared:
+        _check_name(name, result)
+        if name in overrides:
+            result.values[name] = typed_override(overrides[name], declared[name])
+    values = _Values(declared, result, environ)
+    for name in declared:
+        values.of(name)
+    used: set[str] = set(values.used)
+    body = {key: value for key, value in document.items() if key != "params"}
+    result.document = _replaced(body, result, used, declared)
+    for name in declared:
+        if isinstance(name, str) and name not in used:
+            fault = ParamFault(
+                "unused-param", f"the param {name!r} is never used", ("params", name), "", "warning", None, True
+            )
+            result.faults.append(fault)
+    return result
+
+
+def _known(declared: Mapping[str, Any]) -> str:
+    return "the params are " + ", ".join(map(str, declared)) if declared else "this scenario has no params"
+
+
+def _check_name(name: Any, result: Resolved) -> None:
+    if name in RESERVED or name in MEASURES:
+        message = f"{name!r} means something else in a scenario and cannot name a param"
+        result.faults.append(ParamFault("bad-name", message, ("params", name), at_key=True))
+
+
+class _Values:
+    """The value of each param, a chain of references followed to its end."""
+
+    def __init__(self, declared: Mapping[str, Any], result: Resolved, environ: Mapping[str, str]) -> None:
+        self.declared, self.result, self.environ = declared, result, environ
+        self.used: set[str] = set()
+
+    def of(self, name: str) -> None:
+        values = self.result.values
+        chain: list[str] = []
+        current = name
+        while current not in values:
+            if current in chain:
+                loop = " -> ".join([*chain[chain.index(current) :], current])
+                self.fail("param-cycle", f"params refer to each other in a circle: {loop}", name)
+                values.update(dict.fromkeys(chain))
+                return
+            chain.append(current)
+            value = self.plain(current, self.declared[current])
+            if not is_reference(value):
+                values[current] = value
+                break
+            following = value["param"]
+            self.used.add(following)
+            if following not in self.declared:
+                self.unknown(following, ("params", current))
+                values[current] = None
+                break
+            current = following
+        values.update(dict.fromkeys(chain, values[current]))
+
+    def plain(self, name: str, value: Any) -> Any:
+        """A declared value with ``env`` looked up."""
+        if not (isinstance(value, dict) and isinstance(value.get("env"), str)):
+            return value
+        variable, default = value["env"], value.get("default")
+        if self.environ.get(variable):
+            return typed_override(self.environ[variable], default if isinstance(default, str) else None)
+        if default is None:
+            self.fail(
+                "unset-variable",
+                f"the environment variable {variable} is not set",
+                name,
+                f"set it, or give a value to fall back on: env {variable} else …",
+            )
+        return default
+
+    def fail(self, code: str, message: str, name: str, help: str = "") -> None:
+        self.result.faults.append(ParamFault(code, message, ("params", name), help))
+
+    def unknown(self, name: str, path: Path) -> None:
+        self.result.faults.append(_unknown(name, self.declared, path))
+
+
+def _unknown(name: str, declared: Mapping[str, Any], path: Path, offsets: tuple[int, int] | None = None) -> ParamFault:
+    suggestion = nearest(name, map(str, declared))
+    help = f"did you mean {suggestion}?" if suggestion else _known(declared)
+    return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets)
+
+
+def _replaced(body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Document:
+    """A copy of ``body`` with its references replaced. A reference that cannot be followed stays."""
+
+    def visit(value: Any, path: Path) -> Any:
+        if is_reference(value):
+            return replace(value, path)
+        if isinstance(value, dict):
+            return {key: visit(child, (*path, key)) for key, child in value.items()}
+        if isinstance(value, list):
+            return [visit(child, (*path, index)) for index, child in enumerate(value)]
+        if isinstance(value, str) and "${param." in value:
+            return in_template(value, path)
+        return value
+
+    def replace(value: Any, path: Path) -> Any:
+        name = value["param"]
+        if name not in declared:
+            result.faults.append(_unknown(name, declared, path))
+            return value
+        used.add(name)
+        if result.values[name] is None:
+            return value
+        result.origins[path] = name
+        return result.values[name]
+
+    def in_template(value: str, path: Path) -> Any:
+        """``${param.NAME}`` in a payload: a string that is this template alone takes the value with its type."""
+        for name in dict.fromkeys(_TEMPLATE.findall(value)):
+            if name not in declared:
+                offset = value.index("param." + name)
+                result.faults.append(_unknown(name, declared, path, (offset, offset + len("param." + name))))
+            used.add(name)
+        whole = _TEMPLATE.fullmatch(value)
+        if whole and result.values.get(whole[1]) is not None:
+            return result.values[whole[1]]
+        return _TEMPLATE.sub(lambda match: filled(match), value)
+
+    def filled(match: re.Match[str]) -> str:
+        found = result.values.get(match[1])
+        return match[0] if found is None else str(found).replace("${", "$${")
+
+    resolved = {
+        key: visit(value, (key,)) for key, value in body.items() if key != "expect" or not isinstance(value, list)
+    }
+    if isinstance(body.get("expect"), list):
+        lines = [_expected(text, index, result, used, declared) for index, text in enumerate(body["expect"])]
+        resolved = {key: lines if key == "expect" else resolved[key] for key in body}
+    return resolved
+
+
+def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Any:
+    """An expectation with its params replaced, in canonical text where it names any."""
+    if not isinstance(text, str):
+        return text
+    path: Path = ("expect", index)
+    names = expectation.params_of(text, [name for name in declared if isinstance(name, str)])
+    for (start, end), name in sorted(names.items(), reverse=True):
+        if name not in declared:
+            result.faults.append(_unknown(name, declared, path, (start, end)))
+            return None
+        used.add(name)
+        value = result.values[name]
+        if value is None:
+            return None
+        result.origins[path] = name
+        text = (
+            text[:start] + (strings.plain_number(value) if isinstance(value, int | float) else str(value)) + text[end:]
+        )
+    return text

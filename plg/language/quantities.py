@@ -1,0 +1,229 @@
+"""Kinds of value a field can hold, and what is wrong with a value that is not of its kind.
+
+A *kind* is a definition of the scenario schema. `fault_of` agrees with the schema on every value (a test compares
+them) and says in plain words what the schema can only refuse.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from plg.diagnostics import nearest
+from plg.units import UnitError, parse_duration, parse_percent, parse_rate, parse_size
+
+MAX_RATE = 1e9
+"""Jobs per second that no machine reaches: more is a slip of the pen."""
+MAX_DURATION = 366 * 86400.0
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that JSON carries everywhere."""
+MAX_COUNT = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a value: code, sentence (without the field's name) and help."""
+
+    code: str
+    message: str
+    help: str = ""
+
+
+def is_reference(value: Any) -> bool:
+    """Whether ``value`` is ``{param: NAME}``, a reference that stands for a scalar."""
+    return isinstance(value, dict) and set(value) == {"param"} and isinstance(value["param"], str)
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite number (and not a boolean)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def show(value: Any) -> str:
+    """A value in an error message: short and recognisable."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = value if isinstance(value, str) else repr(value)
+    text = text if len(text) <= 40 else text[:37] + "..."
+    return f"{text!r}" if isinstance(value, str) and not re.fullmatch(r"[\w./%+-]+", text) else text
+
+
+def rate(value: Any) -> float:
+    """Jobs per second of a valid rate field."""
+    return parse_rate(value) if isinstance(value, str) else float(value)
+
+
+def duration(value: Any) -> float:
+    """Seconds of a valid duration field."""
+    return parse_duration(value) if isinstance(value, str) else float(value)
+
+
+def fraction(value: Any) -> float:
+    """The fraction of a valid percent field: ``"80%"`` and 80 are both 0.8."""
+    return parse_percent(value) if isinstance(value, str) else float(value) / 100
+
+
+def _unit_fault(error: UnitError, wanted: str) -> Fault:
+    known = ", ".join(error.known)
+    if error.unit is None:
+        return Fault("wrong-type", wanted, f"known units: {known}")
+    suggestion = nearest(error.unit, [unit.strip("/") for unit in error.known])
+    help = f"known units: {known}" + (f"; did you mean {suggestion}?" if suggestion else "")
+    return Fault("unknown-unit", f"does not know the unit {error.unit!r}", help)
+
+
+def _quantity(
+    value: Any, parse: Callable[[str], float], wanted: str, low: float, high: float, limits: str, *, above: bool = False
+) -> Fault | None:
+    """A number or a string with a unit, within ``low`` and ``high`` in the base unit (``above``: low excluded)."""
+    if isinstance(value, str):
+        if value.lstrip().startswith("-"):
+            return Fault("out-of-range", f"must not be negative, and is {show(value)}", limits)
+        try:
+            amount = parse(value)
+        except UnitError as error:
+            return _unit_fault(error, f"must be {wanted}, not {show(value)}")
+        except ValueError:
+            return Fault("out-of-range", f"is too large: {show(value)}", limits)
+    elif is_number(value):
+        amount = float(value)
+    elif isinstance(value, float):
+        return Fault("out-of-range", f"must be finite, not {value}", limits)
+    else:
+        return Fault("wrong-type", f"must be {wanted}, not {show(value)}")
+    if amount < low:
+        return Fault("out-of-range", f"must not be negative, and is {show(value)}", limits)
+    if above and amount == low:
+        return Fault("out-of-range", f"must be more than 0, and is {show(value)}", limits)
+    if amount > high:
+        return Fault("out-of-range", f"is too large: {show(value)}", limits)
+    return None
+
+
+def _integer(value: Any, low: int, high: int) -> Fault | None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value != value
+        or value in (math.inf, -math.inf)
+    ):
+        return Fault("wrong-type", f"must be a whole number, not {show(value)}")
+    if value != int(value):
+        return Fault("wrong-type", f"must be a whole number, not {show(value)}")
+    if not low <= value <= high:
+        return Fault("out-of-range", f"must be from {low} to {high}, and is {show(value)}")
+    return None
+
+
+def _number(value: Any, low: float, high: float, *, above: bool = False) -> Fault | None:
+    if not is_number(value):
+        return Fault("wrong-type", f"must be a number, not {show(value)}")
+    if value < low or (above and value == low) or value > high:
+        bottom = f"more than {low:g}" if above else f"at least {low:g}"
+        return Fault("out-of-range", f"must be {bottom} and at most {high:g}, and is {show(value)}")
+    return None
+
+
+def _rate(value: Any, *, above: bool = False) -> Fault | None:
+    wanted = "a rate such as 10/s"
+    return _quantity(value, parse_rate, wanted, 0, MAX_RATE, "a rate is at most 1e9 a second", above=above)
+
+
+def _duration(value: Any, *, above: bool = True) -> Fault | None:
+    wanted = "a duration such as 250ms or 1m30s"
+    return _quantity(value, parse_duration, wanted, 0, MAX_DURATION, "a duration is at most 366 days", above=above)
+
+
+def _percent(value: Any, high: float = 100.0) -> Fault | None:
+    wanted = "a percentage such as 80%"
+    limits = f"a percentage here is at most {high:g}%"
+    return _quantity(value, lambda text: parse_percent(text) * 100, wanted, 0, high, limits, above=True)
+
+
+def _text(value: Any, low: int, high: int) -> Fault | None:
+    if not isinstance(value, str):
+        return Fault("wrong-type", f"must be a string, not {show(value)}")
+    if len(value) < low:
+        return Fault("out-of-range", "must not be empty")
+    if len(value) > high:
+        return Fault("out-of-range", f"is longer than {high} characters")
+    if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", value):
+        return Fault("out-of-range", "holds a control character")
+    return None
+
+
+def _name(value: Any) -> Fault | None:
+    fault = _text(value, 1, 100)
+    if fault is None and not re.fullmatch(r"[^\s\"\\](?:[^\"\\\x00-\x1f\x7f]*[^\s\"\\])?", value):
+        return Fault("bad-name", f"{show(value)} is no name: no quotes, backslashes, line breaks or blanks around it")
+    return fault
+
+
+def _choice(*words: str) -> Callable[[Any], Fault | None]:
+    def check(value: Any) -> Fault | None:
+        if isinstance(value, str) and value in words:
+            return None
+        known = ", ".join(words)
+        suggestion = nearest(value, words) if isinstance(value, str) else None
+        help = f"did you mean {suggestion}?" if suggestion else ""
+        return Fault("not-one-of", f"must be one of {known}, not {show(value)}", help)
+
+    return check
+
+
+RAMP_TYPES = ("linear", "exponential", "logarithmic")
+INTERPOLATIONS = ("linear", "step")
+PROCESSES = ("uniform", "poisson")
+ENCODINGS = ("json", "raw")
+
+KINDS: dict[str, Callable[[Any], Fault | None]] = {
+    "rate": _rate,
+    "positiveRate": lambda value: _rate(value, above=True),
+    "duration": _duration,
+    "time": lambda value: _duration(value, above=False),
+    "percent": _percent,
+    "cpuPercent": lambda value: _percent(value, 100_000.0),
+    "count": lambda value: _integer(value, 1, MAX_COUNT),
+    "natural": lambda value: _integer(value, 0, MAX_COUNT),
+    "repeats": lambda value: _integer(value, 1, 10**6),
+    "stepCount": lambda value: _integer(value, 1, 10**5),
+    "workerCount": lambda value: _integer(value, 1, 1000),
+    "seed": lambda value: _integer(value, 0, MAX_INTEGER),
+    "priority": lambda value: _integer(value, -(10**6), 10**6),
+    "weight": lambda value: _number(value, 0, 10**6, above=True),
+    "factor": lambda value: _number(value, 0, 10**9, above=True),
+    "angle": lambda value: _number(value, -(10**6), 10**6),
+    "megabytes": lambda value: _number(value, 0, 10**9, above=True),
+    "switch": lambda value: (
+        None if isinstance(value, bool) else Fault("wrong-type", f"must be true or false, not {show(value)}")
+    ),
+    "text": lambda value: _text(value, 0, 10_000),
+    "key": lambda value: _text(value, 1, 1000),
+    "file": lambda value: _text(value, 1, 1000),
+    "url": lambda value: _text(value, 1, 2000),
+    "name": _name,
+    "rampType": _choice(*RAMP_TYPES),
+    "interpolation": _choice(*INTERPOLATIONS),
+    "process": _choice(*PROCESSES),
+    "encoding": _choice(*ENCODINGS),
+}
+
+
+def fault_of(kind: str, value: Any) -> Fault | None:
+    """What is wrong with ``value`` as a ``kind``, or None. A reference to a param suits every kind."""
+    return None if is_reference(value) else KINDS[kind](value)
+
+
+def size_in_mb(text: str) -> int | float:
+    """A size in units of 10^6 bytes, an int where it is whole."""
+    amount = parse_size(text) / 1e6
+    return int(amount) if amount == int(amount) else amount

@@ -1,0 +1,324 @@
+"""What the schema cannot say: names that are unique, numbers that fit each other, files that exist, expectations that
+make sense. Works on a document whose params have been replaced; what the schema refused is passed over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from plg.diagnostics import Path, nearest
+from plg.language import expectation, templates
+from plg.language.quantities import duration, fault_of, is_reference, rate, show
+from plg.language.source import Document
+from plg.language.validate import DocumentFault
+from plg.language.vocabulary import NESTED, PHASES
+
+MAX_TOTAL = 1e12
+SCHEMES = ("redis", "rediss", "unix")
+
+
+def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentFault]:
+    """Every fault of meaning. ``folder`` is where files are looked for; None where the document came without one."""
+    faults: list[DocumentFault] = []
+    faults += _phases(document.get("pattern"))
+    faults += _jobs(document)
+    faults += _guardrails(document.get("guardrails"))
+    faults += _target(document.get("target"))
+    faults += _data(document, folder)
+    faults += _replays(document.get("pattern"), folder)
+    faults += _expectations(document)
+    return faults
+
+
+def walk(pattern: Any) -> Iterator[tuple[Path, Document]]:
+    """Every phase of a pattern with its path, outer ones first, in the order of the text."""
+    stack: list[tuple[Path, Any]] = [(("pattern",), pattern)]
+    while stack:
+        path, phase = stack.pop()
+        if not isinstance(phase, dict):
+            continue
+        yield path, phase
+        nested = NESTED.get(phase.get("type", "")) if isinstance(phase.get("type"), str) else None
+        children = phase.get(nested) if nested else None
+        if isinstance(children, list):
+            stack += [((*path, str(nested), index), child) for index, child in reversed(list(enumerate(children)))]
+
+
+def phase_names(pattern: Any) -> list[str]:
+    """The names by which ``during`` may speak of phases: their own, and ``phase-1`` … for the outermost without one."""
+    taken = [phase["name"] for _, phase in walk(pattern) if isinstance(phase.get("name"), str)]
+    outer = pattern.get("phases") if isinstance(pattern, dict) and pattern.get("type") == "custom" else [pattern]
+    nameless = [p for p in outer if isinstance(p, dict) and "name" not in p] if isinstance(outer, list) else []
+    numbers = (f"phase-{index}" for index in range(1, len(nameless) + len(taken) + 1))
+    free = [name for name in numbers if name not in set(taken)]
+    return [*dict.fromkeys(taken), *free[: len(nameless)]]
+
+
+# Traffic --------------------
+
+
+def _phases(pattern: Any) -> Iterator[DocumentFault]:
+    seen: dict[str, Path] = {}
+    for path, phase in walk(pattern):
+        name = phase.get("name")
+        if isinstance(name, str):
+            if name in seen:
+                yield DocumentFault("duplicate-name", f"two phases are named {name!r}", (*path, "name"))
+            seen.setdefault(name, path)
+        values = _values(phase)
+        if values is not None:
+            yield from _fitting(phase["type"], values, path)
+
+
+def _values(phase: Document) -> dict[str, Any] | None:
+    """The fields of a phase as numbers; None where one of them is not of its kind."""
+    kind = PHASES.get(phase.get("type", "")) if isinstance(phase.get("type"), str) else None
+    if kind is None:
+        return None
+    values: dict[str, Any] = {}
+    for name, field in kind.fields.items():
+        if name not in phase or field.kind in ("phases", "points", "file"):
+            continue
+        value = phase[name]
+        if is_reference(value) or fault_of(field.kind, value) is not None:
+            return None
+        if field.kind in ("rate", "positiveRate"):
+            value = rate(value)
+        elif field.kind == "duration":
+            value = duration(value)
+        values[name] = value
+    return values
+
+
+def _fitting(kind: str, values: Mapping[str, Any], path: Path) -> Iterator[DocumentFault]:
+    """Fields of one phase that do not fit each other."""
+    if kind == "ramp" and values.get("ramp_type") == "exponential":
+        for name in ("start_rate", "end_rate"):
+            if values.get(name) == 0:
+                yield DocumentFault(
+                    "out-of-range",
+                    "an exponential ramp cannot start or end at 0",
+                    (*path, name),
+                    "use a small rate such as 0.1/s, or a linear ramp",
+                )
+    if kind == "burst" and values.get("burst_duration", 0) > values.get("burst_interval", math.inf):
+        yield DocumentFault(
+            "out-of-range",
+            "a burst lasts longer than the time between two bursts",
+            (*path, "burst_duration"),
+            "`for` is at most `every`",
+        )
+    if kind == "chaos" and values.get("max_rate", math.inf) < values.get("base_rate", 0):
+        yield DocumentFault(
+            "out-of-range", "the upper rate is below the lower one", (*path, "max_rate"), "write the lower rate first"
+        )
+
+
+def _points(phase: Document, path: Path) -> Iterator[DocumentFault]:
+    rows = phase.get("points")
+    before = -1.0
+    for index, row in enumerate(rows if isinstance(rows, list) else []):
+        at = row.get("at") if isinstance(row, dict) else None
+        if at is None or is_reference(at) or fault_of("time", at) is not None:
+            return
+        seconds = duration(at)
+        if index == 0 and seconds != 0:
+            yield DocumentFault("out-of-range", "the first point must be at 0s", (*path, "points", 0, "at"))
+        elif seconds <= before:
+            yield DocumentFault(
+                "out-of-range",
+                f"a point at {show(at)} does not come after the one before it",
+                (*path, "points", index, "at"),
+                "each point is later than the one before",
+            )
+        before = seconds
+
+
+# Jobs --------------------
+
+
+def _jobs(document: Document) -> Iterator[DocumentFault]:
+    jobs = document.get("jobs")
+    if "jobs" in document and "job_config" in document:
+        yield DocumentFault(
+            "duplicate-key",
+            "`jobs` and `job_config` cannot both be given",
+            ("job_config",),
+            "job_config is for one kind of job, jobs for several",
+            at_key=True,
+        )
+    seen: set[str] = set()
+    for index, job in enumerate(jobs if isinstance(jobs, list) else []):
+        name = job.get("name") if isinstance(job, dict) else None
+        if isinstance(name, str) and name in seen:
+            yield DocumentFault("duplicate-name", f"two jobs are named {name!r}", ("jobs", index, "name"))
+        if isinstance(name, str):
+            seen.add(name)
+    for path, job in each_job(document):
+        if "queue" in job and "stream" in job:
+            yield DocumentFault(
+                "duplicate-key",
+                "a job goes to a queue or to a stream, not to both",
+                (*path, "stream"),
+                "write two jobs to fill both",
+                at_key=True,
+            )
+        elif "max_len" in job and "stream" not in job:
+            yield DocumentFault(
+                "unknown-key", "`max_len` trims a stream, and this job has none", (*path, "max_len"), at_key=True
+            )
+
+
+def each_job(document: Document) -> Iterator[tuple[Path, Document]]:
+    """The jobs of a document, whichever way they are given."""
+    if isinstance(document.get("job_config"), dict):
+        yield ("job_config",), document["job_config"]
+    jobs = document.get("jobs")
+    for index, job in enumerate(jobs if isinstance(jobs, list) else []):
+        if isinstance(job, dict):
+            yield ("jobs", index), job
+
+
+# Guardrails, target --------------------
+
+
+def _guardrails(limits: Any) -> Iterator[DocumentFault]:
+    if not isinstance(limits, dict):
+        return
+    window, longest = limits.get("rate_limit_window"), limits.get("max_duration")
+    if any(fault_of("duration", value) is not None or is_reference(value) for value in (window, longest)):
+        return
+    if duration(window) > duration(longest):
+        yield DocumentFault(
+            "out-of-range", "the window of max_rate is longer than max_duration", ("guardrails", "rate_limit_window")
+        )
+
+
+def _target(target: Any) -> Iterator[DocumentFault]:
+    path: Path = ("target",)
+    if isinstance(target, dict) and "url" in target:
+        target, path = target["url"], (*path, "url")
+    if isinstance(target, dict):
+        target, path = target.get("default"), (*path, "default")
+    if isinstance(target, str):
+        fault = target_fault(target)
+        if fault is not None:
+            yield DocumentFault(fault[0], fault[1], path, fault[2])
+
+
+def target_fault(target: str) -> tuple[str, str, str] | None:
+    """Code, sentence and help where ``target`` names no place that jobs can go to."""
+    help = "write redis://HOST:PORT/DB, rediss://… (TLS), unix:///PATH, embedded or fake"
+    if target in ("embedded", "fake"):
+        return None
+    scheme, separator, rest = target.partition("://")
+    if not separator:
+        suggestion = nearest(target, ("embedded", "fake"))
+        return (
+            "bad-target",
+            f"{show(redacted(target))} is no target",
+            f"did you mean {suggestion}?" if suggestion else help,
+        )
+    if scheme not in SCHEMES:
+        suggestion = nearest(scheme, SCHEMES)
+        return (
+            "bad-target",
+            f"plg cannot send to {scheme}://",
+            f"did you mean {suggestion}://?" if suggestion else help,
+        )
+    return None if rest.strip("/") else ("bad-target", f"{target} names no host", help)
+
+
+def redacted(target: str) -> str:
+    """``target`` without its password."""
+    scheme, separator, rest = target.partition("://")
+    user, at, host = rest.rpartition("@")
+    if not at:
+        return target
+    name, colon, _ = user.partition(":")
+    return f"{scheme}{separator}{name}{colon}***@{host}" if colon else f"{scheme}{separator}***@{host}"
+
+
+# Files --------------------
+
+
+def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
+    """Code, sentence and help where ``name`` is no file inside ``folder``."""
+    if not isinstance(name, str) or fault_of("file", name) is not None:
+        return None
+    parts = FilePath(name).parts
+    if FilePath(name).is_absolute() or ".." in parts or "\\" in name or name.startswith("~"):
+        return (
+            "file-outside",
+            f"{show(name)} leads out of the scenario's folder",
+            "keep the file beside the scenario and give its path from there",
+        )
+    try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            return ("file-outside", f"{show(name)} leads out of the scenario's folder", "it is a link to elsewhere")
+        if not path.is_file():
+            return "missing-file", f"there is no file {show(name)}", f"it is looked for in {folder}"
+    except (OSError, ValueError, RuntimeError):
+        return "missing-file", f"{show(name)} cannot be opened", ""
+    return None
+
+
+def _data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault]:
+    """Data files, and the templates that draw from them."""
+    tables: dict[str, templates.Table | None] = {}
+    data = document.get("data")
+    for name, file in (data if isinstance(data, dict) else {}).items():
+        path: Path = ("data", name)
+        tables[name] = None
+        if not isinstance(file, str):
+            continue
+        if folder is None:
+            yield DocumentFault("missing-file", "a document that did not come from a file cannot use data files", path)
+            continue
+        if name in ("param", *templates.NAMES):
+            yield DocumentFault("bad-name", f"{name!r} means something else in a template", path, at_key=True)
+        fault = file_fault(file, folder)
+        if fault is not None:
+            yield DocumentFault(fault[0], fault[1], path, fault[2])
+            continue
+        try:
+            tables[name] = templates.read_table(folder / file)
+        except templates.DataError as error:
+            yield DocumentFault("bad-data", str(error), path)
+    for job_path, job in each_job(document):
+        for where, bad in templates.faults_of(job.get("payload"), tables, (*job_path, "payload")):
+            yield DocumentFault(bad.code, str(bad), where, bad.help, offsets=(bad.start, bad.end))
+
+
+def _replays(pattern: Any, folder: FilePath | None) -> Iterator[DocumentFault]:
+    for path, phase in walk(pattern):
+        if phase.get("type") == "points":
+            yield from _points(phase, path)
+        if phase.get("type") != "replay" or not isinstance(phase.get("file"), str):
+            continue
+        if folder is None:
+            message = "a document that did not come from a file cannot replay one"
+            yield DocumentFault("missing-file", message, (*path, "file"))
+            continue
+        fault = file_fault(phase["file"], folder)
+        if fault is not None:
+            yield DocumentFault(fault[0], fault[1], (*path, "file"), fault[2])
+
+
+# Expectations --------------------
+
+
+def _expectations(document: Document) -> Iterator[DocumentFault]:
+    names = phase_names(document.get("pattern"))
+    lines = document.get("expect")
+    for index, text in enumerate(lines if isinstance(lines, list) else []):
+        if not isinstance(text, str) or not text:
+            continue
+        _, faults = expectation.read_expectation(text, names)
+        for fault in faults:
+            yield DocumentFault(
+                fault.code, fault.message, ("expect", index), fault.help, offsets=(fault.start, fault.end)
+            )

@@ -1,0 +1,261 @@
+"""A document against the schema: every fault in our own words.
+
+Phases are told apart by their type before the schema sees them, and a phase whose fields are all of their kind never
+gets there: a scenario may have tens of thousands, and they are all alike.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from plg.diagnostics import Path, nearest
+from plg.language.quantities import KINDS, fault_of, show
+from plg.language.source import Document
+from plg.language.vocabulary import NESTED, PHASES, REQUIRED, SCENARIO_FIELDS
+from plg.resources import read_text
+
+MAX_PHASES = 100_000
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a string",
+    "boolean": "true or false",
+    "number": "a number",
+    "integer": "a whole number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFault:
+    """A fault at ``path``; ``at_key`` points at the key instead of the value, ``offsets`` at a part of a string."""
+
+    code: str
+    message: str
+    path: Path
+    help: str = ""
+    at_key: bool = False
+    offsets: tuple[int, int] | None = None
+    severity: str = "error"
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The scenario schema, read once a process."""
+    loaded: dict[str, Any] = json.loads(read_text("schemas", "scenario.schema.json"))
+    return loaded
+
+
+@functools.cache
+def _validator(definition: str | None) -> Any:
+    """A validator of the whole document (None) or of one of the schema's definitions."""
+    from jsonschema import Draft202012Validator
+
+    whole = schema()
+    if definition is None:
+        return Draft202012Validator(whole)
+    return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": whole["$defs"]})
+
+
+def check_document(document: Any) -> list[DocumentFault]:
+    """Every fault of ``document`` that the schema knows of."""
+    if not isinstance(document, dict):
+        return [DocumentFault("wrong-type", f"a scenario is a mapping of fields, not {show(document)}", ())]
+    faults = list(_faults(_validator(None), {**document, "pattern": _PROBE} if "pattern" in document else document, ()))
+    if "pattern" in document:
+        faults += _check_phases(document["pattern"])
+    return faults
+
+
+_PROBE = {"type": "steady", "base_rate": 1, "duration": 1}
+"""Stands in for the pattern while the rest of the document is checked."""
+
+
+def _check_phases(pattern: Any) -> list[DocumentFault]:
+    faults: list[DocumentFault] = []
+    queue: list[tuple[Any, Path]] = [(pattern, ("pattern",))]
+    seen = 0
+    while queue:
+        phase, path = queue.pop()
+        seen += 1
+        if seen > MAX_PHASES:
+            return [*faults, DocumentFault("too-large", f"there are more than {MAX_PHASES:,} phases", ("pattern",))]
+        kind = phase.get("type") if isinstance(phase, dict) else None
+        nested = NESTED.get(kind) if isinstance(kind, str) else None
+        inner = phase.get(nested) if nested else None
+        children = inner if isinstance(inner, list) else []
+        if not _is_plain(phase, nested):
+            faults += _phase_faults({**phase, nested: children and [_PROBE]} if children else phase, path)
+        queue += [(child, (*path, nested, index)) for index, child in reversed(list(enumerate(children)))]  # type: ignore[arg-type]  # there are children only where nested is a name
+    return faults
+
+
+def _is_plain(phase: Any, nested: str | None) -> bool:
+    """Whether a phase is certainly valid: known fields, all of their kind, none missing."""
+    word = phase.get("type") if isinstance(phase, dict) else None
+    kind = PHASES.get(word) if isinstance(word, str) else None
+    if kind is None:
+        return False
+    for name, value in phase.items():
+        if name == "type":
+            continue
+        if name == "name":
+            if fault_of("name", value) is not None:
+                return False
+        elif name == nested:
+            if not isinstance(value, list) or not 0 < len(value) <= (1000 if nested == "layers" else MAX_PHASES):
+                return False
+        elif name not in kind.fields or kind.fields[name].kind not in KINDS or fault_of(kind.fields[name].kind, value):
+            return False
+    return all(name in phase for name, field in kind.fields.items() if field.default is REQUIRED)
+
+
+def _phase_faults(phase: Any, path: Path) -> Iterator[DocumentFault]:
+    if not isinstance(phase, dict):
+        yield DocumentFault("wrong-type", f"a phase is a mapping, not {show(phase)}", path)
+    elif "type" not in phase:
+        yield DocumentFault("missing-field", "this phase has no `type`", path, f"one of {', '.join(PHASES)}")
+    elif phase["type"] not in list(PHASES):
+        word = phase["type"]
+        suggestion = nearest(word, PHASES) if isinstance(word, str) else None
+        help = f"did you mean {suggestion}?" if suggestion else f"one of {', '.join(PHASES)}"
+        yield DocumentFault("not-one-of", f"there is no phase type {show(word)}", (*path, "type"), help)
+    else:
+        yield from _faults(_validator(phase["type"]), phase, path)
+
+
+# From the validator's errors to ours --------------------
+
+
+def _faults(validator: Any, instance: Any, base: Path) -> Iterator[DocumentFault]:
+    for error in validator.iter_errors(instance):
+        path: Path = (*base, *error.absolute_path)
+        yield from _translate(error, path)
+
+
+def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
+    rule, value, rules = error.validator, error.instance, error.schema
+    if rule == "required":
+        yield from _missing(error, path)
+    elif rule == "additionalProperties":
+        yield from _unknown_keys(value, rules, path)
+    elif rule == "anyOf":
+        yield _wrong_kind(value, rules, path)
+    elif rule == "type":
+        yield DocumentFault("wrong-type", f"{_field(path)} must be {_TYPES[rules['type']]}, not {show(value)}", path)
+    elif rule in ("minItems", "minLength"):
+        yield DocumentFault(
+            "out-of-range",
+            f"{_field(path)} must not be empty"
+            if rules[rule] == 1
+            else f"{_field(path)} needs at least {rules[rule]} entries",
+            path,
+        )
+    elif rule in ("maxItems", "maxLength"):
+        what = "entries" if rule == "maxItems" else "characters"
+        yield DocumentFault("out-of-range", f"{_field(path)} has more than {rules[rule]:,} {what}", path)
+    elif rule == "pattern":
+        yield DocumentFault(
+            "bad-name",
+            f"{show(value)} cannot be {_article(path)}",
+            path,
+            rules.get("description", ""),
+            at_key=_is_property_name(error),
+        )
+    else:
+        yield DocumentFault("wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", ""))
+
+
+def _is_property_name(error: Any) -> bool:
+    return "propertyNames" in error.absolute_schema_path
+
+
+def _article(path: Path) -> str:
+    return "the name of the scenario" if path == ("name",) else f"a name in {_field(path)}"
+
+
+def _field(path: Path) -> str:
+    """The field a path ends in, for a sentence."""
+    if not path:
+        return "the scenario"
+    last = path[-1]
+    if isinstance(last, str):
+        return f"`{last}`"
+    owner = path[-2] if len(path) > 1 else "the list"
+    return f"entry {last + 1} of `{owner}`"
+
+
+def _missing(error: Any, path: Path) -> Iterator[DocumentFault]:
+    """`required` is one error a field; the field's own description is the best help."""
+    for name in error.validator_value:
+        if name in error.instance or error.message.find(repr(name)) != 0:
+            continue
+        properties = error.schema.get("properties", {}).get(name, {})
+        owner = _owner(path, error.instance)
+        yield DocumentFault("missing-field", f"{owner} has no `{name}`", path, _help(name, properties))
+
+
+def _owner(path: Path, value: Any) -> str:
+    if not path:
+        return "the scenario"
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return f"this {value['type']}"
+    return f"this {'job' if path[-2:-1] == ('jobs',) else 'entry'}" if isinstance(path[-1], int) else f"`{path[-1]}`"
+
+
+def _help(name: str, properties: dict[str, Any]) -> str:
+    text = str(properties.get("description", ""))
+    examples = properties.get("examples")
+    if not examples and "$ref" in properties:
+        examples = schema()["$defs"][properties["$ref"].rsplit("/", 1)[1]].get("examples")
+    if examples and not isinstance(examples[0], dict | list):
+        text += f" For example {name}: {examples[0]}"
+    return text
+
+
+def _unknown_keys(value: dict[Any, Any], rules: dict[str, Any], path: Path) -> Iterator[DocumentFault]:
+    known = list(rules.get("properties", ()))
+    for key in value:
+        if key in known:
+            continue
+        suggestion = nearest(str(key), known)
+        help = f"did you mean `{suggestion}`?" if suggestion else "known: " + ", ".join(known)
+        yield DocumentFault("unknown-key", f"{_owner(path, value)} takes no `{key}`", (*path, key), help, at_key=True)
+
+
+def _wrong_kind(value: Any, rules: dict[str, Any], path: Path) -> DocumentFault:
+    """A single value that is not of its kind: our own check of that kind says what is wrong."""
+    kind = _kinds().get(rules.get("title", ""))
+    fault = fault_of(kind, value) if kind is not None else None
+    if fault is None:
+        return DocumentFault(
+            "wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", "")
+        )
+    return DocumentFault(fault.code, f"{_field(path)} {fault.message}", path, fault.help)
+
+
+@functools.cache
+def _kinds() -> dict[str, str]:
+    """Title of a definition to its name, for those that are kinds of value."""
+    return {definition["title"]: name for name, definition in schema()["$defs"].items() if name in KINDS}
+
+
+def field_order(document: Document) -> Document:
+    """The document with its fields in canonical order."""
+    ordered = {name: document[name] for name in SCENARIO_FIELDS if name in document}
+    return {**ordered, **{name: value for name, value in document.items() if name not in ordered}}
+
+
+def check_params(document: Any) -> list[DocumentFault]:
+    """The faults of the params, which are gone from the document that `check_document` sees."""
+    if not isinstance(document, dict) or "params" not in document:
+        return []
+    return [
+        f for f in _faults(_validator(None), {**_EMPTY, "params": document["params"]}, ()) if f.path[:1] == ("params",)
+    ]
+
+
+_EMPTY = {"name": "x", "pattern": _PROBE, "guardrails": {"max_rate": 1, "max_total_jobs": 1, "max_duration": 1}}

@@ -87,7 +87,8 @@ def _figure_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) 
         return np.cumsum(counters[name][cells]).astype(np.float64)
 
     if subject.measure == "deviation":
-        return deviation(running("acked"), running("planned"))
+        planned = running("planned")
+        return np.where(planned > 0, deviation(running("acked"), planned), np.nan)
     if subject.measure == "error_rate":
         return error_rate(running("errors"), running("sent"))
     if subject.measure == "throughput":

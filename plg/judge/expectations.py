@@ -116,13 +116,12 @@ def _basis(reader: Reader, subject: Subject, basis: int) -> str:
     """What the value rests on."""
     if MEASURES[subject.measure].kind in ("time", "gauge"):
         return f"from {counted(basis, 'sample')}"
-    if subject.measure in ("deviation", "error_rate", "throughput"):
-        part, of = {
-            "deviation": ("acked", f"of {basis:,} planned"),
-            "error_rate": ("errors", f"in {basis:,} sent"),
-            "throughput": ("acked", f"in {reader.regions.get(subject.during).lengths[0]:g}s"),
-        }[subject.measure]
-        return f"{int(reader.counter(part, subject)[0]):,} {part} {of}"
+    if subject.measure == "error_rate":
+        return f"{counted(int(reader.counter('errors', subject)[0]), 'error')} in {basis:,} sent"
+    if subject.measure in ("deviation", "throughput"):
+        acked = f"{int(reader.counter('acked', subject)[0]):,} acked"
+        length = reader.regions.get(subject.during).lengths[0]
+        return f"{acked} of {basis:,} planned" if subject.measure == "deviation" else f"{acked} in {length:g}s"
     return ""
 
 

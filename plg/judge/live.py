@@ -2,7 +2,7 @@
 
 What is judged early must not be mended by what is still to come, or rest on too little:
 
-- windows: those wholly past; broken when more have failed than the quota allows of all windows of the span;
+- windows: those wholly past (the last of the plan waits for the last answers); broken when more have failed than the quota allows of all windows of the span;
 - a span that is past: as at the end of the run;
 - counts, ``max`` and ``min``: as soon as no later event can mend them (``errors == 0`` at the first error);
 - ``deviation``: by the arrivals certainly lost (shed, late, failed, unknown) of those due, from 100 due on;
@@ -79,14 +79,16 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
 
 
 def _past(reader: Reader, subject: Subject, now: float) -> bool:
-    return all(end <= now for _, end in intervals_of(reader.recording, subject.during))
+    """Whether nothing that is still to come can count in the span; one that ends with the plan takes its last answers."""
+    last = reader.recording.duration - 1e-9
+    return all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
 
 
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
     subject = expectation.subject
     regions = reader.regions.get(subject.during, expectation.window)
     windows = sort_out(reader.read(subject, expectation.window), expectation.op, bound, expectation.quota)
-    failed = np.flatnonzero(windows.failed & (regions.ends <= now + 1e-9))
+    failed = np.flatnonzero(windows.failed & ~regions.opens & (regions.ends <= now + 1e-9))
     allowed = int((1 - expectation.quota) * regions.count + 1e-9)
     if len(failed) <= allowed:
         return None

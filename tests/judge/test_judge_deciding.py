@@ -1,0 +1,149 @@
+"""The verdict of a run: each exit code, and which one wins."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from judged import Event, expect, record, steady
+from plg.judge import decide, judge, worst
+from plg.judge.deciding import PRECEDENCE, held_share
+from plg.outcome import ExpectationResult
+from plg.runner.recording import Hit, Recording
+
+
+def result(verdict: str, level: str = "expect", text: str = "deviation < 5%") -> ExpectationResult:
+    observed = None if verdict == "no_data" else 0.073
+    return ExpectationResult(text, level, verdict, observed, 0.05, "fraction", "<", detail="no samples")  # type: ignore[arg-type]
+
+
+def held(recording: Recording, jobs: int) -> Recording:
+    column = np.zeros(recording.cells, dtype=np.int64)
+    column[0] = jobs
+    return replace(recording, counters={**recording.counters, "held": column})
+
+
+def unbalanced(recording: Recording) -> Recording:
+    return replace(recording, counters={**recording.counters, "late": recording.counters["late"] + 1})
+
+
+RUN = record(steady(20))
+
+CASES: dict[str, tuple[dict[str, Any], list[ExpectationResult], int, str]] = {
+    "pass": ({}, [result("pass")], 0, "pass"),
+    "nothing asked": ({}, [], 0, "pass"),
+    "warned": ({}, [result("pass"), result("fail", "warn"), result("no_data", "warn")], 0, "pass"),
+    "fail": ({}, [result("pass"), result("fail")], 3, "fail"),
+    "no data": ({}, [result("pass"), result("no_data")], 3, "fail"),
+    "guardrail": ({"stop": "guardrail", "stop_detail": "max_cpu", "ended_s": 4.5}, [], 4, "stopped"),
+    "target": ({"stop": "target", "stop_detail": "connection reset", "ended_s": 4.5}, [], 6, "error"),
+    "sigint": ({"stop": "signal", "stop_detail": "SIGINT", "ended_s": 4.5}, [], 130, "interrupted"),
+    "sigterm": ({"stop": "signal", "stop_detail": "SIGTERM", "ended_s": 4.5}, [], 143, "interrupted"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_end_has_its_code(name: str) -> None:
+    changes, results, code, word = CASES[name]
+    decision = decide(results, replace(RUN, **changes))
+    assert (decision.exit_code, decision.verdict) == (code, word)
+    assert decision.reason
+    assert "\n" not in decision.reason
+
+
+def test_a_generator_that_was_slow_makes_the_run_invalid_beyond_one_percent() -> None:
+    assert decide([result("pass")], held(RUN, 2)).exit_code == 0
+    decision = decide([result("pass")], held(RUN, 3))
+    assert (decision.exit_code, decision.verdict) == (5, "invalid")
+    assert decision.reason == (
+        "the generator could not hold the schedule: it held up 1.5% of the arrivals (at most 1% may be)"
+    )
+    assert held_share(record([])) == 0.0
+
+
+def test_a_ledger_that_does_not_add_up_is_said_loudly() -> None:
+    for changes, results, _, _ in CASES.values():
+        decision = decide(results, unbalanced(replace(RUN, **changes)))
+        assert (decision.exit_code, decision.verdict) == (1, "error")
+        assert decision.reason.startswith("INTERNAL ERROR: the ledger does not add up by ")
+
+
+@pytest.mark.parametrize(
+    ("stop", "failing", "slow"), list(itertools.product([None, "guardrail", "target", "signal"], [False, True], [False, True]))
+)
+def test_precedence(stop: str | None, failing: bool, slow: bool) -> None:
+    recording = replace(RUN, stop=stop, stop_detail="SIGTERM", ended_s=5.0) if stop else RUN
+    recording = held(recording, 100) if slow else recording
+    applying = {{"guardrail": 4, "target": 6, "signal": 143}.get(stop or "", 0), 3 if failing else 0, 5 if slow else 0}
+    expected = next(code for code in (143, 6, 4, 3, 5, 0) if code in applying)
+    decision = decide([result("fail" if failing else "pass")], recording)
+    assert decision.exit_code == expected
+    assert worst(applying) == expected
+
+
+def test_over_several_scenarios_the_gravest_code_wins() -> None:
+    stated = [2, 6, 4, 3, 5]
+    for a, b in itertools.combinations(stated, 2):
+        assert worst([b, 0, a]) == a
+    assert worst([]) == 0
+    assert worst([0, 0]) == 0
+    assert worst([3, 130]) == 130
+    assert worst([130, 1]) == 1
+    assert worst([0, 77]) == 77
+    assert set(PRECEDENCE) == {0, 1, 2, 3, 4, 5, 6, 130, 143}
+
+
+REASONS = [
+    ([result("pass")] * 7, RUN, "all 7 expectations held"),
+    ([result("pass")], RUN, "the one expectation held"),
+    ([result("pass")] * 2 + [result("fail", "warn")], RUN, "all 2 expectations held (1 warning)"),
+    ([], RUN, "nothing was expected and nothing went wrong"),
+    ([result("pass"), result("fail")], RUN, "1 of 2 expectations failed: deviation < 5% (observed 7.3%)"),
+    ([result("no_data")], RUN, "1 of 1 expectation had no data: deviation < 5% (no samples)"),
+    (
+        [result("fail"), result("no_data"), result("fail")], RUN,
+        "2 of 3 expectations failed and 1 had no data: deviation < 5% (observed 7.3%), and 2 others",
+    ),
+    (
+        [result("fail")], replace(RUN, stop="expectation", stop_detail="deviation < 5%", ended_s=8.5),
+        "1 of 1 expectation failed: deviation < 5% (observed 7.3%); the run ended at 8.5s in crowd",
+    ),
+    (
+        [result("fail")], held(RUN, 100),
+        "1 of 1 expectation failed: deviation < 5% (observed 7.3%); besides, the generator could not hold the schedule: "
+        "it held up 50% of the arrivals (at most 1% may be)",
+    ),
+    (
+        [result("pass"), result("fail", "warn")], replace(RUN, stop="expectation", ended_s=8.5),
+        "the one expectation held, though a warning ended the run at 8.5s in crowd (1 warning)",
+    ),
+    (
+        [], replace(
+            RUN, stop="guardrail", stop_detail="max_queue_depth", ended_s=4.5,
+            hits=(Hit("max_queue_depth", 4.5, 4.5, 51_204, 50_000, "stop"),),
+        ), "stopped by max_queue_depth at 4.5s in crowd: 51,204 of at most 50,000",
+    ),
+    ([], replace(RUN, stop="signal", stop_detail="SIGINT", ended_s=4.5), "interrupted by SIGINT at 4.5s in crowd"),
+    (
+        [], replace(RUN, stop="target", stop_detail="connection reset", ended_s=4.5),
+        "the target failed at 4.5s in crowd: connection reset",
+    ),
+    ([], replace(RUN, stop="target", stop_detail="refused", ended_s=0.0), "the target could not be used: refused"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("results", "recording", "reason"), REASONS)
+def test_the_reason_is_one_plain_sentence(results: list[ExpectationResult], recording: Recording, reason: str) -> None:
+    assert decide(results, recording).reason == reason
+
+
+def test_a_run_ended_by_an_expectation_fails_even_where_late_answers_mended_it() -> None:
+    asked = expect("error_rate", "<", 0.05, stop=True)
+    recording = record(
+        [*steady(20, 0, 3), Event(0.01, "failed", 0.01, 0.02)], stop="expectation", stop_detail=asked.text, ended_s=3.0
+    )
+    assert decide(judge([asked], recording), recording).exit_code == 3

@@ -11,7 +11,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _CLOCK_FROM = 120.0
-_DAY = 86400.0
+_HOUR, _DAY = 3600.0, 86400.0
+_ORIGIN = 31_536_000_000
+"""1971-01-01 in milliseconds. Counted from the epoch itself, a moment of four digits would be taken for a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,12 @@ class TimeAxis:
         return self.duration > _CLOCK_FROM
 
     def at(self, seconds: float) -> float:
-        """Place on the axis. The clock counts milliseconds since the epoch, which Plotly shows without a time zone."""
-        return float(round(seconds * 1000)) if self.clock else round(seconds, 6)
+        """Place on the axis. The clock counts milliseconds of a date, which Plotly shows without a time zone."""
+        return _ORIGIN + round(seconds * 1000) if self.clock else round(seconds, 6)
 
     def places(self, seconds: Floats) -> list[float]:
         """`at` for each."""
-        return [int(v) for v in np.round(seconds * 1000)] if self.clock else [round(float(v), 6) for v in seconds]
+        return [self.at(float(v)) for v in seconds]
 
     def layout(self) -> dict[str, Any]:
         """The axis as Plotly's ``layout.xaxis``."""
@@ -38,6 +40,7 @@ class TimeAxis:
         if not self.clock:
             return {**common, "type": "linear", "ticksuffix": "s", "hoverformat": ".4~f"}
         day = "day %-j " if self.duration > _DAY else ""
+        coarse = "%-M:%S" if self.duration <= _HOUR else "%-Hh%M" if not day else "day %-j<br>%-Hh"
         return {
             **common,
             "type": "date",
@@ -45,7 +48,7 @@ class TimeAxis:
             "tickformatstops": [
                 {"dtickrange": [None, 1000], "value": "%-H:%M:%S.%L"},
                 {"dtickrange": [1000, 60_000], "value": "%-H:%M:%S"},
-                {"dtickrange": [60_000, None], "value": "%-H:%M" if not day else "day %-j<br>%-H:%M"},
+                {"dtickrange": [60_000, None], "value": coarse},
             ],
         }
 
@@ -58,11 +61,20 @@ class Scale:
     suffix: str
 
 
+_TIME_SCALES = (
+    (1e-3, Scale(1e6, "us")),
+    (1.0, Scale(1e3, "ms")),
+    (300.0, Scale(1.0, "s")),
+    (4 * 3600.0, Scale(1 / 60, " min")),
+)
+
+
 def time_scale(largest: float) -> Scale:
-    """Microseconds, milliseconds or seconds, by the largest value (s) to be shown."""
-    if largest < 1e-3:
-        return Scale(1e6, "us")
-    return Scale(1e3, "ms") if largest < 1.0 else Scale(1.0, "s")
+    """Microseconds to hours, by the largest value (s) to be shown."""
+    for below, scale in _TIME_SCALES:
+        if largest < below:
+            return scale
+    return Scale(1 / 3600, " h")
 
 
 def finite(*curves: Floats) -> Floats:

@@ -74,11 +74,13 @@ def curve(
     steps: bool = False,
     filled: float = 0.0,
     fill: str = "tozeroy",
+    area: str | None = None,
 ) -> Trace:
     """One line over time; ``t`` in seconds, ``y`` in the base unit that ``scale`` turns into the one shown.
 
     ``role`` names its colour; the page repaints it by ``meta`` when the theme changes. ``steps`` draws each value
-    as a level that holds until the next; ``filled`` is the opacity of the area below.
+    as a level that holds until the next; ``filled`` is the opacity of the area below, ``area`` its colour where it is
+    not the line's.
     """
     stepped = steps and len(t) <= _STEPS_UP_TO
     times, values = downsample(t, y, canvas.points)
@@ -91,11 +93,11 @@ def curve(
         "y": [None if np.isnan(v) else float(f"{v * scale.factor:.4g}") for v in values],
         "line": {"color": LIGHT[role], "width": 1.8, "shape": "hv" if stepped else "linear", **(line or {})},
         "marker": {"color": LIGHT[role], "size": 5},
-        "hovertemplate": f"%{{y:,.4~g}}{scale.suffix}",
-        "meta": {"role": role, "fill": filled},
+        "hovertemplate": f"%{{y:,.4~r}}{scale.suffix}",
+        "meta": {"role": role, "fill": filled, "area": area or role},
     }
     if filled:
-        trace |= {"fill": fill, "fillcolor": faint(role, filled)}
+        trace |= {"fill": fill, "fillcolor": faint(area or role, filled)}
     return trace
 
 
@@ -110,7 +112,7 @@ def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[
         "y": [height for _, height, _ in shown],
         "text": [safe_label(text) for _, _, text in shown],
         "marker": {"color": LIGHT[role], "size": 11, "symbol": symbol, "line": {"width": 1, "color": LIGHT["paper"]}},
-        "hovertemplate": "%{text}",
+        "hovertemplate": "%{text}<extra></extra>",
         "meta": {"role": role, "fill": 0},
     }
 
@@ -137,7 +139,7 @@ def frame(
         layout["yaxis"]["range"] = [0, span[1] * 1.18]
     if log and span is not None:
         low, high = float(np.log10(span[0] * 0.7)), float(np.log10(span[1] * 2.2))
-        layout["yaxis"] |= {"type": "log", "range": [low, high], "dtick": 1, "tickformat": ",~g", "minallowed": None}
+        layout["yaxis"] |= {"type": "log", "range": [low, high], "dtick": 1, "tickformat": ",~r", "minallowed": None}
     layout["shapes"] = _bands(canvas)
     layout["annotations"] = _names(canvas)
     if limit is not None and drawn:
@@ -175,7 +177,7 @@ def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
             "tickcolor": LIGHT["rule"],
             **axis.layout(),
         },
-        "yaxis": {**lines, "nticks": 6, "tickformat": ",~g"},
+        "yaxis": {**lines, "nticks": 6, "tickformat": ",~r"},
         "showlegend": True,
     }
 

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.axes import Scale, bridge, finite, time_scale
-from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, frame, markers
+from plg.reports.canvas import MOST_MARKERS, Canvas, Chart, Limit, Trace, curve, frame, markers, safe_label
 from plg.reports.limits import limit_of
 from plg.reports.sampling import column
+from plg.reports.theme import LIGHT
+from plg.runner.recording import Hit
 from plg.units import format_rate
 
 Floats = npt.NDArray[np.float64]
@@ -33,10 +35,15 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     traces: list[Trace] = []
     if clipped:
         traces.append(curve(canvas, "allowed", "allowed", ends, allowed, RATE, steps=True, line={"width": 1.2}))
-    shed = {"filled": 0.22, "fill": "tonexty"} if clipped else {}
-    dotted = {"dash": "dot", "width": 2}
-    traces.append(curve(canvas, "target", "target", ends, target, RATE, steps=True, line=dotted, **shed))  # type: ignore[arg-type]  # two known keys
-    traces.append(curve(canvas, "actual (acked)", "actual", ends, actual, RATE, steps=True, filled=0.12))
+    dotted, gap = {"dash": "dot", "width": 2}, 0.25 if clipped else 0.0
+    traces.append(
+        curve(
+            canvas, "target", "target", ends, target, RATE,
+            steps=True, line=dotted, filled=gap, fill="tonexty", area="shed",
+        )
+    )  # fmt: skip
+    if finite(actual).size:
+        traces.append(curve(canvas, "actual (acked)", "actual", ends, actual, RATE, steps=True, filled=0.12))
     traces += _hit_markers(outcome, canvas)
     traces += _breach_markers(outcome, canvas, t, column(outcome.series, "actual"))
     limit = limit_of(outcome.scenario, "max_rate")
@@ -89,7 +96,7 @@ def gauge_chart(
     """One sampled column over time, with its guardrail as a line when it is near enough to be seen."""
     t, y = bridge(column(outcome.series, "t_s"), column(outcome.series, name))
     if not finite(y).size:
-        return Chart(key, title, "", absent=f"No samples of {title.lower()} were taken in this run.")
+        return Chart(key, title, "", absent="No samples were taken in this run.")
     seconds = name.endswith("_s")
     scale = time_scale(float(np.nanmax(y))) if seconds else JOBS
     suffix = {"cpu_percent": "%", "memory_mb": " MB"}.get(name, scale.suffix)
@@ -184,43 +191,48 @@ def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     return [losses, gauge_chart(outcome, canvas, "lag", "Lag", lag, "lag_p99_s", "late", "")]
 
 
+_ACTIONS = (
+    ("warn", "warned", "doubt", "circle"),
+    ("clip", "clipped", "shed", "triangle-down"),
+    ("stop", "stopped", "bad", "square"),
+)
+
+
 def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     """Each guardrail as a row, each hit as a bar from its start to its end."""
     title = "Guardrail timeline"
     if not outcome.guardrail_hits:
         return Chart("guardrails", title, "", absent="No guardrail acted in this run.")
     rows = sorted({hit.guardrail for hit in outcome.guardrail_hits})
-    sliver = canvas.axis.duration / 250
     traces: list[Trace] = []
-    for action, role, pattern in (("warn", "doubt", "."), ("clip", "shed", ""), ("stop", "bad", "x")):
-        hits = [hit for hit in outcome.guardrail_hits if hit.action == action][:400]
+    for action, name, role, symbol in _ACTIONS:
+        hits = [hit for hit in outcome.guardrail_hits if hit.action == action][:MOST_MARKERS]
         if hits:
-            traces.append(_bar_trace(canvas, action, role, pattern, [
-                (h.guardrail, h.start_s, max(h.end_s, h.start_s + sliver), wording.hit_sentence(h)) for h in hits
-            ]))  # fmt: skip
+            traces.append(_stretches(canvas, name, role, symbol, hits))
     figure = frame(canvas, [{**trace, "y": []} for trace in traces], height=110 + 34 * len(rows), suffix="")
-    layout = {**figure["layout"], "barmode": "overlay", "hovermode": "closest", "bargap": 0.45}
+    layout = {**figure["layout"], "hovermode": "closest"}
     layout["yaxis"] = {"type": "category", "categoryarray": rows, "automargin": True, "range": [-0.6, len(rows) - 0.2]}
     caption = "When each guardrail warned, clipped the rate or stopped the run."
     return Chart("guardrails", title, caption, {"data": traces, "layout": layout})
 
 
-def _bar_trace(
-    canvas: Canvas, action: str, role: str, pattern: str, bars: Sequence[tuple[str, float, float, str]]
-) -> Trace:
-    from plg.reports.canvas import safe_label
-    from plg.reports.theme import LIGHT
-
+def _stretches(canvas: Canvas, name: str, role: str, symbol: str, hits: Sequence[Hit]) -> Trace:
+    """One thick line a hit, a sign at its start; a hit of no length is drawn as long as can be seen."""
+    sliver = canvas.axis.duration / 250
+    points: list[tuple[float | None, str | None, str]] = []
+    for hit in hits:
+        row, text = safe_label(hit.guardrail), safe_label(wording.hit_sentence(hit))
+        end = max(hit.end_s, hit.start_s + sliver)
+        points += [(canvas.axis.at(hit.start_s), row, text), (canvas.axis.at(end), row, text), (None, None, "")]
     return {
-        "type": "bar",
-        "orientation": "h",
-        "name": {"warn": "warned", "clip": "clipped", "stop": "stopped"}[action],
-        "y": [safe_label(name) for name, *_ in bars],
-        "base": [canvas.axis.at(start) for _, start, _, _ in bars],
-        "x": [canvas.axis.at(end) - canvas.axis.at(start) for _, start, end, _ in bars],
-        "text": [safe_label(text) for *_, text in bars],
-        "textposition": "none",
-        "marker": {"color": LIGHT[role], "pattern": {"shape": pattern}},
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [x for x, _, _ in points],
+        "y": [y for _, y, _ in points],
+        "text": [text for _, _, text in points],
+        "line": {"color": LIGHT[role], "width": 14},
+        "marker": {"color": LIGHT[role], "size": [15, 1, 1] * len(hits), "symbol": symbol},
         "hovertemplate": "%{text}<extra></extra>",
         "meta": {"role": role, "fill": 0},
     }

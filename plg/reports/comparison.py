@@ -28,16 +28,17 @@ def compare(outcomes: Sequence[Outcome]) -> str:
     first = Canvas.of(outcomes[0])
     same = len({str(outcome.plan.get("phases")) for outcome in outcomes}) == 1
     canvas = Canvas(TimeAxis(longest), first.phases if same else (), max(200, MOST_POINTS // len(outcomes)))
+    letters = [label.split()[0] for label in labels]
     load = _chart(outcomes, labels, canvas, "load", "Acked jobs a second", "actual", "/s", height=380, steps=True)
     rest = [
-        _chart(outcomes, labels, canvas, "depth", "Queue depth", "queue_depth", "", sampled=True),
-        _chart(outcomes, labels, canvas, "age", "Queue age", "queue_age_s", sampled=True),
-        _chart(outcomes, labels, canvas, "p50", "Latency p50", "latency_p50_s", sampled=True),
-        _chart(outcomes, labels, canvas, "p99", "Latency p99", "latency_p99_s", sampled=True),
-        _chart(outcomes, labels, canvas, "lag", "Lag p99", "lag_p99_s", sampled=True),
-        _chart(outcomes, labels, canvas, "errors", "Errors a window", "errors", ""),
-        _chart(outcomes, labels, canvas, "cpu", "CPU of the generator", "cpu_percent", "%", sampled=True),
-        _chart(outcomes, labels, canvas, "memory", "Memory of the generator", "memory_mb", " MB", sampled=True),
+        _chart(outcomes, letters, canvas, "depth", "Queue depth", "queue_depth", "", sampled=True),
+        _chart(outcomes, letters, canvas, "age", "Queue age", "queue_age_s", sampled=True),
+        _chart(outcomes, letters, canvas, "p50", "Latency p50", "latency_p50_s", sampled=True),
+        _chart(outcomes, letters, canvas, "p99", "Latency p99", "latency_p99_s", sampled=True),
+        _chart(outcomes, letters, canvas, "lag", "Lag p99", "lag_p99_s", sampled=True),
+        _chart(outcomes, letters, canvas, "errors", "Errors a window", "errors", ""),
+        _chart(outcomes, letters, canvas, "cpu", "CPU of the generator", "cpu_percent", "%", sampled=True),
+        _chart(outcomes, letters, canvas, "memory", "Memory of the generator", "memory_mb", " MB", sampled=True),
     ]
     parts = [
         section("Runs", _runs(outcomes, labels)),
@@ -92,7 +93,7 @@ def _runs(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:
         key = f'<span class="key" style="background:var(--run{number % RUNS})" aria-hidden="true"></span>'
         place = f'<span class="note">{escape(wording.target_text(outcome))}<br>{escape(outcome.run_id)}</span>'
         cells = [cell(escape(value), name, "num") for value, name in zip(values, columns[1:], strict=True)]
-        state = cell(sections.badge(outcome), "Verdict")
+        state = cell(sections.badge(outcome), css="wide")
         rows.append(row_heading(f"{key}{escape(label)}{place}") + state + "".join(cells))
     headings = [("Run", ""), (columns[0], ""), *((name, "num") for name in columns[1:])]
     return table("Each run in one line.", headings, rows)

@@ -60,9 +60,10 @@ def figure(chart: Chart, *, heading: bool = True) -> str:
         return f'<figure>{title}<p class="empty">{escape(chart.absent)}</p></figure>\n'
     key = escape(chart.key)
     label = escape(f"{chart.title}. {chart.caption}")
+    height = int(chart.figure["layout"]["height"])
     return (
         f'<figure data-chart="data-{key}">{title}<figcaption>{escape(chart.caption)}</figcaption>'
-        f'<div class="plot" data-key="{key}" role="img" aria-label="{label}"></div>'
+        f'<div class="plot" style="min-height:{height:d}px" data-key="{key}" role="img" aria-label="{label}"></div>'
         "<noscript>The chart needs JavaScript; the tables hold the figures.</noscript></figure>\n"
     )
 

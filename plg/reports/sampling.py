@@ -25,20 +25,20 @@ def column(series: Mapping[str, Sequence[float | None]], name: str) -> Floats:
 def downsample(t: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:
     """At most ``most`` (>= 4) points of the curve in order of time, the extremes of each stretch among them.
 
-    The curve is cut into ``most // 2`` stretches of equal length in points; each gives its smallest and its largest
-    value where they stood. A stretch without any value keeps one NaN, so that gaps stay gaps.
+    The curve is cut into stretches of equal length in points; each gives its smallest and its largest value where they
+    stood. The first and the last point stay; a stretch without any value keeps one NaN, so that gaps stay gaps.
     """
     size = len(t)
     if size <= most:
         return t, y
-    edges = np.linspace(0, size, most // 2 + 1).astype(np.intp)
+    edges = np.linspace(0, size, (most - 2) // 2 + 1).astype(np.intp)
     filled_low, filled_high = np.where(np.isnan(y), np.inf, y), np.where(np.isnan(y), -np.inf, y)
     picks = [
         pick
         for start, end in pairwise(edges)
         for pick in (start + int(filled_low[start:end].argmin()), start + int(filled_high[start:end].argmax()))
     ]
-    index = np.unique(np.array(picks, dtype=np.intp))
+    index = np.unique(np.array([0, size - 1, *picks], dtype=np.intp))
     return t[index], y[index]
 
 

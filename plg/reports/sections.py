@@ -13,6 +13,8 @@ from plg.units import format_duration
 
 _CLASSES = {"pass": "good", "fail": "bad", "stopped": "bad", "error": "bad", "invalid": "doubt", "interrupted": "doubt"}
 _SIGNS = {"pass": "✓", "fail": "✗", "stopped": "■", "error": "✗", "invalid": "?", "interrupted": "‖"}
+_KEYS = {"acked": "actual", "failed": "errors", "unknown": "p50", "shed": "shed", "late": "late", "cancelled": "max"}
+"""Colours of the ledger's columns."""
 _MOST_ROWS = 200
 _MOST_YAML = 120_000
 
@@ -42,7 +44,8 @@ def header(outcome: Outcome) -> str:
 
 def sentence(text: str) -> str:
     """The text with a capital letter and a full stop, as a sentence on its own reads."""
-    whole = text[:1].upper() + text[1:] if text[:1].isalpha() and " " in text else text
+    first, _, _ = text.partition(" ")
+    whole = text[:1].upper() + text[1:] if first.isalpha() else text
     return whole if not whole or whole[-1] in ".!?" else f"{whole}."
 
 
@@ -144,8 +147,8 @@ def ledger(outcome: Outcome) -> str:
         "Ledger",
         alarm if wrong else "",
         _equation("planned", book.planned, first),
-        _strip(book),
         _equation("sent", book.sent, second),
+        _strip(book),
         _remarks([f"{text} ({wording.plural(times, 'time')})" for text, times in outcome.errors]),
         lead=lead,
     )
@@ -154,19 +157,17 @@ def ledger(outcome: Outcome) -> str:
 def _equation(total: str, value: int, parts: Sequence[tuple[str, int]]) -> str:
     cells = [f'<div class="sum"><dt>{total}</dt><dd>{value:,d}</dd></div>']
     for number, (name, amount) in enumerate(parts):
-        sign = "=" if number == 0 else "+"
-        quiet = "" if amount else ' class="zero"'
-        cells.append(f'<div class="sign" aria-hidden="true">{sign}</div>')
-        cells.append(f"<div{quiet}><dt>{name}</dt><dd>{amount:,d}</dd></div>")
+        css = "term" + (" first" if number == 0 else "") + ("" if amount else " zero")
+        key = _KEYS.get(name)
+        swatch = f'<span class="key" style="background:var(--{key})" aria-hidden="true"></span>' if key else ""
+        cells.append(f'<div class="{css}"><dt>{swatch}{name}</dt><dd>{amount:,d}</dd></div>')
     return f'<dl class="ledger">{"".join(cells)}</dl>\n'
 
 
 def _strip(book: Ledger) -> str:
     """The whole ledger as one bar."""
-    parts = [
-        ("actual", book.acked), ("errors", book.failed + book.unknown),
-        ("shed", book.shed), ("late", book.late), ("target", book.cancelled),
-    ]  # fmt: skip
+    amounts = {name: getattr(book, name) for name in _KEYS}
+    parts = [(_KEYS[name], amount) for name, amount in amounts.items()]
     total = sum(amount for _, amount in parts)
     if not total:
         return ""

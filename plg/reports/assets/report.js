@@ -15,11 +15,11 @@
 
   function paint(spec, width) {
     for (const trace of spec.data) {
-      const { role, fill } = trace.meta;
+      const { role, fill, area } = trace.meta;
       trace.marker = { ...trace.marker, color: colour(role) };
       if (trace.marker.line) trace.marker.line = { ...trace.marker.line, color: colour("paper") };
       if (trace.line) trace.line = { ...trace.line, color: colour(role) };
-      if (fill) trace.fillcolor = faint(role, fill);
+      if (fill) trace.fillcolor = faint(area, fill);
     }
     const layout = spec.layout;
     layout.font = { ...layout.font, color: colour("soft") };
@@ -27,6 +27,7 @@
     for (const name of ["xaxis", "yaxis"]) {
       layout[name] = { ...layout[name], gridcolor: colour("grid"), linecolor: colour("rule"), tickcolor: colour("rule") };
     }
+    layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("accent") };
     layout.xaxis.nticks = width < 560 ? 5 : 9;
     layout.shapes = (layout.shapes || []).map((shape) =>
       shape.name === "phase"

@@ -12,19 +12,18 @@ from pathlib import Path
 from plg.clock import MonotonicClock
 from plg.guardrails.policy import Policy
 from plg.judge import first_breach, make_outcome
-from plg.language import load
-from plg.language.load import Loaded
+from plg.language.load import Loaded, load
 from plg.outcome import Outcome
 from plg.plan import Plan, make_plan
 from plg.runner.cells import edges_of, nothing_sent, window_width
+from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine, Hooks, Progress
 from plg.runner.lane import Lane
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import Scenario
-from plg.targets import open_target
 from plg.targets.base import Server, Target, TargetError
-from plg.targets.encoding import JobEncoder
+from plg.targets.open import open_target
 from plg.targets.wire import Wire
 from plg.targets.worker import ReferenceWorkers, WorkersReport
 
@@ -69,7 +68,7 @@ def prepare(file: Path, request: Request) -> Prepared:
     if request.policy is not None:
         scenario, notes = request.policy.apply(scenario, request.environment)
     plan = make_plan(scenario, seed=request.seed)
-    edges_of(plan)
+    edges_of(plan, scenario.expect)
     return Prepared(loaded, scenario, plan, notes)
 
 
@@ -87,7 +86,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
             recording, workers, more = _run_on(target, prepared, run_id, observer)
             notes += more
     except TargetError as error:
-        recording = nothing_sent(plan, "target", str(error))
+        recording = nothing_sent(plan, scenario.expect, "target", str(error))
     return make_outcome(
         scenario,
         plan.to_document(),
@@ -117,11 +116,11 @@ def _run_on(
         plan,
         scenario.guardrails,
         lane,
-        JobEncoder(scenario, plan, run_id),
+        batch_encoder(scenario, plan, run_id),
         clock,
         sampler,
         start=start,
-        edges=edges_of(plan),
+        edges=edges_of(plan, scenario.expect),
         window=window_width(plan.duration),
         max_lag=scenario.max_lag,
         drain=Drain(depth, _drain_patience(scenario)),

@@ -74,8 +74,12 @@ def _close(console: Console, codes: list[int], code: int, files: int, artifacts:
         passed = codes.count(0)
         left = files - len(codes)
         console.print()
-        console.print(f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "") + f"; exit code {code}")
-    console.print(f"artifacts in {artifacts.folder}/" if not artifacts.failed else "some artifacts could not be written")
+        console.print(
+            f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "") + f"; exit code {code}"
+        )
+    console.print(
+        f"artifacts in {artifacts.folder}/" if not artifacts.failed else "some artifacts could not be written"
+    )
 
 
 class Interruption:

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from plg.cli.console import Console
-from plg.language.load import lint
-from plg.language.load import read_source
 from plg.diagnostics import ScenarioError
+from plg.language.load import lint, read_source
 from plg.language.write import write_json, write_plg, write_yaml
 
 

@@ -17,7 +17,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     code = changed = 0
     for file in expand(options.files):
         if file.suffix != ".plg":
-            raise usage_error(f"{file} is not a .plg file", "plg fmt lays out the DSL; YAML and JSON have formatters of their own")
+            raise usage_error(
+                f"{file} is not a .plg file", "plg fmt lays out the DSL; YAML and JSON have formatters of their own"
+            )
         try:
             text = file.read_bytes().decode("utf-8", "surrogateescape")
             laid_out = format_text(text, str(file))

@@ -8,7 +8,7 @@ from pathlib import Path
 from plg.cli.console import Console
 from plg.cli.files import overrides
 from plg.judge import rejudge
-from plg.language import load, load_document
+from plg.language.load import load, load_document
 from plg.outcome_io import read_outcome
 from plg.reports import terminal
 from plg.reports.artifacts import Artifacts

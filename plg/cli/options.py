@@ -30,11 +30,21 @@ def _command(commands: Commands, name: str, summary: str, example: str) -> argpa
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", metavar="URL", help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake'; overrides the scenario's own")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)")
+    parser.add_argument(
+        "--target",
+        metavar="URL",
+        help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake'; overrides the scenario's own",
+    )
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of random arrivals and random payloads")
     parser.add_argument("--env", metavar="NAME", help="apply this environment's ceilings from the policy file as well")
-    parser.add_argument("--policy", metavar="FILE", help="a policy file to apply beside $PLG_POLICY and the plg-policy.yaml here or above")
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="a policy file to apply beside $PLG_POLICY and the plg-policy.yaml here or above",
+    )
 
 
 def _check(commands: Commands) -> None:
@@ -44,7 +54,9 @@ def _check(commands: Commands) -> None:
         "  plg check 'scenarios/*.plg' --out plg-report --target redis://localhost:6379/0 --set peak=900/s",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn")
-    parser.add_argument("--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)")
+    parser.add_argument(
+        "--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)"
+    )
     parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
     parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")
@@ -52,9 +64,16 @@ def _check(commands: Commands) -> None:
 
 
 def _lint(commands: Commands) -> None:
-    parser = _command(commands, "lint", "show all faults of scenario files; sends nothing", "  plg lint scenarios/*.plg --format github")
+    parser = _command(
+        commands,
+        "lint",
+        "show all faults of scenario files; sends nothing",
+        "  plg lint scenarios/*.plg --format github",
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how faults are written (default: text)")
+    parser.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="how faults are written (default: text)"
+    )
 
 
 def _plan(commands: Commands) -> None:
@@ -69,7 +88,9 @@ def _plan(commands: Commands) -> None:
 
 
 def _fmt(commands: Commands) -> None:
-    parser = _command(commands, "fmt", "lay out .plg files canonically, comments kept", "  plg fmt scenarios/*.plg --check")
+    parser = _command(
+        commands, "fmt", "lay out .plg files canonically, comments kept", "  plg fmt scenarios/*.plg --check"
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 3 when a file would change")
 
@@ -89,8 +110,12 @@ def _judge(commands: Commands) -> None:
         "  plg judge plg-report/flash-sale.outcome.json scenarios/flash-sale.plg",
     )  # fmt: skip
     parser.add_argument("outcome", metavar="OUTCOME.json", help="outcome saved by plg check")
-    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="take the expectations of this file (default: those saved)")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)")
+    parser.add_argument(
+        "scenario", nargs="?", metavar="SCENARIO", help="take the expectations of this file (default: those saved)"
+    )
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"
+    )
     parser.add_argument("--out", metavar="DIR", help="write the artifacts of the new judgement there")
 
 
@@ -101,17 +126,31 @@ def _report(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("outcomes", nargs="+", metavar="OUTCOME.json", help="outcomes saved by plg check")
     for kind in ("html", "junit", "png", "markdown"):
-        parser.add_argument(f"--{kind}", metavar="FILE", help=f"write {kind} there" + ("" if kind == "png" else " (- for standard output)"))
+        parser.add_argument(
+            f"--{kind}",
+            metavar="FILE",
+            help=f"write {kind} there" + ("" if kind == "png" else " (- for standard output)"),
+        )
 
 
 def _new(commands: Commands) -> None:
-    parser = _command(commands, "new", "write a scenario to start from", "  plg new checkout-sale --template flash-sale --github")
+    parser = _command(
+        commands, "new", "write a scenario to start from", "  plg new checkout-sale --template flash-sale --github"
+    )
     parser.add_argument("name", metavar="NAME", help="name of the scenario; NAME.plg is written")
-    parser.add_argument("--template", choices=TEMPLATES, default="flash-sale", help="what to start from (default: flash-sale)")
+    parser.add_argument(
+        "--template", choices=TEMPLATES, default="flash-sale", help="what to start from (default: flash-sale)"
+    )
     parser.add_argument("--github", action="store_true", help="also write .github/workflows/plg.yml that runs it")
     parser.add_argument("--force", action="store_true", help="overwrite files that are there")
 
 
 def _schema(commands: Commands) -> None:
     parser = _command(commands, "schema", "print a JSON Schema", "  plg schema scenario > scenario.schema.json")
-    parser.add_argument("which", nargs="?", choices=("scenario", "outcome", "policy"), default="scenario", help="which one (default: scenario)")
+    parser.add_argument(
+        "which",
+        nargs="?",
+        choices=("scenario", "outcome", "policy"),
+        default="scenario",
+        help="which one (default: scenario)",
+    )

@@ -47,7 +47,9 @@ class RunView:
             "phase": self._phase(p),
         }
         if c.live:
-            c.redraw(terminal.live_line(p.t, p.duration, width=c.width - 1, colour=c.colour, ascii_only=c.ascii, **facts))  # type: ignore[arg-type]  # one mapping for both forms
+            c.redraw(
+                terminal.live_line(p.t, p.duration, width=c.width - 1, colour=c.colour, ascii_only=c.ascii, **facts)
+            )  # type: ignore[arg-type]  # one mapping for both forms
         elif p.t >= self._next_line:
             c.print(terminal.progress_line(p.t, p.duration, ascii_only=c.ascii, **facts))  # type: ignore[arg-type]  # as above
             self._next_line = p.t + max(5.0, p.t / 20)
@@ -60,7 +62,9 @@ class RunView:
     def invalid(self, file: Path, error: ScenarioError) -> None:
         """A scenario that never ran."""
         faults = sum(d.severity == "error" for d in error.diagnostics)
-        self._console.print(terminal.last_line(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}", colour=self._console.colour))
+        self._console.print(
+            terminal.last_line(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}", colour=self._console.colour)
+        )
 
     def _phase(self, progress: Progress) -> str | None:
         if progress.stage == "draining":

@@ -18,7 +18,7 @@ import numpy as np
 from plg.clock import Clock
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
 from plg.guardrails.limiter import RateLimiter
-from plg.plan import Plan
+from plg.plan import Clip, Plan
 from plg.runner.lane import Answer, Lane
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Ints, Recording
@@ -127,7 +127,7 @@ class Engine:
         self._error_texts: dict[str, int] = {}
         self._stop: Stop | None = None
         self._sent = self._acked = self._bad = self._late = self._shed = 0
-        self._wake = -math.inf
+        self._earliest = 0.0
         self._blocked_until = 0.0
         self._next_housekeeping = self._next_watch = 0.0
         self._refusing_since: float | None = None
@@ -159,7 +159,11 @@ class Engine:
                 self._dispatch(now)
                 self._wait(self._deadline(self._now()))
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
-        while self._stop is None and not self._rest_shed and self._now() < min(self._plan.duration, self._limits.max_duration):
+        while (
+            self._stop is None
+            and not self._rest_shed
+            and self._now() < min(self._plan.duration, self._limits.max_duration)
+        ):
             self._wait(min(self._now() + HOUSEKEEPING, self._plan.duration))
             self._collect(self._now())
             self._keep_house(self._now(), "sending")
@@ -242,17 +246,21 @@ class Engine:
             self._halt("target", words)
 
     def _dispatch(self, now: float) -> None:
+        if now >= self._limits.max_duration:
+            self._reach("max_duration", now, self._limits.max_duration)
+            return
         self._drop_overdue(now)
         if not self._lane.ready(now):
             self._blocked_until = now
             if self._lane.given_up(now):
                 self._halt("target", self._lane.last_words)
             return
+        if now < self._earliest or self._schedule.next_due() > now:
+            return
+        # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
+        self._earliest = max(self._earliest, self._schedule.next_due()) + TICK
         while self._stop is None and self._schedule.next_due() <= now:
             room = min(BATCH, self._limiter.allowance(now), self._limits.max_total_jobs - self._sent)
-            if now >= self._limits.max_duration:
-                self._reach("max_duration", now, self._limits.max_duration)
-                return
             if room <= 0:
                 if self._sent >= self._limits.max_total_jobs:
                     self._reach("max_total_jobs", now, self._limits.max_total_jobs)
@@ -261,11 +269,10 @@ class Engine:
                 return
             batch = self._schedule.take(now, room)
             if batch is not None:
-                self._send(batch, now)
+                self._send(batch, self._now())
             if self._lane.link is None or self._lane.link.backlog:
                 self._blocked_until = now
                 return
-            now = self._now()
 
     def _send(self, batch: Batch, now: float) -> None:
         if not batch.kept.all():
@@ -275,7 +282,7 @@ class Engine:
             return
         self._count_held(batch.due, now)
         commands = self._encode(batch, self._clock.wall())
-        now = max(now, self._now())
+        now = self._now()
         self._lane.send(commands, now)
         self._limiter.leave(len(batch))
         self._recorder.sent(batch.due, now)
@@ -304,20 +311,18 @@ class Engine:
             self._count_due("held", due[now - np.maximum(due, self._blocked_until) > HELD_LAG])
 
     def _deadline(self, now: float) -> float:
-        """When to wake next. Never before a tick has passed since the last planned wake-up."""
+        """When to wake next if no answer comes before."""
         due = self._schedule.next_due()
         soonest = min(self._next_housekeeping, self._limits.max_duration)
+        overdue = due + self._max_lag + TICK
         if self._lane.link is None:
-            return min(soonest, self._lane.retry_at, due + self._max_lag)
+            return min(soonest, self._lane.retry_at, overdue)
         if self._lane.link.backlog:
-            return min(soonest, due + self._max_lag)
-        if due <= now:
-            release = self._limiter.next_release() if self._limiter.allowance(now) <= 0 else None
-            return min(soonest, release if release is not None else due + self._max_lag)
-        if now - self._wake > 10 * TICK:
-            self._wake = now
-        self._wake = max(due, self._wake + TICK)
-        return min(soonest, self._wake)
+            return min(soonest, overdue)
+        if due <= now and self._limiter.allowance(now) <= 0:
+            release = self._limiter.next_release()
+            return min(soonest, overdue if release is None else release)
+        return min(soonest, max(due, self._earliest))
 
     # -- limits -------------------------------------------------------------------------------------------------
 
@@ -413,12 +418,17 @@ class Engine:
 
     def _hits(self, ended: float) -> tuple[Hit, ...]:
         clips = [
-            Hit("max_rate", clip.start_s, min(clip.end_s, ended), clip.requested, self._limits.max_rate, "clip")
+            Hit("max_rate", clip.start_s, min(clip.end_s, ended), self._peak(clip), self._limits.max_rate, "clip")
             for clip in self._plan.clips
             if clip.guardrail == "max_rate" and clip.start_s < ended
         ]
-        seen = [Hit(e.guardrail, e.start_s, e.end_s, e.requested, e.allowed, e.action) for e in self._guard.excursions()]
+        seen = [
+            Hit(e.guardrail, e.start_s, e.end_s, e.requested, e.allowed, e.action) for e in self._guard.excursions()
+        ]
         return tuple(sorted(clips + seen, key=lambda hit: (hit.start_s, hit.guardrail)))
+
+    def _peak(self, clip: Clip) -> float:
+        return float(self._plan.target_rate(np.linspace(clip.start_s, clip.end_s, 201)[:-1]).max())
 
 
 class _Meter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,9 @@ class JobEncoder:
         self._places = list(dict.fromkeys(places))
         self._place_of = np.array([self._places.index(place) for place in places])
 
-    def encode(self, seq: Ints, due: Floats, kind: npt.NDArray[np.intp], wall: float, phases: Sequence[str]) -> list[Command]:
+    def encode(
+        self, seq: Ints, due: Floats, kind: npt.NDArray[np.intp], wall: float, phases: Iterable[str]
+    ) -> list[Command]:
         """The commands for jobs that leave at ``wall``, grouped by key, each key's jobs in due order."""
         values = [
             self._kinds[k].encode(s, wall, phase)

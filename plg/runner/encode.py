@@ -1,0 +1,35 @@
+"""From batches of a plan to commands on the wire."""
+
+from __future__ import annotations
+
+import json
+from itertools import repeat
+from pathlib import Path
+
+from plg.language.templates import compile_payload, read_table
+from plg.plan import Plan
+from plg.runner.schedule import Batch
+from plg.scenario import Scenario
+from plg.targets.encoding import Command, JobEncoder
+
+
+class BatchEncoder:
+    """Encodes what the schedule hands out. Phases are looked up only where a payload speaks of them."""
+
+    def __init__(self, encoder: JobEncoder, plan: Plan, *, phases: bool) -> None:
+        self._encoder, self._plan, self._phases = encoder, plan, phases
+
+    def __call__(self, batch: Batch, wall: float) -> list[Command]:
+        names = self._plan.phase_names(batch.due) if self._phases else repeat("", len(batch))
+        return self._encoder.encode(batch.seq, batch.due, batch.kind, wall, names)
+
+
+def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:
+    """The encoder of one run: payload templates compiled, data files read."""
+    tables = {name: read_table(Path(path)) for name, path in scenario.data.items()}
+    payloads = []
+    for job in scenario.jobs:
+        made = compile_payload(job.payload, tables=tables, run=run_id, job=job.name, seed=plan.seed)
+        payloads.append(made.text if job.encoding == "raw" else made.json)
+    phases = any("${phase}" in json.dumps(job.payload) for job in scenario.jobs)
+    return BatchEncoder(JobEncoder(scenario.jobs, payloads, run_id), plan, phases=phases)

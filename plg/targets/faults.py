@@ -35,6 +35,7 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("mismatch", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("not valid for", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("certificate required", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
+    ("EOF occurred", "refused", "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"),
     ("CERTIFICATE_REQUIRED", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
 )
 """What the words hold → kind of fault, advice. The first that fits counts."""
@@ -47,10 +48,19 @@ def explain(error: BaseException, shown: str, *, lost: bool = False) -> TargetEr
     words, kind, advice = _judge(error)
     if lost and kind == "unreachable":
         kind, advice = "lost", ""
-    elif kind == "unreachable" and not advice and shown.startswith("redis://"):
-        advice = "where the server expects TLS, write rediss://"
+    elif kind == "unreachable":
+        advice = advice or _about_tls(shown)
     verb = {"refused": "refused", "unreachable": "cannot be reached", "lost": "was lost", "missing": "is missing"}[kind]
     return TargetError(kind, f"{shown} {verb}: {words}" + (f" ({advice})" if advice else ""))
+
+
+def _about_tls(shown: str) -> str:
+    """Advice for a server that hangs up or keeps silent: the two sides may not mean the same protocol."""
+    if shown.startswith("redis://"):
+        return "check host, port and firewall; where the server expects TLS, write rediss://"
+    if shown.startswith("rediss://"):
+        return "check host, port and firewall; where the server does not speak TLS, write redis://"
+    return "check that the server is not paused"
 
 
 def _judge(error: BaseException) -> tuple[str, Kind, str]:
@@ -76,7 +86,7 @@ def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
     if _holds(chain, PermissionError):
         return words, "refused", "this user may not open it"
     if _holds(chain, TimeoutError, redis_errors.TimeoutError):
-        return "no answer in time", "unreachable", "check host, port and firewall, and that the server is not paused"
+        return "no answer in time", "unreachable", ""
     if _holds(chain, redis_errors.InvalidResponse):
         return "the answer is not the Redis protocol", "refused", "check the port: something else listens there"
     if _holds(chain, redis_errors.ResponseError):
@@ -100,7 +110,7 @@ def own_words(error: BaseException) -> str:
         if isinstance(link, ssl.SSLCertVerificationError) and link.verify_message:
             return str(link.verify_message).rstrip(".")
         if isinstance(link, ssl.SSLError):
-            return str(link.reason or link.strerror or link)
+            return str(link.reason or link.strerror or link).partition(" (_ssl.c")[0]
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
     text = " ".join(str(error).split()) or type(error).__name__

@@ -83,7 +83,7 @@ def pattern_fault(pattern: str) -> str | None:
     if "/" in pattern:
         return None if _network(pattern) is not None else "is no network such as 10.1.0.0/16"
     bare = pattern.removeprefix("[").removesuffix("]").lower()
-    if _IPV6_PATTERN.fullmatch(bare) and not re.fullmatch(r"[^:]*[^:0-9a-f][^:]*:\d+|[0-9.]+:\d+", bare):
+    if _IPV6_PATTERN.fullmatch(bare) and not re.fullmatch(r"[^:]*:\d+", bare):
         return None if ANY in bare or "?" in bare or _address(bare) is not None else "is no IPv6 address"
     if ":" in pattern:
         return "has a port; the ceilings of a host hold for all its ports"

@@ -99,7 +99,7 @@ class _Reader:
 
     def policy(self, document: Any) -> PolicyFile:
         known = self.mapping(document, (), "a policy", FIELDS)
-        if isinstance(document, dict) and not any(name in document for name in FIELDS):
+        if document == {}:
             self.fault("missing-field", "this policy sets no ceilings", (), f"it has one of {', '.join(FIELDS)}")
         return PolicyFile(
             self.file,

@@ -19,7 +19,7 @@ from plg.language.parse import parse_tree
 WIDTH = 100
 """Payloads and lists of points longer than this are written over several lines."""
 
-_SCAN = re.compile(r'(?P<comment>#[^\n]*)|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<blank>\s+)|(?P<other>[^\s#"]+)')
+_SCAN = re.compile(rf'(?P<comment>#[^\n]*)|(?P<text>{strings.STRING})|(?P<blank>\s+)|(?P<other>[^\s#"]+)')
 
 
 @dataclass

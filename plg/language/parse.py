@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from plg.diagnostics import Diagnostic, nearest
 from plg.language.source import MAX_DEPTH, Lines
+from plg.language.strings import STRING
 from plg.resources import read_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ MAX_SYNTAX_ERRORS = 50
 """After so many syntax errors the rest of a file is not looked at."""
 
 _SKIP = re.compile(
-    r'(?P<blank>\s+|#[^\n]*)|(?P<text>"(?:[^"\\\n]|\\.)*"?)|(?P<word>[^\W\d]\w*(?:-\w+)*)|(?P<number>[\d.]+[\w%]*)|(?P<other>.)'
+    rf'(?P<blank>\s+|#[^\n]*)|(?P<text>{STRING}|"(?:[^"\\\n]|\\.)*)|(?P<word>[^\W\d]\w*(?:-\w+)*)'
+    r"|(?P<number>[\d.]+[\w%]*)|(?P<other>.)"
 )
 _PLAIN = {
     "QUANTITY": "a number",

@@ -6,6 +6,9 @@ import json
 import re
 from decimal import Decimal
 
+HOLE = r'\$\{(?:[^{}"\\\n]|"[^"\\\n]*")*\}'
+STRING = rf'"(?:[^"\\\n$]|\\.|{HOLE}|\$(?!\{{(?:[^{{}}"\\\n]|"[^"\\\n]*")*\}}))*"'
+"""A string of the DSL, as the grammar has it: inside ``${…}`` it may hold quotes of its own."""
 NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
 QUANTITY = re.compile(
     r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+(?![A-Za-zµ\d]))?"
@@ -47,9 +50,13 @@ def unquote(text: str) -> str:
         raise BadEscape("`\\u` names half a character", 0) from None
 
 
+_QUOTED_HOLE = re.compile(r'(?<!\\)\$\{(?:[^{}"\\]|\\"[^"\\]*\\")*\}')
+
+
 def quote(value: str) -> str:
-    """``value`` as a string of the DSL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """``value`` as a string of the DSL; quotes inside a template stand bare."""
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return _QUOTED_HOLE.sub(lambda match: match[0].replace("\\", ""), text)
 
 
 def name_or_string(value: str) -> str:

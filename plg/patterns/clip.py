@@ -37,13 +37,13 @@ class Clip(Curve):
 
     @cached_property
     def _knots(self) -> tuple[Floats, Floats, Floats]:
-        """The ends of all stretches in order (s₀ e₀ s₁ e₁ …), the clipped count there, and the cut before each."""
+        """The ends of all stretches in order (s₀ e₀ s₁ e₁ … ∞), the clipped count there, and the cut before each."""
         starts, ends = self._stretches
         cut = self.inner.count(ends) - self.inner.count(starts) - self.cap * (ends - starts)
         lost = np.concatenate([[0.0], np.cumsum(np.maximum(cut, 0.0))])
         times = np.column_stack([starts, ends]).ravel()
         counts = np.column_stack([self.inner.count(starts) - lost[:-1], self.inner.count(ends) - lost[1:]]).ravel()
-        return times, np.maximum.accumulate(counts), lost
+        return np.append(times, np.inf), np.append(np.maximum.accumulate(counts), np.inf), lost
 
     def rate(self, t: Floats) -> Floats:
         return np.minimum(self.inner.rate(t), self.cap)
@@ -54,7 +54,8 @@ class Clip(Curve):
         place: Indices = np.asarray(np.searchsorted(times, t, side="right"))
         inside = place % 2 == 1
         at = np.maximum(place - 1, 0)
-        straight = counts[at] + self.cap * (t - times[at])
+        with np.errstate(invalid="ignore"):
+            straight = counts[at] + self.cap * (t - times[at])
         return np.where(inside, straight, self.inner.count(t) - lost[place // 2])
 
     def inverse(self, n: Floats) -> Floats:
@@ -63,8 +64,9 @@ class Clip(Curve):
         place: Indices = np.asarray(np.searchsorted(counts, n - slack(n), side="left"))
         inside = place % 2 == 1
         at = np.maximum(place - 1, 0)
-        straight = times[at] + (n - counts[at]) / self.cap if self.cap > 0 else times[at]
-        return np.where(inside, straight, self.inner.inverse(n + lost[place // 2]))
+        with np.errstate(invalid="ignore"):
+            straight = times[at] + (n - counts[at]) / self.cap if self.cap > 0 else times[at]
+        return within(np.where(inside, straight, self.inner.inverse(n + lost[place // 2])), self.duration)
 
     def peak(self) -> float:
         return min(self.inner.peak(), self.cap)

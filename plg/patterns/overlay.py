@@ -67,7 +67,7 @@ class Overlay(Curve):
         return total
 
     def inverse(self, n: Floats) -> Floats:
-        return super().inverse(n) if self._line is None else self._line.inverse(n)
+        return super().inverse(n) if self._line is None else np.minimum(self._line.inverse(n), self.duration)
 
     def peak(self) -> float:
         return self._peak

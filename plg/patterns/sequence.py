@@ -83,7 +83,8 @@ class Sequence(Curve):
         if row == 0:
             return np.zeros_like(n)
         k = np.clip(np.ceil((n - slack(n)) / row) - 1, 0.0, self.repeat - 1)
-        return np.where(n > 0, k * self.period + self._groups.inverse(np.clip(n - k * row, 0.0, row)), 0.0)
+        t = k * self.period + self._groups.inverse(np.clip(n - k * row, 0.0, row))
+        return np.where(n > 0, np.minimum(t, self.duration), 0.0)
 
     def peak(self) -> float:
         return max(leaf.peak() for leaf in self._leaves[0])

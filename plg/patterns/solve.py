@@ -61,9 +61,9 @@ def _improve(curve: Curve, n: Floats, low: Floats, high: Floats, found: Floats, 
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.where(rate > 0, t - error / rate, np.nan)
     inside = (step > low[todo]) & (step < high[todo])
-    settled = (np.abs(error) <= slack(n[todo])) & (rate > 0)
+    met = (np.abs(error) <= slack(n[todo])) & (rate > 0)  # where the rate is next to nothing a step would only stray
     step = np.where(inside, step, 0.5 * (low[todo] + high[todo]))
     grain = 1e-12 + 4e-16 * t
-    settled |= (np.abs(step - t) <= grain) | (high[todo] - low[todo] <= grain)
-    found[todo] = np.where(settled & ~inside, t, step)
+    settled = met | (np.abs(step - t) <= grain) | (high[todo] - low[todo] <= grain)
+    found[todo] = np.where(met, t, step)
     return np.asarray(~settled)

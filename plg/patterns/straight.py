@@ -30,7 +30,7 @@ class Straight(Curve):
         return self._line.count(t)
 
     def inverse(self, n: Floats) -> Floats:
-        return self._line.inverse(n)
+        return np.minimum(self._line.inverse(n), self.duration)
 
     def peak(self) -> float:
         return float(self.segments()[:, 1:].max())
@@ -53,7 +53,7 @@ class Pieces(Straight):
 
     @cached_property
     def duration(self) -> float:
-        return float(np.sum(self.rows[:, 0]))
+        return self._line.duration
 
     def segments(self) -> Floats:
         return self.rows

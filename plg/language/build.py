@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -110,7 +110,7 @@ def _error_rate(limit: Document) -> ErrorRateLimit:
     return ErrorRateLimit(fraction(limit["percent"]), duration(over))
 
 
-def _expectation(text: str, names: list[str], file: str | None, line: int | None) -> Expectation:
+def _expectation(text: str, names: Collection[str], file: str | None, line: int | None) -> Expectation:
     result, faults = read_expectation(text, names, file=file, line=line)
     if result is None:
         raise ValueError(f"{text!r} was not checked before: {[fault.message for fault in faults]}")

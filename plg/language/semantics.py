@@ -3,6 +3,7 @@ make sense. Works on a document whose params have been replaced; what the schema
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
@@ -46,14 +47,13 @@ def walk(pattern: Any) -> Iterator[tuple[Path, Document]]:
             stack += [((*path, str(nested), index), child) for index, child in reversed(list(enumerate(children)))]
 
 
-def phase_names(pattern: Any) -> list[str]:
+def phase_names(pattern: Any) -> dict[str, None]:
     """The names by which ``during`` may speak of phases: their own, and ``phase-1`` … for the outermost without one."""
-    taken = [phase["name"] for _, phase in walk(pattern) if isinstance(phase.get("name"), str)]
+    names = {phase["name"]: None for _, phase in walk(pattern) if isinstance(phase.get("name"), str)}
     outer = pattern.get("phases") if isinstance(pattern, dict) and pattern.get("type") == "custom" else [pattern]
-    nameless = [p for p in outer if isinstance(p, dict) and "name" not in p] if isinstance(outer, list) else []
-    numbers = (f"phase-{index}" for index in range(1, len(nameless) + len(taken) + 1))
-    free = [name for name in numbers if name not in set(taken)]
-    return [*dict.fromkeys(taken), *free[: len(nameless)]]
+    nameless = sum(isinstance(p, dict) and "name" not in p for p in outer) if isinstance(outer, list) else 0
+    free = (f"phase-{number}" for number in itertools.count(1) if f"phase-{number}" not in names)
+    return {**names, **dict.fromkeys(itertools.islice(free, nameless))}
 
 
 # Traffic --------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from plg.language.format import format_text
@@ -246,11 +247,4 @@ def starter(template: str, name: str) -> str:
 
 def workflow(file: str) -> str:
     """A GitHub Actions workflow that runs the scenario in ``file`` and keeps its report."""
-    quoted = (
-        file if file.replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum() else _shell(file)
-    )
-    return _WORKFLOW.replace("{file}", quoted)
-
-
-def _shell(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
+    return _WORKFLOW.replace("{file}", shlex.quote(file))

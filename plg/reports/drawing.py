@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from plg.reports.sampling import highest
 from plg.units import format_duration, format_rate
 
 Floats = npt.NDArray[np.float64]
@@ -35,21 +36,30 @@ def ink(ascii_only: bool, colour: bool) -> Ink:
 
 
 def draw(
-    tops: Floats, limit: float | None, phases: Sequence[tuple[str, float]], duration: float, rows: int, pen: Ink
+    rates: Floats,
+    limit: float | None,
+    phases: Sequence[tuple[str, float]],
+    duration: float,
+    *,
+    width: int,
+    rows: int,
+    pen: Ink,
 ) -> list[str]:
-    """Lines of a drawing ``rows`` high and as wide as there are ``tops`` (highest rate of each column, jobs/s).
+    """Lines of a drawing ``rows`` high and at most ``width`` wide (or wide enough for 20 columns of the curve).
 
-    ``phases`` are (name, start in seconds). What rises above ``limit`` is drawn as shed.
+    ``rates`` (jobs/s) are spread evenly over ``duration`` (s); each column shows the highest of its own. ``phases`` are
+    (name, start in seconds). What rises above ``limit`` is drawn as shed.
     """
-    peak = float(tops.max()) if len(tops) else 0.0
+    peak = float(rates.max()) if len(rates) else 0.0
     ceiling = max(peak, limit if limit is not None and limit <= 1.6 * peak else 0.0) or 1.0
     level = None if limit is None or limit > ceiling else int(limit / ceiling * rows * 8)
-    heights = np.ceil(np.round(tops / ceiling * rows * 8, 6)).astype(int)
     middle = (rows - 1) // 2
     labels = {rows - 1: format_rate(ceiling), middle: format_rate(ceiling * (middle + 1) / rows)}
     if limit is not None and level is not None:
         labels[max(0, (level - 1) // 8)] = format_rate(limit)
-    gutter = max(len(label) for label in labels.values())
+    gutter = max(map(len, labels.values()))
+    tops = highest(rates, max(20, width - gutter - 2))
+    heights = np.ceil(np.round(tops / ceiling * rows * 8, 6)).astype(int)
     lines = [
         f"{labels.get(row, ''):>{gutter}} {pen.upright}" + _row(heights, row, level, pen)
         for row in reversed(range(rows))

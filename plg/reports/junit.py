@@ -35,7 +35,7 @@ def junit(runs: Sequence[Outcome | InvalidScenario], attachments: Mapping[str, s
     """
     if not runs:
         raise ValueError("a JUnit document needs at least one run")
-    names = _unique([_legal(run.name) for run in runs])
+    names = _unique([_line(run.name) or "unnamed" for run in runs])
     paths = attachments or {}
     suites = [
         _suite(run, name, paths.get(run.run_id)) if isinstance(run, Outcome) else _invalid_suite(run, name)
@@ -84,7 +84,7 @@ def _properties(outcome: Outcome) -> dict[str, str]:
 
 
 def _expectation_case(result: ExpectationResult, suite: str) -> TestCase:
-    case = _case(_line(result.text), suite, file=result.file, line=result.line)
+    case = _case(_line(result.text) or "unnamed", suite, file=result.file, line=result.line)
     told = _legal("\n".join(filter(None, [_observation(result), result.detail, wording.margin_text(result)])))
     if result.verdict == "pass":
         case.stdout = told

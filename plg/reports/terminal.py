@@ -10,7 +10,6 @@ import numpy as np
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
 from plg.reports.drawing import Floats, draw, ink
-from plg.reports.sampling import highest
 from plg.units import format_duration, format_rate
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
@@ -103,19 +102,19 @@ class Curve(Protocol):
 def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = False, ascii_only: bool = False) -> str:
     """The plan as a curve with its phases, the rate limit, and below it clips and warnings; at most ``width`` columns.
 
-    Every column shows the highest of 32 rates within it.
+    Every column shows the highest of some 32 rates within it.
     """
     document = plan.to_document()
     duration = float(document["duration_s"])
-    columns = max(20, width - 10)
-    t: Floats = (np.arange(columns * 32, dtype=np.float64) + 0.5) * (duration / (columns * 32))
+    count = max(20, width) * 32
+    t: Floats = (np.arange(count, dtype=np.float64) + 0.5) * (duration / count)
     target, allowed = plan.target_rate(t), plan.allowed_rate(t)
     clipped = target > allowed * (1 + 1e-9)
     limit = float(allowed[clipped].max()) if clipped.any() else None
     phases = [(_printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
     lines = [
         _plan_heading(document, colour),
-        *draw(highest(target, columns), limit, phases, duration, rows, ink(ascii_only, colour)),
+        *draw(target, limit, phases, duration, width=width, rows=rows, pen=ink(ascii_only, colour)),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
         *(f"  {paint('warning', 'yellow', colour)} {_warning(warning)}" for warning in document["warnings"]),

@@ -88,8 +88,8 @@ class Consumer(threading.Thread):
         self._free_since = 0.0
 
     def open(self) -> None:
-        """Connects. Raises `TargetError`."""
-        self._client.open()
+        """Connects, and sees that the server answers. Raises `TargetError`."""
+        self._client.ask([("PING",)])
 
     def run(self) -> None:
         while not self.stopping.is_set() or self._source.holds_more:
@@ -124,33 +124,44 @@ class _Source:
         self._client = client
         self._lists = [key for key, kind in queues if kind == "list"]
         self._streams = [key for key, kind in queues if kind == "stream"]
-        self._block = _GLANCE if self._lists and self._streams else _BLOCK
         self._turn = 0
+        self._streams_first = False
         self._held: deque[tuple[bytes, tuple[str, bytes]]] = deque()
 
     @property
     def holds_more(self) -> bool:
-        """Whether entries were delivered that nobody has worked on: one read may bring one from each stream."""
+        """Whether entries were delivered to this consumer that it has yet to work on."""
         return bool(self._held)
 
     def take(self) -> tuple[bytes, tuple[str, bytes] | None] | None:
         """A job and, for a stream, what acknowledges it; None when nothing came in a while."""
         if self._held:
             return self._held.popleft()
-        self._turn += 1
-        if self._streams and (not self._lists or self._turn % 2):
-            return self._from_streams()
-        return self._from_lists()
+        if not self._streams:
+            return self._from_lists(_BLOCK)
+        if not self._lists:
+            return self._from_streams(_BLOCK)
+        self._streams_first = not self._streams_first
+        if self._streams_first or not self._lists_hold_jobs():
+            taken = self._from_streams(None)
+            if taken is not None:
+                return taken
+        return self._from_lists(_GLANCE)
 
-    def _from_lists(self) -> tuple[bytes, None] | None:
-        answer = self._ask("BRPOP", *_rotated(self._lists, self._turn), self._block)
+    def _lists_hold_jobs(self) -> bool:
+        return any(length != 0 for length in self._client.ask([("LLEN", key) for key in self._lists]))
+
+    def _from_lists(self, block: float) -> tuple[bytes, None] | None:
+        self._turn += 1
+        first = self._turn % len(self._lists)  # BRPOP serves the first of its keys that holds something
+        answer = self._ask("BRPOP", *self._lists[first:], *self._lists[:first], block)
         return (answer[1], None) if answer else None
 
-    def _from_streams(self) -> tuple[bytes, tuple[str, bytes]] | None:
-        keys = _rotated(self._streams, self._turn)
+    def _from_streams(self, block: float | None) -> tuple[bytes, tuple[str, bytes]] | None:
+        """One read may bring an entry from each stream: those beyond the first are held for the next calls."""
         answer = self._ask(
-            "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", 1, "BLOCK", round(self._block * 1e3),
-            "STREAMS", *keys, *[">"] * len(keys),
+            "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", 1, *(("BLOCK", round(block * 1e3)) if block else ()),
+            "STREAMS", *self._streams, *[">"] * len(self._streams),
         )  # fmt: skip
         for key, entries in answer or ():
             self._held += [(_job_in(fields), (key.decode(), entry)) for entry, fields in entries]
@@ -177,11 +188,6 @@ def make_groups(client: Client, streams: Sequence[str]) -> None:
         words = own_words(answer) if isinstance(answer, Exception) else ""
         if words and "BUSYGROUP" not in words:
             raise TargetError("refused", f"the consumers cannot read the stream {key!r}: {words}")
-
-
-def _rotated(keys: list[str], turn: int) -> list[str]:
-    shift = turn % len(keys)
-    return keys[shift:] + keys[:shift]
 
 
 def _job_in(fields: Sequence[bytes] | None) -> bytes:

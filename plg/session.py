@@ -22,6 +22,7 @@ from plg.runner.lane import Lane
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import Scenario
+from plg.targets.address import redact
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
 from plg.targets.wire import Wire
@@ -78,11 +79,12 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     started = datetime.now(UTC)
     scenario, plan = prepared.scenario, prepared.plan
     workers: WorkersReport | None = None
-    server = Server("unknown", scenario.target, "unknown", "")
+    server = Server("unknown", redact(scenario.target), "unknown", "")
     notes = list(prepared.notes)
     try:
         with open_target(scenario.target, scenario.jobs) as target:
             server = target.server
+            notes += target.notes
             recording, workers, more = _run_on(target, prepared, run_id, observer)
             notes += more
     except TargetError as error:

@@ -61,7 +61,7 @@ def canonical(node: Any) -> tuple[str, list[Piece]]:
     words = _Words()
     for child in node.children:
         if isinstance(child, str):
-            words.add("or stop" if child.type == "STOP" else str(child), child)  # type: ignore[attr-defined]
+            words.add(str(child), child)
         elif child.data == "subject":
             _add_subject(words, child)
         elif child.data == "bound":

@@ -15,8 +15,11 @@ from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.scenario import Scenario
 
 SUFFIXES = (".plg", ".yaml", ".yml", ".json")
-_MISSING = {"missing-field", "unknown-param", "unknown-phase", "unknown-template", "unused-param"}
+_UNREAD = {"syntax", "unterminated-string", "unterminated-block", "too-deep"}
+_ABSENT = {"missing-field", "unknown-param", "unknown-phase", "unknown-template", "unused-param"}
 """Faults that a part of the file which could not be read may have caused; not shown beside syntax errors."""
+_ABSENT_KEY = {"missing-field", "unknown-phase"}
+"""The same for a word that was not known: it may be what is missing, misspelled."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +195,19 @@ def _check(
     address, target_faults = _address(document, environ, target)
     meaning = [*semantics.check_meaning(document, folder), *target_faults]
     found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
-    if source.faults:
-        found = [fault for fault in found if fault.code not in _MISSING]
+    hidden = _consequences({fault.code for fault in source.faults})
+    found = [fault for fault in found if fault.code not in hidden]
     document = validate.field_order(document)
     if isinstance(document.get("expect"), list):
         document["expect"] = [canonical_text(t) if isinstance(t, str) else t for t in document["expect"]]
     return _Checked(_without_password(document, target), [*faults, *found], address, resolved.values)
+
+
+def _consequences(codes: set[str]) -> set[str]:
+    """Codes of faults that may only be the consequence of faults of the text with the given codes."""
+    if codes & _UNREAD:
+        return _ABSENT
+    return _ABSENT_KEY if "unknown-key" in codes else set()
 
 
 def _depth_fault(document: Any) -> validate.DocumentFault | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import nearest
-from plg.units import UnitError, parse_duration, parse_percent, parse_rate, parse_size
+from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, parse_rate, parse_size
 
 MAX_RATE = 1e9
 """Jobs per second that no machine reaches: more is a slip of the pen."""
@@ -168,6 +168,22 @@ def _name(value: Any) -> Fault | None:
     return fault
 
 
+def _megabytes(value: Any) -> Fault | None:
+    """A number of 10^6 bytes. The DSL writes a size with its unit, which leaves a string here only where it is wrong."""
+    if not isinstance(value, str):
+        return _number(value, 0, 10**9, above=True)
+    try:
+        parse_size(value)
+    except UnitError as error:
+        if error.unit is not None and error.unit not in DURATION_UNITS:
+            return _unit_fault(error, "")
+    except ValueError:
+        pass
+    return Fault(
+        "wrong-type", f"must be a size, not {show(value)}", "512MB in the DSL, the number 512 in YAML and JSON"
+    )
+
+
 def _choice(*words: str) -> Callable[[Any], Fault | None]:
     def check(value: Any) -> Fault | None:
         if isinstance(value, str) and value in words:
@@ -202,7 +218,7 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "weight": lambda value: _number(value, 0, 10**6, above=True),
     "factor": lambda value: _number(value, 0, 10**9, above=True),
     "angle": lambda value: _number(value, -(10**6), 10**6),
-    "megabytes": lambda value: _number(value, 0, 10**9, above=True),
+    "megabytes": _megabytes,
     "switch": lambda value: (
         None if isinstance(value, bool) else Fault("wrong-type", f"must be true or false, not {show(value)}")
     ),

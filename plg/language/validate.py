@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -64,10 +65,25 @@ def check_document(document: Any) -> list[DocumentFault]:
     """Every fault of ``document`` that the schema knows of."""
     if not isinstance(document, dict):
         return [DocumentFault("wrong-type", f"a scenario is a mapping of fields, not {show(document)}", ())]
+    endless = list(_endless(document))
     faults = list(_faults(_validator(None), {**document, "pattern": _PROBE} if "pattern" in document else document, ()))
     if "pattern" in document:
         faults += _check_phases(document["pattern"])
-    return faults
+    blamed = {fault.path for fault in endless}
+    return [*endless, *(fault for fault in faults if fault.path not in blamed)]
+
+
+def _endless(document: Document) -> Iterator[DocumentFault]:
+    """Numbers that are none, or infinite: JSON has no such values, and the schema cannot refuse them."""
+    stack: list[tuple[Path, Any]] = [((), document)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            stack += [((*path, key), child) for key, child in value.items() if not isinstance(child, str)]
+        elif isinstance(value, list):
+            stack += [((*path, index), child) for index, child in enumerate(value) if not isinstance(child, str)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield DocumentFault("out-of-range", f"{_field(path)} must be finite, not {value}", path)
 
 
 _PROBE = {"type": "steady", "base_rate": 1, "duration": 1}

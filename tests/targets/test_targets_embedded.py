@@ -18,9 +18,10 @@ from real_servers import alive, gone_within
 
 import plg
 from plg.scenario import Job
-from plg.targets import embedded, open_target
+from plg.targets import embedded
 from plg.targets.base import TargetError
 from plg.targets.binary import CHOICE, find_binary
+from plg.targets.open import open_target
 
 JOBS = (Job("a", queue="orders"),)
 HOME = str(Path(plg.__file__).parent.parent)
@@ -28,7 +29,7 @@ CHILD = """
     import sys, time
     sys.path.append({home!r})
     from plg.scenario import Job
-    from plg.targets import open_target
+    from plg.targets.open import open_target
     target = open_target("embedded", [Job("a", queue="orders")])
     print(target.pid, target._server._keeper.pid, target._server.folder, flush=True)
     time.sleep(60)
@@ -190,7 +191,7 @@ def test_works_as_nobody(any_binary):
     become_nobody = f"""
     import os, sys
     sys.path.append({HOME!r})
-    from plg.targets import open_target
+    from plg.targets.open import open_target
     open_target("embedded", []).close()  # what is imported late is imported now
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
     sys.executable = {python!r}

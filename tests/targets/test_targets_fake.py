@@ -10,8 +10,8 @@ import time
 import pytest
 
 from plg.scenario import Job
-from plg.targets import open_target
 from plg.targets.base import TargetError
+from plg.targets.open import open_target
 
 JOBS = (Job("a", queue="orders"), Job("b", stream="events"))
 

@@ -21,8 +21,9 @@ from real_servers import alive, gone_within
 import plg
 from plg.histogram import bucket_of
 from plg.scenario import Job
-from plg.targets import consumer, open_target
+from plg.targets import consumer
 from plg.targets.base import TargetError
+from plg.targets.open import open_target
 from plg.targets.worker import ReferenceWorkers
 
 HOME = str(Path(plg.__file__).parent.parent)
@@ -120,9 +121,9 @@ def test_the_pace_is_what_was_asked(hire, server, jobs, filled, count, each):
 
 def test_nothing_is_lost_between_workers_and_queue(hire, server):
     fill(server, MIXED, 400)
-    workers = hire(server, MIXED, 4, 0.002)
+    workers = hire(server, MIXED, 4, 0.02)
     workers.start()
-    time.sleep(0.2)
+    await_(lambda: server.number("LLEN", "orders") < 90)
     report = workers.stop()
     probe = open_target(server.url(), MIXED).probe()
     left = probe.look().waiting
@@ -241,7 +242,7 @@ def test_they_end_with_plg(server):
     import sys, time
     sys.path.append({HOME!r})
     from plg.scenario import Job
-    from plg.targets import open_target
+    from plg.targets.open import open_target
     from plg.targets.worker import ReferenceWorkers
     jobs = [Job("a", queue="orders")]
     workers = ReferenceWorkers(open_target({server.url()!r}, jobs), jobs, 3, 30.0)

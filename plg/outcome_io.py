@@ -20,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.histogram import BUCKETS
 from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, TargetInfo, WorkersResult
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording
+from plg.resources import read_text
+from plg.runner.recording import Histograms, Hit, Recording
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""
@@ -31,7 +33,6 @@ _PLAIN = (
     "duration_s", "plan", "deviation", "lag_s", "service_time_s", "latency_s", "series", "plg_version",
 )  # fmt: skip
 """Fields of an outcome that are plain data already."""
-_VERDICTS = ("pass", "fail", "invalid", "stopped", "error", "interrupted")
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
 )  # fmt: skip
@@ -78,11 +79,10 @@ def from_json(text: str, file: str = "<outcome>") -> Outcome:
     if document["version"] != VERSION:
         found = document["version"]
         raise _broken(file, f"this outcome has version {found!r}, this plg reads version {VERSION}", "outcome-version")
+    _check_form(document, file)
     try:
         return _outcome_from(document)
-    except KeyError as missing:
-        raise _broken(file, f"the outcome lacks {missing.args[0]!r}") from None
-    except (TypeError, ValueError, AttributeError, IndexError, zlib.error, binascii.Error) as fault:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, zlib.error, binascii.Error) as fault:
         raise _broken(file, f"the outcome is damaged: {fault}") from None
 
 
@@ -94,13 +94,32 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number that JSON knows")
 
 
+def _check_form(document: Mapping[str, Any], file: str) -> None:
+    """Hold the document against the schema. Raises `ScenarioError` for the first fault."""
+    from jsonschema import Draft202012Validator
+
+    series = document.get("series")
+    # The columns are long and alike: the schema sees them empty, a loop their entries.
+    form = {**document, "series": {name: [] for name in series} if isinstance(series, dict) else series}
+    schema = json.loads(read_text("schemas", "outcome.schema.json"))
+    fault = next(Draft202012Validator(schema).iter_errors(form), None)
+    if fault is not None:
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault.absolute_path)
+        wanted = fault.validator_value if fault.validator == "required" else []
+        lacks = next((f"lacks {name!r}" for name in wanted if name not in fault.instance), "is damaged")
+        raise _broken(file, f"the outcome {lacks}{f' at {place[1:]}' if place else ''}")
+    lengths = set()
+    for name, column in document["series"].items():
+        if not isinstance(column, list) or not all(x is None or type(x) in (int, float) for x in column):
+            raise _broken(file, f"the outcome is damaged at series.{name}")
+        lengths.add(len(column))
+    if len(lengths) != 1:
+        raise _broken(file, "the outcome is damaged: its series differ in length")
+
+
 def _outcome_from(document: Mapping[str, Any]) -> Outcome:
     recording = _recording_from(document["recording"], document)
     plain = {name: document[name] for name in _PLAIN}
-    if plain["verdict"] not in _VERDICTS:
-        raise ValueError(f"unknown verdict {plain['verdict']!r}")
-    if not isinstance(plain["scenario"], dict) or "name" not in plain["scenario"]:
-        raise ValueError("the scenario has no name")
     workers = document["workers"]
     return Outcome(
         **plain,
@@ -165,20 +184,18 @@ def _check(recording: Recording) -> None:
     ordered = cells > 0 and bool(np.all(recording.edges[1:] > recording.edges[:-1])) and recording.edges[0] == 0
     if not ordered or not np.isposinf(recording.edges[-1]):
         raise ValueError("the edges of the recording are out of order")
-    if not (recording.window > 0 and recording.duration > 0):
-        raise ValueError("the recording has no window or no duration")
-    if set(COUNTERS) - set(recording.counters) or set(TIMES) - set(recording.histograms):
-        raise ValueError("columns of the recording are missing")
     columns = [*recording.counters.values(), recording.target_rate, recording.allowed_rate]
     for h in recording.histograms.values():
         columns += [h.offsets[1:], h.sums, h.minima, h.maxima]
         rows = len(h.buckets)
         fits = len(h.counts) == rows and h.offsets[0] == 0 and h.offsets[-1] == rows and np.all(np.diff(h.offsets) >= 0)
-        if not fits:
+        if not fits or np.any(h.counts < 1) or np.any(h.buckets < 0) or np.any(h.buckets >= BUCKETS):
             raise ValueError("a histogram of the recording is inconsistent")
     samples = {len(column) for column in recording.samples.values()} | {len(recording.sample_times)}
     if {len(column) for column in columns} != {cells} or len(samples) != 1:
         raise ValueError("columns of the recording differ in length")
+    if any(np.any(column < 0) for column in recording.counters.values()):
+        raise ValueError("a counter of the recording is negative")
 
 
 def pack(column: npt.NDArray[Any]) -> dict[str, Any]:

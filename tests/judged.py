@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from plg.histogram import bucket_of
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording, cell_edges
-from plg.scenario import Expectation, Subject
+from plg.judge import make_outcome
+from plg.outcome import Outcome
+from plg.patterns.steady import Steady
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Recording, cell_edges
+from plg.scenario import Expectation, Guardrails, Job, Scenario, Subject
 
 SPANS = {"doors": ((0.0, 4.0),), "crowd": ((4.0, 6.0), (8.0, 9.0)), "stampede": ((6.0, 8.0), (9.0, 10.0))}
 DURATION = 10.0
@@ -138,3 +141,34 @@ def expect(measure: str, op: str, bound: float | None, aggregate: str | None = N
     name = f"{aggregate}({measure})" if aggregate else measure
     text = more.pop("text", f"{name}{f' during {during}' if during else ''} {op} {bound}")
     return Expectation(text=text, subject=Subject(measure, aggregate, during), op=op, bound=bound, **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Who answered a made-up run."""
+
+    url: str
+    kind: str = "url"
+    name: str = "valkey"
+    version: str = "9.1.2"
+
+
+def outcome_of(
+    recording: Recording,
+    *,
+    expectations: tuple[Expectation, ...] = (),
+    document: Mapping[str, Any] | None = None,
+    plan_document: Mapping[str, Any] | None = None,
+    url: str = "redis://localhost:6379/0",
+    **more: Any,
+) -> Outcome:
+    """The outcome of a made-up run."""
+    scenario = Scenario(
+        name="made-up", pattern=Steady(20.0, DURATION), jobs=(Job("job", queue="plg:jobs"),),
+        guardrails=Guardrails(500.0, 20_000, 120.0), expect=expectations, file="made-up.plg",
+        document=document or {"name": "made-up", "expect": [e.text for e in expectations]},
+    )  # fmt: skip
+    return make_outcome(
+        scenario, plan_document or {}, recording, run_id="0123456789ab", seed=None,
+        started_at="2026-11-23T18:30:05.123Z", server=Answering(url), **more,
+    )  # fmt: skip

@@ -243,4 +243,3 @@ def _stopped(expectation: Expectation, result: ExpectationResult, recording: Rec
         result, verdict="fail", stopped=True, detail=detail,
         first_breach_s=at, first_breach_phase=expectation.subject.during or phase_at(recording.spans, at),
     )  # fmt: skip
-

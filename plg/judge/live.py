@@ -2,7 +2,8 @@
 
 What is judged early must not be mended by what is still to come, or rest on too little:
 
-- windows: those wholly past (the last of the plan waits for the last answers); broken when more have failed than the quota allows of all windows of the span;
+- windows: those wholly past (the last of the plan waits for the last answers); broken when more have failed than the
+  quota allows of all windows of the span;
 - a span that is past: as at the end of the run;
 - counts, ``max`` and ``min``: as soon as no later event can mend them (``errors == 0`` at the first error);
 - ``deviation``: by the arrivals certainly lost (shed, late, failed, unknown) of those due, from 100 due on;
@@ -79,7 +80,7 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
 
 
 def _past(reader: Reader, subject: Subject, now: float) -> bool:
-    """Whether nothing that is still to come can count in the span; one that ends with the plan takes its last answers."""
+    """Whether nothing to come can count in the span any more; one that ends with the plan takes its last answers."""
     last = reader.recording.duration - 1e-9
     return all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
 

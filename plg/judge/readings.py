@@ -205,7 +205,6 @@ class Reader:
             return _plain(out, basis, idle)
         return _plain(low if aggregate == "min" else high, basis, idle)
 
-
     def _unsampled(self, regions: Regions) -> Flags:
         """Windows no sample was meant for, being narrower than two steps of the sampler."""
         times = self.recording.sample_times

@@ -42,10 +42,9 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
     def total(name: str) -> Floats:
         return tally(cells, recording.counters[name], count)
 
-    due = recording.edges[:-1] < until_of(recording)
     columns: dict[str, Floats] = {"t_s": starts, "actual": total("acked") / lengths}
     columns |= {name: total(name) for name in _COUNTS}
-    columns["planned"] = tally(cells[due], recording.counters["planned"][due], count)
+    columns["planned"] = tally(cells, _due(recording), count)
     columns["errors"] = total("failed") + total("unknown")
     columns |= {
         name: _mean_rate(recording, rate, cells, count, planned_rows)
@@ -68,6 +67,15 @@ def _grid(recording: Recording) -> tuple[Floats, Floats, int]:
     after = np.arange(_rows_after(recording, width) if not recording.stop else 0)
     lengths = np.concatenate([ends - starts, np.full(len(after), width)])
     return np.concatenate([starts, recording.duration + after * width]), lengths, planned
+
+
+def _due(recording: Recording) -> Ints:
+    """Arrivals due in each cell; in a stopped run without those that were due after the stop."""
+    planned = recording.counters["planned"]
+    if not recording.stop:
+        return planned
+    after = recording.edges[1:] > until_of(recording)
+    return np.where(after, planned - recording.counters["cancelled"], planned)
 
 
 def until_of(recording: Recording) -> float:

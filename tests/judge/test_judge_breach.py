@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
 from judged import DURATION, SPANS, Event, Glance, acked, expect, random_events, record, steady
+
 from plg.judge import judge
 from plg.judge.breach import holds
 from plg.measures import percentile
@@ -36,7 +36,13 @@ def value_of(recording: Recording, measure: str, aggregate: str | None, mask: np
         q = percentile(aggregate)
         if not distribution.total:
             return None
-        return distribution.quantile(q) if q is not None else distribution.mean() if aggregate == "mean" else distribution.max
+        return (
+            distribution.quantile(q)
+            if q is not None
+            else distribution.mean()
+            if aggregate == "mean"
+            else distribution.max
+        )
     total = {name: recording.total(name, mask) for name in recording.counters}
     total["errors"] = total["failed"] + total["unknown"]
     if measure == "deviation":
@@ -87,7 +93,11 @@ def test_a_breach_begins_where_the_value_so_far_went_wrong_for_good(
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.floats(1e-7, 2.0), min_size=2, max_size=40), st.floats(1e-6, 1.0), st.sampled_from(["<", "<=", ">", ">="]))
+@given(
+    st.lists(st.floats(1e-7, 2.0), min_size=2, max_size=40),
+    st.floats(1e-6, 1.0),
+    st.sampled_from(["<", "<=", ">", ">="]),
+)
 def test_a_percentile_is_told_at_its_own_bucket_too(values: list[float], bound: float, op: str) -> None:
     """Bounds that fall into the very bucket of the percentile, where only its exact value decides."""
     events = [acked(k + 0.5, service=v) for k, v in enumerate(values)]
@@ -174,4 +184,3 @@ def test_windows_break_with_the_first_that_fails() -> None:
     assert (result.verdict, result.first_breach_s, result.first_breach_phase) == ("fail", 6.0, "stampede")
     assert result.detail.startswith("1 of 10 windows failed; worst ")
     assert result.observed == pytest.approx(0.4, rel=1 / 64)
-

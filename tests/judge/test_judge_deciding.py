@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from judged import Event, expect, record, steady
+
 from plg.judge import decide, judge, worst
 from plg.judge.deciding import PRECEDENCE, held_share
 from plg.outcome import ExpectationResult
@@ -73,7 +73,8 @@ def test_a_ledger_that_does_not_add_up_is_said_loudly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "failing", "slow"), list(itertools.product([None, "guardrail", "target", "signal"], [False, True], [False, True]))
+    ("stop", "failing", "slow"),
+    list(itertools.product([None, "guardrail", "target", "signal"], [False, True], [False, True])),
 )
 def test_precedence(stop: str | None, failing: bool, slow: bool) -> None:
     recording = replace(RUN, stop=stop, stop_detail="SIGTERM", ended_s=5.0) if stop else RUN
@@ -114,8 +115,8 @@ REASONS = [
     ),
     (
         [result("fail")], held(RUN, 100),
-        "1 of 1 expectation failed: deviation < 5% (observed 7.3%); besides, the generator could not hold the schedule: "
-        "it held up 50% of the arrivals (at most 1% may be)",
+        "1 of 1 expectation failed: deviation < 5% (observed 7.3%); besides, "
+        "the generator could not hold the schedule: it held up 50% of the arrivals (at most 1% may be)",
     ),
     (
         [result("pass"), result("fail", "warn")], replace(RUN, stop="expectation", ended_s=8.5),

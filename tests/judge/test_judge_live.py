@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from judged import DURATION, Event, Glance, acked, expect, random_events, record, steady
+
 from plg.judge import first_breach, judge
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Subject
@@ -27,7 +27,9 @@ def so_far(events: list[Event], now: float, glances: list[Glance] | None = None)
     recording = record(known, [g for g in glances or [] if g.t <= now], ended_s=now, stop="live")
     planned = record(events).counters["planned"]
     left = np.maximum(np.cumsum(planned) - len(known), 0)
-    return replace(recording, counters={**recording.counters, "planned": planned, "cancelled": np.diff(left, prepend=0)})
+    return replace(
+        recording, counters={**recording.counters, "planned": planned, "cancelled": np.diff(left, prepend=0)}
+    )
 
 
 def breach_at(expectation: Expectation, events: list[Event], glances: list[Glance] | None = None) -> float | None:
@@ -46,7 +48,12 @@ def test_only_expectations_marked_so_are_watched() -> None:
     assert first_breach([asked], recording) is None
     found = first_breach([expect("acked", ">", 0.0, stop=True), replace(asked, stop=True)], recording)
     assert found is not None
-    assert (found.text, found.observed, found.first_breach_s, found.first_breach_phase) == (asked.text, 1.0, 1.0, "doors")
+    assert (found.text, found.observed, found.first_breach_s, found.first_breach_phase) == (
+        asked.text,
+        1.0,
+        1.0,
+        "doors",
+    )
 
 
 def test_a_count_ends_the_run_with_the_event_too_many() -> None:
@@ -88,7 +95,10 @@ def test_percentiles_end_the_run_once_there_are_enough() -> None:
     events = [acked(e.due, service=0.3 if e.due > 4 else 0.001) for e in steady(100)]
     assert breach_at(expect("latency", "<", 0.1, "p50", during="crowd"), events) == 5.5
     # p99 needs 200 samples, or the end of its phase, whichever comes first.
-    assert breach_at(expect("latency", "<", 0.1, "p99", during="doors"), [acked(e.due, 0, 0.3) for e in steady(100)]) == 2.5
+    assert (
+        breach_at(expect("latency", "<", 0.1, "p99", during="doors"), [acked(e.due, 0, 0.3) for e in steady(100)])
+        == 2.5
+    )
 
 
 def test_throughput_waits_for_its_span_unless_it_is_too_high_already() -> None:
@@ -118,7 +128,9 @@ def test_a_relative_bound_is_known_when_its_phase_is_past() -> None:
         "…", Subject("latency", "p50", "crowd"), "<=", None, Subject("latency", "p50", "doors"), 1.2, stop=True
     )
     assert breach_at(asked, events) == 5.5
-    reverse = replace(asked, subject=Subject("latency", "p50", "doors"), relative=Subject("latency", "p50", "crowd"), op=">=")
+    reverse = replace(
+        asked, subject=Subject("latency", "p50", "doors"), relative=Subject("latency", "p50", "crowd"), op=">="
+    )
     assert breach_at(reverse, events) == 9.0
 
 
@@ -129,7 +141,8 @@ def test_drain_time_and_unknown_phases_never_end_a_run() -> None:
 
 
 UPPER = st.sampled_from([
-    expect("errors", "<=", 12.0), expect("shed", "<", 10.0), expect("acked", "<", 150.0), expect("latency", "<", 0.2, "max"),
+    expect("errors", "<=", 12.0), expect("shed", "<", 10.0), expect("acked", "<", 150.0),
+    expect("latency", "<", 0.2, "max"),
     expect("deviation", "<", 0.1, window=1.0, quota=0.5), expect("errors", "<=", 2.0, during="crowd"),
     expect("throughput", "<=", 18.0), expect("acked", ">=", 40.0, window=2.0),
 ])  # fmt: skip
@@ -137,7 +150,9 @@ UPPER = st.sampled_from([
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(50, 300), UPPER)
-def test_what_time_cannot_mend_ends_a_run_only_if_it_fails_at_the_end_too(seed: int, jobs: int, asked: Expectation) -> None:
+def test_what_time_cannot_mend_ends_a_run_only_if_it_fails_at_the_end_too(
+    seed: int, jobs: int, asked: Expectation
+) -> None:
     cuts = [float(k) for k in range(10)]
     events = random_events(seed, jobs)
     ended = breach_at(asked, events)

@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
-
 from judged import DURATION, Event, Glance, acked, expect, record, steady
+
 from plg.judge import judge
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Hit, Recording

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from judged import DURATION, SPANS, Event, Glance, expect, random_events, record
+
 from plg.judge import judge
 from plg.judge.readings import Reader
 from plg.measures import samples_needed
@@ -122,7 +122,12 @@ def cuts(width: float, during: str | None) -> list[float]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(runs, PIECES, st.sampled_from([0.3, 0.5, 1.0, 1.3, 20.0]), st.sampled_from([*COUNTS, "deviation", "error_rate", "throughput"]))
+@given(
+    runs,
+    PIECES,
+    st.sampled_from([0.3, 0.5, 1.0, 1.3, 20.0]),
+    st.sampled_from([*COUNTS, "deviation", "error_rate", "throughput"]),
+)
 def test_windows_read_what_the_raw_jobs_say(events: list[Event], during: str | None, width: float, name: str) -> None:
     recording = record(events, cuts=cuts(width, during))
     readings = Reader(recording).read(Subject(name, None, during), width)
@@ -143,7 +148,8 @@ def test_windowed_times_equal_the_histogram_of_each_window(
     for i, window in enumerate(tiles(width, during)):
         whole = recording.histograms["latency"].over(recording.within([window]))
         expected = {
-            "min": whole.min, "max": whole.max, "mean": whole.mean(), "p50": whole.quantile(0.5), "p90": whole.quantile(0.9)
+            "min": whole.min, "max": whole.max, "mean": whole.mean(),
+            "p50": whole.quantile(0.5), "p90": whole.quantile(0.9),
         }[aggregate] if whole.total else None  # fmt: skip
         assert readings.basis[i] == whole.total
         assert math.isnan(readings.values[i]) if expected is None else readings.values[i] == pytest.approx(expected)
@@ -182,7 +188,13 @@ def test_gauges_are_those_of_the_samples(
 
 
 @settings(max_examples=60, deadline=None)
-@given(runs, PIECES, st.sampled_from([*COUNTS, "deviation", "error_rate"]), st.sampled_from(sorted(OPS)), st.integers(0, 40))
+@given(
+    runs,
+    PIECES,
+    st.sampled_from([*COUNTS, "deviation", "error_rate"]),
+    st.sampled_from(sorted(OPS)),
+    st.integers(0, 40),
+)
 def test_the_verdict_is_that_of_the_operator_and_its_negation_the_opposite(
     events: list[Event], during: str | None, name: str, op: str, number: int
 ) -> None:

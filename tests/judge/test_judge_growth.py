@@ -1,0 +1,116 @@
+"""The cost of judging grows with the recording at most in proportion, and not at all in interpreted steps."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from judged import expect, record, steady
+
+from plg.judge import first_breach, judge
+from plg.judge.series import series
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording
+from plg.scenario import Expectation
+
+ASKED = (
+    expect("errors", "==", 0.0), expect("deviation", "<", 0.01), expect("error_rate", "<", 0.001),
+    expect("throughput", ">", 1e9), expect("latency", "<", 0.001, "p99"), expect("latency", "<", 0.001, "mean"),
+    expect("lag", "<", 0.001, "max"), expect("queue_depth", "<", 1.0), expect("cpu", "<", 0.01, "p90"),
+    expect("deviation", "<", 0.01, window=1.0), expect("latency", "<", 0.001, "p90", window=1.0, quota=0.99),
+    expect("latency", "<", 0.001, "p50", window=10.0), expect("queue_depth", "<", 1.0, window=5.0),
+    expect("guardrail_hits", "==", 0.0, window=1.0), expect("acked", ">", 1e9, window=1.0),
+)  # fmt: skip
+
+
+def long(cells: int) -> Recording:
+    """A run of one second a cell, forty latencies and one sample in each, every expectation broken."""
+    draw = np.random.default_rng(cells)
+    edges = np.concatenate([np.arange(cells, dtype=float), [np.inf]])
+    counters = {name: np.full(cells, 40, dtype=np.int64) for name in COUNTERS}
+    counters["acked"] -= 10
+    rows = np.arange(cells + 1, dtype=np.int64) * 20
+    buckets = np.sort(draw.integers(600, 1400, (cells, 20)), axis=1).ravel()
+    histograms = Histograms(
+        rows, buckets, np.full(cells * 20, 2, dtype=np.int64),
+        np.full(cells, 1.0), np.full(cells, 0.0001), np.full(cells, 0.5),
+    )  # fmt: skip
+    return Recording(
+        edges=edges, window=1.0, duration=float(cells), spans={"all": ((0.0, float(cells)),)}, counters=counters,
+        histograms=dict.fromkeys(TIMES, histograms), sample_times=np.arange(cells) + 0.5,
+        samples={name: draw.random(cells) + 2 for name in GAUGES},
+        target_rate=np.full(cells, 40.0), allowed_rate=np.full(cells, 40.0), ended_s=float(cells),
+        hits=(Hit("max_rate", 0.0, float(cells), 2.0, 1.0, "clip"),),
+    )  # fmt: skip
+
+
+def steps(run: Any) -> int:
+    """Calls of functions, Python's and C's alike, that ``run`` makes."""
+    count = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    gc.collect()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def peak(run: Any) -> int:
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def watched(expectations: tuple[Expectation, ...]) -> tuple[Expectation, ...]:
+    return tuple(replace(e, stop=True, bound=0.0 if e.op == ">" else 1e12) for e in expectations)
+
+
+def test_steps_do_not_grow_with_the_cells() -> None:
+    small, large = long(500), long(4000)
+    judge(ASKED, small)
+    assert steps(lambda: judge(ASKED, large)) <= 1.1 * steps(lambda: judge(ASKED, small))
+    assert steps(lambda: first_breach(watched(ASKED), large)) <= 1.1 * steps(
+        lambda: first_breach(watched(ASKED), small)
+    )
+
+
+def test_memory_grows_in_proportion() -> None:
+    small, large = long(4000), long(8000)
+    judge(ASKED, small)
+    assert peak(lambda: judge(ASKED, large)) <= 2.3 * peak(lambda: judge(ASKED, small))
+
+
+def test_series_take_a_bounded_number_of_steps() -> None:
+    small, large = long(4000), long(16_000)
+    series(small)
+    assert steps(lambda: series(large)) <= 1.1 * steps(lambda: series(small))
+
+
+def test_ten_hours_and_twenty_expectations_are_judged_at_all() -> None:
+    """36,000 cells; each verdict is known, so the size hides nothing."""
+    results = judge([*ASKED, *(expect("shed", "<=", float(k)) for k in range(5))], long(36_000))
+    assert {r.verdict for r in results} == {"fail"}
+    assert results[0].first_breach_s == 0.0
+    assert results[9].detail.startswith("36,000 of 36,000 windows failed")
+
+
+def test_many_phases_cost_each_expectation_the_same() -> None:
+    spans = {f"phase-{k}": ((k * 0.01, (k + 1) * 0.01),) for k in range(1000)}
+    few = {"phase-0": ((0.0, 0.01),), "rest": ((0.01, 10.0),)}
+    events = steady(100)
+    asked = [expect("latency", "<", 0.0001, "max", during="phase-0"), expect("errors", "<", 1.0)]
+    many, one = (record(events, spans=s, cuts=[k * 0.01 for k in range(1000)]) for s in (spans, few))
+    assert [r.verdict for r in judge(asked, many)] == ["fail", "pass"]
+    assert steps(lambda: judge(asked, many)) <= 1.2 * steps(lambda: judge(asked, one))

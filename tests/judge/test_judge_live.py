@@ -148,8 +148,8 @@ UPPER = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1000), st.integers(50, 300), UPPER)
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 1000), st.integers(50, 200), UPPER)
 def test_what_time_cannot_mend_ends_a_run_only_if_it_fails_at_the_end_too(
     seed: int, jobs: int, asked: Expectation
 ) -> None:
@@ -159,7 +159,7 @@ def test_what_time_cannot_mend_ends_a_run_only_if_it_fails_at_the_end_too(
     final = judge([asked], record(events, cuts=cuts))[0]
     if ended is not None:
         assert final.verdict == "fail"
-    elif asked.op in ("<", "<="):
+    elif asked.op in ("<", "<=") and asked.window is None:
         # What fails at the end without having ended the run fails by answers that came after it.
         late = [e for e in events if e.answered is not None and e.answered > DURATION]
         assert final.verdict == "pass" or late

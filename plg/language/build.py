@@ -27,7 +27,7 @@ def build_scenario(
 
     Raises what the pattern registry raises for a recorded curve that cannot be read.
     """
-    given = _given(document, "description", "max_lag", "tags", "data")
+    given = _given(document, "description", "max_lag", "tags")
     names = semantics.phase_names(document["pattern"])
     return Scenario(
         name=document["name"],
@@ -38,9 +38,10 @@ def build_scenario(
         arrivals=_arrivals(document.get("arrivals", {})),
         expect=tuple(_expectation(text, names, file, line_of(i)) for i, text in enumerate(document.get("expect", ()))),
         workers=_workers(document.get("workers")),
+        data={name: str(folder / path) for name, path in document.get("data", {}).items()},
         file=file,
         document=document,
-        **_converted(given, {"max_lag": duration, "tags": tuple, "data": dict}),
+        **_converted(given, {"max_lag": duration, "tags": tuple}),
     )
 
 

@@ -150,8 +150,13 @@ def slack(n: Floats | float) -> Floats:
 
 
 def laps(t: Floats, period: float, most: int | None = None) -> tuple[Floats, Floats]:
-    """Whole periods before ``t`` and the time since the last of them began; a seam belongs to the new period."""
+    """Whole periods before ``t`` and the time since the last of them began.
+
+    A seam, of the periods or of what stands within one, belongs to what comes after it. The rounding of a later lap
+    must not undo that, so its time within the period is read a last bit late.
+    """
     lap = np.floor(t / period * (1 + 1e-15))
     if most is not None:
         lap = np.minimum(lap, most - 1)
-    return lap, np.clip(t - lap * period, 0.0, period)
+    rest = t - lap * period
+    return lap, np.clip(np.where(lap > 0, rest + 4e-16 * t, rest), 0.0, period)

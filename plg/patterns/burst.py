@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +39,14 @@ class Burst(Curve):
 
     def rate(self, t: Floats) -> Floats:
         _, u = laps(within(t, self.duration), self.burst_interval)
-        return np.where(u < self.burst_duration * (1 - 1e-15), self.burst_rate, self.base_rate)
+        hot = u < self.burst_duration * (1 - 1e-15)
+        return np.where(np.where(np.asarray(t) < self.duration, hot, self._ends_hot), self.burst_rate, self.base_rate)
+
+    @property
+    def _ends_hot(self) -> bool:
+        """Whether the pattern ends in a burst; its end belongs to what came before it."""
+        last = math.ceil(self.duration / self.burst_interval * (1 - 1e-15)) - 1
+        return self.duration - last * self.burst_interval <= self.burst_duration * (1 + 1e-15)
 
     def count(self, t: Floats) -> Floats:
         k, u = laps(within(t, self.duration), self.burst_interval)

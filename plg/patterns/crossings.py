@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 FINE = 1e-9
 """How much of the level a stretch may stray before it is decided by its middle alone."""
-INWARD = 1e-12
-"""Ends of a smooth stretch are read this share of its length inside it, where no jump can reach."""
+INWARD = 1e-9
+"""Ends of a smooth stretch are read this share of its length inside it, and some last bits at least: off any jump."""
 
 
 class _Stretches:
@@ -28,8 +28,9 @@ class _Stretches:
     def __init__(self, curve: Curve, low: Floats, high: Floats) -> None:
         self.curve, self.low, self.high = curve, low, high
         length = high - low
-        self.first = curve.rate(low + INWARD * length)
-        self.last = curve.rate(high - INWARD * length)
+        inward = np.minimum(INWARD * length + 8 * np.spacing(high), 0.5 * length)
+        self.first = curve.rate(low + inward)
+        self.last = curve.rate(high - inward)
         self.bend = curve.curvature(0.5 * (low + high))
         self.stray = self.bend * length**2 / 8
 

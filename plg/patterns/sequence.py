@@ -63,7 +63,7 @@ class Sequence(Curve):
 
     @cached_property
     def _groups(self) -> _Groups:
-        return _Groups(*self._leaves)
+        return _Groups(*self._leaves, self.period)
 
     @cached_property
     def total(self) -> float:
@@ -131,7 +131,8 @@ class Sequence(Curve):
 class _Groups:
     """One row as a list of evaluators: straight neighbours share one table, everything else stands for itself."""
 
-    def __init__(self, leaves: list[Curve], starts: Floats) -> None:
+    def __init__(self, leaves: list[Curve], starts: Floats, end: float) -> None:
+        self._end = end
         self._members: list[Curve | Polyline] = []
         begins: list[float] = []
         totals: list[float] = []
@@ -183,10 +184,10 @@ class _Groups:
 
     def count(self, u: Floats) -> Floats:
         index, x = self._locate(u)
-        grown, inside = np.zeros_like(x), x > 0  # on a seam the sum is known: no member need be asked
+        grown, inside = np.zeros_like(x), (x > 0) & (u < self._end)  # on a seam the sum is known: nobody need be asked
         if inside.any():
             grown[inside] = self._spread(index[inside], x[inside], lambda member, x: member.count(x))
-        return np.minimum(self._cum[index] + grown, self._cum[index + 1])
+        return np.where(u < self._end, np.minimum(self._cum[index] + grown, self._cum[index + 1]), self.total)
 
     def inverse(self, m: Floats) -> Floats:
         index: Indices = np.asarray(np.searchsorted(self._cum, m - slack(m), side="left") - 1)

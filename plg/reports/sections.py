@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
@@ -258,7 +257,9 @@ def hits(outcome: Outcome) -> str:
 
 def scenario(outcome: Outcome) -> str:
     """The effective scenario as YAML, folded."""
-    text = to_yaml(outcome.scenario)
+    from plg.language.write import write_yaml
+
+    text = write_yaml(dict(outcome.scenario))
     cut = (
         text
         if len(text) <= _MOST_YAML
@@ -271,11 +272,3 @@ def scenario(outcome: Outcome) -> str:
         f'<pre tabindex="0"><code>{escape(cut)}</code></pre></details>\n',
         lead=f"With parameters and overrides applied. SHA-256 {outcome.scenario_hash[:16]}.",
     )
-
-
-def to_yaml(document: Mapping[str, Any]) -> str:
-    """The document as YAML, in its own order."""
-    import yaml
-
-    text: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=110)
-    return text

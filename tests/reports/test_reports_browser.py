@@ -1,0 +1,144 @@
+"""The page as a browser shows it: charts drawn, nothing fetched, nothing complained about."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_samples import SAMPLES, failing, long, passing, stopped
+
+from plg.outcome import Outcome
+from plg.reports import theme
+from plg.reports.html import html
+
+EARLY = """<script>
+window.seen = { complaints: [], refused: [] };
+addEventListener("error", (e) => seen.complaints.push(String(e.message)));
+addEventListener("unhandledrejection", (e) => seen.complaints.push(String(e.reason)));
+document.addEventListener("securitypolicyviolation", (e) => seen.refused.push(e.blockedURI));
+for (const kind of ["error", "warn"]) console[kind] = (...words) => seen.complaints.push(words.join(" "));
+</script>"""
+LATE = """<script>
+(function look(left) {
+  if (document.documentElement.dataset.ready !== "yes" && left > 0) return setTimeout(look, 100, left - 1);
+  setTimeout(() => {
+    const lines = [...document.querySelectorAll(".plot path.js-line, .plot .point")];
+    seen.hash = decodeURIComponent(location.hash.slice(1));
+    seen.ready = document.documentElement.dataset.ready;
+    const drawn = (plot) => [...plot.querySelectorAll("path.js-line, path.point")].filter(
+      (path) => (path.getAttribute("d") || "").length > 10).length;
+    seen.charts = Object.fromEntries([...document.querySelectorAll(".plot")].map((p) => [p.dataset.key, drawn(p)]));
+    seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
+    seen.width = [document.documentElement.scrollWidth, innerWidth];
+    seen.colours = lines.map((line) => getComputedStyle(line).stroke);
+    seen.ground = getComputedStyle(document.body).backgroundColor;
+    seen.plots = [...document.querySelectorAll(".plot")].map((p) =>
+      [p.querySelector(".main-svg").getBoundingClientRect().width, p.parentElement.clientWidth]);
+    const told = JSON.stringify(seen);
+    if (parent !== window) parent.postMessage(told, "*");
+    else document.body.setAttribute("data-seen", told);
+  }, 300);
+})(100);
+</script>"""
+
+
+def instrumented(text: str) -> str:
+    return text.replace("<title>", f"{EARLY}<title>", 1).replace("</body>", f"{LATE}</body>", 1)
+
+
+def seen(document: str) -> dict[str, Any]:
+    match = re.search(r'data-seen="([^"]*)"', document)
+    assert match, "the page never got ready"
+    found: dict[str, Any] = json.loads(match[1].replace("&quot;", '"').replace("&lt;", "<").replace("&amp;", "&"))
+    return found
+
+
+def rgb(colour: str) -> str:
+    return "rgb({}, {}, {})".format(*(int(colour[i : i + 2], 16) for i in (1, 3, 5)))
+
+
+Dump = Callable[..., str]
+ATTACK = "</script><script>seen.complaints.push('broken out')</script><img src=x onerror=seen.complaints.push(1)>"
+
+
+def hostile() -> Outcome:
+    """A run whose every name tries to become markup."""
+    base = failing()
+    odd = {"name": ATTACK, "description": ATTACK, "jobs": [{"payload": ATTACK}]}
+    return replace(
+        base,
+        scenario={**base.scenario, **odd},
+        reason=ATTACK,
+        plan={**base.plan, "phases": [{**phase, "name": ATTACK} for phase in base.plan["phases"]]},
+        expectations=tuple(replace(result, text=ATTACK, first_breach_phase=ATTACK) for result in base.expectations),
+        guardrail_hits=tuple(replace(hit, guardrail=ATTACK) for hit in base.guardrail_hits),
+    )
+
+
+PAGES: dict[str, Callable[[], list[Outcome]]] = {
+    **{name: (lambda make=make: [make()]) for name, make in SAMPLES.items()},  # type: ignore[misc]
+    "hostile": lambda: [hostile()],
+    "compare": lambda: [failing(), passing(), stopped(), long()],
+}
+
+
+@pytest.fixture(scope="module")
+def pages(dump: Dump, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What every page said of itself, by ``name@width``: all opened at once, each in a frame of its own."""
+    folder = tmp_path_factory.mktemp("pages")
+    frames, wanted = "", []
+    for name, make in PAGES.items():
+        (folder / f"{name}.html").write_text(instrumented(html(make())), encoding="utf-8")
+        for width in (360, 390, 1280) if name in ("fail", "compare") else (1280,):
+            wanted.append(f"{name}@{width}")
+            frames += (
+                f'<iframe src="{name}.html#{name}@{width}" style="width:{width}px;height:900px;border:0"></iframe>'
+            )
+    collect = (
+        "const all = {}; addEventListener('message', (e) => { const one = JSON.parse(e.data); all[one.hash] = one;"
+        f" if (Object.keys(all).length === {len(wanted)})"
+        " document.body.setAttribute('data-seen', JSON.stringify(all)); })"
+    )
+    frame = folder / "frames.html"
+    frame.write_text(f"<body><script>{collect}</script>{frames}</body>", encoding="utf-8")
+    return seen(dump(frame, folder, width=1400))
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_chart_is_drawn_without_network_or_complaint(name: str, pages: dict[str, Any]) -> None:
+    found = pages[f"{name}@1280"]
+    assert found["ready"] == "yes"
+    assert found["complaints"] == []
+    assert found["refused"] == []
+    assert found["fetched"] == []
+    assert found["charts"]
+    assert all(found["charts"].values()), found["charts"]
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("name", ["fail", "compare"])
+def test_nothing_is_wider_than_the_screen(name: str, width: int, pages: dict[str, Any]) -> None:
+    found = pages[f"{name}@{width}"]
+    assert found["width"][1] == width
+    assert found["width"][0] <= width
+    assert all(drawn <= room for drawn, room in found["plots"])
+
+
+def test_the_light_theme_reaches_the_charts(pages: dict[str, Any]) -> None:
+    check_theme(pages["fail@1280"], theme.LIGHT)
+
+
+def test_the_dark_theme_reaches_the_charts(dump: Dump, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(instrumented(html([failing()])), encoding="utf-8")
+    check_theme(seen(dump(page, tmp_path, "--blink-settings=preferredColorScheme=0")), theme.DARK)
+
+
+def check_theme(found: dict[str, Any], colours: Mapping[str, str]) -> None:
+    assert found["ground"] == rgb(colours["paper"])
+    assert {rgb(colours[role]) for role in ("actual", "p99", "depth", "gauge")} <= set(found["colours"])

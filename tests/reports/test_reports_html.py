@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_samples import failing, long, passing, plan, short, stopped, unreachable
+
+from plg.outcome import Outcome, PhaseResult
+from plg.reports import theme
+from plg.reports.html import html
+from plg.reports.page import asset, inert_json
+
+SECTIONS = [
+    "Expectations", "Ledger", "Load", "Queue", "Times", "Losses", "The generator itself", "Phases", "Guardrails",
+    "Remarks", "Effective scenario",
+]  # fmt: skip
+BUNDLE = asset("plotly-basic.min.js")
+VOID = {"meta", "link", "br", "rect"}
+
+
+class Reader(HTMLParser):
+    """A page as a flat list of elements, with the text of those that matter; complains about elements left open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: dict[str, list[str]] = {}
+        self.ids: dict[str, str] = {}
+        self._open: list[str] = []
+        self._id: str | None = None
+        self.feed(text.replace(BUNDLE, ""))
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._id = dict(attrs).get("id")
+        if tag not in VOID:
+            self._open.append(tag)
+            self.text.setdefault(tag, []).append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self._open):
+            self.text[tag][-1] += data
+        if self._id and self._open and self._open[-1] == "script":
+            self.ids[self._id] = self.ids.get(self._id, "") + data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+
+def charts_of(page: Reader) -> dict[str, dict[str, list[dict[str, object]]]]:
+    return {key.removeprefix("data-"): json.loads(text) for key, text in page.ids.items() if key.startswith("data-")}
+
+
+def test_a_page_is_small_whole_and_asks_nobody_for_anything(outcome: Outcome) -> None:
+    text = html([outcome])
+    assert len(text.encode()) < 2_000_000
+    page = Reader(text)
+    for tag, attributes in page.elements:
+        assert not {"src", "srcset", "action", "onload", "onclick"} & set(attributes), tag
+        assert attributes.get("href") in (None, "data:,", "#main")
+    policy = next(a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+    assert "@import" not in asset("report.css")
+    assert "url(" not in asset("report.css")
+
+
+def test_parts_stand_in_the_order_a_reader_asks() -> None:
+    page = Reader(html([failing()]))
+    assert page.text["h2"] == SECTIONS
+    assert page.text["h1"] == ["flash-sale"]
+    assert page.elements[0] == ("html", {"lang": "en"})
+
+
+def test_the_verdict_and_its_reason_come_first() -> None:
+    text = html([failing()])
+    body = text[text.index("<body>") :]
+    assert body.index("FAIL") < body.index("2 of 6 expectations failed") < body.index("Expectations</h2>")
+
+
+def test_every_table_can_be_heard(outcome: Outcome) -> None:
+    page = Reader(html([outcome]))
+    assert page.count("table") == page.count("caption")
+    scopes = [attributes.get("scope") for tag, attributes in page.elements if tag == "th"]
+    assert set(scopes) <= {"col", "row"}
+    plots = [attributes for tag, attributes in page.elements if attributes.get("class") == "plot"]
+    assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
+
+
+def test_results_are_told_by_words_not_only_by_colour() -> None:
+    text = html([failing()])
+    for word in ("✓</span> PASS", "✗</span> FAIL", "?</span> NO DATA", "!</span> WARN (fail)"):
+        assert word in text
+
+
+def test_every_chart_of_a_full_run_has_data() -> None:
+    charts = charts_of(Reader(html([failing()])))
+    keys = ["load", "depth", "age", "latency", "service", "errors", "lag", "cpu", "memory", "guardrails"]
+    assert sorted(charts) == sorted(keys)
+    for figure in charts.values():
+        assert any(value is not None for trace in figure["data"] for value in trace["y"])  # type: ignore[union-attr]
+
+
+def test_charts_use_only_what_the_bundle_draws(outcome: Outcome) -> None:
+    for figure in charts_of(Reader(html([outcome]))).values():
+        assert {trace["type"] for trace in figure["data"]} <= {"scatter", "bar"}
+
+
+def test_ten_hours_are_drawn_with_few_points_and_no_peak_lost() -> None:
+    outcome = long()
+    charts = charts_of(Reader(html([outcome])))
+    for figure in charts.values():
+        assert all(len(trace["x"]) <= 2000 for trace in figure["data"])  # type: ignore[arg-type]
+    actual = next(trace for trace in charts["load"]["data"] if trace["name"] == "actual (acked)")
+    shown = np.array(actual["y"], dtype=float)
+    assert shown.max() == pytest.approx(max(outcome.series["actual"]), rel=1e-3)  # type: ignore[type-var]
+    assert shown.min() == pytest.approx(min(outcome.series["actual"]), rel=1e-3)  # type: ignore[type-var]
+
+
+def test_three_seconds_are_drawn_as_levels_in_seconds() -> None:
+    load = charts_of(Reader(html([short()])))["load"]
+    assert load["layout"]["xaxis"]["range"] == [0.0, 3.0]  # type: ignore[call-overload,index]
+    assert all(trace["line"]["shape"] == "hv" for trace in load["data"] if trace["mode"] == "lines")  # type: ignore[call-overload,index]
+
+
+def test_a_run_that_sent_nothing_says_why_instead_of_empty_axes() -> None:
+    page = Reader(html([unreachable()]))
+    assert sorted(charts_of(page)) == ["load"]
+    told = " ".join(page.text["p"])
+    assert "No job was answered in this run." in told
+    assert "No samples were taken in this run." in told
+    assert "No phase was reached." in told
+
+
+def test_a_run_without_windows_or_expectations_is_a_page_too() -> None:
+    bare = replace(unreachable(), series={}, expectations=(), plan={}, errors=())
+    page = Reader(html([bare]))
+    assert charts_of(page) == {}
+    assert page.count("script") == 0
+
+
+def test_breaches_hits_and_the_limit_are_marked() -> None:
+    load = charts_of(Reader(html([failing()])))["load"]
+    names = [trace["name"] for trace in load["data"]]
+    assert {"first breach", "clipped", "allowed", "target", "actual (acked)"} == set(names)
+    breach = next(trace for trace in load["data"] if trace["name"] == "first breach")
+    assert breach["x"] == [10.0, 12.4, 10.2]
+    lines = [shape for shape in load["layout"]["shapes"] if shape["name"] == "limit"]  # type: ignore[call-overload]
+    assert [line["y0"] for line in lines] == [400]
+
+
+def test_a_far_limit_is_told_but_does_not_squash_the_curve() -> None:
+    page = Reader(html([failing()]))
+    depth = charts_of(page)["depth"]
+    assert not [shape for shape in depth["layout"]["shapes"] if shape["name"] == "limit"]  # type: ignore[call-overload]
+    assert "Guardrail: 50,000." in " ".join(page.text["figcaption"])
+
+
+def test_a_stopped_run_marks_where() -> None:
+    figure = charts_of(Reader(html([stopped()])))["guardrails"]
+    assert [trace["name"] for trace in figure["data"]] == ["warned", "clipped", "stopped"]
+
+
+def test_thousands_of_phases_stay_readable_and_small() -> None:
+    part = {"duration_s": 0.01, "planned": 1, "peak_rate": 1.0}
+    phases = [{"name": f"phase-{i}", "start_s": i * 0.01, **part} for i in range(5000)]
+    rows = tuple(PhaseResult(p["name"], 0.0, 0.01, 1, 1, 1, 0.0, {}) for p in phases)  # type: ignore[arg-type]
+    base = failing()
+    scenario = {**base.scenario, "pattern": {"type": "custom", "phases": [{"name": "x" * 60, "type": "steady"}] * 9000}}
+    text = html([replace(base, plan={**plan(16.0), "phases": phases}, phases=rows, scenario=scenario)])
+    assert len(text.encode()) < 2_000_000
+    assert "and 4,800 more" in text
+    assert "cut here" in text
+
+
+hostile = st.one_of(
+    st.sampled_from(
+        [
+            "</script><script>alert(1)</script>",
+            "<img src=x onerror=alert(1)>",
+            "'\"><svg onload=alert(1)>",
+            "]]>",
+            "<!--",
+            "\u2028",
+        ]
+    ),
+    st.text(alphabet=st.characters(), min_size=1, max_size=30),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=hostile, text=hostile, phase=hostile)
+def test_no_scenario_text_can_become_markup(name: str, text: str, phase: str) -> None:
+    base = failing()
+    odd = replace(
+        base,
+        scenario={
+            **base.scenario,
+            "name": name,
+            "description": text,
+            "tags": [text],
+            "jobs": [{"payload": {text: name}}],
+        },
+        reason=text,
+        expectations=(replace(base.expectations[1], text=text, detail=name, file=name, first_breach_phase=phase),),
+        errors=((text, 1),),
+        warnings=(name,),
+        plan={**base.plan, "phases": [{**base.plan["phases"][0], "name": phase}, *base.plan["phases"][1:]]},
+        phases=(replace(base.phases[0], name=phase), *base.phases[1:]),
+        guardrail_hits=(replace(base.guardrail_hits[1], guardrail=phase),),
+    )
+    for outcomes in ([odd], [odd, base]):
+        page, usual = Reader(clean(html(outcomes))), plain_page(len(outcomes))
+        assert {tag for tag, _ in page.elements} <= {tag for tag, _ in usual.elements}
+        assert page.count("script") == usual.count("script")
+        assert page.count("img") == 0
+        for figure in charts_of(page).values():
+            assert figure["data"]
+
+
+@cache
+def plain_page(runs: int) -> Reader:
+    base = failing()
+    return Reader(html([replace(base, **same(base))] * runs))  # type: ignore[arg-type]
+
+
+def same(base: Outcome) -> dict[str, object]:
+    """What the page of an odd outcome is compared by: the same shape, told in harmless words."""
+    return {
+        "expectations": base.expectations[1:2], "errors": base.errors[:1], "warnings": ("remark",),
+        "guardrail_hits": base.guardrail_hits[1:2], "phases": base.phases,
+        "scenario": {**base.scenario, "description": "words", "tags": ["word"]},
+    }  # fmt: skip
+
+
+def clean(text: str) -> str:
+    """As a browser reads a file: lone surrogates cannot be in one."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.recursive(st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+)
+def test_json_in_a_page_is_inert_and_comes_back_whole(value: object) -> None:
+    text = inert_json(value)
+    assert not set(text) & {"<", ">", "&", "\u2028", "\u2029"}
+    assert json.loads(text) == value
+
+
+def test_several_runs_share_charts_and_a_matrix() -> None:
+    page = Reader(html([failing(), passing(), stopped()]))
+    assert page.text["h1"] == ["3 runs compared"]
+    assert page.text["h2"][:2] == ["Runs", "Expectations"]
+    charts = charts_of(page)
+    assert [trace["name"] for trace in charts["depth"]["data"]] == ["A", "B", "C"]
+    rows = [attributes for tag, attributes in page.elements if tag == "tr"]
+    assert len(rows) == (1 + 3) + (1 + 6)
+
+
+def test_many_long_runs_still_fit_one_file() -> None:
+    outcome = long()
+    assert len(html([replace(outcome, run_id=str(i)) for i in range(9)]).encode()) < 2_000_000
+
+
+def test_runs_that_ask_different_things_leave_cells_open() -> None:
+    other = replace(passing(), expectations=passing().expectations[:1])
+    assert html([failing(), other]).count("not asked") == 5
+
+
+def test_nothing_to_show_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one outcome"):
+        html([])
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_text_and_lines_stand_out_from_their_ground(colours: dict[str, str]) -> None:
+    for text in ("ink", "soft", "good", "bad", "doubt", "accent"):
+        for ground in ("paper", "wash", "band"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for state in ("good", "bad", "doubt"):
+        assert contrast(colours[state], colours[f"{state}-wash"]) >= 4.5, state
+    for line in ("target", "allowed", "actual", "errors", "late", "limit", "p90", "p99", "max", "depth", "gauge"):
+        assert contrast(colours[line], colours["paper"]) >= 3.0, line
+
+
+def test_both_themes_name_the_same_roles_and_the_page_uses_no_other() -> None:
+    assert set(theme.LIGHT) == set(theme.DARK)
+    used = set(re.findall(r"var\(--([\w-]+)\)", asset("report.css")))
+    assert used <= set(theme.LIGHT)

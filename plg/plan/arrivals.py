@@ -70,7 +70,7 @@ class Uniform:
     def total(self) -> int:
         """Half jobs that lie below the whole integral."""
         jobs = float(self.curve.count(np.asarray(self.curve.duration)))
-        return max(0, math.ceil(jobs - 0.5 - 1e-9 - 1e-12 * jobs))
+        return max(0, math.ceil(jobs - 0.5 - 1e-9 - 2e-15 * jobs))
 
     def due(self, k: Counts) -> Floats:
         return np.where(k < 0, -1.0, self.curve.inverse(np.maximum(k, 0) + 0.5))
@@ -78,7 +78,7 @@ class Uniform:
     def before(self, t: Floats) -> Counts:
         level = self.curve.count(np.asarray(t, dtype=np.float64)) - 0.5
         count = np.ceil(level)
-        unsure = np.abs(level - np.round(level)) < 1e-6 + 1e-12 * np.abs(level)
+        unsure = np.abs(level - np.round(level)) < 1e-6 + 4e-15 * np.abs(level)
         if unsure.any():  # on a half job rounding must not decide: ask when that arrival is due
             k = np.round(level[unsure])
             count[unsure] = k + (self.due(k.astype(np.int64)) < np.asarray(t)[unsure])

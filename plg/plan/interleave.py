@@ -82,8 +82,8 @@ def _whole(weights: Sequence[float]) -> tuple[int, ...]:
 
 
 def _grow(weights: Sequence[int]) -> int | _Fork:
-    """Huffman's tree over the kinds with any weight; ties fall by order."""
-    heap: list[tuple[int, int, int | _Fork]] = [(w, i, i) for i, w in enumerate(weights) if w > 0]
+    """Huffman's tree over the kinds with any weight. Of two alike the one written first goes first."""
+    heap: list[tuple[int, int, int | _Fork]] = [(w, -i, i) for i, w in enumerate(weights) if w > 0]
     if not heap:
         return 0
     heapify(heap)
@@ -91,6 +91,6 @@ def _grow(weights: Sequence[int]) -> int | _Fork:
     while len(heap) > 1:
         light, _, right = heappop(heap)
         heavy, _, left = heappop(heap)
-        heappush(heap, (light + heavy, fresh, _Fork(left, right, heavy, light + heavy)))
+        heappush(heap, (light + heavy, -fresh, _Fork(left, right, heavy, light + heavy)))
         fresh += 1
     return heap[0][2]

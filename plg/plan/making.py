@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.patterns.base import MOST_PIECES, Floats, Pattern, TooManyPieces
+from plg.patterns.base import Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan, spans
 from plg.plan.arrivals import Arrivals, Poisson, Uniform
 from plg.plan.foresight import foresee
@@ -19,6 +19,9 @@ from plg.scenario import Guardrails, Scenario
 
 MOST_CLIPS = 10_000
 """The most excursions that are listed one by one; those after are told as one."""
+
+MOST_COUNTED = 100_000
+"""The most occurrences of one phase whose arrivals are counted one by one."""
 
 
 def make_plan(scenario: Scenario, *, seed: int | None = None, shard: tuple[int, int] = (0, 1)) -> Plan:
@@ -152,7 +155,7 @@ def _excursions(
 
 def _phases(curve: Pattern, arrivals: Arrivals, shard: tuple[int, int]) -> tuple[PhasePlan, ...]:
     found = spans(curve)
-    edges = [_edges(span) for span in found]
+    edges = [span.first(MOST_COUNTED) for span in found]
     if not found:
         return ()
     counts = share(arrivals.before(np.concatenate(edges).ravel()), shard).reshape(-1, 2)
@@ -160,14 +163,16 @@ def _phases(curve: Pattern, arrivals: Arrivals, shard: tuple[int, int]) -> tuple
     firsts = np.concatenate([[0], np.cumsum([len(e) for e in edges])])
     sums = np.concatenate([[0], np.cumsum(inside)])
     return tuple(
-        PhasePlan(span.name, span.start, span.duration, int(planned), span.curve.peak(), span)
-        for span, planned in zip(found, sums[firsts[1:]] - sums[firsts[:-1]], strict=True)
+        PhasePlan(span.name, span.start, span.duration, _scaled(int(counted), span), span.curve.peak(), span)
+        for span, counted in zip(found, sums[firsts[1:]] - sums[firsts[:-1]], strict=True)
     )
 
 
-def _edges(span: PhaseSpan) -> Floats:
-    """Every interval of the phase; the whole stretch from the first to the last where they are countless."""
-    return span.intervals(MOST_PIECES) if span.times <= MOST_PIECES else np.array([[span.start, span.end]])
+def _scaled(counted: int, span: PhaseSpan) -> int:
+    """What was counted, and for the occurrences after the last one counted as many again."""
+    return counted if span.times <= MOST_COUNTED else round(counted * span.times / MOST_COUNTED)
+
+
 
 
 def _refuse_countless(scenario: Scenario, phases: tuple[PhasePlan, ...]) -> None:

@@ -24,8 +24,8 @@ CHUNK = 8192
 class PhasePlan:
     """One phase as planned. ``start_s`` and ``duration_s`` are of its first occurrence; ``planned`` sums over all.
 
-    ``planned`` counts every arrival due while the phase stands, also those of a layer beside it; ``peak_rate`` (jobs/s)
-    is that of the phase's own curve.
+    ``planned`` counts every arrival due while the phase stands, also those of a layer beside it; beyond the first
+    100,000 occurrences it goes on as before them. ``peak_rate`` (jobs/s) is that of the phase's own curve.
     """
 
     name: str

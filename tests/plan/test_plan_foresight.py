@@ -1,0 +1,97 @@
+"""Warnings: what an expectation lacks, what no expectation looks at, what will be hit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from plan_scenarios import plan
+
+from plg.scenario import Expectation, Subject
+
+
+def expecting(
+    measure: str, aggregate: str | None = None, during: str | None = None, bound: float = 0.05, **more: Any
+) -> Expectation:
+    return Expectation(f"about {measure}", Subject(measure, aggregate, during), "<", bound, line=41, **more)
+
+
+def codes(*expect: Expectation, **more: Any) -> list[str]:
+    return [warning.code for warning in plan(expect=expect, **more).warnings]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "during", "warned"),
+    [
+        ("p50", None, False),
+        ("p99", None, False),
+        ("p99.9", None, True),
+        ("p99", "stampede", True),
+        ("p95", "stampede", False),
+        ("p1", "stampede", True),
+        ("max", "stampede", False),
+        ("mean", "doors", False),
+    ],
+)
+def test_a_percentile_needs_ten_samples_beyond_it(aggregate: str, during: str | None, warned: bool) -> None:
+    found = codes(expecting("latency", aggregate, during), expecting("deviation"))
+    assert found == (["too-few-samples"] if warned else [])
+
+
+def test_the_warning_says_what_it_has_and_what_it_takes() -> None:
+    (warning,) = plan(expect=(expecting("latency", "p99.9"),)).warnings
+    assert warning.line == 41
+    assert warning.message == "p99.9(latency) rests on 2,279 jobs; it takes 10,000 to mean something"
+
+
+def test_the_other_side_of_a_comparison_counts_too() -> None:
+    both = Expectation("", Subject("latency", "p95"), "<", relative=Subject("latency", "p95", "doors"), line=3)
+    assert codes(both) == []
+    both = Expectation("", Subject("latency", "p95"), "<", relative=Subject("latency", "p99", "doors"), line=3)
+    assert codes(both) == ["too-few-samples"]
+
+
+def test_windows_too_small_for_their_bound() -> None:
+    assert codes(expecting("deviation", window=1.0, bound=0.2)) == []
+    (warning,) = plan(expect=(expecting("deviation", window=0.1, bound=0.2),)).warnings
+    assert warning.code == "few-arrivals-per-window"
+    assert "of 160 windows of 100ms hold fewer than 5 arrivals (the emptiest 1)" in warning.message
+    assert "already beyond 20%" in warning.message
+    assert codes(expecting("latency", "p95", window=1.0)) == ["few-arrivals-per-window"]
+    assert codes(expecting("latency", "p50", "crowd", window=1.0), expecting("errors")) == []
+
+
+def test_a_quota_forgives_its_share_of_windows() -> None:
+    assert codes(expecting("deviation", window=1.0, bound=0.05)) == ["few-arrivals-per-window"]
+    assert codes(expecting("deviation", window=1.0, bound=0.05, quota=0.9)) == []
+
+
+def test_measures_that_do_not_rest_on_jobs_are_let_be() -> None:
+    assert codes(expecting("queue_depth", "p99"), expecting("errors"), expecting("drain_time"), expecting("cpu")) == []
+
+
+def test_a_phase_that_nobody_looks_at() -> None:
+    assert codes() == []
+    assert codes(expecting("errors", None, "crowd")) == ["phase-not-judged"]
+    (warning,) = plan(expect=(expecting("errors", None, "crowd"),)).warnings
+    assert warning.message == "'doors', 'stampede' are looked at by no expectation"
+    every = [expecting("errors", None, name) for name in ("doors", "crowd", "stampede")]
+    assert codes(*every) == []
+    assert codes(every[0], expecting("errors")) == []
+
+
+def test_a_phase_inside_or_around_a_judged_one_is_looked_at() -> None:
+    steady = {"type": "steady", "base_rate": 50, "duration": 5}
+    inner = {"type": "custom", "name": "outer", "phases": [{**steady, "name": "a"}, {**steady, "name": "b"}]}
+    assert codes(expecting("errors", None, "outer"), pattern={"type": "custom", "phases": [inner]}) == []
+    found = plan({"type": "custom", "phases": [inner, steady]}, expect=(expecting("errors", None, "a"),)).warnings
+    assert [warning.message for warning in found] == ["'b', 'phase-1' are looked at by no expectation"]
+
+
+def test_limits_the_plan_is_bound_to_hit() -> None:
+    messages = [warning.message for warning in plan(max_rate=250.0, max_jobs=1500).warnings]
+    assert messages == [
+        "max_rate will clip the rate 4 times, first at 4.215s: 82 planned jobs will not be sent",
+        "max_total_jobs will end the run at 10.32s: 697 planned jobs will not be sent",
+    ]
+    assert codes(max_duration=12.0) == ["guardrail-bound-to-hit"]

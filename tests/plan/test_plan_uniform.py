@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from pattern_documents import anything
 from plan_scenarios import everything, joined, plan
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "patterns"))
-
 
 @settings(max_examples=80, deadline=None)
 @given(anything)

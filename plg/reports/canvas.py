@@ -24,6 +24,8 @@ MOST_POINTS = 2000
 MOST_BANDS = 120
 MOST_MARKERS = 400
 _STEPS_UP_TO = 600
+_CALM_UP_TO = 160
+"""Beyond this many points a curve is drawn thinner, so that its neighbours stay visible."""
 _MARKED_UP_TO = 30
 
 
@@ -91,7 +93,12 @@ def curve(
         "mode": "lines+markers" if few else "lines",
         "x": canvas.axis.places(times),
         "y": [None if np.isnan(v) else float(f"{v * scale.factor:.4g}") for v in values],
-        "line": {"color": LIGHT[role], "width": 1.8, "shape": "hv" if stepped else "linear", **(line or {})},
+        "line": {
+            "color": LIGHT[role],
+            "width": 1.8 if len(times) <= _CALM_UP_TO else 1.3,
+            "shape": "hv" if stepped else "linear",
+            **(line or {}),
+        },
         "marker": {"color": LIGHT[role], "size": 5},
         "hovertemplate": f"%{{y:,.4~r}}{scale.suffix}",
         "meta": {"role": role, "fill": filled, "area": area or role},

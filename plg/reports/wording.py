@@ -122,6 +122,8 @@ def margin_text(result: ExpectationResult) -> str:
     if abs(fraction) < 0.0005:
         return "at the bound"
     size = f"{abs(fraction):.0%}" if abs(fraction) >= 0.1 else format_percent(abs(fraction))
+    if size == "100%" and abs(fraction) < 1:
+        size = "over 99%"
     return f"{size} to spare" if fraction > 0 else f"{size} beyond"
 
 

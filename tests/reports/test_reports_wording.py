@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from report_samples import expectation
+
+from plg.reports import wording
+from plg.runner.recording import Hit
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "s", "—"), (0.312, "s", "312ms"), (450.0, "jobs/s", "450/s"), (0.073, "fraction", "7.3%"),
+        (512e6, "bytes", "512MB"), (12_345.0, "jobs", "12,345"), (0.5, "jobs", "0.50"),
+    ],
+)  # fmt: skip
+def test_quantities_are_written_in_their_unit(value: float | None, unit: str, text: str) -> None:
+    assert wording.quantity(value, unit) == text
+
+
+def test_a_breach_names_bound_observation_moment_and_phase() -> None:
+    result = expectation(
+        "deviation < 5%", "fail", 0.073, 0.05, "fraction", first_breach_s=12.4, first_breach_phase="stampede"
+    )
+    assert wording.breach(result) == "expected < 5%, observed 7.3%, first breach at 12.4s in stampede"
+
+
+def test_a_relative_bound_is_followed_by_what_it_came_to() -> None:
+    text = "p95(latency) during calm <= 1.2 * p95(latency) during doors"
+    result = expectation(text, "fail", 0.02, 0.012, "s")
+    assert wording.breach(result) == "expected <= 1.2 * p95(latency) during doors (12ms), observed 20ms"
+
+
+def test_no_data_says_why() -> None:
+    result = expectation("p99(lag) < 5ms or stop", "no_data", None, 0.005, "s", detail="no lag samples in crowd")
+    assert wording.breach(result) == "expected < 5ms, no data: no lag samples in crowd"
+
+
+@pytest.mark.parametrize(
+    ("text", "observed", "bound", "margin", "words"),
+    [
+        ("errors < 10", 5.0, 10.0, 0.5, "50% to spare"),
+        ("errors < 10", 15.0, 10.0, -0.5, "50% beyond"),
+        ("throughput >= 100/s", 150.0, 100.0, 0.5, "50% to spare"),
+        ("throughput >= 100/s", 90.0, 100.0, -0.1, "10% beyond"),
+        ("throughput >= 100/s", 98.0, 100.0, -0.02, "2% beyond"),
+        ("drain_time < 30s", 0.08, 30.0, 1 - 0.08 / 30, "over 99% to spare"),
+        ("errors < 10", 0.0, 10.0, 1.0, "100% to spare"),
+        ("errors <= 10", 10.0, 10.0, 0.0, "at the bound"),
+        ("errors == 0", 3.0, 0.0, None, ""),
+        ("errors <= 0", 3.0, 0.0, None, ""),
+        ("acked != 7", 7.0, 7.0, None, ""),
+    ],
+)
+def test_margins(text: str, observed: float, bound: float, margin: float | None, words: str) -> None:
+    result = expectation(text, "pass", observed, bound, "jobs")
+    found = wording.margin(result)
+    assert found == (None if margin is None else pytest.approx(margin))
+    assert wording.margin_text(result) == words
+
+
+def test_marks_and_words_agree() -> None:
+    made = [
+        expectation(text, verdict, 1.0, 1.0, "jobs")
+        for text in ("errors < 1", "warn errors < 1")
+        for verdict in ("pass", "fail", "no_data")
+    ]
+    assert [wording.mark(result) for result in made] == ["✓", "✗", "?", "✓", "!", "!"]
+    assert [wording.word(r) for r in made] == ["PASS", "FAIL", "NO DATA", "PASS", "WARN (fail)", "WARN (no data)"]
+
+
+@pytest.mark.parametrize(
+    ("hit", "text"),
+    [
+        (Hit("max_rate", 10, 10.5, 450, 400, "clip"), "max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed"),
+        (Hit("max_cpu", 3, 3, 0.91, 0.8, "warn"), "max_cpu warned at 3s: 91% seen, 80% allowed"),
+        (Hit("max_memory", 3, 3, 6e8, 5e8, "stop"), "max_memory stopped the run at 3s: 600MB seen, 500MB allowed"),
+    ],
+)
+def test_hits_are_told_in_the_guardrails_own_unit(hit: Hit, text: str) -> None:
+    assert wording.hit_sentence(hit) == text

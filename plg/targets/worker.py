@@ -120,8 +120,12 @@ def _waits(tally: Mapping[str, Any]) -> Distribution:
 
 def _spawn() -> subprocess.Popen[bytes]:
     home = str(Path(plg.__file__).parent.parent)
-    # Not -m: it would put the working folder of the user first among the places to import from.
-    code = "import sys; sys.path.append(sys.argv[1]); from plg.targets.consumer import main; main()"
+    # Not -m: it would put the working folder of the user first among the places to import from. The place of this very
+    # package comes first only until it is found, as it may lie beside packages that hide parts of the standard library.
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import plg; del sys.path[0]; "
+        "from plg.targets.consumer import main; main()"
+    )
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code, home],
         stdin=subprocess.PIPE,

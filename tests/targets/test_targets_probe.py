@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from real_servers import answering
 
@@ -103,7 +103,9 @@ def test_deep_json_is_a_job_without_a_date():
     assert enqueued_at(b"[" * 200_000, NOW) is None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(entries=6, groups=[(3, 1)], list_jobs=0)
+@example(entries=6, groups=[(3, 1), (5, 0), (6, 6)], list_jobs=1)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     entries=st.integers(0, 12),
     groups=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=3),
@@ -112,7 +114,7 @@ def test_deep_json_is_a_job_without_a_date():
 def test_a_stream_waits_for_its_slowest_group(server, entries, groups, list_jobs):
     """A model: group g was given the first ``given`` entries and acknowledged the first ``done`` of those."""
     server.ask("FLUSHALL")
-    first = int(NOW * 1e3)
+    first = 1_600_000_000_000
     ids = [f"{first + 1000 * i}-0" for i in range(entries)]
     for entry in ids:
         server.ask("XADD", "events", entry, "job", "x")

@@ -65,7 +65,8 @@ class Observer:
 def prepare(file: Path, request: Request) -> Prepared:
     """Read, validate, put under policy and plan. Raises `ScenarioError` with every fault."""
     loaded = load(file, overrides=request.overrides, target=request.target)
-    scenario, notes = loaded.scenario, ()
+    scenario = loaded.scenario
+    notes: tuple[str, ...] = ()
     if request.policy is not None:
         scenario, notes = request.policy.apply(scenario, request.environment)
     plan = make_plan(scenario, seed=request.seed)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from plg import session
 from plg.cli.console import Console
@@ -16,6 +17,7 @@ from plg.cli.files import expand, request
 from plg.cli.view import RunView
 from plg.diagnostics import ScenarioError
 from plg.reports.artifacts import Artifacts
+from plg.reports.terminal import last_line
 
 _PRECEDENCE = (1, 130, 143, 2, 6, 4, 3, 5, 0)
 """Exit codes of several scenarios, the one that decides first."""
@@ -26,22 +28,29 @@ def run(options: argparse.Namespace, console: Console) -> int:
     asked = request(options)
     files = expand(options.files)
     artifacts = Artifacts(Path(options.out), png=options.png)
-    codes: list[int] = []
+    ends: list[End] = []
     with _signals() as interruption:
         for number, file in enumerate(files):
             if number:
                 console.print()
-            codes.append(_check_one(file, asked, console, artifacts, interruption, quiet=options.quiet))
-            if interruption.name() or (options.fail_fast and codes[-1] != 0):
+            ends.append(_check_one(file, asked, console, artifacts, interruption, quiet=options.quiet))
+            if len(files) > 1:
+                console.print(last_line(*ends[-1], colour=console.colour))
+            if interruption.name() or (options.fail_fast and ends[-1].code != 0):
                 break
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
     for note in written.notes:
         console.error(note)
-    code = min(codes, key=_PRECEDENCE.index)
-    _close(console, codes, code, len(files), artifacts)
-    return code
+    return _close(console, ends, len(files), artifacts)
+
+
+class End(NamedTuple):
+    """How one scenario ended: its exit code and why."""
+
+    code: int
+    reason: str
 
 
 def _check_one(
@@ -52,34 +61,33 @@ def _check_one(
     interruption: Interruption,
     *,
     quiet: bool,
-) -> int:
+) -> End:
     view = RunView(console, quiet=quiet)
     try:
         prepared = session.prepare(file, asked)
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.add_invalid(file, error)
-        view.invalid(file, error)
-        return 2
+        faults = sum(d.severity == "error" for d in error.diagnostics)
+        return End(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}")
     view.plan(prepared.scenario, prepared.plan, prepared.notes)
     observer = session.Observer(view.progress, interruption.name, view.interval)
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)
     view.verdict(outcome)
-    return outcome.exit_code
+    return End(outcome.exit_code, outcome.reason)
 
 
-def _close(console: Console, codes: list[int], code: int, files: int, artifacts: Artifacts) -> None:
+def _close(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
     if files > 1:
-        passed = codes.count(0)
-        left = files - len(codes)
         console.print()
-        console.print(
-            f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "") + f"; exit code {code}"
-        )
-    console.print(
-        f"artifacts in {artifacts.folder}/" if not artifacts.failed else "some artifacts could not be written"
-    )
+    where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
+    console.print(where)
+    code = min((end.code for end in ends), key=_PRECEDENCE.index)
+    passed, left = sum(end.code == 0 for end in ends), files - len(ends)
+    many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "")
+    console.print(last_line(code, many if files > 1 else ends[0].reason, colour=console.colour))
+    return code
 
 
 class Interruption:

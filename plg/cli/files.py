@@ -21,7 +21,7 @@ def usage_error(message: str, help: str = "") -> ScenarioError:
 
 
 def expand(patterns: Sequence[str]) -> list[Path]:
-    """Files named or matched by globs, in order and each once. Raises `ScenarioError` where a pattern matches nothing."""
+    """Files named or matched by globs, in order, each once. Raises `ScenarioError` where a pattern matches nothing."""
     found: dict[Path, None] = {}
     for pattern in patterns:
         is_glob = any(mark in pattern for mark in "*?[") and not Path(pattern).exists()

@@ -60,3 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         console.error(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
         return 2
+    except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
+        if os.environ.get("PLG_DEBUG"):
+            raise
+        console.error(f"internal error: {type(error).__name__}: {error}")
+        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
+        console.error("exit 1: internal error")
+        return 1

@@ -19,14 +19,13 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
+    return commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return parser
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 from plg.cli.console import Console
-from plg.diagnostics import ScenarioError
 from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
 from plg.reports import terminal
@@ -39,32 +39,34 @@ class RunView:
         if self._quiet or self._plan is None:
             return
         c, p = self._console, progress
-        facts = {
-            "target": p.target_rate,
-            "actual": p.actual_rate,
-            "ledger": Ledger(self._plan.planned, p.sent, p.shed, p.late, 0, p.acked, p.errors, 0),
-            "depth": None if p.queue_depth != p.queue_depth else int(p.queue_depth),
-            "phase": self._phase(p),
-        }
+        ledger = Ledger(self._plan.planned, p.sent, p.shed, p.late, 0, p.acked, p.errors, 0)
+        depth = None if p.queue_depth != p.queue_depth else int(p.queue_depth)
+        line: Callable[..., str]
         if c.live:
-            c.redraw(
-                terminal.live_line(p.t, p.duration, width=c.width - 1, colour=c.colour, ascii_only=c.ascii, **facts)
-            )  # type: ignore[arg-type]  # one mapping for both forms
+            line = partial(terminal.live_line, width=c.width - 1, colour=c.colour)
+            show = c.redraw
         elif p.t >= self._next_line:
-            c.print(terminal.progress_line(p.t, p.duration, ascii_only=c.ascii, **facts))  # type: ignore[arg-type]  # as above
+            line, show = terminal.progress_line, c.print
             self._next_line = p.t + max(5.0, p.t / 20)
+        else:
+            return
+        show(
+            line(
+                p.t,
+                p.duration,
+                target=p.target_rate,
+                actual=p.actual_rate,
+                ledger=ledger,
+                depth=depth,
+                phase=self._phase(p),
+                ascii_only=c.ascii,
+            )
+        )
 
     def verdict(self, outcome: Outcome) -> None:
-        """What came of it."""
+        """What came of it, but for the last line."""
         c = self._console
-        c.print(terminal.summary(outcome, colour=c.colour, ascii_only=c.ascii).rstrip("\n"))
-
-    def invalid(self, file: Path, error: ScenarioError) -> None:
-        """A scenario that never ran."""
-        faults = sum(d.severity == "error" for d in error.diagnostics)
-        self._console.print(
-            terminal.last_line(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}", colour=self._console.colour)
-        )
+        c.print(terminal.summary(outcome, colour=c.colour, ascii_only=c.ascii, last=False).rstrip("\n"))
 
     def _phase(self, progress: Progress) -> str | None:
         if progress.stage == "draining":

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from plg.diagnostics import ScenarioError
 from plg.outcome import Outcome
 from plg.reports.junit import InvalidScenario, junit
-
-Content = Callable[[], str | bytes]
+from plg.reports.render import Format, RenderError, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +42,16 @@ class Artifacts:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
         from plg.language.write import write_yaml
         from plg.outcome_io import to_json
-        from plg.reports.html import html
 
         self._runs.append(outcome)
         stem = self._stem(outcome.name)
-        self._write(f"{stem}.outcome.json", lambda: to_json(outcome))
-        self._write(f"{stem}.scenario.yaml", lambda: write_yaml(dict(outcome.scenario)))
-        if self._write(f"{stem}.html", lambda: html([outcome])):
+        saved = to_json(outcome)
+        self._write(f"{stem}.outcome.json", saved)
+        self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
+        if self._draw(f"{stem}.html", saved, "html"):
             self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
         if self._png:
-            self._write_png(f"{stem}.png", outcome)
+            self._draw(f"{stem}.png", saved, "png")
         self._write_junit()
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
@@ -91,29 +90,26 @@ class Artifacts:
         return stem
 
     def _write_junit(self) -> None:
-        self._write("junit.xml", lambda: junit(self._runs, self._attachments))
+        self._write("junit.xml", junit(self._runs, self._attachments))
 
-    def _write_png(self, name: str, outcome: Outcome) -> None:
-        from plg.reports.png import ReportUnavailable, png
-
+    def _draw(self, name: str, saved: str, form: Format) -> bool:
         try:
-            data = png(outcome)
-        except ReportUnavailable as error:
+            return self._write(name, render(saved, form))
+        except RenderError as error:
             self._notes.append(f"{name} not written: {error}")
-            return
-        self._write(name, lambda: data)
+            return False
 
-    def _write(self, name: str, content: Content) -> bool:
+    def _write(self, name: str, content: str | bytes) -> bool:
         path = self.folder / name
         draft = path.with_name(f".{name}.{os.getpid()}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            made = content()
-            draft.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8"))
+            draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
             draft.replace(path)
         except OSError as error:
             self._complain(str(path), error)
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             return False
         return True
 

@@ -29,8 +29,8 @@ def plain(text: str, ascii_only: bool) -> str:
     return safe.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else safe
 
 
-def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False) -> str:
-    """The result of one run: verdict, expectations, guardrails, ledger, and last the exit code and why."""
+def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False, last: bool = True) -> str:
+    """The result of one run: verdict, expectations, guardrails, ledger, and ``last`` the exit code and why."""
     lines = [
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour),
@@ -41,7 +41,7 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False)
             for t, n in outcome.errors
         ),
         f"  ledger: {wording.ledger_sentence(outcome.ledger)}",
-        last_line(outcome.exit_code, outcome.reason, colour=colour),
+        *([last_line(outcome.exit_code, outcome.reason, colour=colour)] if last else []),
     ]
     return plain("\n".join(lines), ascii_only) + "\n"
 

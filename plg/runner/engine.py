@@ -34,7 +34,7 @@ HELD_LAG = 0.05
 HOUSEKEEPING = 0.05
 """Seconds between looks at samples and limits when nothing else wakes the loop."""
 WATCH = 0.25
-"""Seconds between judgements of the expectations that may stop the run."""
+"""Least seconds between judgements of the expectations that may stop the run."""
 ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 REFUSAL_PATIENCE = 1.0
@@ -343,8 +343,10 @@ class Engine:
         if self._refusing_since is not None and now - self._refusing_since > REFUSAL_PATIENCE and self._lane.link:
             self._halt("target", list(self._error_texts)[-1])
         if self._hooks.watch is not None and now >= self._next_watch and self._stop is None:
-            self._next_watch = now + WATCH
             breach = self._hooks.watch(self._recording(now, Stop("live", "")))
+            # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
+            looked = self._now()
+            self._next_watch = looked + max(WATCH, 50 * (looked - now))
             if breach:
                 self._halt("expectation", breach)
         self._meter.show(now, self, stage)

@@ -41,9 +41,14 @@ class _Column:
 
     def _compact(self) -> None:
         if len(self._keys) > 1:
-            keys, where = np.unique(np.concatenate(self._keys), return_inverse=True)
-            counts = np.bincount(where, weights=np.concatenate(self._counts)).astype(np.int64)
-            self._keys, self._counts = [keys], [counts]
+            done, recent = self._keys[0], np.concatenate(self._keys[1:])
+            # Rows before the oldest new value stand as they are: a look at a long run must not sort all of it again.
+            cut = int(np.searchsorted(done, recent.min()))
+            keys, where = np.unique(np.concatenate([done[cut:], recent]), return_inverse=True)
+            weights = np.concatenate([self._counts[0][cut:], *self._counts[1:]])
+            counts = np.bincount(where, weights=weights).astype(np.int64)
+            self._keys = [np.concatenate([done[:cut], keys])]
+            self._counts = [np.concatenate([self._counts[0][:cut], counts])]
         # Twice what is left: compaction costs a constant factor however many cells a run has.
         self._entries = 0
 

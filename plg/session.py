@@ -15,6 +15,7 @@ from plg.judge import first_breach, make_outcome
 from plg.language.load import Loaded, load
 from plg.outcome import Outcome
 from plg.plan import Plan, make_plan
+from plg.redaction import redact
 from plg.runner.cells import edges_of, nothing_sent, window_width
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine, Hooks, Progress
@@ -22,7 +23,6 @@ from plg.runner.lane import Lane
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import Scenario
-from plg.targets.address import redact
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
 from plg.targets.wire import Wire

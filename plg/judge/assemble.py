@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -19,11 +18,9 @@ from plg.judge.regions import ended
 from plg.judge.series import series
 from plg.measures import percentile
 from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, PhaseResult, TargetInfo, WorkersResult
+from plg.redaction import redact
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Scenario
-
-_PASSWORD = re.compile(r"(?<=://)([^/?#@\s]*):[^/?#\s]*@")
-_PASSWORD_OPTION = re.compile(r"(?i)([?&](?:password|passwd|auth)=)[^&#\s]*")
 
 
 class ServerLike(Protocol):
@@ -151,11 +148,6 @@ def _canonical(node: Any) -> Any:
     if isinstance(node, float) and np.isfinite(node) and node == int(node):
         return int(node)
     return node
-
-
-def redact(text: str) -> str:
-    """A URL with its password, also one given as an option, replaced by ``***``."""
-    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
 
 
 def _without_passwords(document: Mapping[str, Any]) -> dict[str, Any]:

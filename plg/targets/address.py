@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from plg.diagnostics import nearest
+from plg.redaction import redact
 from plg.targets.base import TargetError
 
 SCHEMES = ("redis", "rediss", "unix")
-HIDDEN = "***"
 
-_SECRETS = frozenset({"password", "ssl_password"})
 _TIMEOUTS = ("socket_connect_timeout", "socket_timeout", "timeout")
 _TAKEN = frozenset(
     {
@@ -42,32 +41,6 @@ class Address:
     url: str = field(repr=False)
     options: Mapping[str, object] = field(repr=False)
     connect_timeout: float | None = None
-
-
-def redact(url: str) -> str:
-    """``url`` with every password replaced by ``***``; holds for URLs that are malformed too.
-
-    A lone name before the ``@`` is hidden as well: it is as often a token as a name.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    place, mark, query = rest.partition("?")
-    pieces = [_redact_option(piece) for piece in query.split("&")]
-    rest = place + mark + "&".join(pieces)
-    # From the right: a password may hold an unescaped @, / or ?.
-    userinfo, at, place = rest.rpartition("@")
-    if not at:
-        return url if rest == url.partition("://")[2] else f"{scheme}://{rest}"
-    user, colon, _ = userinfo.partition(":")
-    if colon:
-        return f"{scheme}://{user}:{HIDDEN}@{place}"
-    return f"{scheme}://{user if f'password={HIDDEN}' in place else HIDDEN}@{place}"
-
-
-def _redact_option(piece: str) -> str:
-    name, equals, _ = piece.partition("=")
-    return f"{name}={HIDDEN}" if equals and unquote_plus(name) in _SECRETS else piece
 
 
 def parse_address(url: str) -> Address:

@@ -13,9 +13,10 @@ from judged import DURATION, SPANS, Event, Glance, acked, expect, outcome_of, ra
 
 from plg.histogram import BUCKETS, Distribution
 from plg.judge import rejudge
-from plg.judge.assemble import redact, scenario_hash
+from plg.judge.assemble import scenario_hash
 from plg.judge.series import COLUMNS, MAX_AFTER, MAX_ROWS, series
 from plg.outcome import Ledger
+from plg.redaction import redact
 from plg.runner.recording import Recording
 
 runs = st.builds(random_events, st.integers(0, 10_000), st.integers(0, 400), st.sampled_from([0.0, 0.1, 0.9]))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plg.targets.address import parse_address, redact
+from plg.redaction import redact
+from plg.targets.address import parse_address
 from plg.targets.base import TargetError
 
 MARK = "Q7Z"

@@ -47,6 +47,10 @@ class Pattern(Protocol):
     def duration(self) -> float:
         """Length in seconds, positive and finite."""
 
+    @property
+    def total(self) -> float:
+        """All jobs of the pattern: ``count(duration)``."""
+
     def rate(self, t: Floats) -> Floats:
         """Jobs per second at ``t``; right-continuous at a step."""
 

@@ -23,6 +23,17 @@ def test_the_numerical_search_agrees_with_the_closed_form() -> None:
         assert np.allclose(near[1], exact[1], atol=1e-11)
 
 
+def test_a_summit_between_two_ends_is_found_wherever_it_stands() -> None:
+    for turn in np.linspace(0.0, 1.0, 41):
+        wave = curve({"type": "sine", "base_rate": 100, "amplitude": 50, "period": 1000, "duration": 100,
+                      "phase": math.pi / 2 - 2 * math.pi * 0.1 * turn})  # fmt: skip
+        for level in (wave.peak() - 1e-3, wave.peak() - 1.0):
+            near, exact = stretches_above(wave, level), wave.above(level)
+            assert len(exact[0]) == 1
+            assert np.allclose(near, exact, atol=1e-6)
+        assert highest(wave) == pytest.approx(wave.peak(), rel=1e-8)
+
+
 @pytest.mark.parametrize("shape", ["exponential", "logarithmic"])
 @pytest.mark.parametrize(("a", "b"), [(10, 200), (200, 10)])
 def test_a_bent_ramp_meets_a_level_where_its_formula_says(shape: str, a: float, b: float) -> None:

@@ -54,6 +54,17 @@ def test_nothing_is_shed_outside_an_excursion(pattern: dict[str, Any], cap: floa
     assert np.all(shed <= np.maximum(ends[at], next_one) + 1e-9)
 
 
+def test_rounding_sheds_nothing_while_the_rate_is_low() -> None:
+    for extra in np.linspace(0.0, 30.0, 31).tolist():
+        made = plan({"type": "burst", "base_rate": 13.7 + extra, "burst_rate": 107.3 + extra, "burst_duration": 0.5,
+                     "burst_interval": 4, "duration": 40}, max_rate=102.3 + extra)  # fmt: skip
+        all_of_them = everything(made)
+        shed = all_of_them.due[~all_of_them.kept]
+        assert np.all(shed % 4 <= 0.5 + 1 / (13.7 + extra))
+        assert len(shed) == 25
+        assert [clip.shed for clip in made.clips] == [2, 3] * 5
+
+
 def test_shedding_is_even() -> None:
     made = plan({"type": "steady", "base_rate": 400, "duration": 10}, max_rate=300.0)
     kept = everything(made).kept

@@ -8,11 +8,19 @@ from typing import Any
 
 from plg.language import semantics
 from plg.language.expectation import read_expectation
-from plg.language.quantities import duration, fraction, rate
+from plg.language.quantities import MAX_DURATION, duration, fraction, rate
 from plg.language.source import Document
 from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB
 from plg.patterns.base import Pattern
 from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Job, Scenario, Workers
+from plg.units import format_duration
+
+MAX_TOTAL = 10**12
+"""The most jobs that a scenario may plan."""
+
+
+class TooMuch(ValueError):
+    """Traffic that no machine and no patience will ever see the end of."""
 
 
 def build_scenario(
@@ -25,7 +33,7 @@ def build_scenario(
 ) -> Scenario:
     """The scenario that a valid document describes; ``line_of`` gives the source line of an expectation.
 
-    Raises what the pattern registry raises for a recorded curve that cannot be read.
+    Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
     given = _given(document, "description", "max_lag", "tags")
     names = semantics.phase_names(document["pattern"])
@@ -57,7 +65,12 @@ def _converted(values: dict[str, Any], readers: dict[str, Callable[[Any], Any]])
 def _pattern(phase: Document, folder: FilePath) -> Pattern:
     from plg.patterns.registry import read  # NumPy is loaded only where a scenario is really built
 
-    return read(phase, folder, ("pattern",))
+    pattern = read(phase, folder, ("pattern",))
+    if pattern.duration > MAX_DURATION:
+        raise TooMuch(f"the traffic lasts {format_duration(pattern.duration)}; at most 366 days can be planned")
+    if pattern.total > MAX_TOTAL:
+        raise TooMuch(f"the traffic comes to {pattern.total:.3g} jobs; at most {MAX_TOTAL:,} can be planned")
+    return pattern
 
 
 def _jobs(document: Document) -> tuple[Job, ...]:

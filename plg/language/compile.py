@@ -8,7 +8,7 @@ from typing import Any
 from plg.diagnostics import Diagnostic, Path, nearest
 from plg.language import expectation, strings
 from plg.language.source import Document, Range, Spans
-from plg.language.vocabulary import CLAUSES, ERROR_RATE, GUARDRAILS, JOB, PHASES, POSITIONS, PhaseType
+from plg.language.vocabulary import CHOICES, CLAUSES, ERROR_RATE, GUARDRAILS, JOB, PHASES, POSITIONS, PhaseType
 from plg.units import UnitError
 
 Node = Any
@@ -16,6 +16,7 @@ Node = Any
 Token = Any
 
 _WORDS = {"true": True, "false": False, "on": True, "off": False, "null": None}
+_STRINGS = {"text", "key", "file", "url", "name"}
 _EXAMPLES = {
     "rate": "/s",
     "positiveRate": "/s",
@@ -25,7 +26,6 @@ _EXAMPLES = {
     "cpuPercent": "%",
     "megabytes": "MB",
 }
-_CHOICES = {"rampType", "interpolation", "process", "encoding"}
 
 
 def compile_tree(tree: Node, spans: Spans, file: str) -> tuple[Document, list[Diagnostic]]:
@@ -72,6 +72,8 @@ class _Compiler:
                 unit = _EXAMPLES[kind]
                 self.fault("missing-unit", f"{text} has no unit", place(token), f"write {text}{unit}")
             return self.number(token, text)
+        if kind in _STRINGS:
+            self.fault("wrong-type", f"{text} is not a string", place(token), f'write "{text}"')
         return self.with_unit(text, kind)
 
     def string(self, token: Token) -> str:
@@ -92,7 +94,7 @@ class _Compiler:
 
     @staticmethod
     def word(token: Token, kind: str) -> Any:
-        if kind in _CHOICES:
+        if kind in CHOICES:
             return str(token)
         if kind in ("switch", "json") and token in _WORDS:
             return _WORDS[token]
@@ -288,10 +290,9 @@ class _Compiler:
     def _traffic(self, document: Document, node: Node) -> None:
         *options, sequence = node.children
         arrivals: Document = {}
-        for token in options:
-            field = "process" if token.type == "NAME" and "process" not in arrivals else "seed"
-            arrivals[field] = self.value(token, field)
-            self.mark(("arrivals", field), token)
+        for option in options:
+            field = "process" if option.data == "process" else "seed"
+            self.put(arrivals, ("arrivals",), field, self.value(option.children[0], field), option.children[0])
         if "pattern" in document:
             self.fault("duplicate-key", "`traffic` is given twice", place(node))
             return
@@ -408,6 +409,8 @@ class _Compiler:
             )
         elif clause.data == "from":
             self.put(phase, path, name, self.angle(token), token)
+        elif name in phase:
+            self.fault("duplicate-key", f"`{CLAUSES[clause.data]}` is given twice", place(clause))
         else:
             self.put(phase, path, name, self.value(token, kind.fields[name].kind), token)
 
@@ -415,7 +418,7 @@ class _Compiler:
         """A word that is no clause of its own: the shape of a ramp, or a slip."""
         word, *rest = clause.children
         if phase["type"] == "ramp" and not rest:
-            self.put(phase, path, "ramp_type", str(word), word)
+            self.put(phase, path, "ramp_type", self.value(word, "rampType"), word)
             return
         if str(word) in PHASES or word == "pause":
             self.fault("syntax", f"`{word}` begins a new phase", place(word), "write `then` (or `and`) before it")

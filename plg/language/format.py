@@ -217,18 +217,10 @@ class _Layout:
         *options, sequence = node.children
         words = ["traffic"]
         for option in options:
-            words += (
-                [str(option)]
-                if option is options[0] and option.type == "NAME" and not self.after_seed(option)
-                else ["seed", _word(option)]
-            )
+            words += [*(["seed"] if option.data == "first_seed" else []), _word(option.children[0])]
         yield Line(1, " ".join(words) + " {", place(node)[0], self.after_brace(place(node)[0]))
         yield from self.phases(sequence, 2, "then")
         yield self.closing(node, 1)
-
-    def after_seed(self, token: Any) -> bool:
-        """Whether a name is the value of ``seed`` (a param) and not the arrival process."""
-        return re.search(r"\bseed\s*(#[^\n]*\n\s*)*$", self.text[: place(token)[0]]) is not None
 
     def phases(self, node: Any, depth: int, joint: str) -> Iterator[Line]:
         end = place(node)[0]

@@ -152,6 +152,8 @@ class _Reader:
             return self.number(found, where)
         if kind == "word" and found in _WORDS:
             return _WORDS[found]
+        if found in ("NaN", "Infinity"):
+            raise self.syntax(f"JSON knows no {found}", where)
         if kind == "word":
             raise self.syntax(f"`{found[:30]}` is not a JSON value", where, 'strings are written in "double quotes"')
         raise self.syntax(f"expected a value{self.instead(kind, found)}", where)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.diagnostics import Diagnostic, ScenarioError
 from plg.language import params, semantics, validate
 from plg.language.expectation import canonical_text
+from plg.language.placing import Placer
 from plg.language.source import Document, Source, Spans, decode, read_bytes
+from plg.redaction import redact
 from plg.scenario import Scenario
 
 SUFFIXES = (".plg", ".yaml", ".yml", ".json")
@@ -180,13 +182,13 @@ def _check(
     faults = list(source.faults)
     if source.faults and not source.document:
         return _Checked({}, faults, "", {})
-    place = _Placer(source)
+    place = Placer(source)
     too_deep = _depth_fault(source.document)
     if too_deep is not None:
         return _Checked({}, [*faults, place.diagnostic(too_deep)], "", {})
     resolved = params.resolve(source.document, overrides, environ)
     document = resolved.document
-    place.origins = resolved.origins
+    place = Placer(source, resolved.origins)
     found = [place.param(fault) for fault in resolved.faults]
     blamed = {fault.path for fault in resolved.faults if fault.severity == "error"}
     structural = validate.check_document(document) + validate.check_params(source.document)
@@ -254,58 +256,37 @@ def _address(
 def _without_password(document: Document, override: str | None) -> Document:
     """The effective document is written to files and reports: it never holds a password."""
     if override is not None:
-        return {**document, "target": semantics.redacted(override)}
-    target = document.get("target")
-    if isinstance(target, str):
-        return {**document, "target": semantics.redacted(target)}
-    if isinstance(target, dict) and isinstance(target.get("url"), str):
-        return {**document, "target": {"url": semantics.redacted(target["url"])}}
-    return document
+        return {**document, "target": redact(override)}
+    if "target" not in document:
+        return document
+    return {**document, "target": _redacted(document["target"])}
+
+
+def _redacted(target: Any) -> Any:
+    if isinstance(target, dict):
+        return {name: value if name == "env" else _redacted(value) for name, value in target.items()}
+    return redact(target) if isinstance(target, str) else target
 
 
 def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None) -> Scenario:
-    from plg.language.build import build_scenario
+    from plg.language.build import TooMuch, build_scenario
+    from plg.patterns.base import PatternError
 
     def line_of(index: int) -> int | None:
         span = source.spans.nearest(("expect", index))
         return span.line if span is not None and source.text else None
 
     try:
-        return build_scenario(checked.document, folder=folder, target=checked.target, file=file, line_of=line_of)
-    except ValueError as error:
-        if not hasattr(error, "path"):
-            raise
-        # The patterns say what only a recorded file, or the whole of a curve, can be wrong in.
+        scenario = build_scenario(checked.document, folder=folder, target=checked.target, file=file, line_of=line_of)
+    except TooMuch as error:
+        fault = validate.DocumentFault("too-large", str(error), ("pattern",))
+    except PatternError as error:
+        # What only the whole of a curve can be wrong in.
         fault = validate.DocumentFault("bad-pattern", str(error), tuple(error.path) or ("pattern",))
-        raise ScenarioError(
-            [_Placer(source).diagnostic(fault)], {source.file: source.text} if source.text else {}
-        ) from None
-
-
-class _Placer:
-    """Gives faults their place in the source."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.origins: Mapping[Any, str] = {}
-
-    def diagnostic(self, fault: validate.DocumentFault) -> Diagnostic:
-        origin = self.origins.get(fault.path)
-        message = fault.message if origin is None else f"{fault.message} (the value of the param {origin!r})"
-        offsets = None if origin is not None else fault.offsets
-        span = self.span(fault.path, offsets, fault.at_key)
-        return Diagnostic(fault.code, message, self.source.file, span, fault.help, fault.severity, fault.path)
-
-    def param(self, fault: params.ParamFault) -> Diagnostic:
-        span = self.span(fault.path, fault.offsets, fault.at_key) if fault.path else None
-        return Diagnostic(fault.code, fault.message, self.source.file, span, fault.help, fault.severity, fault.path)
-
-    def span(self, path: Any, offsets: tuple[int, int] | None, at_key: bool) -> Span | None:
-        if not self.source.text:
-            return None
-        if offsets is not None:
-            return self.source.spans.within(path, *offsets)
-        return self.source.spans.key(path) if at_key else self.source.spans.nearest(path)
+    else:
+        return scenario
+    sources = {source.file: source.text} if source.text else {}
+    raise ScenarioError([Placer(source).diagnostic(fault)], sources)
 
 
 def _in_order(faults: list[Diagnostic]) -> list[Diagnostic]:

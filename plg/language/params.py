@@ -75,7 +75,7 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
     body = {key: value for key, value in document.items() if key != "params"}
     result.document = _replaced(body, result, used, declared)
     for name in declared:
-        if isinstance(name, str) and name not in used:
+        if isinstance(name, str) and name not in used and name not in RESERVED and name not in MEASURES:
             fault = ParamFault(
                 "unused-param", f"the param {name!r} is never used", ("params", name), "", "warning", None, True
             )

@@ -87,7 +87,7 @@ def _quantity(
     """A number or a string with a unit, within ``low`` and ``high`` in the base unit (``above``: low excluded)."""
     if isinstance(value, str):
         if value.lstrip().startswith("-"):
-            return Fault("out-of-range", f"must not be negative, and is {show(value)}", limits)
+            return Fault("out-of-range", f"must not be negative, and is {show(value)}")
         try:
             amount = parse(value)
         except UnitError as error:
@@ -97,13 +97,13 @@ def _quantity(
     elif is_number(value):
         amount = float(value)
     elif isinstance(value, float):
-        return Fault("out-of-range", f"must be finite, not {value}", limits)
+        return Fault("out-of-range", f"must be finite, not {value}")
     else:
         return Fault("wrong-type", f"must be {wanted}, not {show(value)}")
     if amount < low:
-        return Fault("out-of-range", f"must not be negative, and is {show(value)}", limits)
+        return Fault("out-of-range", f"must not be negative, and is {show(value)}")
     if above and amount == low:
-        return Fault("out-of-range", f"must be more than 0, and is {show(value)}", limits)
+        return Fault("out-of-range", f"must be more than 0, and is {show(value)}")
     if amount > high:
         return Fault("out-of-range", f"is too large: {show(value)}", limits)
     return None
@@ -120,7 +120,7 @@ def _integer(value: Any, low: int, high: int) -> Fault | None:
     if value != int(value):
         return Fault("wrong-type", f"must be a whole number, not {show(value)}")
     if not low <= value <= high:
-        return Fault("out-of-range", f"must be from {low} to {high}, and is {show(value)}")
+        return Fault("out-of-range", f"must be from {low:,} to {high:,}, and is {show(value)}")
     return None
 
 
@@ -128,8 +128,8 @@ def _number(value: Any, low: float, high: float, *, above: bool = False) -> Faul
     if not is_number(value):
         return Fault("wrong-type", f"must be a number, not {show(value)}")
     if value < low or (above and value == low) or value > high:
-        bottom = f"more than {low:g}" if above else f"at least {low:g}"
-        return Fault("out-of-range", f"must be {bottom} and at most {high:g}, and is {show(value)}")
+        bottom = "more than" if above else "at least"
+        return Fault("out-of-range", f"must be {bottom} {low:,g} and at most {high:,.0f}, and is {show(value)}")
     return None
 
 
@@ -169,7 +169,7 @@ def _name(value: Any) -> Fault | None:
 
 
 def _megabytes(value: Any) -> Fault | None:
-    """A number of 10^6 bytes. The DSL writes a size with its unit, which leaves a string here only where it is wrong."""
+    """A number of 10^6 bytes. The DSL writes a size with its unit; a string is left here only where it is wrong."""
     if not isinstance(value, str):
         return _number(value, 0, 10**9, above=True)
     try:

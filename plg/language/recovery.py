@@ -100,6 +100,10 @@ class Recovery:
             return f"did you mean `{suggestion}`?"
         if found == ":" and "_THEN" in accepted:
             return "phases follow one another with `then`"
+        if found == "scenario" and "$END" in accepted:
+            return "write one scenario a file"
+        if accepted == {"_SCENARIO"}:
+            return 'everything stands inside scenario "name" { … }'
         if found == "=" and "_EQUALS" not in accepted:
             return "a setting is written without `=`"
         if f"_{found.upper()}" in ALL_STATEMENTS and "_RBRACE" in accepted:

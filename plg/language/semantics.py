@@ -15,8 +15,8 @@ from plg.language.quantities import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import NESTED, PHASES
+from plg.redaction import redact
 
-MAX_TOTAL = 1e12
 SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -218,7 +218,7 @@ def target_fault(target: str) -> tuple[str, str, str] | None:
         suggestion = nearest(target, ("embedded", "fake"))
         return (
             "bad-target",
-            f"{show(redacted(target))} is no target",
+            f"{show(redact(target))} is no target",
             f"did you mean {suggestion}?" if suggestion else help,
         )
     if scheme not in SCHEMES:
@@ -228,17 +228,7 @@ def target_fault(target: str) -> tuple[str, str, str] | None:
             f"plg cannot send to {scheme}://",
             f"did you mean {suggestion}://?" if suggestion else help,
         )
-    return None if rest.strip("/") else ("bad-target", f"{target} names no host", help)
-
-
-def redacted(target: str) -> str:
-    """``target`` without its password."""
-    scheme, separator, rest = target.partition("://")
-    user, at, host = rest.rpartition("@")
-    if not at:
-        return target
-    name, colon, _ = user.partition(":")
-    return f"{scheme}{separator}{name}{colon}***@{host}" if colon else f"{scheme}{separator}***@{host}"
+    return None if rest.strip("/") else ("bad-target", f"{redact(target)} names no host", help)
 
 
 # Files --------------------
@@ -303,9 +293,21 @@ def _replays(pattern: Any, folder: FilePath | None) -> Iterator[DocumentFault]:
             message = "a document that did not come from a file cannot replay one"
             yield DocumentFault("missing-file", message, (*path, "file"))
             continue
-        fault = file_fault(phase["file"], folder)
+        fault = file_fault(phase["file"], folder) or _recording_fault(phase["file"], folder)
         if fault is not None:
             yield DocumentFault(fault[0], fault[1], (*path, "file"), fault[2])
+
+
+def _recording_fault(name: str, folder: FilePath) -> tuple[str, str, str] | None:
+    """What is wrong with a recorded curve."""
+    from plg.patterns.replay import RecordingError, load  # NumPy is loaded only where a file is replayed
+
+    try:
+        load(folder / name)
+    except RecordingError as error:
+        message = str(error) if name in str(error) else f"{name}: {error}"
+        return "bad-data", message, "a recording has the columns seconds,rate, and its seconds rise"
+    return None
 
 
 # Expectations --------------------

@@ -32,7 +32,10 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class DocumentFault:
-    """A fault at ``path``; ``at_key`` points at the key instead of the value, ``offsets`` at a part of a string."""
+    """A fault at ``path``; ``at_key`` points at the key instead of the value, ``offsets`` at a part of a string.
+
+    ``missing`` is the field that a missing-field fault misses.
+    """
 
     code: str
     message: str
@@ -41,6 +44,7 @@ class DocumentFault:
     at_key: bool = False
     offsets: tuple[int, int] | None = None
     severity: str = "error"
+    missing: str = ""
 
 
 @functools.cache
@@ -147,9 +151,13 @@ def _phase_faults(phase: Any, path: Path) -> Iterator[DocumentFault]:
 
 
 def _faults(validator: Any, instance: Any, base: Path) -> Iterator[DocumentFault]:
+    """Each fault once: the validator reports every missing field apart, and `_missing` names them all."""
+    seen: set[DocumentFault] = set()
     for error in validator.iter_errors(instance):
-        path: Path = (*base, *error.absolute_path)
-        yield from _translate(error, path)
+        for fault in _translate(error, (*base, *error.absolute_path)):
+            if fault not in seen:
+                seen.add(fault)
+                yield fault
 
 
 def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
@@ -205,13 +213,12 @@ def _field(path: Path) -> str:
 
 
 def _missing(error: Any, path: Path) -> Iterator[DocumentFault]:
-    """`required` is one error a field; the field's own description is the best help."""
+    """Every required field that is not there; the field's own description is the best help."""
     for name in error.validator_value:
-        if name in error.instance or error.message.find(repr(name)) != 0:
-            continue
-        properties = error.schema.get("properties", {}).get(name, {})
-        owner = _owner(path, error.instance)
-        yield DocumentFault("missing-field", f"{owner} has no `{name}`", path, _help(name, properties))
+        if name not in error.instance:
+            help = _help(name, error.schema.get("properties", {}).get(name, {}))
+            message = f"{_owner(path, error.instance)} has no `{name}`"
+            yield DocumentFault("missing-field", message, path, help, missing=name)
 
 
 def _owner(path: Path, value: Any) -> str:

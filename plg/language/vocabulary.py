@@ -158,6 +158,8 @@ PHASES: dict[str, PhaseType] = {
         "together { … and … }",
     ),
 }
+CHOICES = {"rampType", "interpolation", "process", "encoding"}
+"""The kinds whose values are words. A bare name where one is due is that word and never a param."""
 NESTED = {"custom": "phases", "overlay": "layers"}
 """The phase types made of other phases, and the field that holds them."""
 

@@ -14,7 +14,7 @@ from plg.language.format import format_text
 from plg.language.quantities import is_reference
 from plg.language.source import Document
 from plg.language.validate import field_order
-from plg.language.vocabulary import CLAUSES, GUARDRAILS, JOB, PHASES, POSITIONS, Field
+from plg.language.vocabulary import CHOICES, CLAUSES, GUARDRAILS, JOB, PHASES, POSITIONS, Field
 
 _AMBIGUOUS = {
     *(spelled for spelled in CLAUSES.values()),
@@ -22,6 +22,10 @@ _AMBIGUOUS = {
     *("true", "false", "null", "on", "off", "embedded", "fake"),
 }
 """Words that would be read as something else than a param in some place: a reference to such a one is written $NAME."""
+
+
+GROUPED = 10_000
+"""Whole numbers from here on are written with underscores."""
 
 
 def write_json(document: Document) -> str:
@@ -82,11 +86,14 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> str:
     if is_reference(value):
         return _reference(value)
-    return strings.plain_number(int(value) if isinstance(value, float) and value == int(value) else value)
+    whole = int(value) if isinstance(value, float) and value == int(value) else value
+    return f"{whole:_}" if isinstance(whole, int) and abs(whole) >= GROUPED else strings.plain_number(whole)
 
 
 def _with_unit(value: Any, unit: str) -> str:
     """A number with the unit that the document leaves out; text with a unit of its own as it is."""
+    if isinstance(value, str) and unit == "/s" and value.rstrip().endswith("/s"):
+        value = strings.number(strings.compact(value)[:-2])
     if isinstance(value, str):
         return strings.compact(value)
     return _number(value) if is_reference(value) else _number(value) + unit
@@ -112,7 +119,8 @@ def _value(kind: str, value: Any) -> str:
     if kind in _UNITS:
         return _with_unit(value, _UNITS[kind])
     if is_reference(value):
-        return _reference(value)
+        # Where a word of its own may stand, a bare name would be that word.
+        return f"${value['param']}" if kind in CHOICES else _reference(value)
     if isinstance(value, bool):
         return "on" if value else "off"
     if kind in ("key", "file", "text", "url", "name"):
@@ -251,6 +259,7 @@ def _angle(value: Any) -> str:
 # YAML --------------------
 
 _PLAIN = re.compile(r"[A-Za-z_/$(][\w ./${}()<>=!%+*@-]*")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _TYPED = re.compile(
     r"[-+.]?[\d_]+|~|null|true|false|yes|no|on|off|y|n|[-+]?\.(inf|nan)|0[ox].*|[-+]?[\d_]*\.?\d+([eE][-+]?\d+)?|=|<<",
     re.IGNORECASE,
@@ -311,7 +320,7 @@ def _scalar(value: Any) -> str:
         plain = _PLAIN.fullmatch(value) or re.fullmatch(r"\d[\w./%]*[a-zA-Z%]", value)
         if plain and not _TYPED.fullmatch(value) and not set(value) & set(special) and value == value.strip():
             return value
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\x7f")
+        return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if value != value else (".inf" if value > 0 else "-.inf")
     if isinstance(value, float):

@@ -19,6 +19,7 @@ from plg.language.strings import MAX_DIGITS
 MAX_NODES = 1_000_000
 """The most nodes a document may have once its aliases are expanded."""
 
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:_\d{3})+)")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
@@ -93,6 +94,9 @@ class _Reader:
     def read(self) -> tuple[Any, list[Diagnostic]]:
         import yaml
 
+        unprintable = _UNPRINTABLE.search(self.text)
+        if unprintable is not None:
+            return None, [self.fault("syntax", "a control character is not allowed", unprintable.span())]
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         documents = 0
         try:

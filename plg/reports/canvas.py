@@ -89,7 +89,7 @@ def curve(
     few = not stepped and 0 < np.isfinite(values).sum() <= _MARKED_UP_TO
     trace: Trace = {
         "type": "scatter",
-        "name": name,
+        "name": safe_label(name),
         "mode": "lines+markers" if few else "lines",
         "x": canvas.axis.places(times),
         "y": [None if np.isnan(v) else float(f"{v * scale.factor:.4g}") for v in values],

@@ -203,7 +203,7 @@ def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     title = "Guardrail timeline"
     if not outcome.guardrail_hits:
         return Chart("guardrails", title, "", absent="No guardrail acted in this run.")
-    rows = sorted({hit.guardrail for hit in outcome.guardrail_hits})
+    rows = sorted({safe_label(hit.guardrail) for hit in outcome.guardrail_hits})
     traces: list[Trace] = []
     for action, name, role, symbol in _ACTIONS:
         hits = [hit for hit in outcome.guardrail_hits if hit.action == action][:MOST_MARKERS]

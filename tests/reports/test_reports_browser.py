@@ -129,6 +129,55 @@ def test_nothing_is_wider_than_the_screen(name: str, width: int, pages: dict[str
     assert all(drawn <= room for drawn, room in found["plots"])
 
 
+ACT = """<script>
+(async () => {
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  while (document.documentElement.dataset.ready !== "yes") await pause(100);
+  const plots = [...document.querySelectorAll(".plot")];
+  const time = (value) => (typeof value === "string" ? Date.parse(value.replace(" ", "T") + "Z") : value);
+  const ranges = () => plots.map((plot) => plot.layout.xaxis.range.map(time));
+  const widths = () => plots.map((plot) => plot.querySelector(".main-svg").getBoundingClientRect().width);
+  seen.whole = ranges();
+  const [from, to] = seen.whole[0];
+  const [left, right] = [from + (to - from) / 4, from + (to - from) / 2];
+  await Plotly.relayout(plots[1], { "xaxis.range[0]": left, "xaxis.range[1]": right });
+  await pause(300);
+  seen.zoomed = ranges();
+  seen.names = plots[0].layout.annotations.filter((note) => note.visible !== false).map((note) => note.text);
+  await Plotly.relayout(plots[2], { "xaxis.autorange": true });
+  await pause(300);
+  seen.back = ranges();
+  seen.screen = widths();
+  dispatchEvent(new Event("beforeprint"));
+  seen.paper = widths();
+  seen.open = document.querySelector("details").open;
+  seen.inked = getComputedStyle(document.querySelector("[data-key=depth] path.js-line")).stroke;
+  dispatchEvent(new Event("afterprint"));
+  await pause(300);
+  seen.after = widths();
+  document.body.setAttribute("data-seen", JSON.stringify(seen));
+})();
+</script>"""
+
+
+@pytest.mark.parametrize("name", ["fail", "long"])
+def test_zooming_one_chart_zooms_all_and_printing_fits_the_paper(name: str, dump: Dump, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    text = html(PAGES[name]()).replace("<title>", f"{EARLY}<title>", 1).replace("</body>", f"{ACT}</body>", 1)
+    page.write_text(text, encoding="utf-8")
+    found = seen(dump(page, tmp_path, "--blink-settings=preferredColorScheme=0"))
+    assert found["complaints"] == []
+    start, end = found["whole"][0]
+    quarter = pytest.approx([start + (end - start) / 4, start + (end - start) / 2])
+    assert all(shown == quarter for shown in found["zoomed"])
+    assert found["names"][:1] == ["crowd"]
+    assert found["back"] == found["whole"]
+    assert max(found["paper"]) <= 688 < max(found["screen"])
+    assert found["after"] == found["screen"]
+    assert found["open"] is True
+    assert found["inked"] == rgb(theme.LIGHT["depth"])
+
+
 def test_the_light_theme_reaches_the_charts(pages: dict[str, Any]) -> None:
     check_theme(pages["fail@1280"], theme.LIGHT)
 

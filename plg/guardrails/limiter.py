@@ -31,8 +31,8 @@ class RateLimiter:
 
     def allowance(self, now: float) -> int:
         """How many jobs may leave at ``now``."""
-        horizon = now - self.window
-        while self._answered and self._answered[0][0] <= horizon:
+        # The same sum as in `next_release`: whoever wakes at that moment must find the room it promised.
+        while self._answered and self._answered[0][0] + self.window <= now:
             self._answered_jobs -= self._answered.popleft()[1]
         return self.capacity - self._in_flight - self._answered_jobs
 

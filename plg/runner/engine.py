@@ -321,7 +321,7 @@ class Engine:
             return min(soonest, overdue)
         if due <= now and self._limiter.allowance(now) <= 0:
             release = self._limiter.next_release()
-            return min(soonest, overdue if release is None else release)
+            return min(soonest, overdue if release is None else max(release, self._earliest))
         return min(soonest, max(due, self._earliest))
 
     # -- limits -------------------------------------------------------------------------------------------------

@@ -59,3 +59,14 @@ def test_below_one_job_a_window_jobs_still_leave_one_by_one():
 
 def test_a_limit_of_zero_lets_nothing_leave():
     assert RateLimiter(0, 1.0).allowance(1e9) == 0
+
+
+@given(st.floats(0.5, 300), st.floats(0.05, 2), st.floats(0, 1e4))
+def test_whoever_wakes_at_the_promised_moment_finds_room(max_rate, window, now):
+    limiter = RateLimiter(max_rate, window)
+    jobs = limiter.allowance(now)
+    limiter.leave(jobs)
+    limiter.answered(jobs, now)
+    release = limiter.next_release()
+    assert release is not None
+    assert limiter.allowance(release) == jobs

@@ -14,7 +14,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.plg-demo ## run the flash sale on a private Redis and write a report
-	$(BIN)/plg check scenarios/flash-sale.plg --out $(REPORT)
+	$(BIN)/plg check scenarios/flash-sale.plg --target embedded --out $(REPORT)
 	@echo "Open $(REPORT)/flash-sale.html in a browser; for CI there is $(REPORT)/junit.xml"
 
 test: $(VENV)/.plg-dev lint ## lint, type check, layer check and the quick test suite

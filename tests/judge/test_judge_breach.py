@@ -162,6 +162,14 @@ def test_a_gauge_is_followed_sample_by_sample(
         assert result.first_breach_s == pytest.approx(0.1 * first)
 
 
+def test_throughput_breaks_where_the_pace_from_the_start_went_wrong() -> None:
+    """20/s for 5 s, 40/s until 8 s, then nothing: the pace passes 21/s at once, and falls below 25/s in the end."""
+    recording = record([*steady(20, 0, 5), *steady(40, 5, 8)])
+    results = judge([expect("throughput", "<", 21.0), expect("throughput", ">", 25.0)], recording)
+    assert [(r.verdict, r.observed, r.first_breach_s) for r in results] == [("fail", 22.0, 5.0), ("fail", 22.0, 8.5)]
+    assert judge([expect("throughput", "<", 18.5, during="doors")], recording)[0].first_breach_s == 0.0
+
+
 def test_hits_break_at_the_hit_too_many() -> None:
     hits = (
         Hit("max_rate", 1.0, 2.0, 450, 400, "clip"), Hit("max_cpu", 2.0, 2.0, 0.9, 0.8, "warn"),

@@ -115,6 +115,13 @@ def test_windows_are_judged_when_past_and_the_quota_counts_all_to_come() -> None
     assert breach_at(expect("deviation", "<", 0.2, window=1.0, quota=0.8), events) is None
 
 
+def test_the_last_window_waits_for_the_last_answers() -> None:
+    events = [acked(e.due, service=0.4) if e.due > 9 else e for e in steady(20)]
+    asked = expect("deviation", "<", 0.2, window=1.0)
+    assert judge([asked], record(events))[0].verdict == "pass"
+    assert breach_at(asked, events) is None
+
+
 def test_gauges_end_the_run_at_their_peak() -> None:
     glances = [Glance(t / 10, queue_depth=10 * t) for t in range(100)]
     assert breach_at(expect("queue_depth", "<", 500.0), steady(10), glances) == 5.0

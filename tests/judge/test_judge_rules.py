@@ -53,6 +53,13 @@ def test_a_percentile_needs_samples_enough_to_differ_from_the_extreme(aggregate:
     assert short.detail == f"{aggregate} needs at least {needed:,} samples, has {needed - 1:,}"
 
 
+def test_a_percentile_of_samples_needs_enough_of_them_too() -> None:
+    glances = [Glance(t, queue_depth=t) for t in range(10)]
+    assert one(expect("queue_depth", "<", 9.0, "p90"), record([], glances)).observed == 8.0
+    short = one(expect("queue_depth", "<", 9.0, "p90"), record([], glances[1:]))
+    assert (short.verdict, short.detail) == ("no_data", "p90 needs at least 10 samples, has 9")
+
+
 def test_deviation_where_nothing_was_planned() -> None:
     assert one(expect("deviation", "<", 0.05, during="crowd"), record(steady(10, 0, 4))).observed == 0.0
     straggler = record([Event(3.9, "acked", 3.9, 4.2)])

@@ -204,6 +204,13 @@ def bomb() -> dict[str, Any]:
     return {"type": "<i8", "length": 10, "data": base64.b64encode(squeezed).decode()}
 
 
+def without_checksum() -> dict[str, Any]:
+    """A column whose bytes are all there but not the end of the stream that vouches for them."""
+    column = pack(np.array([0.0, 1.0, np.inf]))
+    squeezed = base64.b64decode(column["data"])[:-4]
+    return column | {"data": base64.b64encode(squeezed).decode()}
+
+
 BROKEN: dict[str, tuple[Callable[[], str], str]] = {
     "nothing": (lambda: "", "not JSON"),
     "no JSON": (lambda: 'scenario "x" {}', "not JSON"),
@@ -222,6 +229,7 @@ BROKEN: dict[str, tuple[Callable[[], str], str]] = {
     "null column": (lambda: changed("recording", "edges", to=None), "damaged"),
     "no base64": (lambda: changed("recording", "edges", "data", to="%%%"), "damaged"),
     "not deflated": (lambda: changed("recording", "edges", "data", to="AAAA"), "damaged"),
+    "no checksum": (lambda: changed("recording", "edges", to=without_checksum()), "shorter or longer"),
     "wrong length": (lambda: changed("recording", "edges", "length", to=3), "shorter or longer"),
     "too long": (lambda: changed("recording", "edges", "length", to=1 << 40), "not known"),
     "bomb": (lambda: changed("recording", "target_rate", to=bomb()), "shorter or longer"),

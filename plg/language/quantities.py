@@ -20,6 +20,8 @@ MAX_RATE = 1e9
 MAX_DURATION = 366 * 86400.0
 MAX_INTEGER = 2**53 - 1
 """The largest integer that JSON carries everywhere."""
+HUGE = 10**300
+"""No number in a document is larger."""
 MAX_COUNT = 10**12
 
 
@@ -38,8 +40,8 @@ def is_reference(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number (and not a boolean)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a number (and not a boolean), finite and small enough to be a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= HUGE
 
 
 def show(value: Any) -> str:
@@ -52,6 +54,8 @@ def show(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, int) and abs(value) > HUGE:
+        return "a number of hundreds of digits"
     text = value if isinstance(value, str) else repr(value)
     text = text if len(text) <= 40 else text[:37] + "..."
     return f"{text!r}" if isinstance(value, str) and not re.fullmatch(r"[\w./%+-]+", text) else text
@@ -96,8 +100,8 @@ def _quantity(
             return Fault("out-of-range", f"is too large: {show(value)}", limits)
     elif is_number(value):
         amount = float(value)
-    elif isinstance(value, float):
-        return Fault("out-of-range", f"must be finite, not {value}")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return Fault("out-of-range", f"must be finite, not {show(value)}")
     else:
         return Fault("wrong-type", f"must be {wanted}, not {show(value)}")
     if amount < low:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import Path, nearest
-from plg.language.quantities import KINDS, fault_of, show
+from plg.language.quantities import HUGE, KINDS, fault_of, show
 from plg.language.source import Document
 from plg.language.vocabulary import NESTED, PHASES, REQUIRED, SCENARIO_FIELDS
 from plg.resources import read_text
@@ -78,7 +77,7 @@ def check_document(document: Any) -> list[DocumentFault]:
 
 
 def _endless(document: Document) -> Iterator[DocumentFault]:
-    """Numbers that are none, or infinite: JSON has no such values, and the schema cannot refuse them."""
+    """Numbers that are none, or as good as infinite: the schema cannot refuse them."""
     stack: list[tuple[Path, Any]] = [((), document)]
     while stack:
         path, value = stack.pop()
@@ -86,8 +85,9 @@ def _endless(document: Document) -> Iterator[DocumentFault]:
             stack += [((*path, key), child) for key, child in value.items() if not isinstance(child, str)]
         elif isinstance(value, list):
             stack += [((*path, index), child) for index, child in enumerate(value) if not isinstance(child, str)]
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield DocumentFault("out-of-range", f"{_field(path)} must be finite, not {value}", path)
+        elif isinstance(value, int | float) and not abs(value) <= HUGE:
+            found = "infinite" if abs(value) > HUGE else "not a number"
+            yield DocumentFault("out-of-range", f"{_field(path)} is {found}", path)
 
 
 _PROBE = {"type": "steady", "base_rate": 1, "duration": 1}

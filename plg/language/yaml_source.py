@@ -247,7 +247,11 @@ class _Reader:
 
     def check_tag(self, event: Any, expected: str) -> None:
         if event.tag not in (None, "!", _TAG + expected):
-            raise YamlFault(self.fault("syntax", f"the tag {event.tag} is not supported", span_of(event)))
+            raise self.unknown_tag(event)
+
+    def unknown_tag(self, event: Any) -> YamlFault:
+        tag = event.tag.replace(_TAG, "!!")
+        return YamlFault(self.fault("syntax", f"the tag {tag} is not supported", span_of(event)))
 
     def typed(self, event: Any) -> Any:
         value, tag = event.value, event.tag
@@ -257,7 +261,7 @@ class _Reader:
             return value
         if tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
             return self.plain(value, span_of(event))
-        raise YamlFault(self.fault("syntax", f"the tag {tag} is not supported", span_of(event)))
+        raise self.unknown_tag(event)
 
     def plain(self, value: str, where: Range) -> Any:
         """A plain scalar by the core rules."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import documents
 from hypothesis import assume, given, settings
+from language_documents import UNHURRIED, documents
 
 from plg.diagnostics import ScenarioError
 from plg.language.format import format_text
@@ -44,7 +44,7 @@ WRITERS = {".plg": write_plg, ".yaml": write_yaml, ".json": write_json}
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@settings(max_examples=60)
+@settings(parent=UNHURRIED, max_examples=60)
 @given(document=documents())
 def test_a_document_survives_every_spelling(suffix: str, document: dict[str, Any]) -> None:
     try:
@@ -62,7 +62,7 @@ def test_a_document_survives_every_spelling(suffix: str, document: dict[str, Any
         assert json.dumps(source.document, sort_keys=True) == json.dumps(document, sort_keys=True)
 
 
-@settings(max_examples=60)
+@settings(parent=UNHURRIED, max_examples=60)
 @given(document=documents())
 def test_written_dsl_is_in_canonical_layout(document: dict[str, Any]) -> None:
     text = write_plg(document)
@@ -70,7 +70,7 @@ def test_written_dsl_is_in_canonical_layout(document: dict[str, Any]) -> None:
     assert write_plg(read_text(text, "again.plg").document) == text
 
 
-@settings(max_examples=40)
+@settings(parent=UNHURRIED, max_examples=40)
 @given(document=documents())
 def test_the_effective_document_is_a_scenario_of_its_own(document: dict[str, Any]) -> None:
     try:

@@ -1,4 +1,4 @@
-"""Scenarios as Hypothesis makes them, and shortcuts to read them."""
+"""Documents as Hypothesis makes them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 CASES = Path(__file__).parent.parent / "cases"
 
-settings.register_profile("language", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("language")
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+"""Settings for tests whose examples are whole documents."""
 
 WORDS = [
     "peak",
@@ -242,8 +241,3 @@ def _name(phase: dict[str, Any], labels: Any, draw: st.DrawFn) -> None:
             phase["name"] = name
     for child in [*phase.get("phases", ()), *phase.get("layers", ())]:
         _name(child, labels, draw)
-
-
-@pytest.fixture
-def cases() -> Path:
-    return CASES

@@ -99,7 +99,8 @@ def _failure(broken: list[ExpectationResult], results: Sequence[ExpectationResul
     untold = len(broken) - failed
     of = f" of {counted(total, 'expectation')}"
     parts = [f"{number}{said}" for number, said in ((failed, " failed"), (untold, " had no data")) if number]
-    said = f"{' and '.join(parts).replace(' ', of + ' ', 1)}: {_named(broken[0])}"
+    named = next((r for r in broken if r.stopped), broken[0])
+    said = f"{' and '.join(parts).replace(' ', of + ' ', 1)}: {_named(named)}"
     if len(broken) > 1:
         said += f", and {counted(len(broken) - 1, 'other')}"
     if recording.stop == "expectation":

@@ -16,7 +16,7 @@ COLUMNS = (
     "errors", "shed", "late", "lag_p99_s", "latency_p50_s", "latency_p90_s", "latency_p99_s", "latency_max_s",
     "service_p50_s", "service_p99_s",
 )  # fmt: skip
-_COUNTS = ("sent", "shed", "late")
+_COUNTS = ("sent", "planned", "errors", "shed", "late")
 _GAUGES = {
     "queue_depth": ("queue_depth", 1.0), "queue_age_s": ("queue_age", 1.0),
     "cpu_percent": ("cpu", 100.0), "memory_mb": ("memory", 1e-6),
@@ -43,7 +43,7 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
         return tally(cells, recording.counters[name], count)
 
     columns: dict[str, Floats] = {"t_s": starts, "actual": total("acked") / lengths}
-    columns |= {name: total(name) for name in _COUNTS}
+    columns |= {name: total(name) for name in ("sent", "shed", "late")}
     columns["planned"] = tally(cells, _due(recording), count)
     columns["errors"] = total("failed") + total("unknown")
     columns |= {
@@ -54,7 +54,12 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
     rows = {measure: add_up(recording, measure, cells, count) for measure in recording.histograms}
     columns |= {name: rows[measure].quantile(q) for name, (measure, q) in _QUANTILES.items()}
     columns["latency_max_s"] = _maxima(rows["latency"])
-    return {name: [None if np.isnan(x) else x for x in columns[name].tolist()] for name in COLUMNS}
+    return {name: _listed(columns[name], whole=name in _COUNTS) for name in COLUMNS}
+
+
+def _listed(column: Floats, whole: bool) -> list[float | None]:
+    """Plain numbers: counts whole, others to nine decimals, a nanosecond."""
+    return [None if np.isnan(x) else int(x) if whole else x for x in np.round(column, 9).tolist()]
 
 
 def _grid(recording: Recording) -> tuple[Floats, Floats, int]:

@@ -114,6 +114,11 @@ REASONS = [
         "1 of 1 expectation failed: deviation < 5% (observed 7.3%); the run ended at 8.5s in crowd",
     ),
     (
+        [result("fail"), replace(result("fail", text="errors == 0"), stopped=True)],
+        replace(RUN, stop="expectation", stop_detail="errors == 0", ended_s=8.5),
+        "2 of 2 expectations failed: errors == 0 (observed 7.3%), and 1 other; the run ended at 8.5s in crowd",
+    ),
+    (
         [result("fail")], held(RUN, 100),
         "1 of 1 expectation failed: deviation < 5% (observed 7.3%); besides, "
         "the generator could not hold the schedule: it held up 50% of the arrivals (at most 1% may be)",

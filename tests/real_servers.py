@@ -159,17 +159,15 @@ def answering(*answers):
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not collected yet does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    except OSError:
+    """Whether a process runs; one that has ended and was not collected yet does not (where /proc can tell)."""
+    if Path("/proc/self/stat").exists():
         with contextlib.suppress(OSError):
-            os.kill(pid, 0)
-            return True
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
         return False
-    return state not in "ZX"
+    with contextlib.suppress(OSError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def gone_within(pid: int, seconds: float) -> float | None:

@@ -31,9 +31,10 @@ GROUP = "plg"
 """The consumer group that streams are read with."""
 _TIMEOUT = 5.0
 _BLOCK = 0.1
-"""Seconds a consumer waits at an empty queue before it looks whether it should stop."""
+"""Seconds that one of up to ten consumers waits at empty queues before it looks whether it should stop."""
 _GLANCE = 0.01
 """The same where lists and streams are both watched: one cannot wait for both at once."""
+_LONGEST_BLOCK = 1.0
 _PAUSE = 0.1
 _WATCH = 0.5
 _STACK = 256 * 1024
@@ -76,13 +77,15 @@ class Consumer(threading.Thread):
     at most N / each jobs a second, and no fewer while jobs wait and the machine keeps up.
     """
 
-    def __init__(self, name: str, client: Client, queues: Sequence[tuple[str, str]], each: float) -> None:
+    def __init__(
+        self, name: str, client: Client, queues: Sequence[tuple[str, str]], each: float, peers: int = 1
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.tally = Tally()
         self.stopping = threading.Event()
         self._client = client
         self._each = each
-        self._source = _Source(name, client, queues)
+        self._source = _Source(name, client, queues, peers)
         # A job taken this soon after the last was finished had waited for us: our own overhead, not its arrival.
         self._overhead = min(0.002, each / 4)
         self._free_since = 0.0
@@ -119,11 +122,14 @@ class Consumer(threading.Thread):
 class _Source:
     """Takes the next job from any of the queues, in turn, so that none of them starves."""
 
-    def __init__(self, name: str, client: Client, queues: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, name: str, client: Client, queues: Sequence[tuple[str, str]], peers: int) -> None:
         self._name = name
         self._client = client
         self._lists = [key for key, kind in queues if kind == "list"]
         self._streams = [key for key, kind in queues if kind == "stream"]
+        # The more there are, the longer each waits: together they ask an idle server about as often as ten would.
+        self._block = min(_LONGEST_BLOCK, _BLOCK * max(1.0, peers / 10))
+        self._glance = min(_BLOCK, _GLANCE * max(1.0, peers / 10))
         self._turn = 0
         self._streams_first = False
         self._held: deque[tuple[bytes, tuple[str, bytes]]] = deque()
@@ -138,15 +144,15 @@ class _Source:
         if self._held:
             return self._held.popleft()
         if not self._streams:
-            return self._from_lists(_BLOCK)
+            return self._from_lists(self._block)
         if not self._lists:
-            return self._from_streams(_BLOCK)
+            return self._from_streams(self._block)
         self._streams_first = not self._streams_first
         if self._streams_first or not self._lists_hold_jobs():
             taken = self._from_streams(None)
             if taken is not None:
                 return taken
-        return self._from_lists(_GLANCE)
+        return self._from_lists(self._glance)
 
     def _lists_hold_jobs(self) -> bool:
         return any(length != 0 for length in self._client.ask([("LLEN", key) for key in self._lists]))
@@ -239,7 +245,8 @@ def _start(orders: Mapping[str, Any]) -> list[Consumer]:
     make_groups(first, [key for key, kind in queues if kind == "stream"])
     first.close()
     threading.stack_size(_STACK)  # there may be hundreds of consumers, none of which goes deep
-    consumers = [Consumer(f"plg-{os.getpid()}-{i}", client(), queues, orders["each"]) for i in range(orders["count"])]
+    each, count = orders["each"], orders["count"]
+    consumers = [Consumer(f"plg-{os.getpid()}-{i}", client(), queues, each, count) for i in range(count)]
     for consumer in consumers:
         consumer.open()
     return consumers

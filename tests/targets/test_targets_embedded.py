@@ -32,6 +32,7 @@ CHILD = """
     from plg.targets.open import open_target
     target = open_target("embedded", [Job("a", queue="orders")])
     print(target.pid, target._server._keeper.pid, target._server.folder, flush=True)
+    {last}
     time.sleep(60)
 """
 
@@ -59,8 +60,8 @@ def script(place: Path, text: str) -> Path:
     return path
 
 
-def start_child(first="", **options):
-    program = textwrap.dedent(first) + textwrap.dedent(CHILD).format(home=HOME)
+def start_child(first="", last="", **options):
+    program = textwrap.dedent(first) + textwrap.dedent(CHILD).format(home=HOME, last=last)
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, **options)
     words = child.stdout.readline().split()
     if len(words) != 3:
@@ -115,6 +116,20 @@ def test_killing_plg_kills_the_server_and_removes_its_folder(place, record_prope
     print(f"the server was gone {took * 1e3:.0f} ms after plg was killed")
     assert gone_within(keeper, 5) is not None
     assert not folder.exists()
+
+
+def test_killing_plg_kills_the_server_where_a_child_of_plg_holds_the_input_open(place):
+    child, server, keeper, folder = start_child(last="import os; print(os.fork(), flush=True)")
+    heir = next(pid for pid in (int(child.stdout.readline()), int(child.stdout.readline())) if pid)
+    child.kill()
+    child.wait()
+    try:
+        assert gone_within(server, 5) is not None
+        assert gone_within(keeper, 5) is not None
+        assert not folder.exists()
+    finally:
+        os.kill(heir, signal.SIGKILL)
+        child.stdout.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent by itself")
@@ -178,6 +193,7 @@ def test_a_temporary_folder_with_a_long_path_does_not_matter(monkeypatch, tmp_pa
     assert not Path(target.url.removeprefix("unix://")).parent.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="who owns a process is read from /proc")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_works_as_nobody(any_binary):
     def enters(path):

@@ -199,6 +199,7 @@ def test_idle_workers_stop_soon_and_say_nothing_happened(hire, server):
     assert (report.processed, report.count, report.each, report.warnings) == (0, 20, 0.001, ())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process was given is read from /proc")
 def test_they_work_where_a_password_is_needed(hire, servers, any_binary):
     server = servers(any_binary, "--requirepass", "s3cret")
     workers = hire(server, LIST, 1, 0.001, ":s3cret")

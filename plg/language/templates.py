@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal
 
 from plg.diagnostics import Path, nearest
 
@@ -92,13 +92,31 @@ def _digest(*parts: object) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A template that can be written into many payloads at once: ``seq`` and ``now_ms`` as decimal digits, ``seq_hex`` as
+    twelve hexadecimal ones."""
+
+    kind: Literal["seq", "seq_hex", "now_ms"]
+
+
+Layout = tuple[str | Slot, ...]
+"""A payload's text as constants and slots in turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
-    """A compiled payload. ``dynamic`` is False where every job carries the same."""
+    """A compiled payload. ``dynamic`` is False where every job carries the same.
+
+    ``json_layout`` and ``text_layout`` say the same as ``json`` and ``text``, as constants and slots; None where a
+    template in the payload is more than a slot.
+    """
 
     value: Value
     json: Text
     text: Text
     dynamic: bool
+    json_layout: Layout | None = None
+    text_layout: Layout | None = None
 
 
 def compile_payload(
@@ -123,7 +141,9 @@ def compile_payload(
     text = rendered
     if isinstance(payload, str):
         text = lambda seq, now, phase: _plain(value(seq, now, phase))  # noqa: E731  # a renderer like the others
-    return Payload(value, rendered, text, dynamic)
+    layout = compiler.layout(payload, raw=False)
+    raw = compiler.layout(payload, raw=True) if isinstance(payload, str) else layout
+    return Payload(value, rendered, text, dynamic, layout, raw)
 
 
 def _plain(value: Any) -> str:
@@ -160,6 +180,7 @@ class _Compiler:
         self.tables, self.run, self.job, self.seed = tables, run, job, seed
         self.loose = loose or set()
         self.place = 0
+        self.slots: dict[Value, tuple[str | Slot, ...]] = {}
 
     # A payload as a value, and as pieces of JSON --------------------
 
@@ -219,6 +240,51 @@ class _Compiler:
                 parts.append(_inside_string(piece))
         parts.append('"')
 
+    # A payload as constants and slots ------------------------------------------------------------------------------------
+
+    def layout(self, payload: Any, *, raw: bool) -> Layout | None:
+        """The text of a payload where all that changes in it are slots. ``raw`` leaves out the quotes of a lone string."""
+        self.place = 0
+        pieces: list[str | Slot] = []
+        return tuple(_joined_constants(pieces)) if self._layout(payload, pieces, raw) else None
+
+    def _layout(self, payload: Any, pieces: list[str | Slot], raw: bool = False) -> bool:
+        if isinstance(payload, dict):
+            pieces.append("{")
+            for index, (key, child) in enumerate(payload.items()):
+                pieces.append(("," if index else "") + json.dumps(key, ensure_ascii=False) + ":")
+                if not self._layout(child, pieces):
+                    return False
+            pieces.append("}")
+        elif isinstance(payload, list):
+            pieces.append("[")
+            for index, child in enumerate(payload):
+                pieces.append("," if index else "")
+                if not self._layout(child, pieces):
+                    return False
+            pieces.append("]")
+        elif isinstance(payload, str):
+            return self._string_layout(payload, pieces, raw)
+        else:
+            pieces.append(json.dumps(payload))
+        return True
+
+    def _string_layout(self, payload: str, pieces: list[str | Slot], raw: bool) -> bool:
+        found: list[str | Slot] = []
+        for piece in self.split(payload):
+            slots = (piece,) if isinstance(piece, str) else self.slots.get(piece)
+            if slots is None:
+                return False
+            found += slots
+        # A number alone in its string keeps its type, so it stands without quotes.
+        bare = raw or found in ([Slot("seq")], [Slot("now_ms")])
+        pieces.append("" if bare else '"')
+        for slot in found:
+            escape = isinstance(slot, str) and not raw
+            pieces.append(json.dumps(slot, ensure_ascii=False)[1:-1] if escape else slot)
+        pieces.append("" if bare else '"')
+        return True
+
     # One string --------------------
 
     def split(self, text: str) -> list[str | Value]:
@@ -252,22 +318,27 @@ class _Compiler:
 
     def name(self, name: str) -> Value:
         if name == "seq":
-            return lambda seq, now, phase: seq
+            return self.slot(lambda seq, now, phase: seq, Slot("seq"))
         if name == "now_ms":
-            return lambda seq, now, phase: int(now * 1000)
+            return self.slot(lambda seq, now, phase: int(now * 1000), Slot("now_ms"))
         if name == "phase":
             return lambda seq, now, phase: phase
         if name == "uuid":
             return self.uuid()
         constant = self.job if name == "job" else self.run
-        return lambda seq, now, phase: constant
+        return self.slot(lambda seq, now, phase: constant, constant)
+
+    def slot(self, value: Value, *pieces: str | Slot) -> Value:
+        """``value``, remembered as something that `layout` can spell."""
+        self.slots[value] = pieces
+        return value
 
     def uuid(self) -> Value:
         """Unique by construction: bits from the run, the job and the place, 48 bits of ``seq``; shaped as version 4."""
         bits = _digest("uuid", self.run, self.job, self.place)
         head = f"{bits >> 32 & 0xFFFFFFFF:08x}-{bits >> 16 & 0xFFFF:04x}-4{bits >> 4 & 0xFFF:03x}"
         prefix = f"{head}-{0x8000 | (bits & 0xF) << 8 | _digest(head) & 0xFF:04x}-"
-        return lambda seq, now, phase: f"{prefix}{seq:012x}"
+        return self.slot(lambda seq, now, phase: f"{prefix}{seq:012x}", prefix, Slot("seq_hex"))
 
     def column(self, table: str, column: str) -> Value:
         if table in self.loose:
@@ -350,6 +421,16 @@ def _inside_string(value: Value) -> Text:
         return str(found) if type(found) is int else json.dumps(_plain(found), ensure_ascii=False)[1:-1]
 
     return render
+
+
+def _joined_constants(pieces: Sequence[str | Slot]) -> list[str | Slot]:
+    joined: list[str | Slot] = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece != "":
+            joined.append(piece)
+    return joined
 
 
 def _merged(parts: Sequence[str | Text]) -> list[str | Text]:

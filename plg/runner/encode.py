@@ -27,9 +27,8 @@ class BatchEncoder:
 def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:
     """The encoder of one run: payload templates compiled, data files read."""
     tables = {name: read_table(Path(path)) for name, path in scenario.data.items()}
-    payloads = []
-    for job in scenario.jobs:
-        made = compile_payload(job.payload, tables=tables, run=run_id, job=job.name, seed=plan.seed)
-        payloads.append(made.text if job.encoding == "raw" else made.json)
+    payloads = [
+        compile_payload(job.payload, tables=tables, run=run_id, job=job.name, seed=plan.seed) for job in scenario.jobs
+    ]
     phases = any("${phase}" in json.dumps(job.payload) for job in scenario.jobs)
     return BatchEncoder(JobEncoder(scenario.jobs, payloads, run_id), plan, phases=phases)

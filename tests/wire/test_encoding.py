@@ -1,0 +1,74 @@
+"""Jobs made many at once are, byte for byte, the jobs made one by one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plg.language.templates import compile_payload
+from plg.scenario import Job
+from plg.targets import encoding
+from plg.targets.encoding import JobEncoder
+
+text = st.text(st.sampled_from(["a", "é", '"', "\\", "$", " ", "${seq}", "${uuid}", "${now_ms}", "${job}", "${run}"]), max_size=6)
+payload = st.recursive(
+    text | st.integers(-5, 5) | st.booleans() | st.none() | st.floats(-1, 1),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+start = st.integers(0, 3_000_000_000) | st.sampled_from([0, 1, 5, 9, 95, 995, 9_995, 999_995, 9_999_999_995])
+
+
+def commands(data: bytes) -> list[list[bytes]]:
+    found, position = [], 0
+    while position < len(data):
+        end = data.index(b"\r\n", position)
+        count, position = int(data[position + 1 : end]), end + 2
+        argv = []
+        for _ in range(count):
+            end = data.index(b"\r\n", position)
+            size = int(data[position + 1 : end])
+            argv.append(data[end + 2 : end + 2 + size])
+            assert data[end + 2 + size : end + 4 + size] == b"\r\n"
+            position = end + 4 + size
+        found.append(argv)
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(payload, start, st.integers(1, 40), st.integers(1, 7), st.sampled_from(["json", "raw"]), st.booleans())
+def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, stream):
+    job = Job('j"é', queue=None if stream else "q", stream="q" if stream else None, encoding=how, payload=payload)
+    made = compile_payload(payload, run="r", job=job.name)
+    encoder = JobEncoder([job], [made], "r")
+    seq = np.arange(first, first + count * step, step)
+    due, kind = np.linspace(0, 1, count), np.zeros(count, dtype=np.intp)
+    sent = encoder.encode(seq, due, kind, 1_700_000_000.123456, [""] * count)
+    assert np.concatenate([c.due for c in sent]).tolist() == due.tolist()
+    argvs = commands(b"".join(c.data for c in sent))
+    values = [value for argv in argvs for value in (argv[2:] if argv[0] == b"LPUSH" else argv[-1:])]
+    one_by_one = [encoder._kinds[0].encode(int(s), 1_700_000_000.123456, "") for s in seq]
+    assert values == one_by_one
+    if how == "json":
+        assert [json.loads(value)["seq"] for value in values] == seq.tolist()
+
+
+@given(st.integers(1, 3000))
+@settings(deadline=None, max_examples=20)
+def test_several_queues_keep_due_order_and_lose_nothing(count):
+    jobs = [Job("a", queue="x", payload="${seq}"), Job("b", queue="y"), Job("c", queue="x"), Job("d", stream="z", max_len=9)]
+    encoder = JobEncoder(jobs, [compile_payload(j.payload, job=j.name) for j in jobs], "r")
+    seq = np.arange(count)
+    due = seq / 1000
+    sent = encoder.encode(seq, due, seq % 4, 1.7e9, [""] * count)
+    for command in sent:
+        argvs = commands(command.data)
+        assert command.single == (argvs[0][0] == b"LPUSH")
+        values = [v for argv in argvs for v in (argv[2:] if command.single else argv[-1:])]
+        assert len(values) == len(command.due) <= max(encoding.MOST_JOBS_A_COMMAND, 0 if command.single else count)
+        assert [json.loads(v)["seq"] / 1000 for v in values] == command.due.tolist()
+    assert sorted(np.concatenate([c.due for c in sent]).tolist()) == due.tolist()
+    assert b"MAXLEN" not in b"".join(c.data for c in sent if c.single)

@@ -136,6 +136,13 @@ def test_a_policy_that_cannot_be_read_is_refused(tmp_path: Path, make: str) -> N
     assert caught.value.diagnostics[0].code in ("unreadable-file", "not-text")
 
 
+def test_a_policy_that_cannot_even_be_looked_at_is_refused(tmp_path: Path) -> None:
+    # A folder that leads to itself fails for root as well, as a locked one would for anybody else.
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        find_policy(None, {}, tmp_path, system=tmp_path / "loop" / "policy.yaml")
+
+
 def test_all_policies_hold_at_once(tmp_path: Path) -> None:
     inner = tmp_path / "project" / "load"
     inner.mkdir(parents=True)

@@ -34,6 +34,21 @@ def test_a_summit_between_two_ends_is_found_wherever_it_stands() -> None:
         assert highest(wave) == pytest.approx(wave.peak(), rel=1e-8)
 
 
+def test_the_summit_of_two_waves_stands_at_the_crest_of_neither() -> None:
+    for apart in (0.1, 0.2, 0.3):
+        first = {"type": "sine", "base_rate": 100, "amplitude": 50, "period": 1000, "duration": 100,
+                 "phase": math.pi / 2 - 0.1}  # fmt: skip
+        both = curve({"type": "overlay", "layers": [first, {**first, "phase": first["phase"] - apart}]})
+        top = 200 + 100 * math.cos(apart / 2)
+        summit = (0.1 + apart / 2) * 1000 / (2 * math.pi)
+        assert both.peak() == pytest.approx(top, rel=1e-8)
+        for below in (1e-5, 1e-3, 1e-2):
+            starts, ends = both.above(top - below)
+            assert 0.5 * (starts + ends) == pytest.approx([summit], abs=0.01)
+            half = math.acos(1 - below / (top - 200)) * 1000 / (2 * math.pi)
+            assert ends - starts == pytest.approx([2 * half], rel=1e-3)
+
+
 @pytest.mark.parametrize("shape", ["exponential", "logarithmic"])
 @pytest.mark.parametrize(("a", "b"), [(10, 200), (200, 10)])
 def test_a_bent_ramp_meets_a_level_where_its_formula_says(shape: str, a: float, b: float) -> None:

@@ -58,13 +58,15 @@ def test_the_number_is_known_beforehand(rate: float, seconds: float, jobs: int) 
 def test_rounding_decides_neither_the_number_nor_the_side_of_a_pause(kind: str) -> None:
     pause = {"type": "steady", "base_rate": 0, "duration": 10}
     for length in np.linspace(0.3, 7.7, 149).tolist():
-        phase = {"type": kind, "base_rate": 2.5 / length, "amplitude": 1 / length, "period": length, "duration": length}
-        assert plan(phase).planned == 2
-        three = plan({"type": "custom", "phases": [phase, pause, phase, pause, phase], "repeat": 3})
-        due = everything(three).due
+        half = {"type": kind, "base_rate": 0.5 / length, "amplitude": 0.2 / length, "period": length,
+                "duration": length}  # fmt: skip
+        two_and_a_half = [half] * 5
+        assert plan({"type": "custom", "phases": two_and_a_half}).planned == 2
+        row = [*two_and_a_half, pause, *two_and_a_half, pause, *two_and_a_half]
+        due = everything(plan({"type": "custom", "phases": row, "repeat": 3})).due
         assert len(due) == 22
-        assert due[2] == pytest.approx(length, abs=1e-4)
-        assert due[17] == pytest.approx(3 * length + 20 + (3 * length + 20) + length, abs=1e-4)
+        assert due[2] == pytest.approx(5 * length, abs=1e-4)
+        assert due[17] == pytest.approx(15 * length + 20 + (15 * length + 20) + 5 * length, abs=1e-4)
 
 
 def test_chunks_of_any_size_are_the_same_run() -> None:

@@ -71,6 +71,7 @@ class Plan:
     ``planned`` counts the shard's arrivals, ``planned_total`` those of the whole run, of which ``clips`` speak.
     ``stop_s`` is when a limit on jobs or time will end the run, if one will, and ``cut_seq`` the first arrival of the
     whole run that ``max_total_jobs`` refuses (``planned_total`` where it refuses none). ``seed`` repeats the run.
+    ``sent_estimate`` is exact for a whole run and, where the rate is clipped, an even share of it for a shard.
     """
 
     scenario: Scenario

@@ -31,4 +31,4 @@ def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:
         compile_payload(job.payload, tables=tables, run=run_id, job=job.name, seed=plan.seed) for job in scenario.jobs
     ]
     phases = any("${phase}" in json.dumps(job.payload) for job in scenario.jobs)
-    return BatchEncoder(JobEncoder(scenario.jobs, payloads, run_id), plan, phases=phases)
+    return BatchEncoder(JobEncoder(scenario.jobs, payloads, run_id, plan.shard[1]), plan, phases=phases)

@@ -27,8 +27,6 @@ from plg.runner.schedule import Batch, Schedule
 from plg.scenario import Guardrails
 from plg.targets.encoding import Command
 
-TICK = 0.001
-"""Least time between two sends (s): the trade between lag and processor time."""
 HELD_LAG = 0.05
 """An arrival that plg itself kept waiting longer than this (s) counts as held."""
 HOUSEKEEPING = 0.05
@@ -43,6 +41,23 @@ BATCH = 1024
 """Most arrivals encoded between two looks at the answers."""
 
 _PERMANENT = ("NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "WRONGTYPE")
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """The trade between lag and processor time.
+
+    ``tick`` is the least time between two sends (s). ``timing`` is the least time between two sends whose answers are
+    waited for: of those, service_time is exact; all other answers are read at the next wake-up, so their latency is
+    rounded up by at most a tick and their service_time is left out. The choice is made at the sending, so a slow answer
+    is as likely to be among the timed ones as a quick one.
+    """
+
+    tick: float
+    timing: float
+
+
+PACINGS = {"economical": Pacing(0.001, 0.004), "precise": Pacing(0.00025, 0.0)}
 
 
 class Encoder(Protocol):
@@ -112,11 +127,12 @@ class Engine:
         max_lag: float = 1.0,
         drain: Drain | None = None,
         hooks: Hooks | None = None,
+        pacing: Pacing = PACINGS["economical"],
     ) -> None:
         self._plan, self._limits, self._lane, self._encode = plan, limits, lane, encode
         self._clock, self._sampler, self._start = clock, sampler, start
         self._max_lag, self._drain, self._hooks = max_lag, drain or Drain(None), hooks or Hooks()
-        self._edges, self._window = edges, window
+        self._edges, self._window, self._pacing = edges, window, pacing
         self._planned: Ints = plan.planned_in(edges)
         self._schedule = Schedule(plan.chunks())
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
@@ -127,7 +143,7 @@ class Engine:
         self._error_texts: dict[str, int] = {}
         self._stop: Stop | None = None
         self._sent = self._acked = self._bad = self._late = self._shed = 0
-        self._earliest = 0.0
+        self._earliest = self._next_timed = 0.0
         self._blocked_until = 0.0
         self._next_housekeeping = self._next_watch = 0.0
         self._refusing_since: float | None = None
@@ -141,7 +157,7 @@ class Engine:
     # -- the run, in its three stages ---------------------------------------------------------------------------
 
     def run(self) -> Recording:
-        """Send the plan, await the answers, watch the queue drain. Times of the recording are seconds from ``start``."""
+        """Send the plan, await the answers, watch the queue drain. The recording counts seconds from ``start``."""
         self._send_plan()
         ended = self._now()
         self._await_answers()
@@ -151,13 +167,14 @@ class Engine:
         return self._recording(min(ended, self._plan.duration) if self._stop is None else ended, self._stop)
 
     def _send_plan(self) -> None:
-        while self._stop is None and self._schedule.next_due() < math.inf:
+        while self._stop is None and self._schedule.head < math.inf:
             now = self._now()
             self._collect(now)
-            self._keep_house(now, "sending")
+            if now >= self._next_housekeeping:
+                self._keep_house(now, "sending")
             if self._stop is None:
                 self._dispatch(now)
-                self._wait(self._deadline(self._now()))
+                self._wait(self._deadline(now))
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
         while (
             self._stop is None
@@ -206,7 +223,10 @@ class Engine:
     def _wait(self, until: float) -> None:
         link = self._lane.link
         if link is not None:
-            link.wait(self._start + until)
+            # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
+            link.wait(
+                self._start + until, answers=self._lane.awaited > 0 or until - self._now() > 4 * self._pacing.tick
+            )
         else:
             self._clock.sleep_until(self._start + until)
 
@@ -220,7 +240,7 @@ class Engine:
         for answer in answers:
             jobs = len(answer.due)
             if answer.error is None:
-                self._recorder.acked(answer.due, answer.sent_at, now)
+                self._recorder.acked(answer.due, answer.sent_at, now, timed=answer.timed)
                 fine += jobs
             else:
                 self._recorder.count_now("unknown" if answer.unknown else "failed", now, jobs)
@@ -255,11 +275,11 @@ class Engine:
             if self._lane.given_up(now):
                 self._halt("target", self._lane.last_words)
             return
-        if now < self._earliest or self._schedule.next_due() > now:
+        if now < self._earliest or self._schedule.head > now:
             return
         # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
-        self._earliest = max(self._earliest, self._schedule.next_due()) + TICK
-        while self._stop is None and self._schedule.next_due() <= now:
+        self._earliest = max(self._earliest, self._schedule.head) + self._pacing.tick
+        while self._stop is None and self._schedule.head <= now:
             room = min(BATCH, self._limiter.allowance(now), self._limits.max_total_jobs - self._sent)
             if room <= 0:
                 if self._sent >= self._limits.max_total_jobs:
@@ -275,31 +295,38 @@ class Engine:
                 return
 
     def _send(self, batch: Batch, now: float) -> None:
-        if not batch.kept.all():
-            self._shed += self._count_due("shed", batch.due[~batch.kept])
-            batch = batch.where(batch.kept)
-        if not len(batch):
+        if batch.kept is not None:
+            shed, batch = batch.split()
+            self._shed += self._count_due("shed", shed)
+        jobs = len(batch)
+        if not jobs:
             return
-        self._count_held(batch.due, now)
+        first = float(batch.due[0])
+        if now - first > HELD_LAG:
+            self._count_held(batch.due, now)
         commands = self._encode(batch, self._clock.wall())
         now = self._now()
-        self._lane.send(commands, now)
-        self._limiter.leave(len(batch))
+        timed = now >= self._next_timed
+        if timed:
+            self._next_timed = now + self._pacing.timing
+        self._lane.send(commands, now, timed=timed)
+        self._limiter.leave(jobs)
         self._recorder.sent(batch.due, now)
-        self._sent += len(batch)
+        self._sent += jobs
         self._last_send = now
-        self._meter.lag = max(self._meter.lag, now - float(batch.due[0]))
+        if now - first > self._meter.lag:
+            self._meter.lag = now - first
 
     def _drop_overdue(self, now: float) -> None:
         horizon = now - self._max_lag
-        while self._schedule.next_due() < horizon:
+        while self._schedule.head < horizon:
             batch = self._schedule.take(math.nextafter(horizon, -math.inf), 1 << 16)
             if batch is None:
                 return
-            self._shed += self._count_due("shed", batch.due[~batch.kept])
-            late = batch.due[batch.kept]
-            self._late += self._count_due("late", late)
-            self._count_held(late, now)
+            shed, kept = batch.split()
+            self._shed += self._count_due("shed", shed)
+            self._late += self._count_due("late", kept.due)
+            self._count_held(kept.due, now)
 
     def _count_due(self, counter: str, due: Floats) -> int:
         self._recorder.count_due(counter, due)
@@ -312,9 +339,9 @@ class Engine:
 
     def _deadline(self, now: float) -> float:
         """When to wake next if no answer comes before."""
-        due = self._schedule.next_due()
+        due = self._schedule.head
         soonest = min(self._next_housekeeping, self._limits.max_duration)
-        overdue = due + self._max_lag + TICK
+        overdue = due + self._max_lag + self._pacing.tick
         if self._lane.link is None:
             return min(soonest, self._lane.retry_at, overdue)
         if self._lane.link.backlog:

@@ -21,12 +21,16 @@ _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """Jobs that met the same fate: ``error`` is None for confirmed, else the server's words (or why it is unknown)."""
+    """Jobs that met the same fate: ``error`` is None for confirmed, else the server's words (or why it is unknown).
+
+    ``timed``: somebody was waiting for this answer, so the moment it was read is the moment it came.
+    """
 
     due: Floats
     sent_at: float
     error: str | None = None
     unknown: bool = False
+    timed: bool = True
 
 
 class Lane:
@@ -36,8 +40,9 @@ class Lane:
         self._connect = connect
         self._jitter = jitter
         self.link: Link | None = connect()
-        self._flights: deque[tuple[Floats, float, bool]] = deque()
+        self._flights: deque[tuple[Floats, float, bool, bool]] = deque()
         self.in_flight = 0
+        self.awaited = 0
         self._heard_at = 0.0
         self._lost_at: float | None = None
         self._backoff = _BACKOFF_FIRST
@@ -54,14 +59,15 @@ class Lane:
         """Whether the target has been gone for so long that waiting on is pointless."""
         return self._lost_at is not None and now - self._lost_at > GIVE_UP_AFTER
 
-    def send(self, commands: Sequence[Command], now: float) -> None:
-        """Write commands; a loss shows at the next `collect`."""
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
+        """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``."""
         assert self.link is not None, "send only when ready"
         if self.in_flight == 0:
             self._heard_at = now
         for command in commands:
-            self._flights.append((command.due, now, command.single))
+            self._flights.append((command.due, now, command.single, timed))
             self.in_flight += len(command.due)
+            self.awaited += timed
         try:
             self.link.send(b"".join(c.data for c in commands))
         except LinkLost as error:
@@ -80,9 +86,9 @@ class Lane:
             if self.link is not None and self.in_flight and now - self._heard_at > ANSWER_TIMEOUT:
                 self._drop_link(now, f"no answer for {ANSWER_TIMEOUT:.0f} s")
         if self.link is None and self._flights:
-            answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _ in self._flights]
+            answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
             self._flights.clear()
-            self.in_flight = 0
+            self.in_flight = self.awaited = 0
         return answers
 
     def abandon(self, now: float, why: str) -> list[Answer]:
@@ -100,15 +106,17 @@ class Lane:
         while count > 0:
             if not self._flights:
                 raise LinkLost("the server answered more than it was asked")
-            due, sent_at, single = self._flights[0]
+            due, sent_at, single, timed = self._flights[0]
             take = len(due) if single else min(count, len(due))
             count -= 1 if single else take
-            answers.append(Answer(due[:take], sent_at, error))
             self.in_flight -= take
             if take == len(due):
+                answers.append(Answer(due, sent_at, error, timed=timed))
                 self._flights.popleft()
+                self.awaited -= timed
             else:
-                self._flights[0] = (due[take:], sent_at, single)
+                answers.append(Answer(due[:take], sent_at, error, timed=timed))
+                self._flights[0] = (due[take:], sent_at, single, timed)
 
     def _drop_link(self, now: float, words: str) -> None:
         assert self.link is not None, "only a live link is lost"

@@ -119,7 +119,8 @@ class Recorder:
         self.counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
         self._columns = {name: _Column(cells) for name in TIMES}
         self._sent: list[tuple[Floats, float]] = []
-        self._acked: list[tuple[Floats, float, float]] = []
+        self._acked: list[tuple[Floats, float]] = []
+        self._timed: list[tuple[Floats, float]] = []
         self._pending = 0
 
     def count_now(self, counter: str, now: float, jobs: int) -> None:
@@ -139,10 +140,12 @@ class Recorder:
         self._sent.append((due, now))
         self._grow(len(due))
 
-    def acked(self, due: Floats, sent_at: float, now: float) -> None:
-        """Jobs due at ``due`` and written at ``sent_at`` were confirmed at ``now``."""
+    def acked(self, due: Floats, sent_at: float, now: float, *, timed: bool = True) -> None:
+        """Jobs due at ``due`` and written at ``sent_at`` were confirmed at ``now``, or (not ``timed``) found to be."""
         self.count_now("acked", now, len(due))
-        self._acked.append((due, sent_at, now))
+        self._acked.append((due, now))
+        if timed:
+            self._timed.append((due, now - sent_at))
         self._grow(len(due))
 
     def _cells_of(self, due: Floats) -> Ints:
@@ -156,15 +159,15 @@ class Recorder:
     def flush(self) -> None:
         """Move what is pending into the histograms."""
         if self._sent:
-            due, moment = _spread([(d, t) for d, t in self._sent])
+            due, moment = _spread(self._sent)
             self._columns["lag"].add(self._cells_of(due), np.maximum(moment - due, 0.0))
         if self._acked:
-            due, moment = _spread([(d, now) for d, _, now in self._acked])
-            _, sent_at = _spread([(d, at) for d, at, _ in self._acked])
-            cells = self._cells_of(due)
-            self._columns["latency"].add(cells, np.maximum(moment - due, 0.0))
-            self._columns["service_time"].add(cells, np.maximum(moment - sent_at, 0.0))
-        self._sent, self._acked, self._pending = [], [], 0
+            due, moment = _spread(self._acked)
+            self._columns["latency"].add(self._cells_of(due), np.maximum(moment - due, 0.0))
+        if self._timed:
+            due, taken = _spread(self._timed)
+            self._columns["service_time"].add(self._cells_of(due), np.maximum(taken, 0.0))
+        self._sent, self._acked, self._timed, self._pending = [], [], [], 0
 
     def histograms(self) -> dict[str, Histograms]:
         self.flush()

@@ -37,14 +37,19 @@ def bulk(value: bytes) -> bytes:
 
 
 class JobEncoder:
-    """Encodes batches for one run. ``payloads`` has one compiled payload a job kind, in the order of ``jobs``."""
+    """Encodes batches for one run. ``payloads`` has one compiled payload a job kind, in the order of ``jobs``.
 
-    def __init__(self, jobs: Sequence[Job], payloads: Sequence[Payload], run_id: str) -> None:
+    ``step`` is the distance between two sequence numbers: 1, or the number of shards.
+    """
+
+    def __init__(self, jobs: Sequence[Job], payloads: Sequence[Payload], run_id: str, step: int = 1) -> None:
+        # Of several kinds, each gets its numbers in irregular steps; a single one gets all of its shard.
+        regular = step if len(jobs) == 1 else None
         places = [_Place(job.key, job.stream is not None, job.max_len) for job in jobs]
         self._places = list(dict.fromkeys(places))
         self._place_of = np.array([self._places.index(place) for place in places])
         self._kinds = [
-            _Kind(job, payload, run_id, place.head if place.is_stream else b"")
+            _Kind(job, payload, run_id, place.head if place.is_stream else b"", regular)
             for job, payload, place in zip(jobs, payloads, places, strict=True)
         ]
         self._single = [
@@ -72,8 +77,9 @@ class JobEncoder:
         self, index: int, seq: Ints, due: Floats, kind: npt.NDArray[np.intp], wall: float, phases: Iterable[str]
     ) -> list[Command]:
         place, only = self._places[index], self._single[index]
-        if only is not None and self._kinds[only].rows is not None and len(seq) >= FEWEST_ROWS:
-            return place.from_rows(self._kinds[only].rows.write(seq, wall), due)  # type: ignore[union-attr]  # not None: see the line above
+        rows = None if only is None else self._kinds[only].rows
+        if rows is not None and len(seq) >= FEWEST_ROWS:
+            return place.from_rows(rows.write(seq, wall), due)
         values = [
             self._kinds[k].encode(s, wall, phase)
             for s, k, phase in zip(seq.tolist(), kind.tolist(), phases, strict=False)
@@ -126,9 +132,9 @@ class _Place:
 
 
 class _Kind:
-    """One kind of job: the constant parts of its envelope made once. ``rows`` is None where jobs are made one by one."""
+    """One kind of job: the constant parts of its envelope made once. Without ``rows``, jobs are made one by one."""
 
-    def __init__(self, job: Job, payload: Payload, run_id: str, head: bytes) -> None:
+    def __init__(self, job: Job, payload: Payload, run_id: str, head: bytes, step: int | None) -> None:
         self._payload = payload.text if job.encoding == "raw" else payload.json
         self._raw = job.encoding == "raw"
         name, run = json.dumps(job.name), json.dumps(run_id)
@@ -141,7 +147,7 @@ class _Kind:
         if layout is not None:
             number = Slot("seq")
             envelope = (self._before, number, self._middle, number, self._named, None, self._after, *layout, "}")
-            self.rows = RowWriter(layout if self._raw else envelope, head)
+            self.rows = RowWriter(layout if self._raw else envelope, head, step)
 
     def encode(self, seq: int, wall: float, phase: str) -> bytes:
         payload = self._payload(seq, wall, phase)

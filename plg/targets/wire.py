@@ -30,8 +30,8 @@ class Link(Protocol):
     def receive(self) -> list[Reply]:
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
 
-    def wait(self, deadline: float) -> None:
-        """Return at ``deadline`` (the clock's scale), or earlier when an answer or room to write has come."""
+    def wait(self, deadline: float, *, answers: bool = True) -> None:
+        """Return at ``deadline`` (the clock's scale), or earlier when there is room to write or, if wanted, an answer."""
 
     def close(self) -> None: ...
 
@@ -86,13 +86,17 @@ class Wire:
                 return replies
             raise LinkLost(_words(error)) from error
 
-    def wait(self, deadline: float) -> None:
+    def wait(self, deadline: float, *, answers: bool = True) -> None:
+        blocked = len(self._unsent) > 0
+        if not answers and not blocked:
+            self._clock.sleep_until(deadline)
+            return
         if self._tls and self._sock.pending():  # type: ignore[attr-defined]  # an SSLSocket when _tls is set
             return
         remaining = deadline - self._clock.now()
         if remaining > 0:
             # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
-            select.select([self._sock], [self._sock] if len(self._unsent) else [], [], remaining)
+            select.select([self._sock], [self._sock] if blocked else [], [], remaining)
 
     def close(self) -> None:
         self._sock.close()

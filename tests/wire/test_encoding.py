@@ -13,7 +13,8 @@ from plg.scenario import Job
 from plg.targets import encoding
 from plg.targets.encoding import JobEncoder
 
-text = st.text(st.sampled_from(["a", "é", '"', "\\", "$", " ", "${seq}", "${uuid}", "${now_ms}", "${job}", "${run}"]), max_size=6)
+words = ["a", "é", '"', "\\", "$", " ", "${seq}", "${uuid}", "${now_ms}", "${job}", "${run}"]
+text = st.lists(st.sampled_from(words), max_size=6).map("".join)
 payload = st.recursive(
     text | st.integers(-5, 5) | st.booleans() | st.none() | st.floats(-1, 1),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
@@ -39,18 +40,32 @@ def commands(data: bytes) -> list[list[bytes]]:
 
 
 @settings(deadline=None, max_examples=150)
-@given(payload, start, st.integers(1, 40), st.integers(1, 7), st.sampled_from(["json", "raw"]), st.booleans())
-def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, stream):
+@given(
+    payload,
+    start,
+    st.integers(1, 40) | st.integers(500, 1300),
+    st.integers(1, 7),
+    st.sampled_from(["json", "raw"]),
+    st.booleans(),
+    st.integers(1, 600),
+)
+def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, stream, portion):
     job = Job('j"é', queue=None if stream else "q", stream="q" if stream else None, encoding=how, payload=payload)
     made = compile_payload(payload, run="r", job=job.name)
-    encoder = JobEncoder([job], [made], "r")
+    encoder = JobEncoder([job], [made], "r", step)
     seq = np.arange(first, first + count * step, step)
     due, kind = np.linspace(0, 1, count), np.zeros(count, dtype=np.intp)
-    sent = encoder.encode(seq, due, kind, 1_700_000_000.123456, [""] * count)
+    sent = []
+    for at in range(0, count, portion):
+        part = slice(at, at + portion)
+        size = len(seq[part])
+        sent += encoder.encode(seq[part], due[part], kind[part], 1_700_000_000.123456 + at, [""] * size)
     assert np.concatenate([c.due for c in sent]).tolist() == due.tolist()
     argvs = commands(b"".join(c.data for c in sent))
     values = [value for argv in argvs for value in (argv[2:] if argv[0] == b"LPUSH" else argv[-1:])]
-    one_by_one = [encoder._kinds[0].encode(int(s), 1_700_000_000.123456, "") for s in seq]
+    one_by_one = [
+        encoder._kinds[0].encode(int(s), 1_700_000_000.123456 + i // portion * portion, "") for i, s in enumerate(seq)
+    ]
     assert values == one_by_one
     if how == "json":
         assert [json.loads(value)["seq"] for value in values] == seq.tolist()
@@ -59,7 +74,12 @@ def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, strea
 @given(st.integers(1, 3000))
 @settings(deadline=None, max_examples=20)
 def test_several_queues_keep_due_order_and_lose_nothing(count):
-    jobs = [Job("a", queue="x", payload="${seq}"), Job("b", queue="y"), Job("c", queue="x"), Job("d", stream="z", max_len=9)]
+    jobs = [
+        Job("a", queue="x", payload="${seq}"),
+        Job("b", queue="y"),
+        Job("c", queue="x"),
+        Job("d", stream="z", max_len=9),
+    ]
     encoder = JobEncoder(jobs, [compile_payload(j.payload, job=j.name) for j in jobs], "r")
     seq = np.arange(count)
     due = seq / 1000

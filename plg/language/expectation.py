@@ -337,6 +337,9 @@ class _Reader:
         try:
             return _amount(text, measure)
         except UnitError as error:
+            if not error.known:
+                self.fault("out-of-range", str(error), token)
+                return None
             wanted, example = _WANTED[measure.unit]
             known = ", ".join(error.known)
             if error.unit is not None:
@@ -383,6 +386,7 @@ class _Reader:
         except UnitError as error:
             code = "missing-unit" if strings.PLAIN_NUMBER.fullmatch(text) else "wrong-unit"
             code = "unknown-unit" if error.unit is not None else code
+            code = code if error.known else "out-of-range"
             self.fault(code, f"expected {wanted}, not {text}", token, "known units: " + ", ".join(error.known))
         except ValueError:
             self.fault("out-of-range", f"{text[:30]} is too large", token)
@@ -410,7 +414,7 @@ def _amount(text: str, measure: Measure) -> float:
     if measure.unit == "bytes":
         return 0.0 if text == "0" else _known(parse_size, text, SIZE_UNITS)
     if not strings.PLAIN_NUMBER.fullmatch(text):
-        raise UnitError(f"{text!r} is not a number")
+        raise UnitError(f"{text!r} is not a number", ("a plain number",))
     return float(strings.number(text))
 
 

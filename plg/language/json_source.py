@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
 
 from plg.diagnostics import Diagnostic, Path
 from plg.language.source import MAX_DEPTH, Range, Spans
-from plg.language.strings import MAX_DIGITS
+from plg.language.strings import number
 
 _TOKEN = re.compile(
     r'[ \t\r\n]*(?:(?P<text>"(?:[^"\\\x00-\x1f]|\\.)*")'
@@ -167,9 +166,9 @@ class _Reader:
         return value
 
     def number(self, found: str, where: Range) -> int | float:
-        if len(found) <= MAX_DIGITS:
-            value: int | float = json.loads(found)
-            if math.isfinite(value):
-                return value
+        try:
+            return number(found)
+        except ValueError:
+            pass
         self.faults.append(self.fault("out-of-range", f"{found[:20]} is too large a number", where))
         return 1

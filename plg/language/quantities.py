@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import nearest
+from plg.language.strings import HUGE
 from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, parse_rate, parse_size
 
 MAX_RATE = 1e9
@@ -20,8 +21,6 @@ MAX_RATE = 1e9
 MAX_DURATION = 366 * 86400.0
 MAX_INTEGER = 2**53 - 1
 """The largest integer that JSON carries everywhere."""
-HUGE = 10**300
-"""No number in a document is larger."""
 MAX_COUNT = 10**12
 
 
@@ -77,6 +76,8 @@ def fraction(value: Any) -> float:
 
 
 def _unit_fault(error: UnitError, wanted: str) -> Fault:
+    if not error.known:
+        return Fault("out-of-range", str(error))
     known = ", ".join(error.known)
     if error.unit is None:
         return Fault("wrong-type", wanted, f"known units: {known}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from decimal import Decimal
 
 HOLE = r'\$\{(?:[^{}"\\\n]|"[^"\\\n]*")*\}'
@@ -17,8 +18,12 @@ QUANTITY = re.compile(
 PLAIN_NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
-MAX_DIGITS = 300
+MAX_DIGITS = 320
 """Numbers of more digits are refused: none is meant, and converting them is slow."""
+
+
+HUGE = int(sys.float_info.max)
+"""No number in a document is larger."""
 
 
 class BadEscape(ValueError):
@@ -69,10 +74,8 @@ def number(text: str) -> int | float:
     plain = text.replace("_", "")
     if len(plain) > MAX_DIGITS:
         raise ValueError("too many digits")
-    if re.fullmatch(r"-?\d+", plain):
-        return int(plain)
-    value = float(plain)
-    if value in (float("inf"), float("-inf")):
+    value = int(plain) if re.fullmatch(r"[-+]?\d+", plain) else float(plain)
+    if abs(value) > HUGE:
         raise ValueError("too large")
     return value
 

@@ -93,8 +93,8 @@ def _digest(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A template that can be written into many payloads at once: ``seq`` and ``now_ms`` as decimal digits, ``seq_hex`` as
-    twelve hexadecimal ones."""
+    """A template that can be written into many payloads at once: ``seq`` and ``now_ms`` as decimal digits,
+    ``seq_hex`` as twelve hexadecimal ones."""
 
     kind: Literal["seq", "seq_hex", "now_ms"]
 
@@ -240,10 +240,10 @@ class _Compiler:
                 parts.append(_inside_string(piece))
         parts.append('"')
 
-    # A payload as constants and slots ------------------------------------------------------------------------------------
+    # A payload as constants and slots --------------------
 
     def layout(self, payload: Any, *, raw: bool) -> Layout | None:
-        """The text of a payload where all that changes in it are slots. ``raw`` leaves out the quotes of a lone string."""
+        """The text of a payload where all that changes are slots. ``raw`` leaves out the quotes of a lone string."""
         self.place = 0
         pieces: list[str | Slot] = []
         return tuple(_joined_constants(pieces)) if self._layout(payload, pieces, raw) else None

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import Path, nearest
-from plg.language.quantities import HUGE, KINDS, fault_of, show
+from plg.language.quantities import KINDS, fault_of, show
 from plg.language.source import Document
+from plg.language.strings import HUGE
 from plg.language.vocabulary import NESTED, PHASES, REQUIRED, SCENARIO_FIELDS
 from plg.resources import read_text
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from plg.diagnostics import Diagnostic, Path
 from plg.language.source import MAX_DEPTH, Range, Spans
-from plg.language.strings import MAX_DIGITS
+from plg.language.strings import MAX_DIGITS, number
 
 MAX_NODES = 1_000_000
 """The most nodes a document may have once its aliases are expanded."""
@@ -272,17 +272,16 @@ class _Reader:
         first = value[0]
         if not (first.isdigit() or first in "+-."):
             return value
-        if len(value) > MAX_DIGITS and (_INTEGER.fullmatch(value) or _FLOAT.fullmatch(value)):
+        try:
+            if _INTEGER.fullmatch(value) or _FLOAT.fullmatch(value):
+                return number(value)
+            if _OCTAL.fullmatch(value):
+                return int(value[2 : MAX_DIGITS + 2], 8)
+            if _HEX.fullmatch(value):
+                return int(value[2 : MAX_DIGITS + 2], 16)
+        except ValueError:
             self.faults.append(self.fault("out-of-range", f"{value[:20]}… is too large a number", where))
             return 1
-        if _INTEGER.fullmatch(value):
-            return int(value.replace("_", ""))
-        if _OCTAL.fullmatch(value):
-            return int(value[2:], 8)
-        if _HEX.fullmatch(value):
-            return int(value[2:], 16)
-        if _FLOAT.fullmatch(value):
-            return float(value)
         return _SPECIAL.get(value, value)
 
 

@@ -1,8 +1,9 @@
-"""Documents as Hypothesis makes them."""
+"""Documents as Hypothesis makes them, and the golden cases on disk."""
 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,10 @@ def _name(phase: dict[str, Any], labels: Any, draw: st.DrawFn) -> None:
             phase["name"] = name
     for child in [*phase.get("phases", ()), *phase.get("layers", ())]:
         _name(child, labels, draw)
+
+
+def golden(path: Path, text: str) -> str:
+    """The expected text, which is first written where that is asked for."""
+    if os.environ.get("PLG_UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    return path.read_text(encoding="utf-8")

@@ -6,11 +6,10 @@ PLG_UPDATE_GOLDEN=1 writes the expected files anew; look at the difference befor
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from language_documents import CASES
+from language_documents import CASES, golden
 
 from plg.diagnostics import ScenarioError
 from plg.diagnostics_render import render_text
@@ -22,13 +21,6 @@ from plg.language.write import write_json, write_plg, write_yaml
 def files(folder: str) -> list[Path]:
     found = sorted(path for path in (CASES / folder).iterdir() if path.suffix in SUFFIXES)
     return [path for path in found if not path.name.endswith(".expected.json")]
-
-
-def golden(path: Path, text: str) -> str:
-    """The expected text, which is first written where that is asked for."""
-    if os.environ.get("PLG_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from plg.clock import Clock
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
 from plg.guardrails.limiter import RateLimiter
 from plg.plan import Clip, Plan
-from plg.runner.lane import Answer, Lane
+from plg.runner.lane import Answer, Line
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Ints, Recording
 from plg.runner.sampler import Sampler
@@ -116,7 +116,7 @@ class Engine:
         self,
         plan: Plan,
         limits: Guardrails,
-        lane: Lane,
+        lane: Line,
         encode: Encoder,
         clock: Clock,
         sampler: Sampler,
@@ -200,7 +200,7 @@ class Engine:
             self._settle(self._lane.abandon(now, f"no answer within {ANSWERS_GRACE:.0f} s of the end"), now)
         if self._stop is None and self._acked == 0 and self._bad > 0:
             self._stop = Stop("target", next(iter(self._error_texts)))
-        if self._stop is None and self._lane.link is None:
+        if self._stop is None and self._lane.down:
             self._stop = Stop("target", self._lane.last_words)
 
     def _await_drain(self) -> None:
@@ -221,14 +221,9 @@ class Engine:
         return self._clock.now() - self._start
 
     def _wait(self, until: float) -> None:
-        link = self._lane.link
-        if link is not None:
-            # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
-            link.wait(
-                self._start + until, answers=self._lane.awaited > 0 or until - self._now() > 4 * self._pacing.tick
-            )
-        else:
-            self._clock.sleep_until(self._start + until)
+        # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
+        answers = self._lane.awaited > 0 or until - self._now() > 4 * self._pacing.tick
+        self._lane.wait(self._clock, self._start + until, answers=answers)
 
     def _collect(self, now: float) -> None:
         answers = self._lane.collect(now)
@@ -290,7 +285,7 @@ class Engine:
             batch = self._schedule.take(now, room)
             if batch is not None:
                 self._send(batch, self._now())
-            if self._lane.link is None or self._lane.link.backlog:
+            if self._lane.down or self._lane.backlog:
                 self._blocked_until = now
                 return
 
@@ -342,9 +337,9 @@ class Engine:
         due = self._schedule.head
         soonest = min(self._next_housekeeping, self._limits.max_duration)
         overdue = due + self._max_lag + self._pacing.tick
-        if self._lane.link is None:
+        if self._lane.down:
             return min(soonest, self._lane.retry_at, overdue)
-        if self._lane.link.backlog:
+        if self._lane.backlog:
             return min(soonest, overdue)
         if due <= now and self._limiter.allowance(now) <= 0:
             release = self._limiter.next_release()
@@ -367,7 +362,7 @@ class Engine:
         self._heed("max_error_rate", now, self._errors.value(now))
         self._guard.observe("max_total_jobs", now, self._sent, can_stop=False)
         self._guard.observe("max_duration", now, now, can_stop=False)
-        if self._refusing_since is not None and now - self._refusing_since > REFUSAL_PATIENCE and self._lane.link:
+        if self._refusing_since is not None and now - self._refusing_since > REFUSAL_PATIENCE and not self._lane.down:
             self._halt("target", list(self._error_texts)[-1])
         if self._hooks.watch is not None and now >= self._next_watch and self._stop is None:
             breach = self._hooks.watch(self._recording(now, Stop("live", "")))

@@ -6,7 +6,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from plg.clock import Clock
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
@@ -17,6 +19,30 @@ ANSWER_TIMEOUT = 10.0
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
+
+
+class Line(Protocol):
+    """What the engine sends over: one `Lane`, or several as one. Times are seconds of the run."""
+
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def awaited(self) -> int: ...
+    @property
+    def down(self) -> bool: ...
+    @property
+    def backlog(self) -> int: ...
+    @property
+    def retry_at(self) -> float: ...
+    @property
+    def last_words(self) -> str: ...
+    def ready(self, now: float) -> bool: ...
+    def given_up(self, now: float) -> bool: ...
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None: ...
+    def collect(self, now: float) -> list[Answer]: ...
+    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
+    def abandon(self, now: float, why: str) -> list[Answer]: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +74,16 @@ class Lane:
         self._backoff = _BACKOFF_FIRST
         self.retry_at = 0.0
         self.last_words = ""
+
+    @property
+    def down(self) -> bool:
+        """Whether the connection is lost and not yet back."""
+        return self.link is None
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the connection has not taken yet."""
+        return 0 if self.link is None else self.link.backlog
 
     def ready(self, now: float) -> bool:
         """Whether jobs can be handed over; reconnects when its time has come."""
@@ -90,6 +126,13 @@ class Lane:
             self._flights.clear()
             self.in_flight = self.awaited = 0
         return answers
+
+    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
+        """Return at ``deadline`` of the clock, or earlier as `Link.wait` does."""
+        if self.link is None:
+            clock.sleep_until(deadline)
+        else:
+            self.link.wait(deadline, answers=answers)
 
     def abandon(self, now: float, why: str) -> list[Answer]:
         """Close the connection; what was in flight stays unknown."""

@@ -24,11 +24,15 @@ FEWEST_ROWS = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Command:
-    """Encoded bytes and the due times of their jobs. ``single``: one answer stands for all of them; else one each."""
+    """Encoded bytes for one ``key`` and the due times of their jobs.
+
+    ``single``: one answer stands for all of them; else there is one each.
+    """
 
     data: bytes
     due: Floats
     single: bool
+    key: str = ""
 
 
 def bulk(value: bytes) -> bytes:
@@ -110,12 +114,12 @@ class _Place:
     def from_values(self, values: list[bytes], due: Floats) -> list[Command]:
         if self.is_stream:
             head = self.head
-            return [Command(b"".join(head + bulk(value) for value in values), due, single=False)]
+            return [Command(b"".join(head + bulk(value) for value in values), due, single=False, key=self.key)]
         commands = []
         for at in range(0, len(values), MOST_JOBS_A_COMMAND):
             part = values[at : at + MOST_JOBS_A_COMMAND]
             data = self._lpush(len(part)) + b"".join(map(bulk, part))
-            commands.append(Command(data, due[at : at + len(part)], single=True))
+            commands.append(Command(data, due[at : at + len(part)], single=True, key=self.key))
         return commands
 
     def from_rows(self, matrices: list[Bytes], due: Floats) -> list[Command]:
@@ -126,7 +130,7 @@ class _Place:
                 part = rows[at : at + size]
                 head = b"" if self.is_stream else self._lpush(len(part))
                 times = due[start + at : start + at + len(part)]
-                commands.append(Command(head + part.tobytes(), times, single=not self.is_stream))
+                commands.append(Command(head + part.tobytes(), times, not self.is_stream, self.key))
             start += len(rows)
         return commands
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Protocol
 
 from plg.clock import Clock
@@ -31,9 +32,21 @@ class Link(Protocol):
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
 
     def wait(self, deadline: float, *, answers: bool = True) -> None:
-        """Return at ``deadline`` (the clock's scale), or earlier when there is room to write or, if wanted, an answer."""
+        """Return at ``deadline`` (the clock's scale); earlier when there is room to write or, if wanted, an answer."""
 
     def close(self) -> None: ...
+
+
+def wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: bool) -> None:
+    """Wait for several wires at once, as `Link.wait` does for one."""
+    blocked = [wire.sock for wire in wires if wire.backlog]
+    if not answers and not blocked:
+        clock.sleep_until(deadline)
+    elif not any(wire.has_unread for wire in wires):
+        remaining = deadline - clock.now()
+        if remaining > 0:
+            # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
+            select.select([wire.sock for wire in wires], blocked, [], remaining)
 
 
 class Wire:
@@ -41,7 +54,7 @@ class Wire:
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         sock.setblocking(False)
-        self._sock = sock
+        self.sock = sock
         self._clock = clock
         self._unsent = memoryview(b"")
         self._reader = ReplyReader()
@@ -58,7 +71,7 @@ class Wire:
     def _flush(self) -> None:
         try:
             while len(self._unsent):
-                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+                self._unsent = self._unsent[self.sock.send(self._unsent) :]
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return
         except OSError as error:
@@ -70,7 +83,7 @@ class Wire:
             self._flush()
         try:
             while True:
-                data = self._sock.recv(_READ)
+                data = self.sock.recv(_READ)
                 if not data:
                     if replies:
                         # Hand over the answers that came with the farewell; the next call reports the loss.
@@ -86,20 +99,16 @@ class Wire:
                 return replies
             raise LinkLost(_words(error)) from error
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether TLS holds decrypted bytes that a select on the socket would not show."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
     def wait(self, deadline: float, *, answers: bool = True) -> None:
-        blocked = len(self._unsent) > 0
-        if not answers and not blocked:
-            self._clock.sleep_until(deadline)
-            return
-        if self._tls and self._sock.pending():  # type: ignore[attr-defined]  # an SSLSocket when _tls is set
-            return
-        remaining = deadline - self._clock.now()
-        if remaining > 0:
-            # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
-            select.select([self._sock], [self._sock] if blocked else [], [], remaining)
+        wait_any((self,), self._clock, deadline, answers=answers)
 
     def close(self) -> None:
-        self._sock.close()
+        self.sock.close()
 
 
 def _words(error: Exception) -> str:

@@ -270,7 +270,7 @@ def _redacted(target: Any) -> Any:
 
 def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None) -> Scenario:
     from plg.language.build import TooMuch, build_scenario
-    from plg.patterns.base import PatternError
+    from plg.patterns.base import PatternError, TooManyPieces
 
     def line_of(index: int) -> int | None:
         span = source.spans.nearest(("expect", index))
@@ -282,7 +282,8 @@ def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None
         fault = validate.DocumentFault("too-large", str(error), ("pattern",))
     except PatternError as error:
         # What only the whole of a curve can be wrong in.
-        fault = validate.DocumentFault("bad-pattern", str(error), tuple(error.path) or ("pattern",))
+        code = "too-large" if isinstance(error, TooManyPieces) else "bad-pattern"
+        fault = validate.DocumentFault(code, str(error), tuple(error.path) or ("pattern",))
     else:
         return scenario
     sources = {source.file: source.text} if source.text else {}

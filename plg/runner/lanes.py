@@ -44,7 +44,8 @@ class Lanes:
         return next((lane.last_words for lane in self._lanes if lane.down), "")
 
     def ready(self, now: float) -> bool:
-        return all([lane.ready(now) for lane in self._lanes])  # a list: each lane gets its chance to reconnect
+        states = [lane.ready(now) for lane in self._lanes]  # asked of each, for it may reconnect then
+        return all(states)
 
     def given_up(self, now: float) -> bool:
         return any(lane.given_up(now) for lane in self._lanes)

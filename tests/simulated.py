@@ -114,7 +114,9 @@ class Link:
 
     def wait(self, deadline: float, *, answers: bool = True) -> None:
         now = self._server.clock.now()
-        moments = [at for at, _ in self._answers[:1] if answers] + [start for start, _ in self._server.down if start > now]
+        moments = [at for at, _ in self._answers[:1] if answers] + [
+            start for start, _ in self._server.down if start > now
+        ]
         self._server.clock.sleep_until(min([deadline, *moments]))
 
     def close(self) -> None:

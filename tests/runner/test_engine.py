@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,11 +26,27 @@ from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Scenario
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
 
-def simulate(pattern, *, limits=LOOSE, server=None, jobs=(Job("job", queue="q"),), gauges=None, hooks=None, drain=None,
-             arrivals=None, max_lag=1.0, seed=1):  # fmt: skip
+JOB = Job("job", queue="q")
+
+
+def simulate(
+    pattern,
+    *,
+    limits=LOOSE,
+    server=None,
+    jobs=(JOB,),
+    gauges=None,
+    hooks=None,
+    drain=None,
+    arrivals=None,
+    max_lag=1.0,
+    seed=1,
+):
     clock = server.clock if server else VirtualClock()
     server = server or Server(clock)
-    scenario = Scenario("s", read(pattern, Path()), tuple(jobs), limits, arrivals=arrivals or Arrivals(), max_lag=max_lag)
+    scenario = Scenario(
+        "s", read(pattern, Path()), tuple(jobs), limits, arrivals=arrivals or Arrivals(), max_lag=max_lag
+    )
     plan = make_plan(scenario, seed=seed)
     engine = Engine(
         plan, limits, Lane(server.connect, random.Random(1)), batch_encoder(scenario, plan, "run"), clock,
@@ -64,7 +80,7 @@ def test_every_job_arrives_once_and_on_time():
 
 
 def test_an_hour_of_virtual_time_has_no_drift():
-    recording, server, plan = simulate(steady(20, 3600))
+    recording, server, _ = simulate(steady(20, 3600))
     assert recording.total("acked") == 72_000
     assert abs(server.times()[-1] - (3600 - 0.025)) < 0.002
     per_window = recording.counters["acked"][: recording.cells - 1]
@@ -82,7 +98,7 @@ def test_rates_below_one_a_second_and_pauses():
 
 def test_kinds_keep_their_weights_and_queues():
     jobs = (Job("a", weight=8, queue="x"), Job("b", weight=2, queue="y"), Job("c", weight=5, stream="z"))
-    recording, server, plan = simulate(steady(300, 5), jobs=jobs)
+    _, server, _ = simulate(steady(300, 5), jobs=jobs)
     assert {key: len(found) for key, found in server.held.items()} == {"x": 800, "y": 200, "z": 500}
     assert Counter(json.loads(j)["job"] for j in server.jobs()) == {"a": 800, "b": 200, "c": 500}
 
@@ -130,7 +146,9 @@ def test_a_target_that_stays_away_ends_the_run():
     assert recording.ended_s == pytest.approx(17, abs=1.5)
 
 
-@pytest.mark.parametrize("words", ["READONLY You can't write against a read only replica.", "NOAUTH Authentication required."])
+@pytest.mark.parametrize(
+    "words", ["READONLY You can't write against a read only replica.", "NOAUTH Authentication required."]
+)
 def test_a_refusal_for_good_stops_at_once(words):
     clock = VirtualClock()
     server = Server(clock, refuse=lambda n: words if n >= 100 else None)
@@ -151,7 +169,9 @@ def test_a_passing_refusal_is_counted_and_survived():
 
 
 def test_an_endless_refusal_is_a_refused_target():
-    recording, _, _ = simulate(steady(100, 60), server=Server(VirtualClock(), refuse=lambda n: "OOM command not allowed"))
+    recording, _, _ = simulate(
+        steady(100, 60), server=Server(VirtualClock(), refuse=lambda n: "OOM command not allowed")
+    )
     adds_up(recording)
     assert recording.stop == "target"
     assert recording.ended_s < 1.5
@@ -206,7 +226,14 @@ def test_the_error_rate_stops_the_run():
 
 
 def test_a_rate_over_the_limit_is_clipped_once_an_excursion():
-    burst = {"type": "burst", "base_rate": 50, "burst_rate": 400, "burst_duration": 0.5, "burst_interval": 2, "duration": 6}
+    burst = {
+        "type": "burst",
+        "base_rate": 50,
+        "burst_rate": 400,
+        "burst_duration": 0.5,
+        "burst_interval": 2,
+        "duration": 6,
+    }
     recording, server, _ = simulate(burst, limits=Guardrails(200, 10**9, 1e6, warn_at=1.0))
     adds_up(recording)
     assert recording.total("shed") == pytest.approx(3 * 0.5 * 200, abs=2)
@@ -259,7 +286,12 @@ interval = st.tuples(st.floats(0, 5), st.floats(0.01, 2)).map(lambda p: (p[0], p
 def test_the_ledger_adds_up_and_agrees_with_the_server_whatever_happens(limits, stalls, downs, nth, process, delay):
     clock = VirtualClock()
     server = Server(
-        clock, delay=delay, stalled=stalls, down=downs, buffer=20_000, refuse=lambda n: "OOM no" if n % nth == nth - 1 else None
+        clock,
+        delay=delay,
+        stalled=stalls,
+        down=downs,
+        buffer=20_000,
+        refuse=lambda n: "OOM no" if n % nth == nth - 1 else None,
     )
     pattern = {"type": "sine", "base_rate": 200, "amplitude": 250, "period": 2, "duration": 5}
     recording, server, plan = simulate(pattern, limits=limits, server=server, arrivals=Arrivals(process), seed=3)

@@ -11,6 +11,7 @@ from plg.targets.base import TargetError
 
 Kind = Literal["refused", "unreachable", "lost", "missing"]
 
+_HUNG_UP = "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"
 _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("WRONGPASS", "refused", "check user and password: redis://USER:PASSWORD@HOST:PORT/DB"),
     ("invalid password", "refused", "check the password: redis://:PASSWORD@HOST:PORT/DB"),
@@ -35,7 +36,7 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("mismatch", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("not valid for", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("certificate required", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
-    ("EOF occurred", "refused", "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"),
+    ("EOF occurred", "refused", _HUNG_UP),
     ("CERTIFICATE_REQUIRED", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
 )
 """What the words hold → kind of fault, advice. The first that fits counts."""
@@ -48,10 +49,17 @@ def explain(error: BaseException, shown: str, *, lost: bool = False) -> TargetEr
     words, kind, advice = _judge(error)
     if lost and kind == "unreachable":
         kind, advice = "lost", ""
+    elif kind == "unreachable" and shown.startswith("rediss://") and _hung_up(error):
+        # Its complaint about a missing certificate may be on the way while what we wrote already meets a closed door.
+        kind, advice = "refused", _HUNG_UP
     elif kind == "unreachable":
         advice = advice or _about_tls(shown)
     verb = {"refused": "refused", "unreachable": "cannot be reached", "lost": "was lost", "missing": "is missing"}[kind]
     return TargetError(kind, f"{shown} {verb}: {words}" + (f" ({advice})" if advice else ""))
+
+
+def _hung_up(error: BaseException) -> bool:
+    return _holds(tuple(_chain(error)), ConnectionResetError, BrokenPipeError)
 
 
 def _about_tls(shown: str) -> str:

@@ -7,6 +7,7 @@ from real_servers import answering, free_port
 
 from plg.scenario import Job
 from plg.targets.base import TargetError
+from plg.targets.faults import explain
 from plg.targets.open import open_target
 
 JOBS = (Job("a", queue="orders"),)
@@ -78,6 +79,14 @@ def test_a_server_that_asks_for_a_certificate(tls):
     assert error.kind == "refused"
     assert "ssl_certfile" in str(error)
     open_target(f"{place}&ssl_certfile={tls['files']}/client.crt&ssl_keyfile={tls['files']}/client.key", JOBS).close()
+
+
+@pytest.mark.parametrize("hang_up", [ConnectionResetError, BrokenPipeError])
+def test_a_server_that_hangs_up_before_it_can_say_why(hang_up):
+    error = explain(hang_up(104, "Connection reset by peer"), "rediss://host")
+    assert (error.kind, "ssl_certfile" in str(error)) == ("refused", True)
+    assert explain(hang_up(104, "Connection reset by peer"), "redis://host").kind == "unreachable"
+    assert explain(hang_up(104, "Connection reset by peer"), "rediss://host", lost=True).kind == "lost"
 
 
 def test_tls_to_a_plain_port(tls):

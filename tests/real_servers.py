@@ -19,9 +19,14 @@ from plg.targets.binary import find_binary
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free now. A node of a cluster also takes the one 10,000 above it, so there must be one."""
+    for _ in range(1000):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port <= 55535:
+            return port
+    raise AssertionError("no free port below 55536")
 
 
 def server_programs() -> dict[str, Path | None]:

@@ -28,14 +28,30 @@ class _Column:
         self._maxima = np.full(cells, -np.inf)
 
     def add(self, cell: Ints, value: Floats) -> None:
-        """One value (s) and the index of its cell an entry, cells ascending."""
+        """One value (s) and the index of its cell an entry."""
+        first = int(cell[0])
+        if (cell == first).all():
+            self._add_to_one(first, value)
+            return
         keys, counts = np.unique(cell * BUCKETS + bucket_of(value), return_counts=True)
-        self._keys.append(keys)
-        self._counts.append(counts)
-        self._entries += len(keys)
         np.add.at(self._sums, cell, value)
         np.minimum.at(self._minima, cell, value)
         np.maximum.at(self._maxima, cell, value)
+        self._take(keys, counts)
+
+    def _add_to_one(self, cell: int, value: Floats) -> None:
+        # Nearly every flush falls into one cell, where counting is an order of magnitude cheaper than sorting.
+        dense = np.bincount(bucket_of(value))
+        buckets = np.flatnonzero(dense)
+        self._sums[cell] += value.sum()
+        self._minima[cell] = min(self._minima[cell], value.min())
+        self._maxima[cell] = max(self._maxima[cell], value.max())
+        self._take(cell * BUCKETS + buckets, dense[buckets])
+
+    def _take(self, keys: Ints, counts: Ints) -> None:
+        self._keys.append(keys)
+        self._counts.append(counts)
+        self._entries += len(keys)
         if self._entries > _COMPACT_ENTRIES:
             self._compact()
 

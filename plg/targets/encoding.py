@@ -47,13 +47,13 @@ class JobEncoder:
     """
 
     def __init__(self, jobs: Sequence[Job], payloads: Sequence[Payload], run_id: str, step: int = 1) -> None:
-        # Of several kinds, each gets its numbers in irregular steps; a single one gets all of its shard.
-        regular = step if len(jobs) == 1 else None
+        # Of several kinds or shards, each gets only some of the numbers.
+        consecutive = len(jobs) == 1 and step == 1
         places = [_Place(job.key, job.stream is not None, job.max_len) for job in jobs]
         self._places = list(dict.fromkeys(places))
         self._place_of = np.array([self._places.index(place) for place in places])
         self._kinds = [
-            _Kind(job, payload, run_id, place.head if place.is_stream else b"", regular)
+            _Kind(job, payload, run_id, place.head if place.is_stream else b"", consecutive)
             for job, payload, place in zip(jobs, payloads, places, strict=True)
         ]
         self._single = [
@@ -138,7 +138,7 @@ class _Place:
 class _Kind:
     """One kind of job: the constant parts of its envelope made once. Without ``rows``, jobs are made one by one."""
 
-    def __init__(self, job: Job, payload: Payload, run_id: str, head: bytes, step: int | None) -> None:
+    def __init__(self, job: Job, payload: Payload, run_id: str, head: bytes, consecutive: bool) -> None:
         self._payload = payload.text if job.encoding == "raw" else payload.json
         self._raw = job.encoding == "raw"
         name, run = json.dumps(job.name), json.dumps(run_id)
@@ -151,7 +151,7 @@ class _Kind:
         if layout is not None:
             number = Slot("seq")
             envelope = (self._before, number, self._middle, number, self._named, None, self._after, *layout, "}")
-            self.rows = RowWriter(layout if self._raw else envelope, head, step)
+            self.rows = RowWriter(layout if self._raw else envelope, head, consecutive=consecutive)
 
     def encode(self, seq: int, wall: float, phase: str) -> bytes:
         payload = self._payload(seq, wall, phase)

@@ -22,8 +22,8 @@ Piece = str | Slot | None
 
 _DIGITS = np.array([list(b"%03d" % n) for n in range(1000)], dtype=np.uint8)
 _HEX = np.array([list(b"%03x" % n) for n in range(4096)], dtype=np.uint8)
-_AHEAD = 512
-"""Rows made ahead where the numbers to come are known."""
+_BUFFERS = 4
+"""Thousands of rows kept; one batch may lie in all but one of them."""
 _HEX_WIDTH = 12
 _NOW_MS_WIDTH = 13
 _WALL_WIDTH = 17
@@ -43,45 +43,58 @@ class _Row:
 class RowWriter:
     """Writes jobs of one kind. ``pieces`` spell one job; each becomes a RESP bulk string with ``head`` before it.
 
-    Where the numbers are known to go up by ``step``, a block of rows is made ahead, so that a small batch only takes
-    its rows from it and has the moment of sending written in.
+    Where the numbers are known to follow one another (``consecutive``), they are made a thousand at a time, and the
+    thousand after next from the same bytes: its last three digits are those that stand there already.
     """
 
-    def __init__(self, pieces: Sequence[Piece], head: bytes = b"", step: int | None = None) -> None:
-        self._pieces, self._head, self._step = pieces, head, step
+    def __init__(self, pieces: Sequence[Piece], head: bytes = b"", *, consecutive: bool = False) -> None:
+        self._pieces, self._head, self._consecutive = pieces, head, consecutive
         self._forms: dict[int, _Row] = {}
-        self._block: tuple[Bytes, _Row] | None = None
-        self._block_first = 0
-        self._block_end = 0
+        self._thousands: list[tuple[int, int, Bytes] | None] = [None] * _BUFFERS
 
     def write(self, seq: Ints, wall: float) -> list[Bytes]:
         """The jobs numbered ``seq`` (ascending, not negative), leaving at ``wall``, as matrices in their order.
 
-        A matrix is valid until the next call. There is mostly one; more where a power of ten lies within ``seq``.
+        Matrices are valid until the next call. There is mostly one; more where a thousand or a power of ten is passed.
         """
-        first, last, step = int(seq[0]), int(seq[-1]), self._step
-        if step is not None and len(seq) <= _AHEAD // 2 and last - first == (len(seq) - 1) * step:
-            if not self._block_first <= first < self._block_end:
-                self._make_block(first, step)
-            if last < self._block_end:
-                return [self._from_block((first - self._block_first) // step, len(seq), wall)]
+        first, last = int(seq[0]), int(seq[-1])
+        if self._consecutive and first >= 1000 and last - first == len(seq) - 1 < 1000 * (_BUFFERS - 1):
+            return self._from_thousands(first, last + 1, wall)
         digits = len(str(first))
         if last < 10**digits:
             return [self._matrix(seq, digits, wall)]
         cuts = np.searchsorted(seq, [10**more for more in range(digits, len(str(last)))])
         return [self._matrix(part, digits + i, wall) for i, part in enumerate(np.split(seq, cuts)) if len(part)]
 
-    def _make_block(self, first: int, step: int) -> None:
-        digits = len(str(first))
-        end = min(first + _AHEAD * step, 10**digits)
-        self._block = self._matrix(np.arange(first, end, step), digits, 0.0), self._forms[digits]
-        self._block_first, self._block_end = first, end
+    def _from_thousands(self, first: int, end: int, wall: float) -> list[Bytes]:
+        matrices = []
+        while first < end:
+            thousand, start = divmod(first, 1000)
+            stop = min(1000, start + end - first)
+            form, rows = self._thousand(thousand)
+            rows = rows[start:stop]
+            _write_moment(rows, form, wall)
+            matrices.append(rows)
+            first += stop - start
+        return matrices
 
-    def _from_block(self, start: int, count: int, wall: float) -> Bytes:
-        assert self._block is not None, "made by the caller"
-        rows = self._block[0][start : start + count]
-        _write_moment(rows, self._block[1], wall)
-        return rows
+    def _thousand(self, thousand: int) -> tuple[_Row, Bytes]:
+        place, digits = thousand % _BUFFERS, len(str(thousand)) + 3
+        made = self._thousands[place]
+        if made is not None and made[0] == thousand:
+            return self._forms[digits], made[2]
+        seq = np.arange(thousand * 1000, thousand * 1000 + 1000)
+        if made is None or made[1] != digits:
+            rows = self._matrix(seq, digits, 0.0)
+        else:
+            rows = made[2]
+            high = np.frombuffer(b"%d" % thousand, dtype=np.uint8)
+            for at in self._forms[digits].seq:
+                rows[:, at : at + digits - 3] = high
+            if self._forms[digits].seq_hex:
+                _write_number(rows, self._forms[digits].seq_hex, seq, _HEX_WIDTH, 4096, _HEX)
+        self._thousands[place] = thousand, digits, rows
+        return self._forms[digits], rows
 
     def _matrix(self, seq: Ints, digits: int, wall: float) -> Bytes:
         form = self._forms.get(digits)

@@ -104,7 +104,11 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario, ready to plan. ``target`` is a URL, ``embedded`` or ``fake``; ``data`` maps a name to a path."""
+    """One scenario, ready to plan.
+
+    ``target`` is a URL, ``embedded`` or ``fake``; ``data`` maps a name to the path of its CSV file; ``connections`` is
+    how many the jobs go over (to each node of a cluster).
+    """
 
     name: str
     pattern: Pattern
@@ -117,6 +121,7 @@ class Scenario:
     expect: tuple[Expectation, ...] = ()
     workers: Workers | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    connections: int = 1
     max_lag: float = 1.0
     file: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict)

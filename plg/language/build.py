@@ -35,7 +35,7 @@ def build_scenario(
 
     Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
-    given = _given(document, "description", "max_lag", "tags")
+    given = _given(document, "description", "connections", "max_lag", "tags")
     names = semantics.phase_names(document["pattern"])
     return Scenario(
         name=document["name"],
@@ -49,7 +49,7 @@ def build_scenario(
         data={name: str(folder / path) for name, path in document.get("data", {}).items()},
         file=file,
         document=document,
-        **_converted(given, {"max_lag": duration, "tags": tuple}),
+        **_converted(given, {"connections": int, "max_lag": duration, "tags": tuple}),
     )
 
 

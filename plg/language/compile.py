@@ -209,6 +209,10 @@ class _Compiler:
         self.put(workers, ("workers",), "count", self.value(count, "count"), count)
         self.put(workers, ("workers",), "each", self.value(each, "time"), each)
 
+    def _connections(self, document: Document, node: Node) -> None:
+        token = node.children[0]
+        self.put(document, (), "connections", self.value(token, "connectionCount"), token)
+
     def _max_lag(self, document: Document, node: Node) -> None:
         token = node.children[0]
         self.put(document, (), "max_lag", self.value(token, "time"), token)

@@ -218,6 +218,7 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "repeats": lambda value: _integer(value, 1, 10**6),
     "stepCount": lambda value: _integer(value, 1, 10**5),
     "workerCount": lambda value: _integer(value, 1, 1000),
+    "connectionCount": lambda value: _integer(value, 1, 64),
     "seed": lambda value: _integer(value, 0, MAX_INTEGER),
     "priority": lambda value: _integer(value, -(10**6), 10**6),
     "weight": lambda value: _number(value, 0, 10**6, above=True),

@@ -219,6 +219,7 @@ SCENARIO_FIELDS = (
     "jobs",
     "job_config",
     "workers",
+    "connections",
     "max_lag",
     "arrivals",
     "pattern",

@@ -146,6 +146,7 @@ def test_the_document() -> None:
     attributes = {field.name: field for field in dataclasses.fields(Scenario)}
     own = {"job_config", "params"}
     assert set(properties) - own <= set(attributes)
+    assert attributes["connections"].default == properties["connections"]["default"] == 1
     assert attributes["max_lag"].default == 1.0
     assert properties["max_lag"]["default"] == "1s"
     assert attributes["target"].default == properties["target"].get("default", DEFS["target"]["default"])

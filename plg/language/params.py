@@ -21,7 +21,10 @@ RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
 
 @dataclass(frozen=True, slots=True)
 class ParamFault:
-    """Something wrong with a param or a reference to one; ``offsets`` narrow it to a part of an expectation's text."""
+    """Something wrong with a param or a reference to one; ``offsets`` narrow it to a part of an expectation's text.
+
+    ``name`` is the name that a reference to an unknown param uses.
+    """
 
     code: str
     message: str
@@ -30,6 +33,7 @@ class ParamFault:
     severity: str = "error"
     offsets: tuple[int, int] | None = None
     at_key: bool = False
+    name: str = ""
 
 
 @dataclass
@@ -74,12 +78,12 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
     used: set[str] = set(values.used)
     body = {key: value for key, value in document.items() if key != "params"}
     result.document = _replaced(body, result, used, declared)
+    # One that is probably meant by a misspelled reference is not called unused.
+    meant = {nearest(fault.name, declared) for fault in result.faults if fault.name}
     for name in declared:
-        if isinstance(name, str) and name not in used and name not in RESERVED and name not in MEASURES:
-            fault = ParamFault(
-                "unused-param", f"the param {name!r} is never used", ("params", name), "", "warning", None, True
-            )
-            result.faults.append(fault)
+        if name not in used | meant and name not in RESERVED and name not in MEASURES:
+            message = f"the param {name!r} is never used"
+            result.faults.append(ParamFault("unused-param", message, ("params", name), severity="warning", at_key=True))
     return result
 
 
@@ -150,7 +154,7 @@ class _Values:
 def _unknown(name: str, declared: Mapping[str, Any], path: Path, offsets: tuple[int, int] | None = None) -> ParamFault:
     suggestion = nearest(name, map(str, declared))
     help = f"did you mean {suggestion}?" if suggestion else _known(declared)
-    return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets)
+    return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets, name=name)
 
 
 def _replaced(body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Document:

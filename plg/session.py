@@ -17,6 +17,7 @@ from plg.outcome import Outcome
 from plg.plan import Plan, make_plan
 from plg.redaction import redact
 from plg.runner.cells import edges_of, nothing_sent, window_width
+from plg.runner.dialer import ThreadDialer
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine, Hooks, Progress
 from plg.runner.lane import Lane
@@ -110,7 +111,7 @@ def _run_on(
     clock = MonotonicClock()
     probe = target.probe()
     depth = probe.look().waiting
-    lane = Lane(lambda: Wire(target.connect(), clock), random.Random())
+    lane = Lane(lambda: Wire(target.connect(), clock), random.Random(), dialer=ThreadDialer())
     consumers = _start_workers(target, scenario)
     start = clock.now() + LEAD
     sampler = ThreadSampler(probe, clock, start)

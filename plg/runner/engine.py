@@ -35,6 +35,8 @@ WATCH = 0.25
 """Least seconds between judgements of the expectations that may stop the run."""
 ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
+INTERRUPTED_GRACE = 0.5
+"""The same after a signal: somebody is waiting for the prompt."""
 REFUSAL_PATIENCE = 1.0
 """Seconds during which every answer was an error before the target counts as refusing."""
 BATCH = 1024
@@ -145,6 +147,8 @@ class Engine:
         self._sent = self._acked = self._bad = self._late = self._shed = 0
         self._earliest = self._next_timed = 0.0
         self._blocked_until = 0.0
+        self._blocked = False
+        self._astray = 0
         self._next_housekeeping = self._next_watch = 0.0
         self._refusing_since: float | None = None
         self._last_send = 0.0
@@ -186,10 +190,10 @@ class Engine:
             self._keep_house(self._now(), "sending")
 
     def _await_answers(self) -> None:
-        heard = self._now()
-        while self._lane.in_flight and self._now() - heard < ANSWERS_GRACE:
+        heard, grace = self._now(), ANSWERS_GRACE
+        while self._lane.in_flight and self._now() - heard < grace:
             if self._interrupted():
-                break
+                grace = INTERRUPTED_GRACE
             before = self._lane.in_flight
             self._wait(self._now() + HOUSEKEEPING)
             self._collect(self._now())
@@ -197,7 +201,7 @@ class Engine:
                 heard = self._now()
         now = self._now()
         if self._lane.in_flight:
-            self._settle(self._lane.abandon(now, f"no answer within {ANSWERS_GRACE:.0f} s of the end"), now)
+            self._settle(self._lane.abandon(now, f"no answer within {grace:g} s of the end"), now)
         if self._stop is None and self._acked == 0 and self._bad > 0:
             self._stop = Stop("target", next(iter(self._error_texts)))
         if self._stop is None and self._lane.down:
@@ -231,7 +235,7 @@ class Engine:
             self._settle(answers, now)
 
     def _settle(self, answers: list[Answer], now: float) -> None:
-        fine = bad = 0
+        fine = bad = unknown = 0
         for answer in answers:
             jobs = len(answer.due)
             if answer.error is None:
@@ -241,15 +245,23 @@ class Engine:
                 self._recorder.count_now("unknown" if answer.unknown else "failed", now, jobs)
                 self._note_error(answer, jobs)
                 bad += jobs
-        self._limiter.answered(fine + bad, now)
+                unknown += jobs if answer.unknown else 0
+        # What was in flight on a lost connection may still be executed: it keeps its place until the server is heard.
+        self._astray += unknown
+        if fine + bad > unknown:
+            self._limiter.answered(fine + bad - unknown, now)
         self._acked += fine
         self._bad += bad
         self._errors.add(now, fine + bad, bad)
         self._meter.acked += fine
         if fine:
             self._refusing_since = None
-        elif bad and self._refusing_since is None:
-            self._refusing_since = now
+        elif bad > unknown:
+            self._refusing_since = now if self._refusing_since is None else self._refusing_since
+            if now - self._refusing_since > REFUSAL_PATIENCE:
+                self._halt("target", list(self._error_texts)[-1])
+        elif unknown:
+            self._refusing_since = None
         if bad:
             self._heed("max_error_rate", now, self._errors.value(now))
 
@@ -264,12 +276,19 @@ class Engine:
         if now >= self._limits.max_duration:
             self._reach("max_duration", now, self._limits.max_duration)
             return
+        ready = self._lane.ready(now)
+        if self._blocked and not ready:
+            self._blocked_until = now
         self._drop_overdue(now)
-        if not self._lane.ready(now):
+        self._blocked = not ready
+        if not ready:
             self._blocked_until = now
             if self._lane.given_up(now):
                 self._halt("target", self._lane.last_words)
             return
+        if self._astray:
+            self._limiter.answered(self._astray, now)
+            self._astray = 0
         if now < self._earliest or self._schedule.head > now:
             return
         # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
@@ -362,8 +381,6 @@ class Engine:
         self._heed("max_error_rate", now, self._errors.value(now))
         self._guard.observe("max_total_jobs", now, self._sent, can_stop=False)
         self._guard.observe("max_duration", now, now, can_stop=False)
-        if self._refusing_since is not None and now - self._refusing_since > REFUSAL_PATIENCE and not self._lane.down:
-            self._halt("target", list(self._error_texts)[-1])
         if self._hooks.watch is not None and now >= self._next_watch and self._stop is None:
             breach = self._hooks.watch(self._recording(now, Stop("live", "")))
             # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.

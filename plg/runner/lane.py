@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from plg.clock import Clock
+from plg.runner.dialer import Dialer, Immediate
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
@@ -19,6 +20,8 @@ ANSWER_TIMEOUT = 10.0
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
+_DIALLING = 0.005
+"""Seconds between looks at an attempt to connect that is under way."""
 
 
 class Line(Protocol):
@@ -60,11 +63,27 @@ class Answer:
 
 
 class Lane:
-    """A link and its jobs in flight. Times are seconds of the run."""
+    """A link and its jobs in flight. Times are seconds of the run.
 
-    def __init__(self, connect: Callable[[], Link], jitter: random.Random) -> None:
+    ``answer_timeout``: a connection with jobs in flight that says nothing for so long (s) counts as dead.
+    ``give_up_after``: so long (s) without a connection that answers, and the target counts as lost.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Link],
+        jitter: random.Random,
+        *,
+        dialer: Dialer | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        give_up_after: float = GIVE_UP_AFTER,
+    ) -> None:
         self._connect = connect
         self._jitter = jitter
+        self._dialer = dialer or Immediate()
+        self._answer_timeout, self._give_up_after = answer_timeout, give_up_after
+        self._dialling = False
+        self._proven = True
         self.link: Link | None = connect()
         self._flights: deque[tuple[Floats, float, bool, bool]] = deque()
         self.in_flight = 0
@@ -93,7 +112,7 @@ class Lane:
 
     def given_up(self, now: float) -> bool:
         """Whether the target has been gone for so long that waiting on is pointless."""
-        return self._lost_at is not None and now - self._lost_at > GIVE_UP_AFTER
+        return self._lost_at is not None and now - self._lost_at > self._give_up_after
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
         """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``."""
@@ -116,11 +135,12 @@ class Lane:
             try:
                 for count, error in self.link.receive():
                     self._heard_at = now
+                    self._proven = True
                     self._resolve(count, error, answers)
             except LinkLost as error:
                 self._drop_link(now, str(error))
-            if self.link is not None and self.in_flight and now - self._heard_at > ANSWER_TIMEOUT:
-                self._drop_link(now, f"no answer for {ANSWER_TIMEOUT:.0f} s")
+            if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
+                self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
         if self.link is None and self._flights:
             answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
             self._flights.clear()
@@ -141,6 +161,7 @@ class Lane:
         return self.collect(now)
 
     def close(self) -> None:
+        self._dialer.close()
         if self.link is not None:
             self.link.close()
             self.link = None
@@ -166,16 +187,28 @@ class Lane:
         self.link.close()
         self.link = None
         self.last_words = words
-        self._lost_at = now
-        self._backoff = _BACKOFF_FIRST
+        if self._proven or self._lost_at is None:
+            self._lost_at = now
+            self._backoff = _BACKOFF_FIRST
+        else:
+            # It let us in and hung up before it took a single job: no better than being turned away.
+            self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
+        # Full jitter, so that many generators do not come back as one.
         self.retry_at = now + self._jitter.uniform(0, self._backoff)
 
     def _reconnect(self, now: float) -> None:
+        if not self._dialling:
+            self._dialer.start(self._connect)
+            self._dialling = True
         try:
-            self.link = self._connect()
-            self._lost_at = None
+            self.link = self._dialer.poll()
         except (TargetError, LinkLost) as error:
+            self._dialling = False
             self.last_words = str(error)
             self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
-            # Full jitter, so that many generators do not come back as one.
-            self.retry_at = now + self._jitter.uniform(self._backoff / 2, self._backoff)
+            self.retry_at = now + self._jitter.uniform(0, self._backoff)
+            return
+        self._dialling = self.link is None
+        self._proven = False
+        if self._dialling:
+            self.retry_at = now + _DIALLING

@@ -58,8 +58,9 @@ class Client:
         return answers
 
     def detach(self) -> socket.socket:
-        """Opens and gives the socket away; this client forgets it."""
-        self.open()
+        """Gives the socket away, opened if it was not; this client forgets it."""
+        if not self._open:
+            self.open()
         # redis-py has no public way to hand its socket over. Connecting through it is worth the private name: TLS,
         # user and password, database and address families are its business. Its connection closes `_sock` when it is
         # collected, so it must forget it.

@@ -11,6 +11,7 @@ from plg.scenario import Job
 from plg.targets.address import Address, parse_address
 from plg.targets.base import Server
 from plg.targets.client import Client
+from plg.targets.faults import explain
 from plg.targets.inspection import Findings, inspect
 from plg.targets.probe import RedisProbe
 from plg.targets.queues import Queue, queues_of
@@ -64,7 +65,13 @@ class UrlTarget:
 
     def connect(self) -> socket.socket:
         """See `plg.targets.base.Target.connect`."""
-        return self._client(self._connect_timeout).detach()
+        client = self._client(self._connect_timeout)
+        # A port that listens is no server yet: it may be paused, still loading its data, or have no place for us.
+        [answer] = client.ask([("PING",)])
+        if isinstance(answer, Exception):
+            client.close()
+            raise explain(answer, self._address.shown)
+        return client.detach()
 
     def probe(self) -> RedisProbe:
         """A probe over these queues. It connects when it first looks."""

@@ -26,7 +26,7 @@ class Link(Protocol):
         """Bytes handed to `send` that the connection has not taken yet; nothing more is sent while it is not 0."""
 
     def send(self, data: bytes) -> None:
-        """Hand over whole commands. Never blocks. Raises `LinkLost`."""
+        """Hand over whole commands. Never blocks. A loss may show here (`LinkLost`) or at the next `receive`."""
 
     def receive(self) -> list[Reply]:
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
@@ -59,6 +59,8 @@ class Wire:
         self._unsent = memoryview(b"")
         self._reader = ReplyReader()
         self._tls = isinstance(sock, ssl.SSLSocket)
+        self._fault: LinkLost | None = None
+        self._heard_all = False
 
     @property
     def backlog(self) -> int:
@@ -75,29 +77,35 @@ class Wire:
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return
         except OSError as error:
-            raise LinkLost(_words(error)) from error
+            # Not raised here: answers that came before the end are still to be read.
+            self._fault = LinkLost(_words(error))
+            self._unsent = memoryview(b"")
 
     def receive(self) -> list[Reply]:
-        replies: list[Reply] = []
         if len(self._unsent):
             self._flush()
+        replies = [] if self._heard_all else self._read()
+        if self._fault is not None and not replies:
+            raise self._fault
+        return replies
+
+    def _read(self) -> list[Reply]:
+        """The answers there are. Those that came with a farewell are handed over; the next call reports the loss."""
+        replies: list[Reply] = []
         try:
             while True:
                 data = self.sock.recv(_READ)
                 if not data:
-                    if replies:
-                        # Hand over the answers that came with the farewell; the next call reports the loss.
-                        return replies
-                    raise LinkLost("the server closed the connection")
+                    raise ConnectionError("the server closed the connection")
                 replies += self._reader.feed(data)
                 if len(data) < _READ and not self._tls:
                     return replies
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return replies
         except (OSError, ProtocolError) as error:
-            if replies:
-                return replies
-            raise LinkLost(_words(error)) from error
+            self._fault = self._fault or LinkLost(_words(error))
+            self._heard_all = True
+            return replies
 
     @property
     def has_unread(self) -> bool:

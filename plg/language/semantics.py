@@ -258,7 +258,8 @@ def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
 
 def _data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault]:
     """Data files, and the templates that draw from them."""
-    tables: dict[str, templates.Table | None] = {}
+    # ${param.NAME} is filled in with the params; where one is left, its param has been blamed.
+    tables: dict[str, templates.Table | None] = {"param": None}
     data = document.get("data")
     for name, file in (data if isinstance(data, dict) else {}).items():
         path: Path = ("data", name)

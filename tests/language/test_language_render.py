@@ -1,0 +1,106 @@
+"""Diagnostics as text, JSON and workflow commands."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plg.diagnostics import Diagnostic, Span
+from plg.diagnostics_render import render_github, render_json, render_text
+
+FAULT = Diagnostic("unknown-unit", "no unit 'x'", "a.plg", Span(2, 5, 2, 8), "known units: s", path=("pattern", 0))
+
+
+def test_text() -> None:
+    assert render_text([FAULT], {"a.plg": "one\nabcdefgh\nthree"}) == (
+        "error[unknown-unit]: no unit 'x'\n --> a.plg:2:5\n  |\n2 | abcdefgh\n  |     ^^^\n  = help: known units: s"
+    )
+
+
+def test_without_place_or_source() -> None:
+    assert (
+        render_text([Diagnostic("syntax", "bad", "a.plg", severity="warning")]) == "warning[syntax]: bad\n  --> a.plg"
+    )
+    assert render_text([FAULT]) == "error[unknown-unit]: no unit 'x'\n --> a.plg:2:5\n  = help: known units: s"
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "end", "shown", "carets"),
+    [
+        ("\tab", 2, 3, "    ab", "    ^"),
+        ("日本 ab", 4, 6, "日本 ab", "     ^^"),
+        ("日本 ab", 2, 3, "日本 ab", "  ^^"),
+        ("e\u0301 ab", 4, 6, "e\u0301 ab", "  ^^"),
+        ("ab", 3, 3, "ab", "  ^"),
+        ("a\x1b[31mb", 2, 3, "a\ufffd[31mb", " ^"),
+        ("a\u202eb", 3, 4, "a\ufffdb", "  ^"),
+    ],
+)
+def test_columns_on_screen(line: str, start: int, end: int, shown: str, carets: str) -> None:
+    fault = Diagnostic("x", "m", "f", Span(1, start, 1, end))
+    rows = render_text([fault], {"f": line}).split("\n")
+    assert rows[3] == f"1 | {shown}"
+    assert rows[4] == f"  | {carets}"
+
+
+def test_a_span_over_several_lines_is_underlined_to_the_end_of_the_first() -> None:
+    rows = render_text([Diagnostic("x", "m", "f", Span(1, 3, 2, 2))], {"f": "ab{ c  \n }"}).split("\n")
+    assert rows[4] == "  |   ^^^"
+
+
+def test_long_lines_are_cut_around_the_fault() -> None:
+    line = "a" * 5000 + "FAULT" + "b" * 5000
+    rows = render_text([Diagnostic("x", "m", "f", Span(1, 5001, 1, 5006))], {"f": line}).split("\n")
+    assert max(map(len, rows)) < 200
+    start = rows[4].index("^")
+    assert rows[3][start : start + 5] == "FAULT"
+    assert rows[4].count("^") == 5
+
+
+def test_colour_only_when_asked() -> None:
+    sources = {"a.plg": "one\nabcdefgh"}
+    plain, coloured = render_text([FAULT], sources), render_text([FAULT], sources, colour=True)
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert "\x1b[1;31m" in coloured
+
+
+def test_messages_cannot_move_the_cursor() -> None:
+    fault = Diagnostic("x", "evil \x1b[2J\nline", "f", None, "more\x07")
+    shown = render_text([fault])
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert len(shown.split("\n")) == 3
+
+
+def test_json() -> None:
+    rows = json.loads(render_json([FAULT, Diagnostic("syntax", "é")]))
+    assert rows[0] == {
+        "code": "unknown-unit", "severity": "error", "message": "no unit 'x'", "help": "known units: s",
+        "file": "a.plg",
+        "line": 2, "column": 5, "end_line": 2, "end_column": 8, "path": ["pattern", 0],
+    }  # fmt: skip
+    assert rows[1]["line"] is None
+    assert json.loads(render_json([])) == []
+
+
+def test_github() -> None:
+    assert render_github([FAULT]) == (
+        "::error file=a.plg,line=2,endLine=2,col=5,endColumn=8,title=plg%3A unknown-unit"
+        "::no unit 'x'%0Ahelp: known units: s"
+    )
+    strange = Diagnostic("x", "100%\nsure", "a,b:c.plg", Span(1, 1, 2, 2), severity="warning")
+    assert render_github([strange]) == "::warning file=a%2Cb%3Ac.plg,line=1,endLine=2,title=plg%3A x::100%25%0Asure"
+    assert render_github([]) == ""
+
+
+@given(st.text(max_size=30), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3), st.integers(1, 3))
+def test_any_span_can_be_shown(text: str, column: int, end: int, line: int, end_line: int) -> None:
+    fault = Diagnostic("x", text, "f", Span(line, column, end_line, end), text)
+    for rendered in (render_text([fault], {"f": text}, colour=True), render_github([fault])):
+        assert rendered
+    assert len(render_github([fault]).split("\n")) == 1

@@ -132,6 +132,7 @@ class Events:
     def finish(self) -> None:
         self._cancelled.set()
         self._thread.join(20)
+        assert not self._thread.is_alive(), "something that was to happen goes on for ever"
         if self._raised:
             raise self._raised[0]
 

@@ -89,6 +89,7 @@ class Proxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             if self.refuse:
                 _reset(near)

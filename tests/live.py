@@ -18,10 +18,11 @@ from plg.clock import Clock, MonotonicClock
 from plg.judge import decide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
-from plg.runner.cells import edges_of, window_width
+from plg.runner.cells import Grid
 from plg.runner.dialer import ThreadDialer
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Drain, Engine, Hooks
+from plg.runner.engine import Drain, Engine
+from plg.runner.hooks import Hooks
 from plg.runner.lane import Lane
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
@@ -85,11 +86,11 @@ def drive(
         probe = watched.probe()
         depth = probe.look().waiting
         start = clock.now() + 0.02
-        sampler = ThreadSampler(probe, clock, start)
-        sampler.start()
+        sampler = ThreadSampler(probe, clock)
+        sampler.start(start)
         engine = Engine(
-            plan, limits, lane, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler, start=start,
-            edges=edges_of(plan, ()), window=window_width(plan.duration), max_lag=max_lag, drain=Drain(depth),
+            plan, limits, lane, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler,
+            grid=Grid.of(plan), max_lag=max_lag, drain=Drain(depth),
             hooks=Hooks(interrupted=interrupted),
         )  # fmt: skip
         events = Events(happen)
@@ -97,7 +98,7 @@ def drive(
         events.start()
         began = time.monotonic()
         try:
-            recording = engine.run()
+            recording = engine.run(start)
         finally:
             wall = time.monotonic() - began
             events.finish()

@@ -9,7 +9,7 @@ from plg.cli.console import Console
 from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
 from plg.reports import terminal
-from plg.runner.engine import Progress
+from plg.runner.hooks import Progress
 from plg.scenario import Scenario
 
 

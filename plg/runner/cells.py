@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.plan import Plan
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Recording, cell_edges
+from plg.runner.recording import (
+    COUNTERS,
+    GAUGES,
+    TIMES,
+    Floats,
+    Histograms,
+    Intervals,
+    Ints,
+    Recording,
+    cell_edges,
+)
 from plg.scenario import Expectation
 
 _WIDTHS = (
@@ -35,10 +47,6 @@ MOST_CELLS = 200_000
 """Beyond so many cells the grids of expectations and the seams of nested phases would outgrow the memory promised."""
 
 
-class TooManyCells(ValueError):
-    """The windows asked for are too small for the length of the plan."""
-
-
 def window_width(duration: float) -> float:
     """Width (s) of the plain windows: the smallest round one that makes no more than 1,200 of them."""
     for width in _WIDTHS:
@@ -47,52 +55,87 @@ def window_width(duration: float) -> float:
     return duration / _MOST_WINDOWS
 
 
-def edges_of(plan: Plan, expectations: Iterable[Expectation]) -> Floats:
-    """The cell edges for a plan. Raises `TooManyCells`."""
-    cuts: list[float] = []
-    for phase in plan.phases:
-        for start, end in phase.spans:
-            cuts += (start, end)
-    for expectation in expectations:
-        if expectation.window:
-            cuts += _grid(plan, expectation.window, expectation.subject.during)
-    if len(cuts) > MOST_CELLS:
-        raise TooManyCells(f"the expectations ask for {len(cuts):,} windows and seams; at most {MOST_CELLS:,} are kept")
-    return cell_edges(plan.duration, window_width(plan.duration), cuts)
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The cells of a run and what the plan says of each: known before anything is sent.
+
+    ``edges`` (s) has one entry more than there are cells, its last infinite; ``window`` is the width of the plain
+    windows; ``planned`` counts arrivals, the rates (jobs/s) are means over the cell.
+    """
+
+    edges: Floats
+    window: float
+    duration: float
+    spans: Mapping[str, Intervals]
+    planned: Ints
+    target_rate: Floats
+    allowed_rate: Floats
+
+    @staticmethod
+    def of(plan: Plan, expectations: Iterable[Expectation] = ()) -> Grid:
+        """The grid for a plan and what is going to be asked of its run.
+
+        Raises `ScenarioError` where an expectation's windows are too small for the length of the plan.
+        """
+        spans = {phase.name: tuple(phase.spans) for phase in plan.phases}
+        cuts = [moment for intervals in spans.values() for interval in intervals for moment in interval]
+        for expectation in expectations:
+            if expectation.window:
+                cuts += _window_cuts(expectation, plan.duration, spans, MOST_CELLS - len(cuts))
+        window = window_width(plan.duration)
+        edges = cell_edges(plan.duration, window, cuts)
+        inner = np.minimum(edges, plan.duration)
+        width = np.maximum(np.diff(inner), 1e-12)
+        return Grid(
+            edges,
+            window,
+            plan.duration,
+            spans,
+            plan.planned_in(edges),
+            np.diff(plan.target_count(inner)) / width,
+            np.diff(plan.allowed_count(inner)) / width,
+        )
 
 
-def _grid(plan: Plan, width: float, during: str | None) -> list[float]:
-    spans = next((p.spans for p in plan.phases if p.name == during), None) if during else None
+def _window_cuts(expectation: Expectation, duration: float, spans: Mapping[str, Intervals], room: int) -> list[float]:
+    width, during = expectation.window or duration, expectation.subject.during
     cuts: list[float] = []
-    for start, end in spans or ((0.0, plan.duration),):
-        count = int((end - start) / width)
-        if count > MOST_CELLS:
-            raise TooManyCells(
-                f"windows of {width:g} s over {end - start:g} s are {count:,}; at most {MOST_CELLS:,} are kept"
-            )
-        cuts += (start + np.arange(count + 1) * width).tolist()
+    for start, end in (spans.get(during) if during else None) or ((0.0, duration),):
+        count = int((end - start) / width) + 1
+        if count > room - len(cuts):
+            raise ScenarioError([_too_many(expectation, end - start)])
+        cuts += (start + np.arange(count) * width).tolist()
     return cuts
 
 
-def nothing_sent(plan: Plan, expectations: Iterable[Expectation], stop: str, detail: str) -> Recording:
+def _too_many(expectation: Expectation, span: float) -> Diagnostic:
+    least = span / MOST_CELLS
+    line = expectation.line
+    return Diagnostic(
+        "too-many-windows",
+        f"`{expectation.text}` asks for {span / (expectation.window or span):,.0f} windows, "
+        f"and with all that is asked no more than {MOST_CELLS:,} are kept",
+        file=expectation.file or "<document>",
+        span=Span(line, 1, line, 1) if line is not None else None,
+        help=f"use windows well above {least * 1000:.3g}ms here, or ask `during` a shorter phase",
+    )
+
+
+def nothing_sent(grid: Grid, stop: str, detail: str) -> Recording:
     """The recording of a run that never began: every planned arrival is cancelled."""
-    edges = edges_of(plan, expectations)
-    cells = len(edges) - 1
-    planned = plan.planned_in(edges)
-    counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS} | {"planned": planned, "cancelled": planned}
-    inner = np.minimum(edges, plan.duration)
-    width = np.maximum(np.diff(inner), 1e-12)
+    cells = len(grid.edges) - 1
+    counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
     return Recording(
-        edges=edges,
-        window=window_width(plan.duration),
-        duration=plan.duration,
-        spans={phase.name: tuple(phase.spans) for phase in plan.phases},
-        counters=counters,
+        edges=grid.edges,
+        window=grid.window,
+        duration=grid.duration,
+        spans=grid.spans,
+        counters=counters | {"planned": grid.planned, "cancelled": grid.planned},
         histograms={name: Histograms.empty(cells) for name in TIMES},
         sample_times=np.zeros(0),
-        samples={name: np.zeros(0) for name in ("queue_depth", "queue_age", "cpu", "memory")},
-        target_rate=np.diff(plan.target_count(inner)) / width,
-        allowed_rate=np.diff(plan.allowed_count(inner)) / width,
+        samples={name: np.zeros(0) for name in GAUGES},
+        target_rate=grid.target_rate,
+        allowed_rate=grid.allowed_rate,
         stop=stop,
         stop_detail=detail,
         errors=((detail, 0),) if stop == "target" else (),

@@ -6,7 +6,8 @@ import json
 from itertools import repeat
 from pathlib import Path
 
-from plg.language.templates import compile_payload, read_table
+from plg.language.tables import read_table
+from plg.language.templates import compile_payload
 from plg.plan import Plan
 from plg.runner.schedule import Batch
 from plg.scenario import Scenario

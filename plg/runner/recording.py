@@ -111,6 +111,8 @@ class Recording:
     """What stopped it: the expectation's own text, ``SIGINT`` or ``SIGTERM``, or a sentence."""
     errors: tuple[tuple[str, int], ...] = field(default=())
     """Error texts of the target as it said them, with how often; bounded in number."""
+    incomplete: str = ""
+    """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
 
     @property
     def cells(self) -> int:

@@ -40,16 +40,18 @@ def resident_bytes() -> float:
 class ThreadSampler:
     """Samples from a thread of its own, so that a slow answer never holds up the schedule."""
 
-    def __init__(self, probe: QueueProbe, clock: Clock, start: float, interval: float = INTERVAL) -> None:
+    def __init__(self, probe: QueueProbe, clock: Clock, interval: float = INTERVAL) -> None:
         self._probe = probe
         self._clock = clock
-        self._start = start
+        self._zero = 0.0
         self._interval = interval
         self._samples: deque[Sample] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plg-sampler", daemon=True)
 
-    def start(self) -> None:
+    def start(self, zero: float) -> None:
+        """Begin; samples count seconds from ``zero`` of the clock."""
+        self._zero = zero
         self._thread.start()
 
     def poll(self, now: float) -> list[Sample]:
@@ -60,7 +62,8 @@ class ThreadSampler:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=3)
+        if self._thread.is_alive():
+            self._thread.join(timeout=3)
         self._probe.close()
 
     def _run(self) -> None:
@@ -76,4 +79,4 @@ class ThreadSampler:
             cpu, wall = time.process_time(), time.perf_counter()
             share = (cpu - cpu_before) / max(wall - wall_before, 1e-6)
             cpu_before, wall_before = cpu, wall
-            self._samples.append(Sample(self._clock.now() - self._start, depth, age, share, resident_bytes()))
+            self._samples.append(Sample(self._clock.now() - self._zero, depth, age, share, resident_bytes()))

@@ -16,9 +16,10 @@ from simulated import Gauges, Server
 from plg.clock import VirtualClock
 from plg.patterns.registry import read
 from plg.plan import make_plan
-from plg.runner.cells import edges_of, window_width
+from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Drain, Engine, Hooks
+from plg.runner.engine import Drain, Engine
+from plg.runner.hooks import Hooks
 from plg.runner.lane import Lane
 from plg.runner.recorder import Sample
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Scenario
@@ -50,10 +51,10 @@ def simulate(
     plan = make_plan(scenario, seed=seed)
     engine = Engine(
         plan, limits, Lane(server.connect, random.Random(1)), batch_encoder(scenario, plan, "run"), clock,
-        gauges or Gauges(), start=clock.now(), edges=edges_of(plan, ()), window=window_width(plan.duration),
+        gauges or Gauges(), grid=Grid.of(plan),
         max_lag=max_lag, hooks=hooks, drain=drain,
     )  # fmt: skip
-    return engine.run(), server, plan
+    return engine.run(clock.now()), server, plan
 
 
 def steady(rate, duration):

@@ -1,0 +1,78 @@
+"""What ends a run before its plan does: limits, refusals, expectations, signals. The first reason stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plg.guardrails.guard import ErrorRate, Excursion, Guard
+from plg.runner.account import Account, Stop
+from plg.runner.lane import Answer
+from plg.runner.recorder import Sample
+from plg.scenario import Guardrails
+
+REFUSAL_PATIENCE = 1.0
+"""Seconds during which every answer was an error before the target counts as refusing."""
+
+_PERMANENT = ("NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "WRONGTYPE")
+"""Errors that waiting does not mend."""
+
+
+class Brake:
+    """Watches one run. ``stop`` is None as long as it may go on. Times are seconds of the run."""
+
+    def __init__(self, limits: Guardrails, account: Account) -> None:
+        self._limits, self._account = limits, account
+        self._guard = Guard(limits)
+        self._errors = ErrorRate(limits.max_error_rate.over if limits.max_error_rate else 1.0)
+        self._refusing_since: float | None = None
+        self.stop: Stop | None = None
+
+    def halt(self, kind: str, detail: str) -> None:
+        """End the run for this reason, unless there is an earlier one."""
+        if self.stop is None:
+            self.stop = Stop(kind, detail)
+
+    def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
+        """Look at answers that were just counted: so many jobs fine, refused, and lost."""
+        self._errors.add(now, fine + failed + unknown, failed + unknown)
+        if fine or (unknown and not failed):
+            self._refusing_since = None
+        if not failed and not unknown:
+            return
+        for answer in answers:
+            if answer.error is not None and not answer.unknown and answer.error.split(" ", 1)[0] in _PERMANENT:
+                self.halt("target", answer.error)
+        if failed and not fine:
+            self._refusing_since = now if self._refusing_since is None else self._refusing_since
+            if now - self._refusing_since > REFUSAL_PATIENCE:
+                self.halt("target", self._account.last_error)
+        self._heed("max_error_rate", now, self._errors.value(now))
+
+    def heed_samples(self, samples: Sequence[Sample], now: float) -> None:
+        """Look at gauges."""
+        for sample in samples:
+            self._heed("max_queue_depth", now, sample.queue_depth)
+            self._heed("max_queue_age", now, sample.queue_age)
+            self._heed("max_cpu", now, sample.cpu)
+            self._heed("max_memory", now, sample.memory)
+
+    def heed_progress(self, now: float) -> None:
+        """Look at what grows with the run: warnings for the counted limits, the error rate."""
+        self._heed("max_error_rate", now, self._errors.value(now))
+        self._guard.observe("max_total_jobs", now, self._account.sent, can_stop=False)
+        self._guard.observe("max_duration", now, now, can_stop=False)
+
+    def reach(self, guardrail: str, now: float, asked: float, limit: float) -> None:
+        """A counted limit is reached with work left. Without emergency_stop the rest is shed, but sent it never is."""
+        stops = self._limits.emergency_stop
+        self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop" if stops else "clip"))
+        if stops:
+            self.halt("guardrail", guardrail)
+
+    def excursions(self) -> tuple[Excursion, ...]:
+        """All excursions over limits and warn thresholds so far."""
+        return self._guard.excursions()
+
+    def _heed(self, guardrail: str, now: float, value: float | None) -> None:
+        if self._guard.observe(guardrail, now, value) is not None:
+            self.halt("guardrail", guardrail)

@@ -1,0 +1,22 @@
+"""How often the loop wakes, and whose answers it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """The trade between lag and processor time.
+
+    ``tick`` is the least time between two sends (s). ``timing`` is the least time between two sends whose answers are
+    waited for: of those, service_time is exact; all other answers are read at the next wake-up, so their latency is
+    rounded up by at most a tick and their service_time is left out. The choice is made at the sending, so a slow answer
+    is as likely to be among the timed ones as a quick one.
+    """
+
+    tick: float
+    timing: float
+
+
+PACINGS = {"economical": Pacing(0.001, 0.004), "precise": Pacing(0.00025, 0.0)}

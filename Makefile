@@ -8,7 +8,7 @@ REPORT ?= plg-report
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow docs wheel clean
+.PHONY: help demo test lint slow bench docs wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
 
 slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs site
 	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
+	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

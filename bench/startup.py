@@ -23,6 +23,11 @@ BUDGETS = {
 """Arguments of plg and the seconds they may take."""
 
 
+def command_name(arguments: tuple[str, ...]) -> str:
+    """The command as people would write it."""
+    return " ".join(["plg", *(argument.replace(f"{ROOT}/", "") for argument in arguments)])
+
+
 def seconds(arguments: tuple[str, ...]) -> float:
     """Wall time of one run, from start to exit."""
     start = time.perf_counter()
@@ -38,8 +43,7 @@ def main(runs: int) -> int:
         times = [seconds(arguments) for _ in range(runs)]
         median = statistics.median(times)
         over += median > budget
-        shown = " ".join(Path(argument).name for argument in arguments)
-        print(f"plg {shown:28} median {median:.3f} s  fastest {min(times):.3f} s  budget {budget:.1f} s")
+        print(f"{command_name(arguments):42} median {median:.3f} s  fastest {min(times):.3f} s  budget {budget:.1f} s")
     return 1 if over else 0
 
 

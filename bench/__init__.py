@@ -1,0 +1,1 @@
+"""What plg costs and how well it holds a schedule, beside the tools one would use instead. See ``bench/README.md``."""

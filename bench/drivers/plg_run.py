@@ -1,0 +1,155 @@
+"""plg's own loop in a process of its own: the whole of it but the reading of a file and the writing of reports.
+
+Prints one line of JSON. ``cpu_s`` and ``wall_s`` are of the run alone, with every thread; the process's own figures,
+which the parent reads from the system, also hold the start of Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from plg.clock import MonotonicClock
+from plg.language.templates import compile_payload
+from plg.patterns.registry import read
+from plg.plan import Plan, make_plan
+from plg.runner.cells import Grid
+from plg.runner.encode import batch_encoder
+from plg.runner.engine import Encoder, Engine
+from plg.runner.lane import Lane
+from plg.runner.pacing import PACINGS
+from plg.runner.recording import Recording
+from plg.runner.sampler import ThreadSampler
+from plg.runner.schedule import Batch
+from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
+from plg.targets.encoding import Command
+from plg.targets.open import open_target
+from plg.targets.rows import RowWriter
+from plg.targets.wire import Wire
+
+RUN = "0123456789ab"
+HEAD = '{"id":"' + RUN + '-${seq}","at":${now_ms},"pad":"'
+
+
+class SingleValues:
+    """One LPUSH a job, as the rivals send it. plg itself never does this for lists; it shows what the rest costs."""
+
+    def __init__(self, job: Job) -> None:
+        payload = compile_payload(job.payload, tables={}, run=RUN, job=job.name, seed=1)
+        assert payload.text_layout is not None, "only numbers differ between these jobs"
+        key = job.key.encode()
+        head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n" % (len(key), key)
+        self._rows = RowWriter(payload.text_layout, head, consecutive=True)
+
+    def __call__(self, batch: Batch, wall: float) -> list[Command]:
+        commands, start = [], 0
+        for rows in self._rows.write(batch.seq, wall):
+            commands.append(Command(rows.tobytes(), batch.due[start : start + len(rows)], single=False))
+            start += len(rows)
+        return commands
+
+
+class CountingLane(Lane):
+    """Remembers the most jobs that were in flight."""
+
+    most = 0
+
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
+        super().send(commands, now, timed=timed)
+        self.most = max(self.most, self.in_flight)
+
+
+def jobs_of(size: int, queue: str, encoding: str) -> tuple[Job, ...]:
+    """One kind of job. ``raw``: ``size`` bytes with an id of its own and its moment. ``json``: plg's envelope."""
+    if encoding == "json":
+        return (Job("job", queue=queue, payload={"sku": "A-${seq}"}),)
+    # 13 digits of time take the place of ${now_ms}, and ${seq} has up to 8 digits.
+    room = size - (len(HEAD) - len("${now_ms}") + 13 - len("${seq}") + 7) - len('"}')
+    return (Job("job", queue=queue, encoding="raw", payload=HEAD + "x" * max(room, 0) + '"}'),)
+
+
+def main() -> None:
+    options = parse()
+    pattern = read(
+        {"type": "ramp", "start_rate": 0, "end_rate": options.rate, "duration": options.duration}
+        if options.ramp
+        else {"type": "steady", "base_rate": options.rate, "duration": options.duration},
+        Path(),
+    )
+    limits = Guardrails(
+        max_rate=options.rate * 1.2, max_total_jobs=10**9, max_duration=1e6, max_memory=4e9, max_queue_depth=10**9,
+        max_error_rate=ErrorRateLimit(0.05, 10.0),
+    )  # fmt: skip
+    jobs = jobs_of(options.size, options.queue, options.encoding)
+    scenario = Scenario("bench", pattern, jobs, limits)
+    plan = make_plan(scenario)
+    encode: Encoder = SingleValues(jobs[0]) if options.single else batch_encoder(scenario, plan, RUN)
+    print(json.dumps(run(options, scenario, plan, encode)))
+
+
+def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Encoder) -> dict[str, float]:
+    clock = MonotonicClock()
+    with open_target(options.url, scenario.jobs) as target:
+        probe = target.probe()
+        probe.look()
+        lane = CountingLane(lambda: Wire(target.connect(), clock), random.Random())
+        start = clock.now() + 0.02
+        begun = clock.wall() - clock.now() + start
+        sampler = ThreadSampler(probe, clock)
+        sampler.start(start)
+        engine = Engine(
+            plan, scenario.guardrails, lane, encode, clock, sampler, grid=Grid.of(plan),
+            max_lag=1.0 if options.held else 1e6, pacing=PACINGS[options.pacing],
+        )  # fmt: skip
+        clock.sleep_until(start)
+        cpu, wall = time.process_time(), time.perf_counter()
+        recording = engine.run(start)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        sampler.stop()
+    cost = {"jobs": recording.total("acked"), "wall_s": wall, "cpu_s": cpu, "most_in_flight": lane.most}
+    return cost | {"begun": begun} | own(recording)
+
+
+def own(recording: Recording) -> dict[str, float]:
+    """plg's own account: lag, ledger, and the windows that lie wholly within the plan."""
+    lag = recording.histograms["lag"].over(recording.whole())
+    p50, p99 = lag.quantile(0.5), lag.quantile(0.99)
+    assert p50 is not None
+    assert p99 is not None
+    planned = recording.counters["planned"][:-1]
+    off = np.abs(recording.counters["acked"][:-1] - planned) / np.maximum(planned, 1)
+    return {
+        "lag_p50_ms": p50 * 1000,
+        "lag_p99_ms": p99 * 1000,
+        "lag_max_ms": lag.max * 1000,
+        "own_window_deviation": float(off.max()),
+        "planned": recording.total("planned"),
+        "late": recording.total("late"),
+        "shed": recording.total("shed"),
+        "lost": recording.total("failed") + recording.total("unknown"),
+    }
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--queue", default="plg:bench")
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--duration", type=float, required=True)
+    parser.add_argument("--ramp", action="store_true", help="from 0 to the rate")
+    parser.add_argument("--held", action="store_true", help="drop what is overdue by a second, as plg does by default")
+    parser.add_argument("--pacing", choices=sorted(PACINGS), default="economical")
+    parser.add_argument("--encoding", choices=["raw", "json"], default="raw")
+    parser.add_argument("--size", type=int, default=80, help="bytes of a raw job")
+    parser.add_argument("--single", action="store_true", help="one value a command")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -119,7 +119,11 @@ class Engine:
                 self._keep_house(now, "sending")
             if self._brake.stop is None:
                 self._dispatch(now)
-                self._wait(self._deadline(now))
+                deadline = self._deadline(now)
+                if self._blocked:
+                    # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
+                    self._blocked_until = deadline
+                self._wait(deadline)
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
         while (
             self._brake.stop is None
@@ -195,13 +199,10 @@ class Engine:
         if now >= self._limits.max_duration:
             self._reach("max_duration", now, self._plan.duration, self._limits.max_duration)
             return
-        ready = self._lane.ready(now)
-        if self._blocked and not ready:
-            self._blocked_until = now
+        self._blocked_until = min(self._blocked_until, now)
         self._drop_overdue(now)
-        self._blocked = not ready
-        if not ready:
-            self._blocked_until = now
+        self._blocked = not self._lane.ready(now)
+        if self._blocked:
             if self._lane.given_up(now):
                 self._brake.halt("target", self._lane.last_words)
             return
@@ -217,14 +218,13 @@ class Engine:
             if room <= 0:
                 if self._account.sent >= self._limits.max_total_jobs:
                     self._reach("max_total_jobs", now, self._plan.planned, self._limits.max_total_jobs)
-                else:
-                    self._blocked_until = now
+                self._blocked = True
                 return
             batch = self._schedule.take(now, room)
             if batch is not None:
                 self._send(batch, self._now())
             if self._lane.down or self._lane.backlog:
-                self._blocked_until = now
+                self._blocked = True
                 return
 
     def _send(self, batch: Batch, now: float) -> None:

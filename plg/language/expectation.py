@@ -1,15 +1,13 @@
-"""Expectations: their canonical text, what they mean, and whether they make sense in a scenario."""
+"""Expectations: what a text means, and whether it makes sense in a scenario."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from plg.diagnostics import nearest
 from plg.language import strings
-from plg.language.source import Range
+from plg.language.expectation_text import ExpectationFault, expectation_tree
 from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
 from plg.scenario import Expectation, Subject
 from plg.units import (
@@ -22,150 +20,6 @@ from plg.units import (
     parse_size,
 )
 
-if TYPE_CHECKING:
-    from lark import Token, Tree
-
-    Node = Tree[Token]
-
-Piece = tuple[int, int, Range]
-"""A part of a canonical text (first and last offset) and the stretch of the source that it came from."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectationFault:
-    """What is wrong with an expectation, and the offsets in its text of the words that are to blame."""
-
-    code: str
-    message: str
-    help: str
-    start: int
-    end: int
-
-
-class _Words:
-    """Words joined by single blanks, each remembering where it came from."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.pieces: list[Piece] = []
-
-    def add(self, word: str, token: Any = None, *, tight: bool = False) -> None:
-        start = len(self.text) + (0 if tight or not self.text else 1)
-        self.text += ("" if start == len(self.text) else " ") + word
-        if token is not None:
-            self.pieces.append((start, len(self.text), (token.start_pos, token.end_pos)))
-
-
-def canonical(node: Any) -> tuple[str, list[Piece]]:
-    """The canonical text of an ``expectation`` tree, and where its parts came from."""
-    words = _Words()
-    for child in node.children:
-        if isinstance(child, str):
-            words.add(str(child), child)
-        elif child.data == "subject":
-            _add_subject(words, child)
-        elif child.data == "bound":
-            _add_bound(words, child)
-        else:
-            _add_tail(words, child)
-    return words.text, words.pieces
-
-
-def _add_subject(words: _Words, node: Any) -> None:
-    head, *during = node.children
-    if isinstance(head, str):
-        words.add(str(head), head)
-    else:
-        aggregate, measure = head.children
-        words.add(f"{aggregate}", aggregate)
-        words.add("(", tight=True)
-        words.add(str(measure), measure, tight=True)
-        words.add(")", tight=True)
-    for child in during:
-        _add_tail(words, child)
-
-
-def _add_bound(words: _Words, node: Any) -> None:
-    for child in node.children:
-        if isinstance(child, str):
-            words.add(strings.compact(child), child)
-        elif child.data == "factor":
-            words.add(strings.compact(child.children[0]), child.children[0])
-            words.add("*")
-        else:
-            _add_subject(words, child)
-
-
-def _add_tail(words: _Words, node: Any) -> None:
-    tokens = node.children
-    if node.data == "during":
-        name = strings.unquote(tokens[0]) if tokens[0].type == "STRING" else str(tokens[0])
-        words.add("during")
-        words.add(strings.name_or_string(name), tokens[0])
-    elif node.data == "stop":
-        words.add("or stop", tokens[0])
-    else:
-        words.add("in every" if node.data == "every_window" else "in")
-        words.add(strings.compact(tokens[0]), tokens[0])
-        if node.data != "every_window":
-            words.add("of")
-            words.add(strings.compact(tokens[1]), tokens[1])
-
-
-# What a text means --------------------
-
-
-@functools.lru_cache(maxsize=1024)
-def _tree(text: str) -> tuple[Any, tuple[ExpectationFault, ...]]:
-    from plg.language.parse import parse_tree
-
-    tree, faults = parse_tree(text, "expectation")
-    offsets = [_offsets(text, fault.span) for fault in faults]
-    return tree, tuple(
-        ExpectationFault(f.code, f.message, f.help, *where) for f, where in zip(faults, offsets, strict=True)
-    )
-
-
-def _offsets(text: str, span: Any) -> tuple[int, int]:
-    lines = text.split("\n")
-    if span is None:
-        return 0, len(text)
-    start = sum(len(line) + 1 for line in lines[: span.line - 1]) + span.column - 1
-    return start, max(start + 1, sum(len(line) + 1 for line in lines[: span.end_line - 1]) + span.end_column - 1)
-
-
-def params_of(text: str, params: Collection[str]) -> dict[tuple[int, int], str]:
-    """The references to params in an expectation: their offsets in the text and the param each names."""
-    tree, _ = _tree(text)
-    found: dict[tuple[int, int], str] = {}
-    if tree is None:
-        return found
-    for token in tree.scan_values(lambda node: isinstance(node, str)):
-        if token.type == "REF":
-            found[token.start_pos, token.end_pos] = str(token[1:])
-    for node in tree.iter_subtrees():
-        if node.data in ("bound", "factor", "every_window", "share_of_windows"):
-            for child in node.children:
-                token = _bare(child) if node.data == "bound" else child
-                if token is not None and token.type == "NAME" and (node.data != "bound" or token in params):
-                    found[token.start_pos, token.end_pos] = str(token)
-    return found
-
-
-def _bare(child: Any) -> Any:
-    """The lone name that a bound consists of, which may be a param."""
-    if isinstance(child, str):
-        return child
-    if child.data == "subject" and isinstance(child.children[0], str) and child.children[0] not in MEASURES:
-        return child.children[0]
-    return None
-
-
-def canonical_text(text: str) -> str:
-    """``text`` in canonical spacing; as it is where it cannot be parsed."""
-    tree, faults = _tree(text)
-    return text if tree is None or faults else canonical(tree)[0]
-
 
 def read_expectation(
     text: str, phases: Collection[str], *, file: str | None = None, line: int | None = None
@@ -174,7 +28,7 @@ def read_expectation(
 
     Params must have been replaced. The bound is in the measure's base unit (seconds, jobs, fraction, bytes).
     """
-    tree, faults = _tree(text)
+    tree, faults = expectation_tree(text)
     if tree is None or faults:
         return None, list(faults)
     reader = _Reader(text, phases)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plg.diagnostics import ScenarioError
-from plg.language import expectation, strings
-from plg.language.compile import is_token, place
+from plg.language import expectation_text, strings
 from plg.language.parse import parse_tree
+from plg.language.tree_values import is_token, place
 
 WIDTH = 100
 """Payloads and lists of points longer than this are written over several lines."""
@@ -199,7 +199,7 @@ class _Layout:
         yield from self.block("guardrails", node, [(_limit(limit), limit) for limit in node.children])
 
     def _expect(self, node: Any) -> Iterator[Line]:
-        yield from self.block("expect", node, [(expectation.canonical(line)[0], line) for line in node.children])
+        yield from self.block("expect", node, [(expectation_text.canonical(line)[0], line) for line in node.children])
 
     def block(self, head: str, node: Any, rows: list[tuple[str, Any]]) -> Iterator[Line]:
         start, end = place(node)

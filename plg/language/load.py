@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.language import params, semantics, validate
-from plg.language.expectation import canonical_text
+from plg.language.expectation_text import canonical_text
 from plg.language.placing import Placer
 from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.redaction import redact

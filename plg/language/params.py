@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plg.diagnostics import Path, nearest
-from plg.language import expectation, strings
+from plg.language import expectation_text, strings
 from plg.language.quantities import is_reference
 from plg.language.source import Document
 from plg.measures import MEASURES
@@ -212,7 +212,7 @@ def _expected(text: Any, index: int, result: Resolved, used: set[str], declared:
     if not isinstance(text, str):
         return text
     path: Path = ("expect", index)
-    names = expectation.params_of(text, [name for name in declared if isinstance(name, str)])
+    names = expectation_text.params_of(text, [name for name in declared if isinstance(name, str)])
     for (start, end), name in sorted(names.items(), reverse=True):
         if name not in declared:
             result.faults.append(_unknown(name, declared, path, (start, end)))

@@ -13,6 +13,7 @@ from plg.diagnostics import Path, nearest
 from plg.language import expectation, templates
 from plg.language.quantities import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
+from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import NESTED, PHASES
 from plg.redaction import redact
@@ -259,7 +260,7 @@ def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
 def _data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault]:
     """Data files, and the templates that draw from them."""
     # ${param.NAME} is filled in with the params; where one is left, its param has been blamed.
-    tables: dict[str, templates.Table | None] = {"param": None}
+    tables: dict[str, Table | None] = {"param": None}
     data = document.get("data")
     for name, file in (data if isinstance(data, dict) else {}).items():
         path: Path = ("data", name)
@@ -276,8 +277,8 @@ def _data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault
             yield DocumentFault(fault[0], fault[1], path, fault[2])
             continue
         try:
-            tables[name] = templates.read_table(folder / file)
-        except templates.DataError as error:
+            tables[name] = read_table(folder / file)
+        except DataError as error:
             yield DocumentFault("bad-data", str(error), path)
     for job_path, job in each_job(document):
         for where, bad in templates.faults_of(job.get("payload"), tables, (*job_path, "payload")):

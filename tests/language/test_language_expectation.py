@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from language_documents import expectations
 
-from plg.language.expectation import canonical_text, params_of, read_expectation
+from plg.language.expectation import read_expectation
+from plg.language.expectation_text import canonical_text, params_of
 from plg.measures import MEASURES
 from plg.scenario import Expectation, Subject
 

@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from language_documents import UNHURRIED, json_values
 
-from plg.language.templates import (
-    DataError,
-    Table,
-    TemplateError,
-    compile_payload,
-    faults_of,
-    read_table,
-)
+from plg.language.tables import DataError, Table, read_table
+from plg.language.templates import TemplateError, compile_payload, faults_of
 
 USERS = Table(("email", "age"), [["ann@example.org", "31"], ['b"ob\\@example.org', "54"], ["é@example.org", "9"]])
 

@@ -1,0 +1,211 @@
+"""What a wake-up and a job cost, in things that every machine counts alike: system calls, Python calls, bytes kept.
+
+Bounds are somewhat above what the loop needs today, so that a test fails when something is added to every wake-up or
+every job, and growth is fitted over doublings, so that it fails when work or memory grows faster than the run.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from simulated import Gauges
+
+from plg.clock import VirtualClock
+from plg.patterns.registry import read
+from plg.plan import make_plan
+from plg.runner.cells import Grid
+from plg.runner.encode import batch_encoder
+from plg.runner.engine import Engine
+from plg.runner.lane import Lane
+from plg.runner.pacing import PACINGS
+from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
+from plg.targets.wire import Wire
+
+
+class Socket:
+    """Takes everything at once and has each answer ready as soon as it is looked for. Counts the calls."""
+
+    def __init__(self, calls: Counter) -> None:
+        self.calls = calls
+        self.pending = 0
+
+    def setblocking(self, flag):
+        pass
+
+    def send(self, data):
+        self.calls["send"] += 1
+        self.calls["bytes"] += len(data)
+        self.pending += bytes(data).count(b"LPUSH\r\n")
+        return len(data)
+
+    def recv(self, size):
+        self.calls["recv"] += 1
+        if not self.pending:
+            raise BlockingIOError
+        answers, self.pending = b":1\r\n" * self.pending, 0
+        return answers
+
+    def close(self):
+        pass
+
+
+class Waiting:
+    """Stands in for the select module and the sleeps of the clock: time passes at once, and each wait is counted."""
+
+    def __init__(self, clock: VirtualClock, socket: Socket) -> None:
+        self._clock, self._socket = clock, socket
+
+    def select(self, readers, writers, errors, timeout):
+        self._socket.calls["wait"] += 1
+        if not self._socket.pending:
+            self._clock.advance(timeout)
+
+
+class CountingClock(VirtualClock):
+    def __init__(self, calls: Counter) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def sleep_until(self, deadline):
+        self._calls["wait"] += 1
+        super().sleep_until(deadline)
+
+
+LIMITS = Guardrails(1e9, 10**9, 1e6, max_memory=1e9, max_queue_depth=10**9, max_error_rate=ErrorRateLimit(0.05, 10.0))
+
+
+def engine_for(rate, duration, monkeypatch, pacing="economical"):
+    """An engine over the real wire code, and the counter of its calls. Nothing real is waited for."""
+    calls: Counter = Counter()
+    clock, socket = CountingClock(calls), Socket(calls)
+    monkeypatch.setattr("plg.targets.wire.select", Waiting(clock, socket))
+    pattern = read({"type": "steady", "base_rate": rate, "duration": duration}, Path())
+    scenario = Scenario("cost", pattern, (Job("job", queue="q", payload={"sku": "A-${seq}"}),), LIMITS)
+    plan = make_plan(scenario)
+    engine = Engine(
+        plan, LIMITS, Lane(lambda: Wire(socket, clock), random.Random(1)),
+        batch_encoder(scenario, plan, "0123456789ab"), clock, Gauges(), grid=Grid.of(plan), pacing=PACINGS[pacing],
+    )  # fmt: skip
+    return engine, calls
+
+
+def ran(engine):
+    recording = engine.run(0.0)
+    assert recording.total("acked") == recording.total("planned") > 0
+    return recording
+
+
+def calls_of(rate, duration, monkeypatch):
+    """Calls of Python and C functions in one run, and the number of its sends; the run before warms the caches."""
+    ran(engine_for(rate, 0.1, monkeypatch)[0])
+    engine, calls = engine_for(rate, duration, monkeypatch)
+    seen: Counter = Counter()
+
+    def notice(frame, event, argument):
+        seen[event] += 1
+
+    sys.setprofile(notice)
+    try:
+        engine.run(0.0)
+    finally:
+        sys.setprofile(None)
+    return seen["call"], seen["c_call"], calls["send"]
+
+
+@pytest.mark.parametrize(
+    ("pacing", "sends", "calls"),
+    # A send, a look for answers and a wait for each tick; a second look and wait for each answer that is timed.
+    [("economical", 1000, 3 + 2 / 4), ("precise", 4000, 3 + 2)],
+)
+def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
+    engine, seen = engine_for(10_000, 2.0, monkeypatch, pacing)
+    ran(engine)
+    assert seen["send"] == pytest.approx(2 * sends, rel=0.02)
+    total = seen["send"] + seen["recv"] + seen["wait"]
+    assert total / seen["send"] <= calls * 1.05
+
+
+def test_a_tick_is_one_write_up_to_a_batch(monkeypatch):
+    engine, seen = engine_for(1_000_000, 0.5, monkeypatch)
+    ran(engine)
+    assert seen["send"] <= 0.5 * 1000 * 1.15
+
+
+def test_nothing_wakes_where_nothing_is_due(monkeypatch):
+    engine, seen = engine_for(2, 30.0, monkeypatch)
+    ran(engine)
+    jobs, looks = 60, 30 / 0.05
+    assert seen["send"] == jobs
+    assert seen["wait"] <= looks + 3 * jobs
+
+
+def test_bytes_of_a_job(monkeypatch):
+    engine, seen = engine_for(1_000_000, 0.2, monkeypatch)
+    ran(engine)
+    assert seen["bytes"] / 200_000 <= 185
+
+
+def test_calls_of_a_wake_up(monkeypatch):
+    few, many = calls_of(10_000, 1.0, monkeypatch), calls_of(10_000, 3.0, monkeypatch)
+    sends = many[2] - few[2]
+    python, native = (many[0] - few[0]) / sends, (many[1] - few[1]) / sends
+    assert python <= 95
+    assert native <= 95
+
+
+def test_a_job_costs_no_call_of_its_own(monkeypatch):
+    """Two hundred times the jobs in as many wake-ups: what is added is by the batch, not by the job."""
+    slow, fast = calls_of(5_000, 1.0, monkeypatch), calls_of(1_000_000, 1.0, monkeypatch)
+    more_jobs = 1_000_000 - 5_000
+    assert (fast[0] + fast[1] - slow[0] - slow[1]) / more_jobs <= 0.15
+
+
+def test_work_grows_as_the_run_does(monkeypatch):
+    totals = [sum(calls_of(20_000, seconds, monkeypatch)[:2]) for seconds in (1.0, 2.0, 4.0)]
+    assert totals[1] / totals[0] <= 2.1
+    assert totals[2] / totals[1] <= 2.1
+
+
+def kept_bytes(engine):
+    """What the run leaves behind and the most it held, beyond what stood before it."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        recording = engine.run(0.0)
+        gc.collect()
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert recording.total("acked") > 0
+    return kept, most
+
+
+def test_memory_is_of_the_windows_and_not_of_the_jobs(monkeypatch):
+    """Sixteen times the jobs in the same windows: histograms fill up, and nothing else is kept."""
+    ran(engine_for(10_000, 0.1, monkeypatch)[0])
+    slow, _ = kept_bytes(engine_for(20_000, 4.0, monkeypatch)[0])
+    fast, _ = kept_bytes(engine_for(320_000, 4.0, monkeypatch)[0])
+    assert fast <= 3 * slow
+
+
+def test_what_is_held_while_running_does_not_grow(monkeypatch):
+    """Twice the length at many jobs a second: what is on its way is held, and of what has been only the windows."""
+    ran(engine_for(10_000, 0.1, monkeypatch)[0])
+    _, short = kept_bytes(engine_for(200_000, 3.0, monkeypatch)[0])
+    _, long = kept_bytes(engine_for(200_000, 6.0, monkeypatch)[0])
+    assert long <= 1.3 * short
+    assert long <= 20e6
+
+
+def test_memory_of_a_longer_run_grows_with_its_windows_alone(monkeypatch):
+    """Both runs have about 1,000 windows, the second four times as many jobs and wake-ups."""
+    ran(engine_for(2_000, 0.1, monkeypatch)[0])
+    short, _ = kept_bytes(engine_for(2_000, 12.5, monkeypatch)[0])
+    long, _ = kept_bytes(engine_for(2_000, 50.0, monkeypatch)[0])
+    assert long <= 4 * short

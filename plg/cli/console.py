@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 from plg.diagnostics import Diagnostic
@@ -13,8 +15,11 @@ from plg.diagnostics import Diagnostic
 class Console:
     """Standard output for results, standard error for faults. Honours NO_COLOR and FORCE_COLOR."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
-        self._out, self._err = out, err
+    def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+        # A process started with a closed descriptor has None there.
+        self._out, self._err = out or _nowhere(), err or _nowhere()
+        self._outlives = False
+        out = self._out
         self.live = out.isatty() and os.environ.get("TERM") != "dumb"
         self.colour = _wants_colour(out)
         encoding = (out.encoding or "ascii").lower().replace("-", "")
@@ -26,45 +31,74 @@ class Console:
         """Columns to fill: the terminal's own, else 100."""
         return min(shutil.get_terminal_size((100, 24)).columns, 140)
 
+    def outlive_reader(self) -> None:
+        """From now on, output that nobody takes any more (a closed pipe, a full disk) is no reason to end."""
+        self._outlives = True
+
     def print(self, text: str = "") -> None:
         """A line or several of result."""
         self.clear()
-        self._out.write(self._safe(text) + "\n")
-        self._out.flush()
+        self._put(self._safe(text) + "\n")
 
     def raw(self, text: str) -> None:
         """Text as it is, for output that another program reads."""
-        self._out.write(text)
-        self._out.flush()
+        self._put(text)
 
     def redraw(self, text: str) -> None:
         """Replace the live line; only on a terminal."""
         self._line = text
-        self._out.write("\r\x1b[2K" + self._safe(text))
-        self._out.flush()
+        self._put("\r\x1b[2K" + self._safe(text))
 
     def clear(self) -> None:
         """Take the live line away."""
         if self._line:
-            self._out.write("\r\x1b[2K")
             self._line = ""
+            self._put("\r\x1b[2K")
 
     def error(self, text: str) -> None:
         self.clear()
-        self._err.write(f"plg: {self._safe(text)}\n")
-        self._err.flush()
+        self._complain(f"plg: {self._safe(text)}\n")
 
     def diagnostics(self, found: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
         """Faults, to standard error."""
         from plg.diagnostics_render import render_text
 
         self.clear()
-        self._err.write(self._safe(render_text(found, sources, colour=_wants_colour(self._err))) + "\n")
-        self._err.flush()
+        self._complain(self._safe(render_text(found, sources, colour=_wants_colour(self._err))) + "\n")
+
+    def _put(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            if not self._outlives:
+                raise
+            self._out = _instead_of(self._out)
+            self.live = False
+
+    def _complain(self, text: str) -> None:
+        # A fault that cannot be told is still in the exit code.
+        try:
+            self._err.write(text)
+            self._err.flush()
+        except OSError:
+            self._err = _instead_of(self._err)
 
     def _safe(self, text: str) -> str:
         encoding = self._out.encoding or "ascii"
         return text.encode(encoding, "replace").decode(encoding)
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _instead_of(stream: TextIO) -> TextIO:
+    """Nowhere, in place of a stream that fails: what it still holds must not fail again when the program ends."""
+    nowhere = _nowhere()
+    with suppress(OSError, ValueError):
+        os.dup2(nowhere.fileno(), stream.fileno())
+    return nowhere
 
 
 def _wants_colour(stream: TextIO) -> bool:

@@ -122,6 +122,7 @@ class Scenario:
     workers: Workers | None = None
     data: Mapping[str, str] = field(default_factory=dict)
     connections: int = 1
+    pacing: Literal["economical", "precise"] = "economical"
     max_lag: float = 1.0
     file: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def build_scenario(
 
     Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
-    given = _given(document, "description", "connections", "max_lag", "tags")
+    given = _given(document, "description", "connections", "pacing", "max_lag", "tags")
     names = semantics.phase_names(document["pattern"])
     return Scenario(
         name=document["name"],

@@ -90,6 +90,10 @@ class _Compiler(Traffic):
         token = node.children[0]
         self.put(document, (), "connections", self.value(token, "connectionCount"), token)
 
+    def _pacing(self, document: Document, node: Node) -> None:
+        token = node.children[0]
+        self.put(document, (), "pacing", self.value(token, "pacing"), token)
+
     def _max_lag(self, document: Document, node: Node) -> None:
         token = node.children[0]
         self.put(document, (), "max_lag", self.value(token, "time"), token)

@@ -204,6 +204,7 @@ def _choice(*words: str) -> Callable[[Any], Fault | None]:
 RAMP_TYPES = ("linear", "exponential", "logarithmic")
 INTERPOLATIONS = ("linear", "step")
 PROCESSES = ("uniform", "poisson")
+PACINGS = ("economical", "precise")
 ENCODINGS = ("json", "raw")
 
 KINDS: dict[str, Callable[[Any], Fault | None]] = {
@@ -236,6 +237,7 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "rampType": _choice(*RAMP_TYPES),
     "interpolation": _choice(*INTERPOLATIONS),
     "process": _choice(*PROCESSES),
+    "pacing": _choice(*PACINGS),
     "encoding": _choice(*ENCODINGS),
 }
 

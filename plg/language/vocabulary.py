@@ -158,7 +158,7 @@ PHASES: dict[str, PhaseType] = {
         "together { … and … }",
     ),
 }
-CHOICES = {"rampType", "interpolation", "process", "encoding"}
+CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing"}
 """The kinds whose values are words. A bare name where one is due is that word and never a param."""
 NESTED = {"custom": "phases", "overlay": "layers"}
 """The phase types made of other phases, and the field that holds them."""
@@ -220,6 +220,7 @@ SCENARIO_FIELDS = (
     "job_config",
     "workers",
     "connections",
+    "pacing",
     "max_lag",
     "arrivals",
     "pattern",

@@ -57,6 +57,8 @@ def _sections(document: Document) -> Iterator[str]:
         setup.append(f"workers {_number(workers['count'])} each {_duration(workers['each'])}")
     if "connections" in document:
         setup.append(f"connections {_number(document['connections'])}")
+    if "pacing" in document:
+        setup.append(f"pacing {_value('pacing', document['pacing'])}")
     if "max_lag" in document:
         setup.append(f"max_lag {_duration(document['max_lag'])}")
     yield from ["\n".join(setup)] if setup else []

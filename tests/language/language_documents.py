@@ -208,6 +208,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         document["connections"] = draw(st.integers(1, 64))
     if draw(st.booleans()):
+        document["pacing"] = draw(st.sampled_from(["economical", "precise"]))
+    if draw(st.booleans()):
         document["workers"] = {"count": draw(st.integers(1, 9)), "each": draw(durations)}
     if draw(st.booleans()):
         document["target"] = draw(st.sampled_from(TARGETS))

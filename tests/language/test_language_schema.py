@@ -147,6 +147,7 @@ def test_the_document() -> None:
     own = {"job_config", "params"}
     assert set(properties) - own <= set(attributes)
     assert attributes["connections"].default == properties["connections"]["default"] == 1
+    assert attributes["pacing"].default == properties["pacing"]["default"] == "economical"
     assert attributes["max_lag"].default == 1.0
     assert properties["max_lag"]["default"] == "1s"
     assert attributes["target"].default == properties["target"].get("default", DEFS["target"]["default"])

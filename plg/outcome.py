@@ -95,6 +95,22 @@ class WorkersResult:
     wait_s: Percentiles
 
 
+@dataclass(frozen=True, slots=True)
+class ShardInfo:
+    """Which ``parts`` (from 1) of a run that was divided among ``of`` generators this is: one, or those merged.
+
+    ``group`` is the run id they share. ``limits`` are the guardrails of the whole run that are divided among the
+    generators, by name; ``lines`` has the source line of each expectation of the document, for the judgement of the
+    whole.
+    """
+
+    group: str
+    of: int
+    parts: tuple[int, ...]
+    limits: Mapping[str, float] = field(default_factory=dict)
+    lines: tuple[int | None, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """One judged run. Field for field the saved JSON.
@@ -127,6 +143,7 @@ class Outcome:
     recording: Recording
     workers: WorkersResult | None = None
     errors: tuple[tuple[str, int], ...] = field(default=())
+    shard: ShardInfo | None = None
     plg_version: str = ""
     version: int = VERSION
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.histogram import BUCKETS
-from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, TargetInfo, WorkersResult
+from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, ShardInfo, TargetInfo, WorkersResult
 from plg.resources import read_text
 from plg.runner.recording import Histograms, Hit, Recording
 
@@ -35,6 +35,7 @@ _PLAIN = (
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
+    "incomplete",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 
@@ -52,6 +53,7 @@ def to_json(outcome: Outcome) -> str:
         "warnings": list(outcome.warnings),
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
         "workers": None if outcome.workers is None else asdict(outcome.workers),
+        "shard": None if outcome.shard is None else asdict(outcome.shard),
         "recording": _recording_to(outcome.recording),
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
@@ -120,7 +122,7 @@ def _check_form(document: Mapping[str, Any], file: str) -> None:
 def _outcome_from(document: Mapping[str, Any]) -> Outcome:
     recording = _recording_from(document["recording"], document)
     plain = {name: document[name] for name in _PLAIN}
-    workers = document["workers"]
+    workers, shard = document["workers"], document["shard"]
     return Outcome(
         **plain,
         target=TargetInfo(**document["target"]),
@@ -131,8 +133,16 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         warnings=tuple(document["warnings"]),
         recording=recording,
         workers=None if workers is None else WorkersResult(**workers),
+        shard=None if shard is None else _shard_from(shard),
         errors=recording.errors,
     )
+
+
+def _shard_from(saved: Mapping[str, Any]) -> ShardInfo:
+    parts = tuple(saved["parts"])
+    if len(set(parts)) != len(parts) or not all(1 <= part <= saved["of"] for part in parts):
+        raise ValueError(f"parts {list(parts)} of {saved['of']} cannot be")
+    return ShardInfo(saved["group"], saved["of"], parts, saved["limits"], tuple(saved["lines"]))
 
 
 def _recording_to(recording: Recording) -> dict[str, Any]:

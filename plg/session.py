@@ -5,25 +5,32 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from plg.clock import MonotonicClock
+from plg.clock import Clock, MonotonicClock
+from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
 from plg.judge import first_breach, make_outcome
+from plg.judge.assemble import scenario_hash
+from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load
-from plg.outcome import Outcome
+from plg.outcome import Outcome, ShardInfo
 from plg.plan import Plan, make_plan
 from plg.redaction import redact
-from plg.runner.cells import edges_of, nothing_sent, window_width
+from plg.runner.cells import Grid, nothing_sent
 from plg.runner.dialer import ThreadDialer
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Drain, Engine, Hooks, Progress
+from plg.runner.engine import Drain, Engine
+from plg.runner.hooks import Hooks, Progress
 from plg.runner.lane import Lane
+from plg.runner.pacing import PACINGS
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
-from plg.scenario import Scenario
+from plg.runner.start import Start, utc, wait_until
+from plg.runner.timers import sharpen
+from plg.scenario import Expectation, Guardrails, Scenario
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
 from plg.targets.wire import Wire
@@ -31,27 +38,44 @@ from plg.targets.worker import ReferenceWorkers, WorkersReport
 
 LEAD = 0.02
 """Seconds between the last preparation and the first moment of the schedule."""
+PREPARATION = 0.5
+"""Seconds before a common start at which a generator connects and looks at the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked beside the file: overrides of params, target and seed, and the policy to apply."""
+    """What the user asked beside the file: overrides of params, target and seed, and the policy to apply.
+
+    ``shard`` is (i, n) with i from 0: this generator makes the arrivals k with ``k mod n == i``. ``run_id`` names the
+    run; the shards of one run share it. ``start`` is when the schedule begins, where it does not begin at once.
+    """
 
     overrides: Mapping[str, str]
     target: str | None = None
     seed: int | None = None
     policy: Policy | None = None
     environment: str | None = None
+    shard: tuple[int, int] | None = None
+    run_id: str | None = None
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A scenario that can be run: loaded, under policy, planned. ``notes`` are remarks the report repeats."""
+    """A scenario that can be run: loaded, under policy, planned. ``notes`` are remarks the report repeats.
+
+    ``limits`` are those of this generator: the scenario's own, or of a shard its part of them.
+    """
 
     loaded: Loaded
     scenario: Scenario
     plan: Plan
+    grid: Grid
+    limits: Guardrails
+    run_id: str
     notes: tuple[str, ...] = ()
+    shard: ShardInfo | None = None
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,84 +94,136 @@ def prepare(file: Path, request: Request) -> Prepared:
     notes: tuple[str, ...] = ()
     if request.policy is not None:
         scenario, notes = request.policy.apply(scenario, request.environment)
-    plan = make_plan(scenario, seed=request.seed)
-    edges_of(plan, scenario.expect)
-    return Prepared(loaded, scenario, plan, notes)
+    plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
+    grid = Grid.of(plan, scenario.expect)
+    limits = divide(scenario.guardrails, plan)
+    run_id = _run_id(request, scenario)
+    shard = _shard_info(request, scenario, run_id)
+    if shard is not None:
+        notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
+    return Prepared(loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start)
+
+
+def _run_id(request: Request, scenario: Scenario) -> str:
+    """The name of the run: as given, or one that all shards with the same scenario and start find by themselves."""
+    if request.run_id is not None:
+        return request.run_id
+    if request.shard is not None and request.start is not None:
+        return f"{scenario_hash(scenario.document)[:8]}-{round(request.start.wall * 1000):x}"
+    return uuid.uuid4().hex[:12]
+
+
+def _shard_info(request: Request, scenario: Scenario, run_id: str) -> ShardInfo | None:
+    if request.shard is None:
+        return None
+    index, of = request.shard
+    limits = {
+        "max_rate": scenario.guardrails.max_rate,
+        "max_total_jobs": float(scenario.guardrails.max_total_jobs),
+        "max_duration": scenario.guardrails.max_duration,
+    }
+    return ShardInfo(run_id, of, (index + 1,), limits, tuple(e.line for e in scenario.expect))
+
+
+def _lonely(scenario: Scenario) -> tuple[str, ...]:
+    if "://" in scenario.target:
+        return ()
+    return (f"the target is {scenario.target}: this shard loads a queue of its own; give all shards one URL",)
 
 
 def run(prepared: Prepared, observer: Observer) -> Outcome:
     """Run and judge. Whatever the target does, an outcome comes back."""
-    run_id = uuid.uuid4().hex[:12]
-    started = datetime.now(UTC)
-    scenario, plan = prepared.scenario, prepared.plan
-    workers: WorkersReport | None = None
+    scenario, plan, clock = prepared.scenario, prepared.plan, MonotonicClock()
+    ran = _Ran(nothing_sent(prepared.grid, "target", ""), clock.wall())
     server = Server("unknown", redact(scenario.target), "unknown", "")
     notes = list(prepared.notes)
     try:
         with open_target(scenario.target, scenario.jobs) as target:
             server = target.server
             notes += target.notes
-            recording, workers, more = _run_on(target, prepared, run_id, observer)
-            notes += more
+            ran = _run_on(target, prepared, clock, observer)
     except TargetError as error:
-        recording = nothing_sent(plan, scenario.expect, "target", str(error))
-    return make_outcome(
-        scenario,
+        ran = replace(ran, recording=nothing_sent(prepared.grid, "target", str(error)))
+    outcome = make_outcome(
+        replace(scenario, expect=_judged(prepared, ran.recording)),
         plan.to_document(),
-        recording,
-        run_id=run_id,
+        ran.recording,
+        run_id=prepared.run_id,
         seed=plan.seed,
-        started_at=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started_at=utc(ran.started),
         server=server,
-        workers=workers,
-        warnings=tuple(notes),
+        workers=ran.workers,
+        warnings=(*notes, *(ran.workers.warnings if ran.workers else ())),
     )
+    return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
 
 
-def _run_on(
-    target: Target, prepared: Prepared, run_id: str, observer: Observer
-) -> tuple[Recording, WorkersReport | None, list[str]]:
-    scenario, plan = prepared.scenario, prepared.plan
-    clock = MonotonicClock()
-    probe = target.probe()
-    depth = probe.look().waiting
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What a run left behind; ``started`` is its first moment in seconds since the Unix epoch."""
+
+    recording: Recording
+    started: float
+    workers: WorkersReport | None = None
+
+
+def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]:
+    """The expectations to judge: all, but of a shard only one that ended it."""
+    expect = prepared.scenario.expect
+    if prepared.shard is None:
+        return expect
+    return tuple(e for e in expect if recording.stop == "expectation" and e.text == recording.stop_detail)
+
+
+def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer) -> _Ran:
+    scenario, plan, given = prepared.scenario, prepared.plan, prepared.start
+    if given is not None:
+        interruption = wait_until(given.at - PREPARATION, clock, observer.interrupted)
+        if interruption:
+            return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
+    encode = batch_encoder(scenario, plan, prepared.run_id)
     lane = Lane(lambda: Wire(target.connect(), clock), random.Random(), dialer=ThreadDialer())
-    consumers = _start_workers(target, scenario)
-    start = clock.now() + LEAD
-    sampler = ThreadSampler(probe, clock, start)
-    sampler.start()
-    engine = Engine(
-        plan,
-        scenario.guardrails,
-        lane,
-        batch_encoder(scenario, plan, run_id),
-        clock,
-        sampler,
-        start=start,
-        edges=edges_of(plan, scenario.expect),
-        window=window_width(plan.duration),
-        max_lag=scenario.max_lag,
-        drain=Drain(depth, _drain_patience(scenario)),
-        hooks=Hooks(
-            interrupted=observer.interrupted,
-            watch=_watch(scenario),
-            progress=observer.progress,
-            progress_every=observer.progress_every,
-        ),
-    )
-    clock.sleep_until(start)
-    try:
-        recording = engine.run()
-    finally:
-        sampler.stop()
-        report = consumers.stop() if consumers is not None else None
-    return recording, report, list(report.warnings) if report else []
+    with ExitStack() as ends:
+        ends.callback(lane.close)
+        probe = target.probe()
+        ends.callback(probe.close)
+        depth = probe.look().waiting
+        consumers = _start_workers(target, prepared)
+        if consumers is not None:
+            ends.callback(consumers.stop)
+        sampler = ThreadSampler(probe, clock)
+        engine = Engine(
+            plan,
+            prepared.limits,
+            lane,
+            encode,
+            clock,
+            sampler,
+            grid=prepared.grid,
+            max_lag=scenario.max_lag,
+            drain=Drain(depth, _drain_patience(scenario)),
+            pacing=PACINGS[scenario.pacing],
+            hooks=Hooks(observer.interrupted, _watch(prepared), observer.progress, observer.progress_every),
+        )
+        start = clock.now() + LEAD if given is None else given.at
+        started = clock.wall() + start - clock.now()
+        sampler.start(start)
+        ends.callback(sampler.stop)
+        sharpen()
+        clock.sleep_until(start)
+        recording = engine.run(start)
+        ends.pop_all()
+    sampler.stop()
+    return _Ran(recording, started, consumers.stop() if consumers is not None else None)
 
 
-def _start_workers(target: Target, scenario: Scenario) -> ReferenceWorkers | None:
-    if scenario.workers is None:
+def _start_workers(target: Target, prepared: Prepared) -> ReferenceWorkers | None:
+    """The reference consumers; of a shard its part of them."""
+    asked, (index, shards) = prepared.scenario.workers, prepared.plan.shard
+    count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
+    if asked is None or count == 0:
         return None
-    workers = ReferenceWorkers(target, scenario.jobs, scenario.workers.count, scenario.workers.each)
+    workers = ReferenceWorkers(target, prepared.scenario.jobs, count, asked.each)
     workers.start()
     return workers
 
@@ -160,8 +236,9 @@ def _drain_patience(scenario: Scenario) -> float:
     return 30.0 if scenario.workers is not None else 0.0
 
 
-def _watch(scenario: Scenario) -> Callable[[Recording], str | None] | None:
-    stopping = tuple(e for e in scenario.expect if e.stop)
+def _watch(prepared: Prepared) -> Callable[[Recording], str | None] | None:
+    alone = prepared.shard is not None
+    stopping = tuple(e for e in prepared.scenario.expect if e.stop and (not alone or judged_alone(e)))
     if not stopping:
         return None
 

@@ -15,7 +15,7 @@ from plg import session
 from plg.cli.console import Console
 from plg.cli.files import expand, request
 from plg.cli.view import RunView
-from plg.diagnostics import ScenarioError
+from plg.diagnostics import Diagnostic, ScenarioError
 from plg.reports.artifacts import Artifacts
 from plg.reports.terminal import last_line
 
@@ -25,19 +25,40 @@ _PRECEDENCE = (1, 130, 143, 2, 6, 4, 3, 5, 0)
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
-    asked = request(options)
-    files = expand(options.files)
+    # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
+    console.outlive_reader()
+    try:
+        asked, files = request(options), expand(options.files)
+    except ScenarioError as error:
+        console.diagnostics(error.diagnostics, error.sources)
+        console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
+        return 2
+    with _signals() as interruption:
+        try:
+            return _check_all(options, asked, files, console, interruption)
+        except KeyboardInterrupt:
+            reason = f"{interruption.name()} came twice: ended at once, nothing more was written"
+            console.print(last_line(interruption.code, reason, colour=console.colour))
+            return interruption.code
+
+
+def _check_all(
+    options: argparse.Namespace,
+    asked: session.Request,
+    files: list[Path],
+    console: Console,
+    interruption: Interruption,
+) -> int:
     artifacts = Artifacts(Path(options.out), png=options.png)
     ends: list[End] = []
-    with _signals() as interruption:
-        for number, file in enumerate(files):
-            if number:
-                console.print()
-            ends.append(_check_one(file, asked, console, artifacts, interruption, quiet=options.quiet))
-            if len(files) > 1:
-                console.print(last_line(*ends[-1], colour=console.colour))
-            if interruption.name() or (options.fail_fast and ends[-1].code != 0):
-                break
+    for number, file in enumerate(files):
+        if number:
+            console.print()
+        ends.append(_check_safely(file, asked, console, artifacts, interruption, quiet=options.quiet))
+        if len(files) > 1:
+            console.print(last_line(*ends[-1], colour=console.colour))
+        if interruption.name() or (options.fail_fast and ends[-1].code != 0):
+            break
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
@@ -51,6 +72,28 @@ class End(NamedTuple):
 
     code: int
     reason: str
+
+
+def _check_safely(
+    file: Path,
+    asked: session.Request,
+    console: Console,
+    artifacts: Artifacts,
+    interruption: Interruption,
+    *,
+    quiet: bool,
+) -> End:
+    """A bug in plg that one file brings out costs the others neither their runs nor their artifacts."""
+    try:
+        return _check_one(file, asked, console, artifacts, interruption, quiet=quiet)
+    except Exception as error:  # the last net but one; `plg.cli.main` has the last
+        if os.environ.get("PLG_DEBUG"):
+            raise
+        message = f"internal error: {type(error).__name__}: {error}"
+        console.error(message)
+        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
+        artifacts.add_invalid(file, ScenarioError([Diagnostic("internal-error", message, file=str(file))]))
+        return End(1, message)
 
 
 def _check_one(
@@ -99,6 +142,11 @@ class Interruption:
     def name(self) -> str | None:
         """The signal that came, or None."""
         return self._name
+
+    @property
+    def code(self) -> int:
+        """The exit code that a shell gives to the signal that came."""
+        return 128 + signal.Signals[self._name] if self._name else 130
 
     def take(self, number: int, frame: FrameType | None) -> None:
         if self._name is not None:

@@ -53,6 +53,8 @@ def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decisi
     stopped = {"signal": _interrupted, "target": _lost, "guardrail": _guarded}.get(recording.stop or "")
     if stopped is not None:
         return stopped(recording)
+    if recording.incomplete:
+        return Decision("invalid", INVALID, f"not judged: {recording.incomplete}")
     broken = [r for r in results if r.level == "expect" and r.verdict != "pass"]
     if broken:
         return Decision("fail", FAILED, _failure(broken, results, recording))

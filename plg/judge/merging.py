@@ -1,0 +1,205 @@
+"""The outcomes of the shards of one run, judged as the one run they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from plg.diagnostics import Diagnostic, ScenarioError
+from plg.judge.assemble import deviation_of, percentiles, phase_results
+from plg.judge.deciding import decide
+from plg.judge.expectations import judge
+from plg.judge.regions import ended
+from plg.judge.series import series
+from plg.judge.wording import counted
+from plg.language.expectation import read_expectation
+from plg.measures import MEASURES
+from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, ShardInfo, WorkersResult
+from plg.runner.merge import CannotMerge, merge
+from plg.runner.recording import Recording
+from plg.scenario import Expectation
+from plg.units import format_duration
+
+MAX_SKEW = 0.05
+"""Shards that started further apart (s) did not follow one schedule: their arrivals were held up by as much."""
+
+
+def as_shard(outcome: Outcome, shard: ShardInfo) -> Outcome:
+    """The outcome of one generator of several. What the scenario expects is expected of the whole, not of it."""
+    if outcome.verdict != "pass":
+        return replace(outcome, shard=shard)
+    ledger = outcome.ledger
+    reason = (
+        f"{title(shard)} sent {ledger.sent:,} of its {counted(ledger.planned, 'planned job')}; plg merge judges the run"
+    )
+    return replace(outcome, shard=shard, reason=reason)
+
+
+def title(shard: ShardInfo) -> str:
+    """``shard 2 of 4``, ``shards 1, 2 and 4 of 4``."""
+    numbers = [str(part) for part in shard.parts]
+    listed = f"{', '.join(numbers[:-1])} and {numbers[-1]}" if len(numbers) > 1 else numbers[0]
+    return f"shard{'s' if len(numbers) > 1 else ''} {listed} of {shard.of}"
+
+
+def judged_alone(expectation: Expectation) -> bool:
+    """Whether a breach seen by one shard is a breach of the whole run, so that ``or stop`` may end the shard.
+
+    Times, gauges, shares and figures compared with one another are alike in a shard. Counts and throughput are only
+    its part, which tells of the whole when it is too large already, never when it is too small.
+    """
+    measure = MEASURES[expectation.subject.measure]
+    additive = measure.kind == "count" or measure.name == "throughput"
+    if not additive or expectation.relative is not None:
+        return True
+    return expectation.op in ("<", "<=") or (expectation.op == "==" and expectation.bound == 0)
+
+
+def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial: bool = False) -> Outcome:
+    """One outcome of all shards; ``files`` names where each came from.
+
+    Raises `ScenarioError` where they are not the shards of one run, each once, or (unless ``partial``) not all of
+    them. What is not all of a run is never judged: its verdict is ``invalid``.
+    """
+    shards = _shards(outcomes, files)
+    present = sorted(shard.parts[0] for shard in shards)
+    missing = [part for part in range(1, shards[0].of + 1) if part not in present]
+    if missing and not partial:
+        told = title(ShardInfo("", shards[0].of, tuple(missing)))
+        help_ = "name their outcomes too, or look at what there is with --partial"
+        raise _refuse("missing-shard", f"{told} {'is' if len(missing) == 1 else 'are'} missing", files[0], help_)
+    ordered = [outcome for _, outcome in sorted(zip(shards, outcomes, strict=True), key=lambda pair: pair[0].parts)]
+    try:
+        recording = merge([outcome.recording for outcome in ordered], shards[0].of, shards[0].limits)
+    except CannotMerge as fault:
+        raise _refuse("different-run", str(fault), files[0]) from None
+    recording = replace(recording, incomplete=_incomplete(shards[0].of, missing, ordered))
+    whole = replace(shards[0], parts=tuple(present))
+    return _judged(ordered, recording, whole)
+
+
+def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo]:
+    """Their places in the run. Raises `ScenarioError` for those that do not belong together."""
+    shards: list[ShardInfo] = []
+    seen: dict[int, str] = {}
+    for outcome, file in zip(outcomes, files, strict=True):
+        shard = outcome.shard
+        if shard is None:
+            help_ = "a shard is made by plg check --shard I/N"
+            raise _refuse("not-a-shard", "this outcome is of a whole run", file, help_)
+        if len(shard.parts) > 1 or outcome.recording.incomplete:
+            raise _refuse("not-a-shard", "this outcome is merged already", file, "name the outcomes of the shards")
+        [part] = shard.parts
+        if part in seen:
+            raise _refuse("same-shard", f"{title(shard)} is in {seen[part]} already: it must not count twice", file)
+        seen[part] = file
+        shards.append(shard)
+        _compare(outcomes[0], outcome, files[0], file)
+    return shards
+
+
+def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None:
+    def shard(pick: Callable[[ShardInfo], Any]) -> Callable[[Outcome], Any]:
+        return lambda outcome: pick(outcome.shard) if outcome.shard else None
+
+    for what, value in (
+        ("scenario", lambda outcome: outcome.scenario_hash[:12]),
+        ("number of shards", shard(lambda s: s.of)),
+        ("run id", shard(lambda s: s.group)),
+        ("set of guardrails", shard(lambda s: dict(s.limits))),
+        ("seed", lambda outcome: outcome.seed),
+    ):
+        if value(first) != value(other):
+            message = f"its {what} is {value(other)}, that of {first_file} is {value(first)}: not shards of one run"
+            raise _refuse("different-run", message, file)
+
+
+def _refuse(code: str, message: str, file: str, help: str = "") -> ScenarioError:
+    return ScenarioError([Diagnostic(code, message, file, help=help)])
+
+
+def _incomplete(of: int, missing: Sequence[int], outcomes: Sequence[Outcome]) -> str:
+    if missing:
+        return f"{title(ShardInfo('', of, tuple(missing)))} {'is' if len(missing) == 1 else 'are'} missing"
+    skew = _skew(outcomes)
+    if skew > MAX_SKEW:
+        return f"the shards started {format_duration(skew)} apart (at most {format_duration(MAX_SKEW)} may be)"
+    return ""
+
+
+def _skew(outcomes: Sequence[Outcome]) -> float:
+    """Seconds between the first and the last start, of those that started."""
+    begun = [o for o in outcomes if o.recording.ended_s > 0] or list(outcomes)
+    starts = [datetime.fromisoformat(outcome.started_at).timestamp() for outcome in begun]
+    return round(max(starts) - min(starts), 3)
+
+
+def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo) -> Outcome:
+    first = outcomes[0]
+    expectations = _expectations(first, recording, shard)
+    results = judge(expectations, recording)
+    decision = decide(results, recording)
+    ledger = Ledger.of(recording)
+    plan = merge_plans([outcome.plan for outcome in outcomes])
+    times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
+    return replace(
+        first, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
+        started_at=min(outcome.started_at for outcome in outcomes), duration_s=ended(recording), plan=plan,
+        ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked), phases=phase_results(plan, recording),
+        lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
+        expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),
+        recording=recording, workers=merge_workers([o.workers for o in outcomes]), errors=recording.errors,
+        shard=shard,
+    )  # fmt: skip
+
+
+def _expectations(outcome: Outcome, recording: Recording, shard: ShardInfo) -> list[Expectation]:
+    texts = outcome.scenario.get("expect") or []
+    lines = shard.lines if len(shard.lines) == len(texts) else (None,) * len(texts)
+    found = []
+    for text, line in zip(texts, lines, strict=True):
+        result, faults = read_expectation(text, list(recording.spans), file=outcome.scenario_file, line=line)
+        if result is None:
+            message = "; ".join(fault.message for fault in faults)
+            raise _refuse("bad-expectation", f"{text!r}: {message}", outcome.scenario_file or "<outcome>")
+        found.append(result)
+    return found
+
+
+def _warnings(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """The remarks of all shards, each once, and what befell each that did not end well."""
+    remarks = dict.fromkeys(text for outcome in outcomes for text in outcome.warnings)
+    fates = [
+        f"{title(outcome.shard)}: {outcome.reason}" for outcome in outcomes if outcome.exit_code != 0 and outcome.shard
+    ]
+    return (*remarks, *fates)
+
+
+def merge_plans(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The plan of the parts together: counts add up, everything else they have in common."""
+    phases = [
+        {**rows[0], "planned": sum(int(row["planned"]) for row in rows)}
+        for rows in zip(*(plan["phases"] for plan in plans), strict=True)
+    ]
+    counts = {name: sum(int(plan[name]) for plan in plans) for name in ("planned", "sent_estimate")}
+    return {**plans[0], **counts, "phases": phases, "shard": [0, 1]}
+
+
+def merge_workers(parts: Sequence[WorkersResult | None]) -> WorkersResult | None:
+    """All reference consumers together.
+
+    Of each percentile of their waiting time the largest of any shard stands: an upper bound, for percentiles do not
+    add up. The mean is exact.
+    """
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    jobs = sum(part.processed for part in there)
+    wait: Percentiles = {
+        name: max((w for part in there if (w := part.wait_s[name]) is not None), default=None) for name in PERCENTILES
+    }
+    if jobs:
+        wait = {**wait, "mean": sum((part.wait_s["mean"] or 0.0) * part.processed for part in there) / jobs}
+    return WorkersResult(sum(part.count for part in there), there[0].each_s, jobs, wait)

@@ -1,0 +1,159 @@
+"""Several recordings of one run, each by another generator, as the one recording that a single generator had made."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar, cast
+
+import numpy as np
+
+from plg.histogram import BUCKETS
+from plg.runner.recorder import Sample, SampleLog
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Hit, Ints, Recording
+
+MOST_ERROR_TEXTS = 20
+SEVERITY = ("signal", "target", "guardrail", "expectation", None)
+"""What ended a run, the gravest first."""
+Column = TypeVar("Column", Ints, Floats)
+OWN = ("max_cpu", "max_memory")
+"""Guardrails on a generator itself: their excursions are each shard's own and stay apart."""
+COUNTED = ("max_total_jobs", "max_duration")
+"""Limits that every shard reaches once, at almost the same moment."""
+
+
+class CannotMerge(ValueError):
+    """The recordings are not parts of one run; the message says why."""
+
+
+def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) -> Recording:
+    """The recording of the whole run from those of its shards.
+
+    ``shards`` is the number of shards of the run, also of those that are not among ``parts``; ``limits`` are the
+    guardrails of the whole run by name. Counters and histograms add up exactly. Samples stand side by side in order of
+    time, so that the maximum of any stretch is the largest that any shard saw: of the queue, which all of them look
+    at, and of their own processor time and memory, which are never added. The queue has drained when the last shard
+    has seen it drain. Raises `CannotMerge` where the parts were not cut alike.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if not np.array_equal(part.edges, first.edges) or dict(part.spans) != dict(first.spans):
+            raise CannotMerge("the recordings are cut differently: they are not of one plan")
+    times, samples = _samples(parts)
+    depths = samples["queue_depth"][~np.isnan(samples["queue_depth"])]
+    gravest = min(parts, key=lambda part: (SEVERITY.index(part.stop), part.ended_s))
+    return replace(
+        first,
+        counters={name: _total([part.counters[name] for part in parts]) for name in COUNTERS},
+        histograms={name: merge_histograms([part.histograms[name] for part in parts]) for name in TIMES},
+        sample_times=times,
+        samples=samples,
+        target_rate=_total([part.target_rate for part in parts]),
+        allowed_rate=_total([part.allowed_rate for part in parts]),
+        hits=merge_hits(parts, shards, limits),
+        ended_s=max(part.ended_s for part in parts),
+        start_depth=min((p.start_depth for p in parts if p.start_depth is not None), default=None),
+        end_depth=int(depths[-1]) if len(depths) else first.end_depth,
+        drain_s=_all_drained(parts),
+        drain_waited_s=max((p.drain_waited_s for p in parts if p.drain_waited_s is not None), default=None),
+        stop=gravest.stop,
+        stop_detail=gravest.stop_detail,
+        errors=_errors(parts),
+    )
+
+
+def _total(columns: Sequence[Column]) -> Column:
+    return cast(Column, np.sum(columns, axis=0))
+
+
+def merge_histograms(parts: Sequence[Histograms]) -> Histograms:
+    """Cell by cell the histogram of all samples of the parts."""
+    cells = len(parts[0].sums)
+    keys = np.concatenate([np.repeat(np.arange(cells), np.diff(h.offsets)) * BUCKETS + h.buckets for h in parts])
+    found, where = np.unique(keys, return_inverse=True)
+    counts = np.zeros(len(found), dtype=np.int64)
+    np.add.at(counts, where, np.concatenate([h.counts for h in parts]))
+    offsets = np.searchsorted(found, np.arange(cells + 1) * BUCKETS)
+    return Histograms(
+        offsets.astype(np.int64), (found % BUCKETS).astype(np.int64), counts,
+        np.sum([h.sums for h in parts], axis=0),
+        np.min([h.minima for h in parts], axis=0), np.max([h.maxima for h in parts], axis=0),
+    )  # fmt: skip
+
+
+def _samples(parts: Sequence[Recording]) -> tuple[Floats, dict[str, Floats]]:
+    """All samples in order of time, as many as one run keeps: beyond that neighbours are joined as it joins them."""
+    times = np.concatenate([part.sample_times for part in parts])
+    columns = [np.concatenate([part.samples[name] for part in parts]) for name in GAUGES]
+    order = np.argsort(times, kind="stable")
+    log = SampleLog()
+    for row in np.stack([times, *columns], axis=1)[order].tolist():
+        log.add(Sample(*row))
+    return log.columns()
+
+
+def _all_drained(parts: Sequence[Recording]) -> float | None:
+    drained = [part.drain_s for part in parts if part.drain_s is not None]
+    return max(drained) if len(drained) == len(parts) else None
+
+
+def _errors(parts: Sequence[Recording]) -> tuple[tuple[str, int], ...]:
+    tally: Counter[str] = Counter()
+    for part in parts:
+        for text, count in part.errors:
+            tally[text] += count
+    # `most_common` keeps the order of arrival among equals.
+    return tuple(tally.most_common(MOST_ERROR_TEXTS))
+
+
+def merge_hits(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) -> tuple[Hit, ...]:
+    """The excursions of the whole run: those that several shards saw at the same time are one.
+
+    A shard of n asks for the n-th part of the rate, so the rate asked for is n times that of any of them. Jobs are
+    added up: of a limit that was reached, all that were planned. Of a common gauge the largest reading stands.
+    """
+    found: list[tuple[Hit, list[tuple[int, Hit]]]] = []
+    everything = sorted(
+        ((shard, hit) for shard, part in enumerate(parts) for hit in part.hits),
+        key=lambda entry: (entry[1].guardrail, entry[1].action, entry[1].start_s, entry[1].end_s),
+    )
+    for shard, hit in everything:
+        if found and hit.guardrail not in OWN and _together(found[-1][0], hit):
+            whole, members = found[-1]
+            members.append((shard, hit))
+            found[-1] = replace(whole, end_s=max(whole.end_s, hit.end_s)), members
+        else:
+            found.append((hit, [(shard, hit)]))
+    planned = sum(part.total("planned") for part in parts)
+    merged = [
+        replace(
+            hit,
+            requested=_requested(hit, members, shards, planned),
+            allowed=limits.get(hit.guardrail, hit.allowed),
+        )
+        for hit, members in found
+    ]
+    return tuple(sorted(merged, key=lambda hit: (hit.start_s, hit.guardrail)))
+
+
+def _together(whole: Hit, hit: Hit) -> bool:
+    if (whole.guardrail, whole.action) != (hit.guardrail, hit.action):
+        return False
+    once = hit.action == "stop" or (hit.guardrail in COUNTED and hit.action != "warn")
+    return once or hit.start_s < whole.end_s or hit.start_s == whole.start_s
+
+
+def _requested(hit: Hit, members: Sequence[tuple[int, Hit]], shards: int, planned: int) -> float:
+    largest = max(member.requested for _, member in members)
+    if hit.guardrail == "max_rate":
+        return largest * shards
+    if hit.guardrail != "max_total_jobs":
+        return largest
+    if hit.action != "warn":
+        return planned
+    by_shard = dict.fromkeys((shard for shard, _ in members), 0.0)
+    for shard, member in members:
+        by_shard[shard] = max(by_shard[shard], member.requested)
+    return math.fsum(by_shard.values())

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+_GRACE = 0.02
+"""Seconds after the end of a schedule in which its last jobs may still come."""
 _PUSH = re.compile(rb'^\+?(\d+\.\d+) \[[^\]]*\] "[LR]PUSH" (.*)$', re.MULTILINE | re.IGNORECASE)
 
 
@@ -77,8 +79,9 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     """How far ``times`` (s since the epoch, ascending) are from ``shape``.
 
     A tool that says when its schedule ``begun`` is held to it. For one that does not, the schedule is laid where it
-    suits the tool best: half of its arrivals early, half late. Arrivals beyond those asked for, and those missing, show
-    in ``deviation``.
+    suits the tool best: half of its arrivals early, half late; windows are then judged between the first arrival and
+    the last. ``deviation`` counts what arrived within the length of the schedule, from its beginning or else from the
+    first arrival.
     """
     if len(times) == 0:
         raise ValueError("nothing arrived")
@@ -86,8 +89,11 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     raw = times[:known] - shape.due(np.arange(known, dtype=np.float64))
     origin = float(np.median(raw)) if begun is None else begun
     error = np.abs(raw - origin) * 1000
-    within = int(np.searchsorted(times - origin, shape.duration + float(np.median(error)) / 1000, side="right"))
+    first = float(raw[0]) if begun is None else begun
+    within = int(np.searchsorted(times - first, shape.duration + _GRACE, side="right"))
     edges = np.arange(round(shape.duration / window) + 1) * window
+    if begun is None and times[-1] - times[0] > 2 * window:
+        edges = edges[(edges >= times[0] - origin - _GRACE) & (edges <= times[-1] - origin + _GRACE)]
     # A job that is on time within a millisecond belongs to the window it was meant for.
     seen = np.diff(np.searchsorted(times - origin, edges + 0.0005, side="right"))
     asked = np.diff(shape.count(edges))

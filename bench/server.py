@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plg.targets.binary import find_binary
+
 QUEUE = "plg:bench"
 """The list that every tool pushes to where the tool lets one choose."""
 
@@ -64,10 +66,11 @@ def command(*words: bytes) -> bytes:
 
 @contextmanager
 def private_server() -> Iterator[Server]:
-    """A fresh redis-server (or valkey-server) that ends with the block. Raises `RuntimeError` where none is found."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        raise RuntimeError("the benchmark needs redis-server or valkey-server on the PATH")
+    """A fresh server that ends with the block: redis-server where there is one, else what plg would embed.
+
+    Raises `TargetError` where there is none.
+    """
+    program = shutil.which("redis-server") or str(find_binary())
     folder = Path(tempfile.mkdtemp(prefix="plg-bench-"))
     path = folder / "s"
     process = subprocess.Popen(

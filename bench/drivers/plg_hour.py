@@ -1,8 +1,8 @@
 """An hour at a steady rate through plg's own loop, on a virtual clock, against a server that answers at once.
 
-Prints one line of JSON: resident memory (MB) at the start, at the fifth minute, at the end, and the largest seen. Jobs
-and windows are as many as in a real hour, at plg's own tick unless told otherwise, and every wake-up is late by a tenth of
-a millisecond on average, so that the histograms hold what a real machine would put into them.
+Prints one line of JSON: resident memory (MB) at the start, in the fifth minute, and the largest seen. Jobs and windows
+are as many as in a real hour, at plg's own tick unless told otherwise, and every wake-up is late by a tenth of a
+millisecond on average, so that the histograms hold what a real machine would put into them.
 """
 
 from __future__ import annotations

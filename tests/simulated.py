@@ -53,6 +53,9 @@ class Server:
     def connect(self) -> Link:
         if self.is_down(self.clock.now()):
             raise TargetError("unreachable", "connection refused")
+        if self.clock.now() < self.free_at:
+            # What a new connection asks first is answered after all that was written before it.
+            raise TargetError("unreachable", "no answer in time")
         return Link(self)
 
     def jobs(self) -> list[bytes]:

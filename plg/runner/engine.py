@@ -91,6 +91,9 @@ class Engine:
         self._next_housekeeping = self._next_watch = 0.0
         self._last_send = 0.0
         self._rest_shed = False
+        # A plan that fits the limit to the full is not stopped for the moment by which its last job is sent late.
+        fits = plan.duration <= limits.max_duration
+        self._cutoff = limits.max_duration + (HELD_LAG if fits else 0.0)
 
     # -- the run, in its three stages ---------------------------------------------------------------------------
 
@@ -196,7 +199,7 @@ class Engine:
         self._brake.heed_answers(answers, now, fine, failed, unknown)
 
     def _dispatch(self, now: float) -> None:
-        if now >= self._limits.max_duration:
+        if now >= self._cutoff:
             self._reach("max_duration", now, self._plan.duration, self._limits.max_duration)
             return
         self._blocked_until = min(self._blocked_until, now)
@@ -268,7 +271,7 @@ class Engine:
     def _deadline(self, now: float) -> float:
         """When to wake next if no answer comes before."""
         due = self._schedule.head
-        soonest = min(self._next_housekeeping, self._limits.max_duration)
+        soonest = min(self._next_housekeeping, self._cutoff)
         overdue = due + self._max_lag + self._pacing.tick
         if self._lane.down:
             return min(soonest, self._lane.retry_at, overdue)

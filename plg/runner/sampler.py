@@ -16,6 +16,8 @@ from plg.targets.base import QueueProbe, TargetError
 
 INTERVAL = 0.1
 """Seconds between samples; guardrails on gauges react within two of them."""
+_GLANCE = 0.05
+"""Seconds a sample waits for the look at the queues."""
 
 
 class Sampler(Protocol):
@@ -38,10 +40,13 @@ def resident_bytes() -> float:
 
 
 class ThreadSampler:
-    """Samples from a thread of its own, so that a slow answer never holds up the schedule."""
+    """Samples from a thread of its own, so that a slow answer never holds up the schedule.
+
+    A server that is silent hides its queues only: processor and memory are sampled all the same.
+    """
 
     def __init__(self, probe: QueueProbe, clock: Clock, interval: float = INTERVAL) -> None:
-        self._probe = probe
+        self._lookout = _Lookout(probe, clock)
         self._clock = clock
         self._zero = 0.0
         self._interval = interval
@@ -52,6 +57,7 @@ class ThreadSampler:
     def start(self, zero: float) -> None:
         """Begin; samples count seconds from ``zero`` of the clock."""
         self._zero = zero
+        self._lookout.start()
         self._thread.start()
 
     def poll(self, now: float) -> list[Sample]:
@@ -64,19 +70,67 @@ class ThreadSampler:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=3)
-        self._probe.close()
+        self._lookout.stop()
 
     def _run(self) -> None:
         cpu_before, wall_before = time.process_time(), time.perf_counter()
         while not self._stop.wait(self._interval):
-            depth, age = math.nan, math.nan
-            try:
-                look = self._probe.look()
-                depth, age = float(look.waiting), math.nan if look.oldest_age is None else look.oldest_age
-            except TargetError:
-                # An absent value is the truth here: the queue could not be seen.
-                pass
+            moment, depth, age = self._lookout.glance(_GLANCE) or (self._clock.now(), math.nan, math.nan)
             cpu, wall = time.process_time(), time.perf_counter()
             share = (cpu - cpu_before) / max(wall - wall_before, 1e-6)
             cpu_before, wall_before = cpu, wall
-            self._samples.append(Sample(self._clock.now() - self._zero, depth, age, share, resident_bytes()))
+            self._samples.append(Sample(moment - self._zero, depth, age, share, resident_bytes()))
+
+
+class _Lookout:
+    """Looks at the queues, one look at a time, for one who does not wait for it to end."""
+
+    def __init__(self, probe: QueueProbe, clock: Clock) -> None:
+        self._probe, self._clock = probe, clock
+        self._changed = threading.Condition()
+        self._looking = self._ended = False
+        self._seen: tuple[float, float, float] | None = None
+        self._thread = threading.Thread(target=self._run, name="plg-lookout", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def glance(self, patience: float) -> tuple[float, float, float] | None:
+        """When the queues were seen (s of the clock), their depth and age; None where no look ends within ``patience``.
+
+        A look that takes longer is told at the next glance. What could not be seen is NaN.
+        """
+        with self._changed:
+            self._looking = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._seen is not None, patience)
+            seen, self._seen = self._seen, None
+            return seen
+
+    def stop(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=3)
+        self._probe.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._looking or self._ended)
+                if self._ended:
+                    return
+            depth, age = self._look()
+            with self._changed:
+                self._seen = (self._clock.now(), depth, age)
+                self._looking = False
+                self._changed.notify_all()
+
+    def _look(self) -> tuple[float, float]:
+        try:
+            look = self._probe.look()
+        except TargetError:
+            # An absent value is the truth here: the queue could not be seen.
+            return math.nan, math.nan
+        return float(look.waiting), math.nan if look.oldest_age is None else look.oldest_age

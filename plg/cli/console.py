@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TextIO
 
 from plg.diagnostics import Diagnostic
@@ -17,12 +17,12 @@ class Console:
 
     def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
         # A process started with a closed descriptor has None there.
-        self._out, self._err = out or _nowhere(), err or _nowhere()
+        self._out: Stream = out or _Nowhere()
+        self._err: Stream = err or _Nowhere()
         self._outlives = False
-        out = self._out
-        self.live = out.isatty() and os.environ.get("TERM") != "dumb"
-        self.colour = _wants_colour(out)
-        encoding = (out.encoding or "ascii").lower().replace("-", "")
+        self.live = self._out.isatty() and os.environ.get("TERM") != "dumb"
+        self.colour = _wants_colour(self._out)
+        encoding = (self._out.encoding or "ascii").lower().replace("-", "")
         self.ascii = not encoding.startswith("utf")
         self._line = ""
 
@@ -89,19 +89,28 @@ class Console:
         return text.encode(encoding, "replace").decode(encoding)
 
 
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")
+class _Nowhere(io.TextIOBase):
+    """Takes any text and keeps none."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str, /) -> int:
+        return len(text)
 
 
-def _instead_of(stream: TextIO) -> TextIO:
+Stream = TextIO | _Nowhere
+
+
+def _instead_of(stream: Stream) -> Stream:
     """Nowhere, in place of a stream that fails: what it still holds must not fail again when the program ends."""
-    nowhere = _nowhere()
     with suppress(OSError, ValueError):
-        os.dup2(nowhere.fileno(), stream.fileno())
-    return nowhere
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    return _Nowhere()
 
 
-def _wants_colour(stream: TextIO) -> bool:
+def _wants_colour(stream: Stream) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

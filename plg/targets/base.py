@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from plg.targets.cluster import Cluster
+    from plg.targets.slots import Node
 
 
 class TargetError(Exception):
@@ -17,12 +21,16 @@ class TargetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who answers: ``name`` is redis, valkey, fakeredis …; ``url`` has its password redacted."""
+    """Who answers: ``name`` is redis, valkey, fakeredis …; ``url`` has its password redacted.
+
+    ``nodes``: how many hold slots, where it is a cluster; else 1.
+    """
 
     kind: str
     url: str
     name: str
     version: str
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,15 @@ class Target(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Remarks on the server that a person should read, one sentence each."""
 
-    def connect(self) -> socket.socket:
-        """A fresh connection, authenticated, database selected, over TLS where asked, ready for raw RESP2 commands.
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that the server is a node of; None for a server of its own."""
 
-        The caller owns the socket and makes it non-blocking. Raises `TargetError`.
+    def connect(self, node: Node | None = None) -> socket.socket:
+        """A fresh connection, to a ``node`` of the cluster where one is given.
+
+        Authenticated, database selected, over TLS where asked, ready for raw RESP2 commands. The caller owns the socket
+        and makes it non-blocking. Raises `TargetError`.
         """
 
     def probe(self) -> QueueProbe: ...

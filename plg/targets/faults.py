@@ -27,7 +27,7 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("LOADING", "refused", "the server is still reading its data from disk: wait, then start again"),
     ("loading the dataset", "refused", "the server is still reading its data from disk: wait, then start again"),
     ("DB index is out of range", "refused", "the database in the URL does not exist: see databases on the server"),
-    ("MOVED", "refused", "in a cluster give the URL of the node that holds the queue"),
+    ("MOVED", "refused", "another node holds the queue: permit CLUSTER SLOTS, or give its URL"),
     ("CLUSTERDOWN", "refused", "see CLUSTER INFO on the server"),
     ("WRONG_VERSION_NUMBER", "refused", "the port does not speak TLS: write redis:// instead of rediss://"),
     ("self-signed", "refused", "name its authority with ?ssl_ca_certs=FILE, or accept any with ?ssl_cert_reqs=none"),

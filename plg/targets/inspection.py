@@ -30,13 +30,24 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
-def inspect(client: Client, queues: Sequence[Queue], *, patience: float) -> Findings:
-    """Asks the server behind ``client``. Raises `TargetError` where jobs cannot be written.
+def greet(client: Client, *, patience: float) -> Mapping[str, str]:
+    """The fields of the server's INFO, none where it does not tell. Raises `TargetError` where it takes no commands.
 
     A server that is still loading its data from disk gets ``patience`` seconds to finish.
     """
     _await_pong(client, patience)
-    facts = _info(client)
+    return _info(client)
+
+
+def may_be_cluster(facts: Mapping[str, str]) -> bool:
+    """Whether the server with these facts might be a node of a cluster: it says so, or says nothing of it."""
+    return facts.get("cluster_enabled", "1") == "1"
+
+
+def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[Queue]) -> Findings:
+    """Looks at the server behind ``client``, whose `greet` gave ``facts``. Raises `TargetError` where jobs cannot be
+    written.
+    """
     _refuse_wrong_role(client, facts)
     _refuse_wrong_types(client, queues)
     name, version = _identity(facts)
@@ -143,12 +154,9 @@ def _write_to(queue: Queue) -> tuple[str, ...]:
 
 def _remarks(facts: Mapping[str, str]) -> list[str]:
     remarks = []
-    if facts.get("cluster_enabled") == "1":
-        remarks.append("the server is a node of a cluster: plg writes to this node alone")
     policy = facts.get("maxmemory_policy", "noeviction")
     if facts.get("maxmemory", "0") != "0" and policy.startswith("allkeys"):
         remarks.append(f"maxmemory-policy {policy} may evict whole queues when memory runs out")
     if facts.get("role") == "slave":
         remarks.append("the server is a writable replica: its master may overwrite the queues")
     return remarks
-

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar, Self
 
 from plg.scenario import Job
 from plg.targets.address import Address, parse_address
-from plg.targets.base import Server
+from plg.targets.base import QueueProbe, Server
 from plg.targets.client import Client
+from plg.targets.cluster import Cluster
+from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
-from plg.targets.inspection import Findings, inspect
+from plg.targets.inspection import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
 from plg.targets.queues import Queue, queues_of
+from plg.targets.slots import Node
+
+_SILENT_CLUSTER = "the server is a node of a cluster and does not tell of the others: plg writes to this node alone"
 
 
 class UrlTarget:
@@ -29,17 +35,36 @@ class UrlTarget:
         self._queues = queues_of(jobs)
         self._address = parse_address(where)
         self._connect_timeout = self._address.connect_timeout or connect_timeout
+        self._cluster: Cluster | None = None
         self._findings = self._look_round()
 
     def _look_round(self) -> Findings:
-        client = self._client(self._connect_timeout)
+        client = self._client(self._address)
         try:
-            return inspect(client, self._queues, patience=self._connect_timeout)
+            facts = greet(client, patience=self._connect_timeout)
+            if may_be_cluster(facts):
+                self._cluster = Cluster.found_by(client, [queue.key for queue in self._queues])
+            if self._cluster is None or not self._queues:
+                found = inspect(client, facts, self._queues)
+                alone = self._cluster is None and facts.get("cluster_enabled") == "1"
+                return replace(found, notes=(*found.notes, *[_SILENT_CLUSTER] * alone))
         finally:
             client.close()
+        return _together([self._look_at(node, keys) for node, keys in self._cluster.holdings().items()])
 
-    def _client(self, timeout: float) -> Client:
-        return Client(self._address, connect_timeout=timeout, answer_timeout=timeout)
+    def _look_at(self, node: Node, keys: Sequence[str]) -> Findings:
+        """What is found at one node of a cluster, each remark with the node's name."""
+        assert self._cluster is not None, "only a cluster has nodes"
+        client = self._client(self._cluster.address(node))
+        try:
+            facts = greet(client, patience=self._connect_timeout)
+            found = inspect(client, facts, [queue for queue in self._queues if queue.key in keys])
+        finally:
+            client.close()
+        return replace(found, notes=tuple(f"{node}: {note}" for note in found.notes))
+
+    def _client(self, address: Address) -> Client:
+        return Client(address, connect_timeout=self._connect_timeout, answer_timeout=self._connect_timeout)
 
     @property
     def url(self) -> str:
@@ -55,26 +80,40 @@ class UrlTarget:
         return self._queues
 
     @property
+    def cluster(self) -> Cluster | None:
+        """See `plg.targets.base.Target.cluster`."""
+        return self._cluster
+
+    @property
     def server(self) -> Server:
-        return Server(self.kind, self._address.shown, self._findings.name, self._findings.version)
+        name, version, shown = self._findings.name, self._findings.version, self._address.shown
+        if self._cluster is None:
+            return Server(self.kind, shown, name, version)
+        return Server("cluster", shown, name, version, len(self._cluster.slots.nodes))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on the server that a person should read, one sentence each."""
         return self._findings.notes
 
-    def connect(self) -> socket.socket:
+    def connect(self, node: Node | None = None) -> socket.socket:
         """See `plg.targets.base.Target.connect`."""
-        client = self._client(self._connect_timeout)
+        address = self._address
+        if node is not None:
+            assert self._cluster is not None, "only a cluster has nodes"
+            address = self._cluster.address(node)
+        client = self._client(address)
         # A port that listens is no server yet: it may be paused, still loading its data, or have no place for us.
         [answer] = client.ask([("PING",)])
         if isinstance(answer, Exception):
             client.close()
-            raise explain(answer, self._address.shown)
+            raise explain(answer, address.shown)
         return client.detach()
 
-    def probe(self) -> RedisProbe:
+    def probe(self) -> QueueProbe:
         """A probe over these queues. It connects when it first looks."""
+        if self._cluster is not None:
+            return ClusterProbe(self._cluster, self._queues)
         return RedisProbe(self._address, self._queues)
 
     def close(self) -> None:
@@ -92,3 +131,6 @@ class UrlTarget:
         return f"<{type(self).__name__} {self._address.shown}>"
 
 
+def _together(found: Sequence[Findings]) -> Findings:
+    """Of several nodes: who the first is, and all their remarks."""
+    return replace(found[0], notes=tuple(note for each in found for note in each.notes))

@@ -260,7 +260,19 @@ def test_a_cluster_node_that_holds_the_queues(servers, any_binary):
     while b"cluster_state:ok" not in node.ask("CLUSTER", "INFO") and time.monotonic() < deadline:
         time.sleep(0.05)
     with open_target(node.url(), JOBS) as target:
-        assert any("cluster" in note for note in target.notes)
+        assert (target.server.kind, target.server.nodes, target.notes) == ("cluster", 1, ())
+
+
+def test_a_cluster_that_may_not_be_asked_for_its_nodes(servers, any_binary):
+    node = servers(any_binary, "--cluster-enabled", "yes")
+    assert node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383) == b"+OK\r\n"
+    deadline = time.monotonic() + 10
+    while b"cluster_state:ok" not in node.ask("CLUSTER", "INFO") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    node.ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", "-cluster|slots")
+    with open_target(node.url("ann:pw"), JOBS) as target:
+        assert target.cluster is None
+        assert any("this node alone" in note for note in target.notes)
 
 
 def test_a_key_on_another_node(scripted):

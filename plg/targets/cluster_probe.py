@@ -1,0 +1,50 @@
+"""Depth and age over all nodes of a cluster that hold queues of the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from plg.targets.base import Depth, TargetError
+from plg.targets.cluster import Cluster
+from plg.targets.probe import RedisProbe
+from plg.targets.queues import Queue
+
+
+class ClusterProbe:
+    """`plg.targets.base.QueueProbe` with a `RedisProbe` to each node; one that fails has the slots asked for anew."""
+
+    def __init__(self, cluster: Cluster, queues: Sequence[Queue]) -> None:
+        self._cluster = cluster
+        self._queues = queues
+        self._slots = cluster.slots
+        self._probes: list[RedisProbe] = []
+
+    def look(self) -> Depth:
+        """See `plg.targets.base.QueueProbe.look`. The nodes are asked one after the other."""
+        if not self._probes or self._cluster.slots is not self._slots:
+            self._place()
+        try:
+            return together(probe.look() for probe in self._probes)
+        except TargetError:
+            # The queues may live elsewhere by now. This look is lost, the next one goes where they are.
+            self._cluster.survey(self._slots)
+            raise
+
+    def _place(self) -> None:
+        self.close()
+        self._slots = self._cluster.slots
+        for node, keys in self._cluster.holdings().items():
+            own = [queue for queue in self._queues if queue.key in keys]
+            self._probes.append(RedisProbe(self._cluster.address(node), own))
+
+    def close(self) -> None:
+        for probe in self._probes:
+            probe.close()
+        self._probes = []
+
+
+def together(looks: Iterable[Depth]) -> Depth:
+    """The sum of what waits and the greatest age; with jobs waiting of which none is dated, the age is not known."""
+    seen = [look for look in looks if look.waiting]
+    ages = [look.oldest_age for look in seen if look.oldest_age is not None]
+    return Depth(sum(look.waiting for look in seen), max(ages) if ages else None if seen else 0.0)

@@ -59,6 +59,12 @@ class Played:
         assert all(ends[0] <= job["enqueued_at"] <= ends[1] for job in jobs)
         return jobs
 
+    def kept(self) -> None:
+        """Every expectation held. (Whether this machine held the schedule is another matter.)"""
+        results = self.outcome.expectations
+        assert [r for r in results if r.verdict != "pass"] == [], self.outcome.reason
+        assert self.outcome.exit_code in (0, 5), self.outcome.reason
+
     def length(self, key: str) -> int:
         return int(self.client.xlen(key) if self.client.type(key) == b"stream" else self.client.llen(key))
 

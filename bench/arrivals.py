@@ -90,7 +90,8 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     origin = float(np.median(raw)) if begun is None else begun
     error = np.abs(raw - origin) * 1000
     first = float(raw[0]) if begun is None else begun
-    within = int(np.searchsorted(times - first, shape.duration + _GRACE, side="right"))
+    grace = 0.0 if begun is None else _GRACE
+    within = int(np.searchsorted(times - first, shape.duration + grace, side="right"))
     edges = np.arange(round(shape.duration / window) + 1) * window
     if begun is None and times[-1] - times[0] > 2 * window:
         edges = edges[(edges >= times[0] - origin - _GRACE) & (edges <= times[-1] - origin + _GRACE)]

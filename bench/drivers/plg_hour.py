@@ -43,7 +43,7 @@ class Answering:
         waiting, self._waiting = self._waiting, 0
         return [(waiting, None)] if waiting else []
 
-    def wait(self, deadline: float, *, answers: bool = True) -> None:
+    def wait(self, deadline: float, *, answers: bool = True, others: object = ()) -> None:
         self._clock.sleep_until(deadline + self._late.expovariate(10_000))
 
     def close(self) -> None:

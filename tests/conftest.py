@@ -1,7 +1,7 @@
 """Tests that keep time on a machine that cannot.
 
-A run on a starved machine is INVALID: it says nothing about the system under test. The same holds for a test that drives
-real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that sleeper was
+A run on a starved machine is INVALID: it says nothing about the system under test. The same holds for a test that
+drives real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that sleeper was
 woken far too late, the machine was at fault, and the test is tried again, twice at most and not in silence. A test that
 fails on a machine that keeps time fails at once.
 """
@@ -54,8 +54,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         failed = any(report.failed for report in reports)
         if not failed or sleeper.latest < TOO_LATE or attempt == TRIES:
             break
-        late = sleeper.latest * 1000
-        print(f"\n{item.nodeid}: the machine woke a sleeper {late:.0f} ms late; trying again ({attempt} of {TRIES - 1})")
+        late = f"the machine woke a sleeper {sleeper.latest * 1000:.0f} ms late"
+        print(f"\n{item.nodeid}: {late}; trying again ({attempt} of {TRIES - 1})")
         item._initrequest()  # what pytest itself does before a test: fresh fixtures
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)

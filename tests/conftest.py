@@ -1,9 +1,9 @@
 """Tests that keep time on a machine that cannot.
 
 A run on a starved machine is INVALID: it says nothing about the system under test. The same holds for a test that
-drives real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that sleeper was
-woken far too late, the machine was at fault, and the test is tried again, twice at most and not in silence. A test that
-fails on a machine that keeps time fails at once.
+drives real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that
+sleeper was woken far too late, the machine was at fault, and the test is tried again, twice at most and not in silence.
+A test that fails on a machine that keeps time fails at once.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_killing_plg_kills_the_server_and_removes_its_folder(place, record_prope
 
 
 def test_killing_plg_kills_the_server_where_a_child_of_plg_holds_the_input_open(place):
-    child, server, keeper, folder = start_child(last="import os; print(os.fork(), flush=True)")
+    child, server, keeper, folder = start_child(last="import os; os.write(1, b'%d\\n' % os.fork())")
     heir = next(pid for pid in (int(child.stdout.readline()), int(child.stdout.readline())) if pid)
     child.kill()
     child.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -20,11 +19,10 @@ from plg.outcome import Outcome, ShardInfo
 from plg.plan import Plan, make_plan
 from plg.redaction import redact
 from plg.runner.cells import Grid, nothing_sent
-from plg.runner.dialer import ThreadDialer
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
 from plg.runner.hooks import Hooks, Progress
-from plg.runner.lane import Lane
+from plg.runner.opening import open_line
 from plg.runner.pacing import PACINGS
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
@@ -33,7 +31,6 @@ from plg.runner.timers import sharpen
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
-from plg.targets.wire import Wire
 from plg.targets.worker import ReferenceWorkers, WorkersReport
 
 LEAD = 0.02
@@ -182,7 +179,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         if interruption:
             return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
     encode = batch_encoder(scenario, plan, prepared.run_id)
-    lane = Lane(lambda: Wire(target.connect(), clock), random.Random(), dialer=ThreadDialer())
+    lane = open_line(target, scenario.connections, clock)
     with ExitStack() as ends:
         ends.callback(lane.close)
         probe = target.probe()

@@ -4,7 +4,7 @@ executed it, and can be slow, stalled, refusing or dead at stated times."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from plg.clock import VirtualClock
@@ -115,10 +115,15 @@ class Link:
         self._answers = self._answers[len(ready) :]
         return ready
 
-    def wait(self, deadline: float, *, answers: bool = True) -> None:
+    def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Link] = ()) -> None:
         now = self._server.clock.now()
-        moments = [at for at, _ in self._answers[:1] if answers] + [
-            start for start, _ in self._server.down if start > now
+        moments = [
+            moment
+            for link in (self, *others)
+            for moment in (
+                *(at for at, _ in link._answers[:1] if answers),
+                *(start for start, _ in link._server.down if start > now),
+            )
         ]
         self._server.clock.sleep_until(min([deadline, *moments]))
 

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
-
-from plg.targets.wire import Link
-
-Connect = Callable[[], Link]
+from typing import Generic, Protocol, TypeVar
 
 
-class Dialer(Protocol):
-    """One attempt to connect at a time."""
+class Closable(Protocol):
+    def close(self) -> None: ...
 
-    def start(self, connect: Connect) -> None:
+
+T = TypeVar("T", bound=Closable)
+
+
+class Dialer(Protocol[T]):
+    """One attempt at a time to make a connection, or whatever else is slow to come by and must be closed."""
+
+    def start(self, connect: Callable[[], T]) -> None:
         """Begin an attempt."""
 
-    def poll(self) -> Link | None:
+    def poll(self) -> T | None:
         """The connection, or None while the attempt goes on. Raises what the attempt raised."""
 
     def close(self) -> None:
         """Give up the attempt under way; a connection it still makes is closed."""
 
 
-class Immediate:
+class Immediate(Generic[T]):
     """Connects in `poll`, for connections that cost no time."""
 
     def __init__(self) -> None:
-        self._connect: Connect | None = None
+        self._connect: Callable[[], T] | None = None
 
-    def start(self, connect: Connect) -> None:
+    def start(self, connect: Callable[[], T]) -> None:
         self._connect = connect
 
-    def poll(self) -> Link | None:
+    def poll(self) -> T | None:
         assert self._connect is not None, "start comes first"
         return self._connect()
 
@@ -41,18 +44,18 @@ class Immediate:
         self._connect = None
 
 
-class ThreadDialer:
+class ThreadDialer(Generic[T]):
     """Connects in a thread: a name that is looked up slowly or a host that swallows packets costs seconds there, during
     which guardrails, signals and the ledger go on."""
 
     def __init__(self) -> None:
-        self._attempt: _Attempt | None = None
+        self._attempt: _Attempt[T] | None = None
 
-    def start(self, connect: Connect) -> None:
+    def start(self, connect: Callable[[], T]) -> None:
         self._attempt = _Attempt(connect)
         threading.Thread(target=self._attempt.run, name="plg-dialer", daemon=True).start()
 
-    def poll(self) -> Link | None:
+    def poll(self) -> T | None:
         assert self._attempt is not None, "start comes first"
         return self._attempt.result()
 
@@ -61,11 +64,11 @@ class ThreadDialer:
             self._attempt.abandon()
 
 
-class _Attempt:
-    def __init__(self, connect: Connect) -> None:
+class _Attempt(Generic[T]):
+    def __init__(self, connect: Callable[[], T]) -> None:
         self._connect = connect
         self._lock = threading.Lock()
-        self._link: Link | None = None
+        self._link: T | None = None
         self._error: Exception | None = None
         self._abandoned = False
 
@@ -81,7 +84,7 @@ class _Attempt:
                 return
         link.close()
 
-    def result(self) -> Link | None:
+    def result(self) -> T | None:
         if self._error is not None:
             raise self._error
         with self._lock:

@@ -39,6 +39,8 @@ class Line(Protocol):
     def retry_at(self) -> float: ...
     @property
     def last_words(self) -> str: ...
+    @property
+    def links(self) -> list[Link]: ...
     def ready(self, now: float) -> bool: ...
     def given_up(self, now: float) -> bool: ...
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None: ...
@@ -46,6 +48,14 @@ class Line(Protocol):
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
     def abandon(self, now: float, why: str) -> list[Answer]: ...
     def close(self) -> None: ...
+
+
+def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bool) -> None:
+    """Return at ``deadline`` of the clock, or earlier as `Link.wait` does for any of ``links``, all of one kind."""
+    if links:
+        links[0].wait(deadline, answers=answers, others=links[1:])
+    else:
+        clock.sleep_until(deadline)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,13 +84,13 @@ class Lane:
         connect: Callable[[], Link],
         jitter: random.Random,
         *,
-        dialer: Dialer | None = None,
+        dialer: Dialer[Link] | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
         give_up_after: float = GIVE_UP_AFTER,
     ) -> None:
         self._connect = connect
         self._jitter = jitter
-        self._dialer = dialer or Immediate()
+        self._dialer: Dialer[Link] = dialer or Immediate()
         self._answer_timeout, self._give_up_after = answer_timeout, give_up_after
         self._dialling = False
         self._proven = True
@@ -103,6 +113,11 @@ class Lane:
     def backlog(self) -> int:
         """Bytes that the connection has not taken yet."""
         return 0 if self.link is None else self.link.backlog
+
+    @property
+    def links(self) -> list[Link]:
+        """The connection, where there is one."""
+        return [] if self.link is None else [self.link]
 
     def ready(self, now: float) -> bool:
         """Whether jobs can be handed over; reconnects when its time has come."""
@@ -149,10 +164,7 @@ class Lane:
 
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
         """Return at ``deadline`` of the clock, or earlier as `Link.wait` does."""
-        if self.link is None:
-            clock.sleep_until(deadline)
-        else:
-            self.link.wait(deadline, answers=answers)
+        wait_on(self.links, clock, deadline, answers=answers)
 
     def abandon(self, now: float, why: str) -> list[Answer]:
         """Close the connection; what was in flight stays unknown."""

@@ -1,23 +1,21 @@
-"""Several lanes as one line: more connections where one is the bound, or one to each node of a cluster."""
+"""Several connections to one server as one line: for rates at which a single one is the bound."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from plg.clock import Clock
-from plg.runner.lane import Answer, Lane
+from plg.runner.lane import Answer, Lane, wait_on
 from plg.targets.encoding import Command
-from plg.targets.wire import Wire, wait_any
-
-Route = Callable[[Command], int]
-"""Which lane a command goes over."""
+from plg.targets.wire import Link
 
 
 class Lanes:
-    """A `Line` of several lanes. Nothing is sent while one of them is down or full, so that order and rate hold."""
+    """A `Line` of several lanes, which take commands in turn. Nothing is sent while one of them is down or full."""
 
-    def __init__(self, lanes: Sequence[Lane], route: Route) -> None:
-        self._lanes, self._route = lanes, route
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
+        self._turn = 0
 
     @property
     def in_flight(self) -> int:
@@ -43,17 +41,23 @@ class Lanes:
     def last_words(self) -> str:
         return next((lane.last_words for lane in self._lanes if lane.down), "")
 
+    @property
+    def links(self) -> list[Link]:
+        return [link for lane in self._lanes for link in lane.links]
+
     def ready(self, now: float) -> bool:
         states = [lane.ready(now) for lane in self._lanes]  # asked of each, for it may reconnect then
         return all(states)
 
     def given_up(self, now: float) -> bool:
-        return any(lane.given_up(now) for lane in self._lanes)
+        # One that is up again was lost a while ago: that is no reason to give up another one's first failure.
+        return any(lane.down and lane.given_up(now) for lane in self._lanes)
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
         parts: dict[int, list[Command]] = {}
         for command in commands:
-            parts.setdefault(self._route(command), []).append(command)
+            parts.setdefault(self._turn, []).append(command)
+            self._turn = (self._turn + 1) % len(self._lanes)
         for index, part in parts.items():
             self._lanes[index].send(part, now, timed=timed)
 
@@ -61,11 +65,7 @@ class Lanes:
         return [answer for lane in self._lanes for answer in lane.collect(now)]
 
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
-        wires = [lane.link for lane in self._lanes if isinstance(lane.link, Wire)]
-        if wires:
-            wait_any(wires, clock, deadline, answers=answers)
-        else:
-            clock.sleep_until(deadline)
+        wait_on(self.links, clock, deadline, answers=answers)
 
     def abandon(self, now: float, why: str) -> list[Answer]:
         return [answer for lane in self._lanes for answer in lane.abandon(now, why)]
@@ -73,20 +73,3 @@ class Lanes:
     def close(self) -> None:
         for lane in self._lanes:
             lane.close()
-
-
-def in_turn(lanes: int) -> Route:
-    """Commands go over the lanes one after the other, whatever their key."""
-    count = -1
-
-    def route(command: Command) -> int:
-        nonlocal count
-        count += 1
-        return count % lanes
-
-    return route
-
-
-def by_key(place: Callable[[str], int]) -> Route:
-    """Commands go where their key lives."""
-    return lambda command: place(command.key)

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from plg.clock import Clock
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
@@ -31,13 +31,14 @@ class Link(Protocol):
     def receive(self) -> list[Reply]:
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
 
-    def wait(self, deadline: float, *, answers: bool = True) -> None:
-        """Return at ``deadline`` (the clock's scale); earlier when there is room to write or, if wanted, an answer."""
+    def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Self] = ()) -> None:
+        """Return at ``deadline`` (the clock's scale); earlier when there is room to write or, if wanted, an answer, on
+        this connection or one of ``others``."""
 
     def close(self) -> None: ...
 
 
-def wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: bool) -> None:
+def _wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: bool) -> None:
     """Wait for several wires at once, as `Link.wait` does for one."""
     blocked = [wire.sock for wire in wires if wire.backlog]
     if not answers and not blocked:
@@ -112,8 +113,8 @@ class Wire:
         """Whether TLS holds decrypted bytes that a select on the socket would not show."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
-    def wait(self, deadline: float, *, answers: bool = True) -> None:
-        wait_any((self,), self._clock, deadline, answers=answers)
+    def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Self] = ()) -> None:
+        _wait_any((self, *others), self._clock, deadline, answers=answers)
 
     def close(self) -> None:
         self.sock.close()

@@ -1,0 +1,201 @@
+"""A cluster as one line: each job goes to the node that holds its queue, also after slots have moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from plg.clock import Clock
+from plg.runner.dialer import Dialer
+from plg.runner.lane import Answer, Line, wait_on
+from plg.targets.base import TargetError
+from plg.targets.encoding import Command
+from plg.targets.slots import Node, SlotMap
+from plg.targets.wire import Link, LinkLost
+
+PATIENCE = 0.5
+"""Seconds for which jobs wait until the cluster has said where a slot that was not where it should be is now."""
+PAUSE = 0.05
+"""Least seconds between two surveys of the slots."""
+RETRY = 0.25
+"""Seconds between surveys while a node is lost, or no node answers."""
+_LOOK = 0.002
+"""Seconds between looks at a survey under way while jobs wait for it."""
+
+
+class Holders(Protocol):
+    """Who holds which queue (`plg.targets.cluster.Cluster`)."""
+
+    slots: SlotMap
+
+    def holdings(self) -> Mapping[Node, Sequence[str]]: ...
+    def survey(self, stale: SlotMap, hint: Node | None = None) -> SlotMap: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a survey brought: who holds which queue, and lines to nodes that had none."""
+
+    slots: SlotMap
+    holdings: Mapping[Node, Sequence[str]]
+    opened: dict[Node, Line]
+
+    def close(self) -> None:
+        for line in self.opened.values():
+            line.close()
+
+
+class ClusterLine:
+    """A `Line` with one line to each node that holds a queue. Nothing is sent while one of them is down or full.
+
+    A job refused with MOVED has failed and is never sent again; those after it wait until the slots have been asked for
+    anew. The same is done while a node is lost: another may have taken its slots. Asking and connecting are the
+    ``dialer``'s, so that no time of the schedule is spent on them.
+    """
+
+    def __init__(self, cluster: Holders, open_line: Callable[[Node], Line], dialer: Dialer[Found]) -> None:
+        self._cluster, self._open_line, self._dialer = cluster, open_line, dialer
+        self._slots = cluster.slots
+        self._lines: dict[Node, Line] = _opened(open_line, tuple(cluster.holdings()))
+        self._home = {key: node for node, keys in cluster.holdings().items() for key in keys}
+        self._retired: list[Line] = []
+        self._asking = self._wanted = self._holding = False
+        self._next_survey = self._look_at = 0.0
+        self._settled_at = float("-inf")
+        self._misled_at: float | None = None
+        self._hint: Node | None = None
+
+    @property
+    def in_flight(self) -> int:
+        return sum(line.in_flight for line in self._all())
+
+    @property
+    def awaited(self) -> int:
+        return sum(line.awaited for line in self._all())
+
+    @property
+    def down(self) -> bool:
+        """Whether a node that holds a queue is lost, or jobs wait to learn who does."""
+        return self._holding or any(line.down for line in self._lines.values())
+
+    @property
+    def backlog(self) -> int:
+        return sum(line.backlog for line in self._lines.values())
+
+    @property
+    def retry_at(self) -> float:
+        moments = [line.retry_at for line in self._lines.values() if line.down]
+        return min([*moments, self._look_at] if self._holding else moments, default=0.0)
+
+    @property
+    def last_words(self) -> str:
+        lost = [f"{node}: {line.last_words}" for node, line in self._lines.items() if line.down]
+        return lost[0] if lost else "no node of the cluster said where its slots are" if self._holding else ""
+
+    @property
+    def links(self) -> list[Link]:
+        return [link for line in self._all() for link in line.links]
+
+    def ready(self, now: float) -> bool:
+        self._attend(now)
+        states = [line.ready(now) for line in self._lines.values()]  # asked of each, for it may reconnect then
+        self._holding = self._misled_at is not None and now - self._misled_at < PATIENCE
+        self._look_at = now + _LOOK
+        return all(states) and not self._holding
+
+    def given_up(self, now: float) -> bool:
+        return any(line.down and line.given_up(now) for line in self._lines.values())
+
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
+        parts: dict[Node, list[Command]] = {}
+        for command in commands:
+            parts.setdefault(self._home[command.key], []).append(command)
+        for node, part in parts.items():
+            self._lines[node].send(part, now, timed=timed)
+
+    def collect(self, now: float) -> list[Answer]:
+        answers: list[Answer] = []
+        for node, line in self._lines.items():
+            came = line.collect(now)
+            for answer in came:
+                if answer.error is not None:
+                    self._heed(answer, answer.error, node, now)
+            answers += came
+        for line in self._retired:
+            answers += line.collect(now)
+            if line.in_flight == 0:
+                line.close()
+        self._retired = [line for line in self._retired if line.in_flight]
+        return answers
+
+    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
+        wait_on(self.links, clock, deadline, answers=answers)
+
+    def abandon(self, now: float, why: str) -> list[Answer]:
+        return [answer for line in self._all() for answer in line.abandon(now, why)]
+
+    def close(self) -> None:
+        self._dialer.close()
+        for line in self._all():
+            line.close()
+
+    def _all(self) -> Iterator[Line]:
+        yield from self._lines.values()
+        yield from self._retired
+
+    def _heed(self, answer: Answer, error: str, asked: Node, now: float) -> None:
+        if answer.unknown or answer.sent_at <= self._settled_at:
+            return  # sent by a map that has been replaced since
+        if error.startswith("MOVED "):
+            self._hint = Node.named_in(error, asked)
+            self._misled_at = now if self._misled_at is None else self._misled_at
+            self._wanted = True
+        elif error.startswith(("ASK ", "CLUSTERDOWN", "TRYAGAIN")):
+            # The slot is on its way, or nobody's: what the cluster says may not have changed yet.
+            self._wanted = True
+
+    def _attend(self, now: float) -> None:
+        """Begin a survey that is due; take up what one has brought."""
+        lost = any(line.down for line in self._lines.values())
+        if not self._asking and (self._wanted or lost) and now >= self._next_survey:
+            stale, hint, known = self._slots, self._hint, frozenset(self._lines)
+            self._dialer.start(lambda: self._survey(stale, hint, known))
+            self._asking, self._wanted, self._hint = True, False, None
+        if not self._asking:
+            return
+        try:
+            found = self._dialer.poll()
+        except (TargetError, LinkLost):
+            self._asking, self._wanted = False, self._wanted or self._misled_at is not None
+            self._next_survey = now + RETRY
+            return
+        if found is not None:
+            self._asking = False
+            self._next_survey = now + (RETRY if lost else PAUSE)
+            self._take_up(found, now)
+
+    def _survey(self, stale: SlotMap, hint: Node | None, known: frozenset[Node]) -> Found:
+        slots = self._cluster.survey(stale, hint)
+        holdings = self._cluster.holdings()
+        return Found(slots, holdings, _opened(self._open_line, [node for node in holdings if node not in known]))
+
+    def _take_up(self, found: Found, now: float) -> None:
+        lines = self._lines | found.opened
+        self._lines = {node: lines.pop(node) for node in found.holdings}
+        self._retired += lines.values()
+        self._home = {key: node for node, keys in found.holdings.items() for key in keys}
+        self._slots = found.slots
+        self._settled_at, self._misled_at, self._wanted = now, None, False
+
+
+def _opened(open_line: Callable[[Node], Line], nodes: Sequence[Node]) -> dict[Node, Line]:
+    """A line to each node; where one cannot be had, none stays open."""
+    lines: dict[Node, Line] = {}
+    with ExitStack() as undo:
+        for node in nodes:
+            lines[node] = open_line(node)
+            undo.callback(lines[node].close)
+        undo.pop_all()
+    return lines

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from plg import session
 from plg.cli.console import Console
-from plg.cli.files import expand, request
+from plg.cli.files import expand, request, usage_error
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.reports.artifacts import Artifacts
@@ -27,15 +27,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
     # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
     console.outlive_reader()
+    artifacts = Artifacts(Path(options.out), png=options.png)
     try:
         asked, files = request(options), expand(options.files)
+        # Before anything is sent: a run whose result cannot be kept is load for nothing.
+        if words := artifacts.refused():
+            raise usage_error(words, "name another folder with --out")
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
         return 2
     with _signals() as interruption:
         try:
-            return _check_all(options, asked, files, console, interruption)
+            return _check_all(options, asked, files, console, artifacts, interruption)
         except KeyboardInterrupt:
             reason = f"{interruption.name()} came twice: ended at once, nothing more was written"
             console.print(last_line(interruption.code, reason, colour=console.colour))
@@ -47,9 +51,9 @@ def _check_all(
     asked: session.Request,
     files: list[Path],
     console: Console,
+    artifacts: Artifacts,
     interruption: Interruption,
 ) -> int:
-    artifacts = Artifacts(Path(options.out), png=options.png)
     ends: list[End] = []
     for number, file in enumerate(files):
         if number:

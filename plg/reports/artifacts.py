@@ -38,6 +38,17 @@ class Artifacts:
         self._names: set[str] = set()
         self._notes: list[str] = []
 
+    def refused(self) -> str | None:
+        """Why nothing can be written into the folder, found by trying; None where something can."""
+        draft = self.folder / f".plg.{os.getpid()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(b"")
+            draft.unlink()
+        except OSError as error:
+            return f"{self.folder} cannot hold the artifacts: {(error.strerror or str(error)).lower()}"
+        return None
+
     def add(self, outcome: Outcome) -> None:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
         from plg.language.write import write_yaml

@@ -167,7 +167,14 @@ def test_a_reader_that_goes_away_changes_no_verdict(here, bound):
     assert Done(ran.returncode, "", "", here).outcome("real-run")["ledger"]["acked"] == 20
 
 
-@pytest.mark.parametrize("how", [">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        ">&- 2>&-",
+        ">/dev/full 2>/dev/full",
+        *(pytest.param(how, marks=pytest.mark.slow) for how in (">&-", "2>&-", ">/dev/full")),
+    ],
+)
 def test_nowhere_to_write_to_changes_no_verdict(here, how):
     (here / "s.plg").write_text(scenario("steady 100/s over 200ms", "expect { acked == 21 }"), encoding="utf-8")
     ran = shell("sh", "-c", f'exec "$0" -m plg check s.plg {how}', sys.executable, cwd=here)

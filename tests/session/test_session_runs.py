@@ -48,7 +48,13 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+SELDOM = {"slow", "exponential", "logarithmic", "staircase", "clipped"}
+"""Shapes that the slow suite alone tries: each costs its real time."""
+
+
+@pytest.mark.parametrize(
+    "shape", [pytest.param(shape, marks=[pytest.mark.slow] if shape in SELDOM else []) for shape in SHAPES]
+)
 def test_every_job_leaves_when_the_curve_says(play, shape):
     """Due times come from a numerical integral of the rate written here; each job left at its own, or its lag later."""
     traffic, rate, duration = SHAPES[shape]

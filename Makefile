@@ -8,7 +8,7 @@ REPORT ?= plg-report
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow bench docs wheel clean
+.PHONY: help demo test lint slow bench docs wheel soak clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs
 
 bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
 	$(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), the ledger held against the server
+	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python -m pytest -m slow -rP tests/faults/test_faults_soak.py
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

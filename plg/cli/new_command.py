@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import usage_error
 from plg.language.starters import starter, workflow
+from plg.language.validate import check_document
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write NAME.plg, and with --github the workflow; nothing is overwritten unasked."""
     name = Path(options.name).name.removesuffix(".plg")
+    if any(fault.path == ("name",) for fault in check_document({"name": name})):
+        help = "it names files too: no slashes, quotes or control characters, and neither a dot nor a blank in front"
+        raise usage_error(f"{name!r} cannot be the name of a scenario", help)
     scenario = Path(options.name).with_name(f"{name}.plg")
     files = {scenario: starter(options.template, name)}
     if options.github:
@@ -24,5 +29,5 @@ def run(options: argparse.Namespace, console: Console) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.print(f"wrote {path}")
-    console.print(f"now run: plg check {scenario}")
+    console.print(f"now run: plg check {shlex.quote(str(scenario))}")
     return 0

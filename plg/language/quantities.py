@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import nearest
-from plg.language.strings import HUGE
+from plg.language.strings import HUGE, number
 from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, parse_rate, parse_size
 
 MAX_RATE = 1e9
@@ -249,5 +249,7 @@ def fault_of(kind: str, value: Any) -> Fault | None:
 
 def size_in_mb(text: str) -> int | float:
     """A size in units of 10^6 bytes, an int where it is whole."""
-    amount = parse_size(text) / 1e6
+    parse_size(text)
+    # Megabytes are taken as they are written: a way through bytes would round.
+    amount = number(text[:-2]) if text.endswith("MB") else parse_size(text) / 1e6
     return int(amount) if amount == int(amount) else amount

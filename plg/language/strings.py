@@ -18,7 +18,7 @@ QUANTITY = re.compile(
 PLAIN_NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
-MAX_DIGITS = 320
+MAX_DIGITS = 400
 """Numbers of more digits are refused: none is meant, and converting them is slow."""
 
 

@@ -34,7 +34,8 @@ class Brake:
 
     def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
         """Look at answers that were just counted: so many jobs fine, refused, and lost."""
-        self._errors.add(now, fine + failed + unknown, failed + unknown)
+        if self._limits.max_error_rate is not None:
+            self._errors.add(now, fine + failed + unknown, failed + unknown)
         if fine or (unknown and not failed):
             self._refusing_since = None
         if not failed and not unknown:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from plg.clock import Clock
 from plg.runner.dialer import Dialer, Immediate
@@ -58,8 +57,7 @@ def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bo
         clock.sleep_until(deadline)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """Jobs that met the same fate: ``error`` is None for confirmed, else the server's words (or why it is unknown).
 
     ``timed``: somebody was waiting for this answer, so the moment it was read is the moment it came.
@@ -139,7 +137,7 @@ class Lane:
             self.in_flight += len(command.due)
             self.awaited += timed
         try:
-            self.link.send(b"".join(c.data for c in commands))
+            self.link.send(commands[0].data if len(commands) == 1 else b"".join(c.data for c in commands))
         except LinkLost as error:
             self._drop_link(now, str(error))
 
@@ -164,7 +162,10 @@ class Lane:
 
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
         """Return at ``deadline`` of the clock, or earlier as `Link.wait` does."""
-        wait_on(self.links, clock, deadline, answers=answers)
+        if self.link is None:
+            clock.sleep_until(deadline)
+        else:
+            self.link.wait(deadline, answers=answers)
 
     def abandon(self, now: float, why: str) -> list[Answer]:
         """Close the connection; what was in flight stays unknown."""

@@ -19,4 +19,4 @@ class Pacing:
     timing: float
 
 
-PACINGS = {"economical": Pacing(0.001, 0.004), "precise": Pacing(0.00025, 0.0)}
+PACINGS = {"economical": Pacing(0.001, 0.004), "precise": Pacing(0.00025, 0.002)}

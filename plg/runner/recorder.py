@@ -10,8 +10,8 @@ import numpy as np
 from plg.histogram import BUCKETS, bucket_of
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
 
-_FLUSH_JOBS = 8192
-_FLUSH_BATCHES = 256
+_FLUSH_JOBS = 4096
+_FLUSH_BATCHES = 128
 _COMPACT_ENTRIES = 1 << 17
 
 
@@ -152,9 +152,12 @@ class Recorder:
 
     def sent(self, due: Floats, now: float) -> None:
         """Jobs due at ``due`` were written at ``now``."""
-        self.count_now("sent", now, len(due))
+        jobs = len(due)
+        self.count_now("sent", now, jobs)
         self._sent.append((due, now))
-        self._grow(len(due))
+        self._pending += jobs
+        if self._pending >= _FLUSH_JOBS or len(self._sent) >= _FLUSH_BATCHES:
+            self.flush()
 
     def acked(self, due: Floats, sent_at: float, now: float, *, timed: bool = True) -> None:
         """Jobs due at ``due`` and written at ``sent_at`` were confirmed at ``now``, or (not ``timed``) found to be."""
@@ -162,15 +165,9 @@ class Recorder:
         self._acked.append((due, now))
         if timed:
             self._timed.append((due, now - sent_at))
-        self._grow(len(due))
 
     def _cells_of(self, due: Floats) -> Ints:
         return np.searchsorted(self._edges, due, side="right") - 1
-
-    def _grow(self, jobs: int) -> None:
-        self._pending += jobs
-        if self._pending >= _FLUSH_JOBS or len(self._sent) + len(self._acked) >= _FLUSH_BATCHES:
-            self.flush()
 
     def flush(self) -> None:
         """Move what is pending into the histograms."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,7 @@ FEWEST_ROWS = 6
 """Below so many jobs, making them one by one is quicker than setting up a matrix."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Command:
+class Command(NamedTuple):
     """Encoded bytes for one ``key`` and the due times of their jobs.
 
     ``single``: one answer stands for all of them; else there is one each.

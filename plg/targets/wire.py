@@ -68,7 +68,17 @@ class Wire:
         return len(self._unsent)
 
     def send(self, data: bytes) -> None:
-        self._unsent = memoryview(bytes(self._unsent) + data if len(self._unsent) else data)
+        if not self._unsent:
+            # Nearly every batch is taken whole, and then nothing more is to be done.
+            try:
+                taken = self.sock.send(data)
+            except OSError:
+                taken = 0
+            if taken == len(data):
+                return
+            self._unsent = memoryview(data)[taken:]
+        else:
+            self._unsent = memoryview(bytes(self._unsent) + data)
         self._flush()
 
     def _flush(self) -> None:
@@ -114,7 +124,10 @@ class Wire:
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
     def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Self] = ()) -> None:
-        _wait_any((self, *others), self._clock, deadline, answers=answers)
+        if not answers and not others and not self._unsent:
+            self._clock.sleep_until(deadline)
+        else:
+            _wait_any((self, *others), self._clock, deadline, answers=answers)
 
     def close(self) -> None:
         self.sock.close()

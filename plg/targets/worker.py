@@ -57,6 +57,7 @@ class ReferenceWorkers:
         self._each = each
         self._orders = {
             "url": target.url,
+            "cluster": target.cluster is not None,
             "queues": [(queue.key, queue.kind) for queue in queues_of(jobs)],
             "count": count,
             "each": each,

@@ -18,12 +18,13 @@ PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 
 @dataclass(frozen=True, slots=True)
 class TargetInfo:
-    """Who answered. ``url`` has its password redacted; ``server`` is redis, valkey, …"""
+    """Who answered. ``url`` has its password redacted; ``server`` is redis, valkey, …; ``nodes`` those of a cluster."""
 
     kind: str
     url: str
     server: str = "unknown"
     version: str = ""
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

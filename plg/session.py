@@ -41,7 +41,7 @@ PREPARATION = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked beside the file: overrides of params, target and seed, and the policy to apply.
+    """What the user asked beside the file: overrides of params, target, seed and connections, and the policy to apply.
 
     ``shard`` is (i, n) with i from 0: this generator makes the arrivals k with ``k mod n == i``. ``run_id`` names the
     run; the shards of one run share it. ``start`` is when the schedule begins, where it does not begin at once.
@@ -55,6 +55,7 @@ class Request:
     shard: tuple[int, int] | None = None
     run_id: str | None = None
     start: Start | None = None
+    connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,9 @@ def prepare(file: Path, request: Request) -> Prepared:
     loaded = load(file, overrides=request.overrides, target=request.target)
     scenario = loaded.scenario
     notes: tuple[str, ...] = ()
+    if request.connections is not None:
+        document = {**scenario.document, "connections": request.connections}
+        scenario = replace(scenario, connections=request.connections, document=document)
     if request.policy is not None:
         scenario, notes = request.policy.apply(scenario, request.environment)
     plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))

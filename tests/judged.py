@@ -151,6 +151,7 @@ class Answering:
     kind: str = "url"
     name: str = "valkey"
     version: str = "9.1.2"
+    nodes: int = 1
 
 
 def outcome_of(

@@ -52,4 +52,5 @@ def request(options: argparse.Namespace) -> Request:
     if options.env is not None and policy is None:
         help = "write plg-policy.yaml, or name one with --policy"
         raise usage_error(f"--env {options.env} needs a policy file", help)
-    return Request(overrides(options.set), options.target, options.seed, policy, options.env)
+    connections = getattr(options, "connections", None)  # plg plan opens none
+    return Request(overrides(options.set), options.target, options.seed, policy, options.env, connections=connections)

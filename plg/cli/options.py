@@ -46,6 +46,12 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _connections(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 64, not {text!r}")
+    return int(text)
+
+
 def _check(commands: Commands) -> None:
     parser = _command(
         commands, "check", "validate, plan, run and judge scenarios, and write the artifacts",
@@ -59,6 +65,12 @@ def _check(commands: Commands) -> None:
     parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
     parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")
+    parser.add_argument(
+        "--connections",
+        metavar="N",
+        type=_connections,
+        help="send over so many connections (1 to 64), to each node of a cluster; overrides the scenario's own",
+    )
     _scenario_options(parser)
 
 

@@ -34,6 +34,8 @@ class ServerLike(Protocol):
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def nodes(self) -> int: ...
 
 
 class WorkersLike(Protocol):
@@ -74,7 +76,7 @@ def make_outcome(
         scenario=document, scenario_file=scenario.file, scenario_hash=scenario_hash(document),
         run_id=run_id, seed=seed, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
         started_at=started_at, duration_s=ended(recording),
-        target=TargetInfo(server.kind, redact(server.url), server.name, server.version),
+        target=TargetInfo(server.kind, redact(server.url), server.name, server.version, server.nodes),
         plan=plan_document, ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked),
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],

@@ -156,5 +156,6 @@ def target_text(outcome: Outcome) -> str:
     """``valkey 9.1.2, embedded``: what answered, and where it stood."""
     target = outcome.target
     server = "" if target.server == "unknown" else f"{target.server} {target.version}".strip()
-    place = target.kind if not target.url or target.url == target.kind else f"{target.kind} {target.url}"
+    kind = f"{target.kind} of {plural(target.nodes, 'node')}" if target.kind == "cluster" else target.kind
+    place = kind if not target.url or target.url == target.kind else f"{kind} {target.url}"
     return f"{server}, {place}" if server else place

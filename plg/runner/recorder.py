@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from plg.histogram import BUCKETS, bucket_of
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
@@ -15,13 +16,19 @@ _FLUSH_BATCHES = 128
 _COMPACT_ENTRIES = 1 << 17
 
 
+Narrow = npt.NDArray[np.int32]
+
+
 class _Column:
-    """One time measure: pending values, then sorted (cell, bucket) counts that are compacted when they grow."""
+    """One time measure: pending values, then sorted (cell, bucket) counts that are compacted when they grow.
+
+    Both are kept in 32 bits: at most 200,000 cells of 4,096 buckets, and fewer than two thousand million jobs a bucket.
+    """
 
     def __init__(self, cells: int) -> None:
         self._cells = cells
-        self._keys: list[Ints] = []
-        self._counts: list[Ints] = []
+        self._keys: list[Narrow] = []
+        self._counts: list[Narrow] = []
         self._entries = 0
         self._sums = np.zeros(cells)
         self._minima = np.full(cells, np.inf)
@@ -49,8 +56,8 @@ class _Column:
         self._take(cell * BUCKETS + buckets, dense[buckets])
 
     def _take(self, keys: Ints, counts: Ints) -> None:
-        self._keys.append(keys)
-        self._counts.append(counts)
+        self._keys.append(keys.astype(np.int32))
+        self._counts.append(counts.astype(np.int32))
         self._entries += len(keys)
         if self._entries > _COMPACT_ENTRIES:
             self._compact()
@@ -62,7 +69,7 @@ class _Column:
             cut = int(np.searchsorted(done, recent.min()))
             keys, where = np.unique(np.concatenate([done[cut:], recent]), return_inverse=True)
             weights = np.concatenate([self._counts[0][cut:], *self._counts[1:]])
-            counts = np.bincount(where, weights=weights).astype(np.int64)
+            counts = np.bincount(where, weights=weights).astype(np.int32)
             self._keys = [np.concatenate([done[:cut], keys])]
             self._counts = [np.concatenate([self._counts[0][:cut], counts])]
         # Twice what is left: compaction costs a constant factor however many cells a run has.
@@ -75,7 +82,7 @@ class _Column:
         keys, counts = self._keys[0], self._counts[0]
         offsets = np.searchsorted(keys, np.arange(self._cells + 1) * BUCKETS)
         return Histograms(
-            offsets.astype(np.int64), keys % BUCKETS, counts.copy(),
+            offsets.astype(np.int64), (keys % BUCKETS).astype(np.int64), counts.astype(np.int64),
             self._sums.copy(), self._minima.copy(), self._maxima.copy(),
         )  # fmt: skip
 

@@ -41,8 +41,8 @@ class Console:
         self._put(self._safe(text) + "\n")
 
     def raw(self, text: str) -> None:
-        """Text as it is, for output that another program reads."""
-        self._put(text)
+        """Text as it is, for output that another program reads: in UTF-8 whatever the locale, as all files of plg."""
+        self._put(text, utf8=True)
 
     def redraw(self, text: str) -> None:
         """Replace the live line; only on a terminal."""
@@ -66,9 +66,14 @@ class Console:
         self.clear()
         self._complain(self._safe(render_text(found, sources, colour=_wants_colour(self._err))) + "\n")
 
-    def _put(self, text: str) -> None:
+    def _put(self, text: str, *, utf8: bool = False) -> None:
+        beneath = getattr(self._out, "buffer", None) if utf8 else None
         try:
-            self._out.write(text)
+            if beneath is None:
+                self._out.write(text)
+            else:
+                self._out.flush()
+                beneath.write(text.encode())
             self._out.flush()
         except OSError:
             if not self._outlives:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,10 @@ class Artifacts:
         return [text.rstrip("\n") for text in texts if text.strip()]
 
     def _stem(self, name: str) -> str:
-        base = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:100] or "scenario"
+        # Not every locale can spell every name of a file.
+        encoding = sys.getfilesystemencoding()
+        spelled = name.encode(encoding, "replace").decode(encoding)
+        base = re.sub(r"[^\w.-]+", "-", spelled).strip(".-")[:100] or "scenario"
         stem, number = base, 2
         while stem in self._names:
             stem, number = f"{base}-{number}", number + 1

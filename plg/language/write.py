@@ -229,7 +229,8 @@ def _shape(phase: Document) -> str:
         return f"together {{\n{_sequence(phase['layers'], 'and')}\n}}"
     if kind == "points":
         rows = ", ".join(f"{_duration(row['at'])} {_value('rate', row['rate'])}" for row in phase["points"])
-        return f"points {_value('interpolation', phase.get('interpolation', 'linear'))} {{ {rows} }}"
+        mode = f"{_value('interpolation', phase['interpolation'])} " if "interpolation" in phase else ""
+        return f"points {mode}{{ {rows} }}"
     first = PHASES[kind].first
     assert first is not None
     return f"{kind} {_value(PHASES[kind].fields[first].kind, phase[first])}"

@@ -59,6 +59,10 @@ durations = st.one_of(
     st.sampled_from(["250ms", "10s", "1m30s", "1.5h", "2d", "1_000ms"]),
 )
 angles = st.one_of(st.just(0), st.sampled_from([math.pi / 2, math.pi, 3 * math.pi / 2]), st.floats(-100, 100))
+TRICKY = ["true", "null", "~", "on", "No", "y", "1e3", "0x1f", "0o7", "010", "1_000", "12:30", ".inf", "-.5", "+1", "=",
+          "<<", "2026-01-01", "- a", "a: b", "a #b", "#", "@x", "%a", "`", "*a", "&a", "!t", "|", ">", "'", "?", "[",
+          "{}", "a,b", " a", "a ", "", "---", "...", "\t", "a\nb", "\u2028", "\ufeff", "é"]  # fmt: skip
+"""Strings that some reader of YAML would take for something else."""
 json_values = st.recursive(
     st.one_of(
         st.none(),
@@ -66,6 +70,7 @@ json_values = st.recursive(
         st.integers(-(10**18), 10**18),
         st.floats(allow_nan=False, allow_infinity=False),
         st.text(max_size=8),
+        st.sampled_from(TRICKY),
         st.sampled_from(
             ["${seq}", "A-${uuid}", '${choice("a", "b")} ${rand(1,100)}', "$${x}", "$", '${now_ms} " \\', "a#b"]
         ),

@@ -50,6 +50,8 @@ def test_valid_in_every_spelling(path: Path) -> None:
     for suffix, write in ((".yaml", write_yaml), (".json", write_json)):
         assert read_text(write(document), "x" + suffix, suffix).document == document
     text = write_plg(document)
+    if path.suffix == ".plg":
+        assert read_text(text, "x.plg").document == document
     assert write_plg(read_text(text, "x.plg").document) == text
 
 

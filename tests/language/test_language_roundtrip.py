@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import assume, given, settings
-from language_documents import UNHURRIED, documents
+from language_documents import TRICKY, UNHURRIED, documents, json_values
 
 from plg.diagnostics import ScenarioError
 from plg.language.format import format_text
@@ -60,6 +61,44 @@ def test_a_document_survives_every_spelling(suffix: str, document: dict[str, Any
     assert same(before, after), text
     if suffix != ".plg":
         assert json.dumps(source.document, sort_keys=True) == json.dumps(document, sort_keys=True)
+
+
+@settings(parent=UNHURRIED, max_examples=60)
+@given(document=documents(), payload=json_values)
+def test_written_yaml_means_the_same_to_any_reader(document: dict[str, Any], payload: Any) -> None:
+    """PyYAML reads by the rules of YAML 1.1, where far more words are numbers, dates and booleans."""
+    document = {**document, "tags": TRICKY, "jobs": [{"name": "no", "payload": {"on": payload, "x": TRICKY}}]}
+    assert yaml.safe_load(write_yaml(document)) == document
+
+
+@pytest.mark.parametrize("text", TRICKY)
+def test_tricky_strings_stay_strings(text: str) -> None:
+    document = {"name": "x", "tags": [text], "jobs": [{"name": "a", "payload": {text: [text, {"k": text}]}}]}
+    for suffix, write in ((".yaml", write_yaml), (".json", write_json)):
+        assert read_text(write(document), "x" + suffix, suffix).document == document
+    frame = {**document, "pattern": STEADY, "guardrails": {"max_rate": 1, "max_total_jobs": 1, "max_duration": "1s"}}
+    assert read_text(write_plg(frame), "x.plg").document["jobs"] == document["jobs"]
+
+
+STEADY = {"type": "steady", "base_rate": 1, "duration": "1s"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "read"),
+    [
+        ({"type": "custom", "phases": [STEADY]}, {"type": "custom", "phases": [STEADY], "repeat": 1}),
+        ({"type": "custom", "phases": [STEADY, STEADY]}, None),
+        ({"type": "custom", "name": "a", "phases": [STEADY, STEADY]}, None),
+        ({"type": "custom", "phases": [STEADY, STEADY], "max_rate": 5}, None),
+        ({"type": "custom", "phases": [STEADY, {"type": "custom", "phases": [STEADY, STEADY]}]}, None),
+        ({"type": "overlay", "layers": [STEADY]}, None),
+        ({"type": "overlay", "layers": [STEADY, {"type": "custom", "phases": [STEADY, STEADY], "repeat": 2}]}, None),
+    ],
+)
+def test_nesting_keeps_its_shape(pattern: dict[str, Any], read: dict[str, Any] | None) -> None:
+    limits = {"max_rate": 1, "max_total_jobs": 1, "max_duration": "1s"}
+    text = write_plg({"name": "x", "pattern": pattern, "guardrails": limits})
+    assert read_text(text, "x.plg").document["pattern"] == (read or pattern)
 
 
 @settings(parent=UNHURRIED, max_examples=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -183,6 +184,20 @@ def test_the_grammar_knows_every_clause_and_statement() -> None:
     assert set(vocabulary.SCENARIO_FIELDS) - spelled_otherwise <= {str(name) for name in rules}
     (string,) = [terminal for terminal in grammar.terminals if terminal.name == "STRING"]
     assert string.pattern.value.replace("\n", "\\n") == STRING
+
+
+def test_a_keyword_is_a_whole_word() -> None:
+    from plg.language.parse import parser
+
+    keywords = [t for t in parser().terminals if t.priority == 2]
+    assert len(keywords) > 30
+    for terminal in keywords:
+        word = "x" if terminal.name == "_TIMES" else terminal.name.strip("_").lower()
+        pattern = re.compile(terminal.pattern.to_regexp())
+        assert pattern.match(word + " ")
+        assert not pattern.match(word + "y")
+        assert not pattern.match(word + "-y")
+        assert not pattern.match(word + "_y")
 
 
 # The fast way and the schema give one verdict ------------------------------------------------------------

@@ -14,7 +14,7 @@ from real_servers import Scripted
 from plg.scenario import Guardrails
 from plg.targets.url import UrlTarget
 
-SLOWLY = [pytest.param(*case, marks=pytest.mark.slow) for case in ((UP, "stream"), (DOWN, "list"))]
+SLOWLY = [pytest.param(*case, marks=pytest.mark.slow) for case in ((UP, "stream"), (DOWN, "list"), (DOWN, "stream"))]
 
 
 def held(ran):
@@ -37,7 +37,7 @@ def cutter(proxy, direction, counts, seconds):
     return step
 
 
-@pytest.mark.parametrize(("direction", "kind"), [(UP, "list"), (DOWN, "stream"), *SLOWLY])
+@pytest.mark.parametrize(("direction", "kind"), [(UP, "list"), *SLOWLY])
 def test_a_connection_reset_after_any_number_of_bytes(server, proxied, direction, kind):
     proxy = proxied(server)
     most = 6000 if direction == UP else 60
@@ -122,7 +122,7 @@ def test_a_blackhole_is_waited_out_without_a_word_against_plg(server, proxied):
         proxy.url, steady(300, 4), probe_url=server.url(), happen=[(0.5, vanish), (2.2, proxy.heal)], max_lag=0.2
     )
     agrees(ran, seqs_in(server))
-    assert ran.total("late") > 300
+    assert ran.total("late") > 200
     assert held(ran) == 0, totals(ran.recording)
     assert ran.recording.stop is None
     assert ran.code == 0
@@ -147,6 +147,7 @@ def test_a_signal_while_connecting_ends_the_run_at_once(server, proxied):
     assert ran.wall_s < 2.0
 
 
+@pytest.mark.slow
 def test_connections_refused_for_a_while(server, proxied):
     proxy = proxied(server)
 
@@ -161,6 +162,7 @@ def test_connections_refused_for_a_while(server, proxied):
     assert ran.code == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_up_on_every_job_is_lost(server, proxied):
     """It answers the greeting, so it can be reached; but no job ever comes through."""
     hang_up = Scripted(_greets_then_hangs_up)
@@ -169,7 +171,7 @@ def test_a_server_that_hangs_up_on_every_job_is_lost(server, proxied):
         class Split(UrlTarget):
             calls = 0
 
-            def connect(self):
+            def connect(self, node=None):
                 self.calls += 1
                 if self.calls == 1:
                     return super().connect()
@@ -198,6 +200,7 @@ def _greets_then_hangs_up(connection):
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_found_for_a_while(server, monkeypatch):
     """The look-up fails, and slowly: neither keeps the schedule waiting."""
     real = socket.getaddrinfo
@@ -218,10 +221,10 @@ def test_a_name_that_is_not_found_for_a_while(server, monkeypatch):
         assert server.ask("CLIENT", "KILL", "TYPE", "normal").startswith(b":")
 
     url = f"redis://queue.test:{server.port}/0"
-    happen = [(0.5, lose), (1.8, broken.clear)]
-    ran = drive(url, steady(300, 4), probe_url=server.url(), happen=happen, max_lag=0.3)
+    happen = [(0.4, lose), (1.4, broken.clear)]
+    ran = drive(url, steady(300, 2.5), probe_url=server.url(), happen=happen, max_lag=0.3)
     agrees(ran, seqs_in(server))
-    assert ran.total("late") > 200
+    assert ran.total("late") > 100
     assert held(ran) == 0, totals(ran.recording)
     assert ran.code == 0
     forever = drive(url, steady(300, 30), probe_url=server.url(), happen=[(0.3, lose)], give_up_after=1.5)
@@ -234,7 +237,7 @@ LIMIT, WINDOW = 400.0, 0.25
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut", "swallow", *(pytest.param(f, marks=pytest.mark.slow) for f in ("delay", "blackhole"))]
+    "fault", ["swallow", *(pytest.param(f, marks=pytest.mark.slow) for f in ("cut", "delay", "blackhole"))]
 )
 def test_catching_up_keeps_to_the_limit_by_the_servers_clock(server, proxied, fault):
     """After an outage or a stall more is due than may leave: no window on the server holds more than the limit."""
@@ -260,6 +263,7 @@ def test_catching_up_keeps_to_the_limit_by_the_servers_clock(server, proxied, fa
     assert ran.code == 0
 
 
+@pytest.mark.slow
 def test_a_wide_limit_is_no_hindrance(server):
     """The guard against a vacuous test above: with a loose limit the same stall does end in a burst."""
 

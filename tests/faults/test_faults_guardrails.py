@@ -29,7 +29,7 @@ GAUGES = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(sorted(GAUGES)).flatmap(lambda name: st.tuples(st.just(name), GAUGES[name][1])),
     st.floats(0.05, 4.5),
@@ -59,7 +59,7 @@ def test_a_gauge_past_its_limit_stops_the_run(limit, crossed, factor, rate, dela
     assert recording.total("cancelled") == plan.planned - recording.total("sent")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(sorted(GAUGES)).flatmap(lambda name: st.tuples(st.just(name), GAUGES[name][1])),
     st.floats(0.2, 1.8),
@@ -75,7 +75,7 @@ def test_a_gauge_just_below_its_limit_stops_nothing(limit, rate):
     assert {hit.action for hit in recording.hits} == {"warn"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 3000), st.floats(10, 3000), st.booleans(), st.floats(0.0001, 0.03))
 def test_the_total_is_exact(most, rate, stops, delay):
     limits = Guardrails(1e6, most, 1e6, emergency_stop=stops)
@@ -89,7 +89,7 @@ def test_the_total_is_exact(most, rate, stops, delay):
     assert recording.total("cancelled" if stops else "shed") == plan.planned - sent
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.01, 3), st.floats(10, 3000), st.booleans(), st.floats(0.0001, 0.03))
 def test_the_duration_is_exact(longest, rate, stops, delay):
     limits = Guardrails(1e6, 10**9, longest, emergency_stop=stops)
@@ -104,7 +104,7 @@ def test_the_duration_is_exact(longest, rate, stops, delay):
     assert recording.stop == ("guardrail" if cut_off and stops else None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 0.9), st.floats(0.1, 2), st.floats(0.05, 1.5), st.floats(20, 2000), st.floats(0.0001, 0.03))
 def test_an_error_rate_past_its_limit_stops_the_run(fraction, over, from_s, rate, delay):
     server = Server(VirtualClock(), delay=delay)
@@ -129,7 +129,7 @@ def test_an_error_rate_past_its_limit_stops_the_run(fraction, over, from_s, rate
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.floats(5, 1500),
     st.floats(0.05, 1),
@@ -191,12 +191,12 @@ def test_each_limit_stops_a_real_run(server, name, limits):
 
 def test_the_rate_limit_clips_a_real_run(server):
     limits = Guardrails(300, 10**9, 1e6, rate_limit_window=0.5)
-    ran = drive(server.url(), steady(900, 2), job=STREAM, limits=limits)
+    ran = drive(server.url(), steady(900, 1), job=STREAM, limits=limits)
     agrees(ran, seqs_in(server))
     assert ran.code == 0
     assert most_in_a_window(executed_at(server), 0.5) <= 150
-    assert ran.total("shed") + ran.total("late") >= 1190
-    assert ran.total("acked") >= 500
+    assert ran.total("shed") + ran.total("late") >= 590
+    assert ran.total("acked") >= 200
 
 
 def test_memory_and_processor_are_seen_while_the_server_is_silent(server):
@@ -204,7 +204,7 @@ def test_memory_and_processor_are_seen_while_the_server_is_silent(server):
     limits = dataclasses.replace(Guardrails(1e6, 10**9, 1e6), max_memory=1e6)
     ran = drive(
         server.url(), steady(400, 20), job=QUEUE, limits=limits,
-        happen=[(0.0, lambda: server.ask("CLIENT", "PAUSE", 2500, "ALL"))],
+        happen=[(0.0, lambda: server.ask("CLIENT", "PAUSE", 1200, "ALL"))],
     )  # fmt: skip
     adds_up(ran.recording)
     assert (ran.code, ran.recording.stop_detail) == (4, "max_memory")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import threading
 import time
@@ -19,16 +18,14 @@ from plg.judge import decide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.runner.cells import Grid
-from plg.runner.dialer import ThreadDialer
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
 from plg.runner.hooks import Hooks
-from plg.runner.lane import Lane
+from plg.runner.opening import open_line
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import Guardrails, Job, Scenario
 from plg.targets.open import open_target
-from plg.targets.wire import Wire
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 QUEUE = Job("job", queue="plg:test", payload={"n": "${seq}"})
@@ -62,6 +59,8 @@ def drive(
     pattern,
     *,
     job: Job = QUEUE,
+    jobs: Sequence[Job] = (),
+    connections: int = 1,
     limits: Guardrails = LOOSE,
     max_lag: float = 1.0,
     happen: Sequence[tuple[float, Callable[[], object]]] = (),
@@ -74,15 +73,12 @@ def drive(
     target=None,
 ) -> Ran:
     """Run ``pattern`` against ``url``; each of ``happen`` is called at its time (s of the run), in a thread beside."""
-    scenario = Scenario("live", read(pattern, Path()), (job,), limits, max_lag=max_lag)
+    scenario = Scenario("live", read(pattern, Path()), tuple(jobs) or (job,), limits, max_lag=max_lag)
     plan = make_plan(scenario)
     clock = clock or MonotonicClock()
     own = target or open_target(url, scenario.jobs, connect_timeout=connect_timeout)
     with own as target, open_target(probe_url or url, scenario.jobs) as watched:
-        lane = Lane(
-            lambda: Wire(target.connect(), clock), random.Random(1), dialer=ThreadDialer(),
-            answer_timeout=answer_timeout, give_up_after=give_up_after,
-        )  # fmt: skip
+        lane = open_line(target, connections, clock, answer_timeout=answer_timeout, give_up_after=give_up_after)
         probe = watched.probe()
         depth = probe.look().waiting
         start = clock.now() + 0.02

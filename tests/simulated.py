@@ -19,7 +19,7 @@ class Server:
     """``delay`` is the time (s) from writing a command to its execution, and again to its answer.
 
     ``stalled`` and ``down`` are intervals (s of the clock) in which nothing is executed, or nobody answers at all.
-    ``refuse`` returns an error for the n-th command, or None.
+    ``refuse`` returns an error for the n-th command, or None; so does ``refuse_key`` for a key at a moment.
     """
 
     clock: VirtualClock
@@ -27,6 +27,7 @@ class Server:
     stalled: list[tuple[float, float]] = field(default_factory=list)
     down: list[tuple[float, float]] = field(default_factory=list)
     refuse: Callable[[int], str | None] = lambda n: None
+    refuse_key: Callable[[str, float], str | None] = lambda key, at: None
     buffer: int = 1 << 20
     held: dict[str, list[tuple[float, bytes]]] = field(default_factory=lambda: defaultdict(list))
     commands: int = 0
@@ -43,7 +44,7 @@ class Server:
                 at = end
         self.free_at = at
         self.commands += 1
-        error = self.refuse(self.commands - 1)
+        error = self.refuse(self.commands - 1) or self.refuse_key(argv[1].decode(), at)
         if error is not None:
             return at, (1, error), lambda: None
         values = argv[2:] if argv[0] == b"LPUSH" else [argv[-1]]

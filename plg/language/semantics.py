@@ -15,9 +15,11 @@ from plg.language.quantities import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
 from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
-from plg.language.vocabulary import NESTED, PHASES
+from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
 from plg.redaction import redact
 
+_IN_TEXT = ("rate", "positiveRate", "duration", "time", "percent", "cpuPercent")
+"""Kinds of value that may be written as text with a unit."""
 SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -27,6 +29,7 @@ def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentF
     faults += _phases(document.get("pattern"))
     faults += _jobs(document)
     faults += _guardrails(document.get("guardrails"))
+    faults += _rest(document)
     faults += _target(document.get("target"))
     faults += _data(document, folder)
     faults += _replays(document.get("pattern"), folder)
@@ -68,18 +71,30 @@ def _phases(pattern: Any) -> Iterator[DocumentFault]:
             if name in seen:
                 yield DocumentFault("duplicate-name", f"two phases are named {name!r}", (*path, "name"))
             seen.setdefault(name, path)
-        values = _values(phase)
+        kind = PHASES.get(phase["type"]) if isinstance(phase.get("type"), str) else None
+        if kind is None:
+            continue
+        amiss = list(_amounts(phase, kind.fields, path))
+        yield from amiss
+        values = _values(phase, kind.fields) if not amiss else None
         if values is not None:
             yield from _fitting(phase["type"], values, path)
 
 
-def _values(phase: Document) -> dict[str, Any] | None:
+def _amounts(node: Document, fields: Mapping[str, Field], path: Path) -> Iterator[DocumentFault]:
+    """Quantities written as text that are of their kind but too small or too large: the schema cannot read them."""
+    for name, field in fields.items():
+        value = node.get(name)
+        if isinstance(value, str) and field.kind in _IN_TEXT:
+            fault = fault_of(field.kind, value)
+            if fault is not None and fault.code == "out-of-range":
+                yield DocumentFault(fault.code, f"`{name}` {fault.message}", (*path, name), fault.help)
+
+
+def _values(phase: Document, fields: Mapping[str, Field]) -> dict[str, Any] | None:
     """The fields of a phase as numbers; None where one of them is not of its kind."""
-    kind = PHASES.get(phase.get("type", "")) if isinstance(phase.get("type"), str) else None
-    if kind is None:
-        return None
     values: dict[str, Any] = {}
-    for name, field in kind.fields.items():
+    for name, field in fields.items():
         if name not in phase or field.kind in ("phases", "points", "file"):
             continue
         value = phase[name]
@@ -121,6 +136,8 @@ def _points(phase: Document, path: Path) -> Iterator[DocumentFault]:
     rows = phase.get("points")
     before = -1.0
     for index, row in enumerate(rows if isinstance(rows, list) else []):
+        if isinstance(row, dict):
+            yield from _amounts(row, POINT, (*path, "points", index))
         at = row.get("at") if isinstance(row, dict) else None
         if at is None or is_reference(at) or fault_of("time", at) is not None:
             return
@@ -158,6 +175,7 @@ def _jobs(document: Document) -> Iterator[DocumentFault]:
         if isinstance(name, str):
             seen.add(name)
     for path, job in each_job(document):
+        yield from _amounts(job, JOB, path)
         if "queue" in job and "stream" in job:
             yield DocumentFault(
                 "duplicate-key",
@@ -188,6 +206,10 @@ def each_job(document: Document) -> Iterator[tuple[Path, Document]]:
 def _guardrails(limits: Any) -> Iterator[DocumentFault]:
     if not isinstance(limits, dict):
         return
+    yield from _amounts(limits, dict(GUARDRAILS.values()), ("guardrails",))
+    errors = limits.get("max_error_rate")
+    if isinstance(errors, dict):
+        yield from _amounts(errors, ERROR_RATE, ("guardrails", "max_error_rate"))
     window, longest = limits.get("rate_limit_window"), limits.get("max_duration")
     if any(fault_of("duration", value) is not None or is_reference(value) for value in (window, longest)):
         return
@@ -195,6 +217,14 @@ def _guardrails(limits: Any) -> Iterator[DocumentFault]:
         yield DocumentFault(
             "out-of-range", "the window of max_rate is longer than max_duration", ("guardrails", "rate_limit_window")
         )
+
+
+def _rest(document: Document) -> Iterator[DocumentFault]:
+    """Amounts that stand beside traffic, jobs and guardrails."""
+    yield from _amounts(document, SINGLE, ())
+    workers = document.get("workers")
+    if isinstance(workers, dict):
+        yield from _amounts(workers, WORKERS, ("workers",))
 
 
 def _target(target: Any) -> Iterator[DocumentFault]:
@@ -237,8 +267,10 @@ def target_fault(target: str) -> tuple[str, str, str] | None:
 
 def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
     """Code, sentence and help where ``name`` is no file inside ``folder``."""
-    if not isinstance(name, str) or fault_of("file", name) is not None:
+    if not isinstance(name, str):
         return None
+    if fault_of("file", name) is not None:
+        return "missing-file", f"no file can be named {show(name)}", ""
     parts = FilePath(name).parts
     if FilePath(name).is_absolute() or ".." in parts or "\\" in name or name.startswith("~"):
         return (

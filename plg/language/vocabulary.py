@@ -202,6 +202,12 @@ WORKERS = {
     "count": Field("workerCount", REQUIRED, "how many workers"),
     "each": Field("time", REQUIRED, "how long each is busy with a job"),
 }
+POINT = {
+    "at": Field("time", REQUIRED, "when, from the start of the phase"),
+    "rate": Field("rate", REQUIRED, "the rate then"),
+}
+SINGLE = {"max_lag": Field("time", "1s", "the longest an arrival may be overdue before it is dropped")}
+"""Amounts that stand in the document itself."""
 ARRIVALS = {
     "process": Field("process", "uniform", "evenly spaced, or at random"),
     "seed": Field("seed", None, "the seed of random arrivals"),

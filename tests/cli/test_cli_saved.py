@@ -1,0 +1,141 @@
+"""``plg judge`` and ``plg report``: a saved run judged and drawn again, without a target."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from checked import plg, suites_in
+from cli_scenarios import quick
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with two saved runs."""
+    folder = tmp_path_factory.mktemp("saved")
+    (folder / "a.plg").write_text(
+        quick("first", traffic="calm: steady 200/s over 100ms then rush: steady 400/s over 100ms", acked=60),
+        encoding="utf-8",
+    )
+    (folder / "b.plg").write_text(quick("second"), encoding="utf-8")
+    done = plg("check", "a.plg", "b.plg", "--target", "embedded", "--quiet", cwd=folder)
+    assert done.code in (0, 5), done.said
+    return folder
+
+
+@pytest.fixture
+def copy(saved, here):
+    shutil.copytree(saved, here, dirs_exist_ok=True)
+    return here
+
+
+FIRST = "plg-report/first.outcome.json"
+
+
+def results(said: str) -> str:
+    return said.rstrip().splitlines()[-1]
+
+
+def test_judged_again_it_is_what_it_was(run, copy):
+    was = json.loads((copy / FIRST).read_text())
+    done = run("judge", FIRST)
+    assert done.code == was["exit_code"]
+    assert results(done.out) == f"exit {was['exit_code']}: {was['reason']}"
+
+
+@pytest.mark.parametrize(
+    ("expectation", "code"),
+    [
+        ("acked == 61", 3),
+        ("acked during rush == 40", 0),
+        ("acked during rush == 39", 3),
+        ("p50(latency) < 0.000001ms", 3),
+        ("warn acked == 61", 0),
+    ],
+)
+def test_present_expectations_count(run, copy, expectation, code):
+    text = (copy / "a.plg").read_text().replace("acked == 60", expectation)
+    (copy / "now.plg").write_text(text, encoding="utf-8")
+    done = run("judge", FIRST, "now.plg", "--out", "again")
+    assert done.code in ({0: (0, 5)}.get(code, (code,)))
+    assert expectation.removeprefix("warn ") in done.out
+    outcome = json.loads((copy / "again" / "first.outcome.json").read_text())
+    assert [e["text"] for e in outcome["expectations"]] == ["errors == 0", expectation]
+    assert outcome["ledger"] == json.loads((copy / FIRST).read_text())["ledger"]
+    assert (int(suites_in(copy / "again" / "junit.xml")[0].get("failures")) > 0) == (code == 3)
+
+
+def test_an_expectation_of_a_phase_that_was_not_run(run, copy):
+    text = quick("first", traffic="lunch: steady 200/s over 100ms").replace("errors == 0", "errors during lunch == 0")
+    (copy / "now.plg").write_text(text, encoding="utf-8")
+    done = run("judge", FIRST, "now.plg")
+    assert done.code in (2, 3), done.said
+    assert "lunch" in done.said
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "no json", '{"version": 99, "recording": {}}', "[" * 100_000, "\0"]
+)
+@pytest.mark.parametrize("command", ["judge", "report"])
+def test_a_file_that_is_no_outcome(run, here, command, content):
+    (here / "x.json").write_text(content)
+    done = run(command, "x.json")
+    assert done.code == 2
+    assert "error[" in done.err
+    assert "internal error" not in done.said
+    assert run(command, "missing.json").code == 2
+    assert run(command, ".").code == 2
+
+
+def test_a_damaged_outcome_is_no_traceback(run, copy):
+    """Every field taken away, and every one turned into something else, in turn."""
+    whole = json.loads((copy / FIRST).read_text())
+    for name in whole:
+        without = {key: value for key, value in whole.items() if key != name}
+        other = whole | {name: "nonsense" if not isinstance(whole[name], str) else 7}
+        for document in (without, other):
+            (copy / "x.json").write_text(json.dumps(document))
+            done = run("judge", "x.json")
+            assert "internal error" not in done.said, (name, done.err)
+            assert done.code != 1
+
+
+def test_cut_short_anywhere_it_is_refused(run, copy):
+    text = (copy / FIRST).read_text()
+    for share in range(1, 10):
+        (copy / "x.json").write_text(text[: len(text) * share // 10])
+        assert run("judge", "x.json").code == 2
+
+
+def test_reports_overlay_several(run, copy):
+    done = run("report", "plg-report/*.outcome.json", "--html", "both.html", "--junit", "both.xml", "--markdown", "-")
+    assert (done.code, done.err) == (0, "")
+    assert "first" in done.out
+    assert "second" in done.out
+    page = (copy / "both.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "first" in page
+    assert "second" in page
+    assert "https://" not in page.replace("https://plotly.com", "").partition("<script")[0]
+    assert [suite.get("name") for suite in suites_in(copy / "both.xml")] == ["first", "second"]
+
+
+def test_without_a_format_it_is_the_summary(run, copy):
+    done = run("report", FIRST)
+    assert done.code == 0
+    assert "60 planned = 60 sent" in done.out
+    assert run("report", FIRST, "--junit", "-").out.startswith("<?xml")
+
+
+@pytest.mark.parametrize("option", ["--html", "--junit", "--markdown"])
+def test_a_report_that_cannot_be_written(run, copy, option):
+    done = run("report", FIRST, option, "no/such/folder/x")
+    assert done.code == 2
+    assert done.err.startswith("plg: no/such/folder/x: ")
+
+
+def test_one_picture_holds_one_run(run, copy):
+    done = run("report", "plg-report/*.outcome.json", "--png", "x.png")
+    assert done.code == 2
+    assert "--png draws one outcome" in done.err

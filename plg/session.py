@@ -178,11 +178,11 @@ def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]
 
 def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer) -> _Ran:
     scenario, plan, given = prepared.scenario, prepared.plan, prepared.start
+    encode = batch_encoder(scenario, plan, prepared.run_id)
     if given is not None:
         interruption = wait_until(given.at - PREPARATION, clock, observer.interrupted)
         if interruption:
             return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
-    encode = batch_encoder(scenario, plan, prepared.run_id)
     lane = open_line(target, scenario.connections, clock)
     with ExitStack() as ends:
         ends.callback(lane.close)

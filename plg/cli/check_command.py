@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from plg import session
 from plg.cli.console import Console
-from plg.cli.files import expand, request, usage_error
+from plg.cli.files import expand, refuse_lonely_shards, request, usage_error
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.reports.artifacts import Artifacts
@@ -27,9 +27,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
     # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
     console.outlive_reader()
-    artifacts = Artifacts(Path(options.out), png=options.png)
+    artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard)
     try:
         asked, files = request(options), expand(options.files)
+        refuse_lonely_shards(options, len(files))
         # Before anything is sent: a run whose result cannot be kept is load for nothing.
         if words := artifacts.refused():
             raise usage_error(words, "name another folder with --out")
@@ -118,6 +119,7 @@ def _check_one(
         faults = sum(d.severity == "error" for d in error.diagnostics)
         return End(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}")
     view.plan(prepared.scenario, prepared.plan, prepared.notes)
+    view.waiting(prepared.start)
     observer = session.Observer(view.progress, interruption.name, view.interval)
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from plg.diagnostics import Diagnostic, ScenarioError
 
 if TYPE_CHECKING:
+    from plg.runner.start import Start
     from plg.session import Request
 
 
@@ -43,6 +44,22 @@ def overrides(settings: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
+def start(options: argparse.Namespace) -> Start | None:
+    """The moment of ``--start-at`` on both clocks."""
+    text = getattr(options, "start_at", None)
+    if text is None:
+        return None
+    from plg.clock import MonotonicClock
+    from plg.runner.start import read_start
+
+    try:
+        return read_start(text, MonotonicClock())
+    except ValueError as fault:
+        raise usage_error(
+            f"--start-at: {fault}", "for example --start-at 2026-11-23T18:30:05Z, or --start-at +5s"
+        ) from None
+
+
 def request(options: argparse.Namespace) -> Request:
     """The request that the scenario options of a command stand for."""
     from plg.guardrails.policy_file import find_policy
@@ -52,5 +69,24 @@ def request(options: argparse.Namespace) -> Request:
     if options.env is not None and policy is None:
         help = "write plg-policy.yaml, or name one with --policy"
         raise usage_error(f"--env {options.env} needs a policy file", help)
-    connections = getattr(options, "connections", None)  # plg plan opens none
-    return Request(overrides(options.set), options.target, options.seed, policy, options.env, connections=connections)
+    return Request(
+        overrides(options.set), options.target, options.seed, policy, options.env,
+        # plg plan opens no connection and has no run to name or start.
+        connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
+        shard=options.shard, start=start(options),
+    )  # fmt: skip
+
+
+def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
+    """Raise `ScenarioError` where shards could not find one another, or a start would be missed."""
+    if options.shard is not None and options.run_id is None and not (options.start_at or "+").partition("+")[0]:
+        help = "give all shards the same --run-id, or the same --start-at as a time of day"
+        raise usage_error("the shards of one run need a name in common", help)
+    if files == 1:
+        return
+    if options.run_id is not None:
+        raise usage_error("--run-id names one run: name one scenario with it")
+    for option, given in (("--shard", options.shard), ("--start-at", options.start_at)):
+        if given is not None and options.parallel < files:
+            help = f"name one scenario, or run all of them at once with --parallel {files}"
+            raise usage_error(f"{option} is for scenarios that start together", help)

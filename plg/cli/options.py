@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Attach all sub-commands to ``parser``."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _new, _schema):
+    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema):
         add(commands)
 
 
@@ -71,7 +72,48 @@ def _check(commands: Commands) -> None:
         type=_connections,
         help="send over so many connections (1 to 64), to each node of a cluster; overrides the scenario's own",
     )
+    parser.add_argument(
+        "--parallel", metavar="N", type=_positive, default=1,
+        help="run N scenarios at a time, each in a process of its own (default: 1, in turn)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--start-at", metavar="TIME", help="begin the schedule at this moment: 2026-11-23T18:30:05Z, or +5s from now"
+    )
+    parser.add_argument(
+        "--run-id", metavar="NAME", type=_run_id, help="name of the run; the shards of one run share it"
+    )
+    _shard_option(parser)
+    parser.add_argument("--feed", metavar="FILE", help=argparse.SUPPRESS)
     _scenario_options(parser)
+
+
+def _shard_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shard", metavar="I/N", type=_shard,
+        help="make only part I of N of the run, every N-th arrival; N generators make all of it (see plg merge)",
+    )  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 1000, not {text!r}")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """``2/4`` as (1, 4): the index from 0, and how many."""
+    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"must be I/N with I from 1 to N, such as 2/4, not {text!r}")
+    return int(found[1]) - 1, int(found[2])
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(
+            f"must be up to 64 letters, digits, dots, dashes and underscores, not {text!r}"
+        )
+    return text
 
 
 def _lint(commands: Commands) -> None:
@@ -95,6 +137,7 @@ def _plan(commands: Commands) -> None:
     parser.add_argument("file", metavar="FILE", help="scenario file")
     parser.add_argument("--json", action="store_true", help="the plan as JSON instead of a drawing")
     parser.add_argument("--arrivals", metavar="CSV", help="also write every arrival: seq,due_s,job,phase")
+    _shard_option(parser)
     _scenario_options(parser)
 
 
@@ -136,12 +179,31 @@ def _report(commands: Commands) -> None:
         "  plg report plg-report/flash-sale.outcome.json --html again.html --markdown -",
     )  # fmt: skip
     parser.add_argument("outcomes", nargs="+", metavar="OUTCOME.json", help="outcomes saved by plg check")
+    _report_options(parser)
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
     for kind in ("html", "junit", "png", "markdown"):
         parser.add_argument(
             f"--{kind}",
             metavar="FILE",
             help=f"write {kind} there" + ("" if kind == "png" else " (- for standard output)"),
         )
+
+
+def _merge(commands: Commands) -> None:
+    parser = _command(
+        commands, "merge", "judge the shards of one run as the one run they are, and write its artifacts",
+        "  plg merge shards/flash-sale.shard-*.outcome.json --out plg-report",
+    )  # fmt: skip
+    parser.add_argument("outcomes", nargs="+", metavar="OUTCOME.json", help="outcomes saved by plg check --shard I/N")
+    parser.add_argument(
+        "--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)"
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="put together what there is of the run; its verdict is INVALID"
+    )
+    _report_options(parser)
 
 
 def _new(commands: Commands) -> None:

@@ -7,19 +7,25 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import expand, usage_error
+from plg.outcome import Outcome
 from plg.outcome_io import read_outcome
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Render every format asked for; without one, the terminal summary."""
     outcomes = [read_outcome(path) for path in expand(options.outcomes)]
-    if options.png and len(outcomes) > 1:
-        raise usage_error("--png draws one outcome", "name one outcome, or use --html, which overlays several")
     if not any((options.html, options.junit, options.png, options.markdown)):
         from plg.reports import terminal
 
         for outcome in outcomes:
             console.print(terminal.summary(outcome, colour=console.colour, ascii_only=console.ascii).rstrip("\n"))
+    return write_reports(options, console, outcomes)
+
+
+def write_reports(options: argparse.Namespace, console: Console, outcomes: list[Outcome]) -> int:
+    """Write each format that the options name a file for; 0, or 2 where one cannot be drawn here."""
+    if options.png and len(outcomes) > 1:
+        raise usage_error("--png draws one outcome", "name one outcome, or use --html, which overlays several")
     if options.html:
         from plg.reports.html import html
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 from plg.cli.console import Console
+from plg.clock import MonotonicClock
 from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
 from plg.reports import terminal
 from plg.runner.hooks import Progress
+from plg.runner.start import Start
 from plg.scenario import Scenario
+from plg.units import format_duration
 
 
 class RunView:
@@ -33,6 +36,14 @@ class RunView:
         for note in notes:
             c.print(f"  note: {note}")
         c.print()
+
+    def waiting(self, start: Start | None) -> None:
+        """How long it is until a common start, where there is one."""
+        if self._quiet or start is None:
+            return
+        left = start.at - MonotonicClock().now()
+        when = f"in {format_duration(round(left, 1))}, at" if left > 0 else "at"
+        self._console.print(f"the schedule starts {when} {start.text()}")
 
     def progress(self, progress: Progress) -> None:
         """Redraw the live line; in a log, a line every five seconds, ever rarer in a long run."""

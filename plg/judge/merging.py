@@ -125,7 +125,8 @@ def _incomplete(of: int, missing: Sequence[int], outcomes: Sequence[Outcome]) ->
         return f"{title(ShardInfo('', of, tuple(missing)))} {'is' if len(missing) == 1 else 'are'} missing"
     skew = _skew(outcomes)
     if skew > MAX_SKEW:
-        return f"the shards started {format_duration(skew)} apart (at most {format_duration(MAX_SKEW)} may be)"
+        most = format_duration(MAX_SKEW)
+        return f"the shards started {format_duration(skew)} apart, more than {most}: give all one --start-at"
     return ""
 
 

@@ -28,12 +28,16 @@ class Written:
 
 
 class Artifacts:
-    """Collects the runs of one check and writes their files into ``folder``."""
+    """Collects the runs of one check and writes their files into ``folder``.
 
-    def __init__(self, folder: Path, *, png: bool = False) -> None:
+    The files of a ``shard`` (i from 0, n) bear its number, so that all shards of a run can share the folder.
+    """
+
+    def __init__(self, folder: Path, *, png: bool = False, shard: tuple[int, int] | None = None) -> None:
         self.folder = folder
         self.failed = False
         self._png = png
+        self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
         self._runs: list[Outcome | InvalidScenario] = []
         self._attachments: dict[str, str] = {}
         self._names: set[str] = set()
@@ -56,7 +60,7 @@ class Artifacts:
         from plg.outcome_io import to_json
 
         self._runs.append(outcome)
-        stem = self._stem(outcome.name)
+        stem = self._stem(outcome.name) + self._suffix
         saved = to_json(outcome)
         self._write(f"{stem}.outcome.json", saved)
         self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
@@ -105,7 +109,7 @@ class Artifacts:
         return stem
 
     def _write_junit(self) -> None:
-        self._write("junit.xml", junit(self._runs, self._attachments))
+        self._write(f"junit{self._suffix}.xml", junit(self._runs, self._attachments))
 
     def _draw(self, name: str, saved: str, form: Format) -> bool:
         try:

@@ -1,0 +1,36 @@
+"""``plg merge``: the shards of one run, judged as one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from plg.cli.console import Console
+from plg.cli.files import expand
+from plg.cli.report_command import write_reports
+from plg.judge.merging import merge_outcomes
+from plg.outcome_io import read_outcome
+from plg.reports import terminal
+from plg.reports.artifacts import Artifacts
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write the artifacts of the whole run and exit by its verdict."""
+    files = expand(options.outcomes)
+    outcomes = [read_outcome(file) for file in files]
+    whole = merge_outcomes(outcomes, [str(file) for file in files], partial=options.partial)
+    artifacts = Artifacts(Path(options.out))
+    artifacts.add(whole)
+    written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
+    for line in written.annotations:
+        console.raw(line + "\n")
+    for note in written.notes:
+        console.error(note)
+    code = write_reports(options, console, [whole])
+    summary = terminal.summary(whole, colour=console.colour, ascii_only=console.ascii, last=False)
+    console.print(summary.rstrip("\n"))
+    where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
+    console.print(where)
+    console.print(terminal.last_line(whole.exit_code, whole.reason, colour=console.colour))
+    return whole.exit_code or code

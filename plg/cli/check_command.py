@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from plg import session
 from plg.cli.console import Console
@@ -19,6 +19,9 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.reports.artifacts import Artifacts
 from plg.reports.terminal import last_line
 
+if TYPE_CHECKING:
+    from plg.cli.parallel import Finished
+
 _PRECEDENCE = (1, 130, 143, 2, 6, 4, 3, 5, 0)
 """Exit codes of several scenarios, the one that decides first."""
 
@@ -27,6 +30,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
     # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
     console.outlive_reader()
+    if options.feed:
+        return _feed(options)
     artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard)
     try:
         asked, files = request(options), expand(options.files)
@@ -47,6 +52,17 @@ def run(options: argparse.Namespace, console: Console) -> int:
             return interruption.code
 
 
+def _feed(options: argparse.Namespace) -> int:
+    """The one scenario of a child process of `plg.cli.parallel`."""
+    from plg.cli import feed
+
+    with _signals() as interruption:
+        try:
+            return feed.run(Path(options.files[0]), request(options), Path(options.feed), interruption)
+        except KeyboardInterrupt:
+            return interruption.code
+
+
 def _check_all(
     options: argparse.Namespace,
     asked: session.Request,
@@ -55,7 +71,10 @@ def _check_all(
     artifacts: Artifacts,
     interruption: Interruption,
 ) -> int:
-    ends: list[End] = []
+    if min(options.parallel, len(files)) > 1:
+        ends = _check_at_once(options, asked, files, console, artifacts, interruption)
+        return _finish(console, ends, len(files), artifacts)
+    ends = []
     for number, file in enumerate(files):
         if number:
             console.print()
@@ -64,12 +83,68 @@ def _check_all(
             console.print(last_line(*ends[-1], colour=console.colour))
         if interruption.name() or (options.fail_fast and ends[-1].code != 0):
             break
+    return _finish(console, ends, len(files), artifacts)
+
+
+def _check_at_once(
+    options: argparse.Namespace,
+    asked: session.Request,
+    files: list[Path],
+    console: Console,
+    artifacts: Artifacts,
+    interruption: Interruption,
+) -> list[End]:
+    """Several at a time; each is told of as a whole when it ends, and the artifacts have the order of the files."""
+    from plg.cli.parallel import Parallel
+
+    view = RunView(console, quiet=options.quiet)
+    ends: list[End] = []
+    refused: dict[Path, ScenarioError] = {}
+
+    def tell(end: Finished) -> None:
+        if len(ends):
+            console.print()
+        if end.outcome is not None:
+            view.verdict(end.outcome)
+            ends.append(End(end.outcome.exit_code, end.outcome.reason))
+        else:
+            refused[end.file] = _refusal(end, asked)
+            console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
+            told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
+            ends.append(End(end.code, told))
+        console.print(last_line(*ends[-1], colour=console.colour))
+
+    view.waiting(asked.start)
+    done = Parallel(options, asked.start, console, interruption, tell).run(files)
+    artifacts.add_together([end.outcome or (end.file, refused[end.file]) for end in done])
+    return ends
+
+
+def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
+    """Why a scenario left no outcome: its faults, found once more, or what its process said at its end."""
+    if end.code == 2:
+        try:
+            session.prepare(end.file, asked)
+        except ScenarioError as error:
+            return error
+    if end.code in (130, 143):
+        return ScenarioError([Diagnostic("interrupted", f"{end.file} was interrupted before it began", str(end.file))])
+    words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
+    return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
+
+
+def _faults(file: Path, error: ScenarioError) -> str:
+    faults = sum(d.severity == "error" for d in error.diagnostics)
+    return f"{file} has {faults} fault{'s' if faults != 1 else ''}"
+
+
+def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
     for note in written.notes:
         console.error(note)
-    return _close(console, ends, len(files), artifacts)
+    return _close(console, ends, files, artifacts)
 
 
 class End(NamedTuple):
@@ -116,8 +191,7 @@ def _check_one(
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.add_invalid(file, error)
-        faults = sum(d.severity == "error" for d in error.diagnostics)
-        return End(2, f"{file} has {faults} fault{'s' if faults != 1 else ''}")
+        return End(2, _faults(file, error))
     view.plan(prepared.scenario, prepared.plan, prepared.notes)
     view.waiting(prepared.start)
     observer = session.Observer(view.progress, interruption.name, view.interval)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,24 @@ class Artifacts:
 
     def add(self, outcome: Outcome) -> None:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
+        self._illustrate(outcome, *self._save(outcome))
+        self._write_junit()
+
+    def add_together(self, runs: Sequence[Outcome | tuple[Path, ScenarioError]]) -> None:
+        """The same for runs that have all ended: what programs read of each comes before any drawing."""
+        saved = []
+        for run in runs:
+            if isinstance(run, Outcome):
+                saved.append((run, self._save(run)))
+            else:
+                self._runs.append(_invalid(*run))
+        self._write_junit()
+        for outcome, files in saved:
+            self._illustrate(outcome, *files)
+        self._write_junit()
+
+    def _save(self, outcome: Outcome) -> tuple[str, str]:
+        """The stem of the run's files, and the outcome as it was saved."""
         from plg.language.write import write_yaml
         from plg.outcome_io import to_json
 
@@ -64,15 +83,17 @@ class Artifacts:
         saved = to_json(outcome)
         self._write(f"{stem}.outcome.json", saved)
         self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
+        return stem, saved
+
+    def _illustrate(self, outcome: Outcome, stem: str, saved: str) -> None:
         if self._draw(f"{stem}.html", saved, "html"):
             self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
         if self._png:
             self._draw(f"{stem}.png", saved, "png")
-        self._write_junit()
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""
-        self._runs.append(InvalidScenario(file.stem or str(file), error, rendered))
+        self._runs.append(_invalid(file, error, rendered))
         self._write_junit()
 
     def finish(self, *, github: bool) -> Written:
@@ -137,3 +158,7 @@ class Artifacts:
         note = f"{path} not written: {(error.strerror or str(error)).lower()}"
         if note not in self._notes:
             self._notes.append(note)
+
+
+def _invalid(file: Path, error: ScenarioError, rendered: str = "") -> InvalidScenario:
+    return InvalidScenario(file.stem or str(file), error, rendered)

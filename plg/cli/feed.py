@@ -1,0 +1,62 @@
+"""One of several scenarios that run at the same time: tells its parent how it goes, leaves its outcome in a file.
+
+Standard output carries one JSON object a line: ``{"ready": NAME}`` once the scenario can be run, upon which a line on
+standard input lets it begin, and ``{"progress": {…}}`` while it runs. The exit code is that of the check.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plg import session
+from plg.diagnostics import ScenarioError
+from plg.outcome_io import to_json
+from plg.runner.hooks import Progress
+
+if TYPE_CHECKING:
+    from plg.cli.check_command import Interruption
+
+INTERVAL = 0.5
+"""Seconds between two lines of progress."""
+
+
+def run(file: Path, asked: session.Request, into: Path, interruption: Interruption) -> int:
+    """Run one scenario for a parent process and write its outcome ``into`` a file; 2 where it is refused."""
+    try:
+        prepared = session.prepare(file, asked)
+    except ScenarioError:
+        return 2  # the parent prepares it again to show the faults
+    feed = _Feed(interruption)
+    feed.put({"ready": prepared.scenario.name})
+    if not sys.stdin.readline() and feed.interrupted() is None:
+        return 1  # nobody is there any more who could want it
+    outcome = session.run(prepared, session.Observer(feed.progress, feed.interrupted, INTERVAL))
+    draft = into.with_name(f"{into.name}.draft")
+    draft.write_text(to_json(outcome), encoding="utf-8")
+    draft.replace(into)
+    return outcome.exit_code
+
+
+class _Feed:
+    """Lines to the parent. Where it is gone, the run is to end as if it had been terminated."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+        self._alone = False
+
+    def put(self, message: dict[str, Any]) -> None:
+        try:
+            sys.stdout.write(json.dumps(message) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            self._alone = True
+
+    def progress(self, progress: Progress) -> None:
+        self.put({"progress": {k: v for k, v in asdict(progress).items() if v == v}})
+
+    def interrupted(self) -> str | None:
+        return self._interruption.name() or ("SIGTERM" if self._alone else None)

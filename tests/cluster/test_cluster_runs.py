@@ -114,7 +114,7 @@ def test_a_replica_takes_over(fragile, servers, any_binary):
         time.sleep(0.1)
     time.sleep(1.5)  # the others must have heard of the replica
     ran = drive(
-        cluster.nodes[1].url(),
+        replica.url(),  # any node tells of all
         steady(300, 10),
         jobs=jobs_for(keys),
         give_up_after=9.0,

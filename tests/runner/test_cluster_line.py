@@ -162,14 +162,14 @@ def test_each_job_goes_to_the_node_that_holds_its_queue():
 
 def test_jobs_after_a_move_go_right_and_those_refused_are_never_sent_again():
     clock = VirtualClock()
-    town = Town(clock, size=2, delay=0.002)
+    town = Town(clock, size=2, delay=0.02)
     town.moves = [(2.0, "qa", town.nodes[1]), (3.5, "qa", town.nodes[0])]
     recording = run(steady(600, 5), town.line(connections=2), clock)
-    # What was in flight at either move: 200 a second for some 5 ms.
-    assert 1 <= recording.total("failed") <= 6
+    # What was in flight at either move: 200 a second for some 45 ms.
+    assert 10 <= recording.total("failed") <= 20
     assert recording.total("acked") + recording.total("failed") == 3000
     assert len(seqs(*town.servers.values())) == len(set(seqs(*town.servers.values()))) == recording.total("acked")
-    assert len(town.surveys) == 2
+    assert len(town.surveys) == 2, "the refusals of what was under way by then tell nothing new"
     assert recording.stop is None
 
 

@@ -24,6 +24,7 @@ from plg.runner.engine import Drain, Engine
 from plg.runner.hooks import Hooks, Progress
 from plg.runner.opening import open_line
 from plg.runner.pacing import PACINGS
+from plg.runner.permits import SharedPermits
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.start import Start, utc, wait_until
@@ -31,6 +32,7 @@ from plg.runner.timers import sharpen
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
+from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers, WorkersReport
 
 LEAD = 0.02
@@ -44,7 +46,8 @@ class Request:
     """What the user asked beside the file: overrides of params, target, seed and connections, and the policy to apply.
 
     ``shard`` is (i, n) with i from 0: this generator makes the arrivals k with ``k mod n == i``. ``run_id`` names the
-    run; the shards of one run share it. ``start`` is when the schedule begins, where it does not begin at once.
+    run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
+    target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
     """
 
     overrides: Mapping[str, str]
@@ -53,6 +56,7 @@ class Request:
     policy: Policy | None = None
     environment: str | None = None
     shard: tuple[int, int] | None = None
+    share_limits: bool = False
     run_id: str | None = None
     start: Start | None = None
     connections: int | None = None
@@ -74,6 +78,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     shard: ShardInfo | None = None
     start: Start | None = None
+    share_limits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,13 @@ def prepare(file: Path, request: Request) -> Prepared:
     plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
     grid = Grid.of(plan, scenario.expect)
     limits = divide(scenario.guardrails, plan)
+    if request.share_limits:
+        limits = replace(limits, max_total_jobs=scenario.guardrails.max_total_jobs)
     run_id = _run_id(request, scenario)
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    return Prepared(loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start)
+    return Prepared(loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits)
 
 
 def _run_id(request: Request, scenario: Scenario) -> str:
@@ -192,6 +199,9 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         consumers = _start_workers(target, prepared)
         if consumers is not None:
             ends.callback(consumers.stop)
+        permits = _share(target, prepared)
+        if permits is not None:
+            ends.callback(permits.stop)
         sampler = ThreadSampler(probe, clock)
         engine = Engine(
             plan,
@@ -205,6 +215,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             drain=Drain(depth, _drain_patience(scenario)),
             pacing=PACINGS[scenario.pacing],
             hooks=Hooks(observer.interrupted, _watch(prepared), observer.progress, observer.progress_every),
+            permits=permits,
         )
         start = clock.now() + LEAD if given is None else given.at
         started = clock.wall() + start - clock.now()
@@ -215,6 +226,8 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         recording = engine.run(start)
         ends.pop_all()
     sampler.stop()
+    if permits is not None:
+        permits.stop(recording.total("sent"))
     return _Ran(recording, started, consumers.stop() if consumers is not None else None)
 
 
@@ -227,6 +240,17 @@ def _start_workers(target: Target, prepared: Prepared) -> ReferenceWorkers | Non
     workers = ReferenceWorkers(target, prepared.scenario.jobs, count, asked.each)
     workers.start()
     return workers
+
+
+def _share(target: Target, prepared: Prepared) -> SharedPermits | None:
+    """Permits from the counter that the shards of the run share, where they do. Raises `TargetError`."""
+    if not prepared.share_limits or prepared.shard is None:
+        return None
+    limits, shard = prepared.scenario.guardrails, prepared.shard
+    shared = SharedLimit(target, shard.group, shard.parts[0], shard.of, limits.max_total_jobs)
+    permits = SharedPermits(shared, min(prepared.plan.peak_rate, limits.max_rate) / shard.of)
+    permits.start(limits.max_duration + _drain_patience(prepared.scenario))
+    return permits
 
 
 def _drain_patience(scenario: Scenario) -> float:

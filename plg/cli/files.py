@@ -73,7 +73,7 @@ def request(options: argparse.Namespace) -> Request:
         overrides(options.set), options.target, options.seed, policy, options.env,
         # plg plan opens no connection and has no run to name or start.
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
-        shard=options.shard, start=start(options),
+        shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
     )  # fmt: skip
 
 
@@ -82,6 +82,8 @@ def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
     if options.shard is not None and options.run_id is None and not (options.start_at or "+").partition("+")[0]:
         help = "give all shards the same --run-id, or the same --start-at as a time of day"
         raise usage_error("the shards of one run need a name in common", help)
+    if options.share_limits and options.shard is None:
+        raise usage_error("--share-limits is for shards: give --shard I/N as well")
     if files == 1:
         return
     if options.run_id is not None:

@@ -83,6 +83,10 @@ def _check(commands: Commands) -> None:
         "--run-id", metavar="NAME", type=_run_id, help="name of the run; the shards of one run share it"
     )
     _shard_option(parser)
+    parser.add_argument(
+        "--share-limits", action="store_true",
+        help="with --shard: share max_total_jobs by a counter in the target instead of dividing it",
+    )  # fmt: skip
     parser.add_argument("--feed", metavar="FILE", help=argparse.SUPPRESS)
     _scenario_options(parser)
 

@@ -233,6 +233,8 @@ def _arguments(options: argparse.Namespace, file: Path, saved: Path, start: Star
     given += [f"--set={setting}" for setting in options.set]
     if options.shard is not None:
         given.append(f"--shard={options.shard[0] + 1}/{options.shard[1]}")
+    if options.share_limits:
+        given.append("--share-limits")
     if start is not None:
         given.append(f"--start-at={start.text()}")
     return [*given, "--", str(file)]

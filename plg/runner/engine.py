@@ -23,6 +23,7 @@ from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
 from plg.runner.lane import Answer, Line
 from plg.runner.pacing import PACINGS, Pacing
+from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
 from plg.runner.recording import Floats, Recording
 from plg.runner.sampler import Sampler
@@ -74,6 +75,7 @@ class Engine:
         drain: Drain | None = None,
         hooks: Hooks | None = None,
         pacing: Pacing = PACINGS["economical"],
+        permits: Permits | None = None,
     ) -> None:
         self._plan, self._limits, self._lane, self._encode = plan, limits, lane, encode
         self._clock, self._sampler, self._start = clock, sampler, clock.now()
@@ -84,6 +86,7 @@ class Engine:
         self._meter = Meter(plan, self._account, self._hooks)
         self._schedule = Schedule(plan.chunks())
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
+        self._permits = permits or OwnPermits(limits.max_total_jobs)
         self._earliest = self._next_timed = 0.0
         self._blocked_until = 0.0
         self._blocked = False
@@ -217,9 +220,9 @@ class Engine:
         # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
         self._earliest = max(self._earliest, self._schedule.head) + self._pacing.tick
         while self._brake.stop is None and self._schedule.head <= now:
-            room = min(BATCH, self._limiter.allowance(now), self._limits.max_total_jobs - self._account.sent)
+            room = min(BATCH, self._limiter.allowance(now), self._permits.left(self._account.sent))
             if room <= 0:
-                if self._account.sent >= self._limits.max_total_jobs:
+                if self._permits.exhausted(self._account.sent):
                     self._reach("max_total_jobs", now, self._plan.planned, self._limits.max_total_jobs)
                 self._blocked = True
                 return

@@ -1,0 +1,102 @@
+"""Who may send how many jobs in all: a generator by itself, or several that share one limit."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from plg.targets.base import TargetError
+from plg.targets.shared_limit import SharedLimit
+
+_AHEAD = 0.25
+"""Seconds of the run's peak for which permits are in hand before they are needed."""
+_RETRY = 0.1
+
+
+class Permits(Protocol):
+    """What the engine asks before it sends."""
+
+    def left(self, sent: int) -> int:
+        """How many more jobs may leave now that ``sent`` have."""
+
+    def exhausted(self, sent: int) -> bool:
+        """Whether none will ever be left again."""
+
+
+class OwnPermits:
+    """All permits in one hand."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def left(self, sent: int) -> int:
+        return self._limit - sent
+
+    def exhausted(self, sent: int) -> bool:
+        return sent >= self._limit
+
+
+class SharedPermits:
+    """Permits taken from a shared counter in small blocks, ahead of their use and in a thread beside the schedule.
+
+    ``rate`` is the largest rate (jobs/s) at which they will be used. Blocks get smaller as the limit comes near, so
+    that no shard holds many while others have none.
+    """
+
+    def __init__(self, shared: SharedLimit, rate: float) -> None:
+        self._shared = shared
+        self._block = max(1, min(4096, int(rate * _AHEAD)))
+        self._granted = self._sent = 0
+        self._open: int | None = None
+        self._none_left = self._stopped = False
+        self._wanted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="plg-permits", daemon=True)
+
+    def start(self, lasting: float) -> None:
+        """Join the others and take the first permits. Raises `TargetError`."""
+        self._shared.begin(lasting)
+        self._claim()
+        self._thread.start()
+
+    def left(self, sent: int) -> int:
+        self._sent = sent
+        left = self._granted - sent
+        if left <= self._block // 2 and not self._none_left:
+            self._wanted.set()
+        return left
+
+    def exhausted(self, sent: int) -> bool:
+        return self._none_left and sent >= self._granted
+
+    def stop(self, sent: int | None = None) -> None:
+        """Leave; where it is known how many jobs were ``sent``, return the permits left over."""
+        self._stopped = True
+        self._wanted.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
+        try:
+            self._shared.end(0 if sent is None else self._granted - sent)
+        except TargetError:
+            pass  # the key expires by itself, and permits that nobody uses exceed no limit
+        finally:
+            self._shared.close()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while not self._stopped and not self._none_left and self._granted - self._sent <= self._block // 2:
+                    self._claim()
+            except TargetError:
+                # What may have been taken without an answer is lost to all: rather too few jobs than too many.
+                threading.Event().wait(_RETRY)
+                self._wanted.set()
+
+    def _claim(self) -> None:
+        asked = self._block
+        if self._open is not None:
+            asked = max(1, min(asked, self._open // (2 * self._shared.of)))
+        granted, self._open = self._shared.claim(asked)
+        self._granted += granted
+        self._none_left = granted < asked

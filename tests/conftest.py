@@ -55,7 +55,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if not failed or sleeper.latest < TOO_LATE or attempt == TRIES:
             break
         late = f"the machine woke a sleeper {sleeper.latest * 1000:.0f} ms late"
-        print(f"\n{item.nodeid}: {late}; trying again ({attempt} of {TRIES - 1})")
+        why = next(str(report.longrepr).strip().splitlines()[-1] for report in reports if report.failed)
+        print(f"\n{item.nodeid}: {why}\n{late}; trying again ({attempt} of {TRIES - 1})")
         item._initrequest()  # what pytest itself does before a test: fresh fixtures
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)

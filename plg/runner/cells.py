@@ -138,5 +138,4 @@ def nothing_sent(grid: Grid, stop: str, detail: str) -> Recording:
         allowed_rate=grid.allowed_rate,
         stop=stop,
         stop_detail=detail,
-        errors=((detail, 0),) if stop == "target" else (),
     )

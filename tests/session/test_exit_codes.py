@@ -242,6 +242,7 @@ def test_6_refused_or_unreachable(check, server, client, kind):
     before = client.dump("q")
     outcome = ended(check(PASSING, target=url), "mutant", 6, "error")
     assert outcome["ledger"]["acked"] == 0
+    assert all(error["count"] > 0 for error in outcome["errors"]), "an error of no job"
     assert client.dump("q") == before
 
 

@@ -151,7 +151,10 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
             notes += target.notes
             ran = _run_on(target, prepared, clock, observer)
     except TargetError as error:
-        ran = replace(ran, recording=nothing_sent(prepared.grid, "target", str(error)))
+        # Who interrupts a vain attempt to connect wants to be told that, not what the attempt would have come to.
+        interruption = observer.interrupted()
+        stop = ("signal", interruption) if interruption else ("target", str(error))
+        ran = replace(ran, recording=nothing_sent(prepared.grid, *stop))
     outcome = make_outcome(
         replace(scenario, expect=_judged(prepared, ran.recording)),
         plan.to_document(),

@@ -181,3 +181,15 @@ def test_nowhere_to_write_to_changes_no_verdict(here, how):
     assert ran.returncode == 3, ran
     assert ran.stderr == ""
     assert Done(3, "", "", here).outcome("real-run")["verdict"] == "fail"
+
+
+def test_an_interruption_while_connecting_is_one(tmp_path):
+    file = tmp_path / "s.plg"
+    file.write_text(
+        'scenario "s" { target "redis://127.0.0.1:1/0" traffic { steady 10/s over 1s } '
+        "guardrails { max_rate 20/s max_total_jobs 100 max_duration 10s } }"
+    )
+    prepared = session.prepare(file, session.Request({}))
+    outcome = session.run(prepared, session.Observer(interrupted=lambda: "SIGINT"))
+    assert (outcome.verdict, outcome.exit_code) == ("interrupted", 130)
+    assert session.run(prepared, session.Observer()).exit_code == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Protocol
 
 from plg.targets.base import TargetError
@@ -90,7 +91,7 @@ class SharedPermits:
                     self._claim()
             except TargetError:
                 # What may have been taken without an answer is lost to all: rather too few jobs than too many.
-                threading.Event().wait(_RETRY)
+                time.sleep(_RETRY)
                 self._wanted.set()
 
     def _claim(self) -> None:

@@ -31,7 +31,7 @@ class Start:
 
 def utc(wall: float) -> str:
     """Seconds since the epoch as UTC by ISO 8601, to the millisecond."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(round(wall, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_start(text: str, clock: Clock) -> Start:

@@ -1,8 +1,8 @@
 """A number of jobs that several generators share: a counter in the target, written by plg and removed by the last.
 
-The hash ``plg:limits:<run id>`` holds the agreement (``of`` shards, ``limit`` jobs), a mark ``shard:<i>`` for every shard
-that has begun, ``taken`` (permits given out) and ``done`` (shards that have ended). It expires by itself where a shard
-dies. `Client` is not shared between threads: one thread at a time may call.
+The hash ``plg:limits:<run id>`` holds the agreement (``of`` shards, ``limit`` jobs), a mark ``shard:<i>`` of each that
+has begun, ``taken`` (permits given out) and ``done`` (shards that have ended). It expires by itself where a shard dies.
+`SharedLimit` belongs to one thread at a time.
 """
 
 from __future__ import annotations

@@ -57,9 +57,11 @@ def _check(commands: Commands) -> None:
     parser = _command(
         commands, "check", "validate, plan, run and judge scenarios, and write the artifacts",
         "  plg check scenarios/flash-sale.plg\n"
-        "  plg check 'scenarios/*.plg' --out plg-report --target redis://localhost:6379/0 --set peak=900/s",
+        "  plg check 'scenarios/*.plg' --out plg-report --target redis://localhost:6379/0 --set peak=900/s\n"
+        "  plg check 'scenarios/*.plg' --parallel 4\n"
+        "  plg check sale.plg --shard 2/4 --start-at 2026-11-23T18:30:00Z --target redis://queue:6379/0",
     )  # fmt: skip
-    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn or in parallel")
     parser.add_argument(
         "--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)"
     )

@@ -207,3 +207,22 @@ def test_fail_fast_begins_no_more(tmp_path, server):
     assert "2 not run" in done.last
     assert server.number("LLEN", "q-s0") == 300, "what runs already runs to its end"
     assert server.number("EXISTS", "q-s2") == 0
+
+
+def test_scenarios_whose_parent_is_killed_end_and_keep_what_they_did(tmp_path, server):
+    files = [small(tmp_path, name, "30s", 1) for name in ("one", "two")]
+    with Started("check", *files, "--parallel", "2", "--target", server.url(), cwd=tmp_path) as process:
+        end = time.monotonic() + 40
+        while min(server.number("LLEN", f"q-{name}") for name in ("one", "two")) < 20:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.process.kill()
+    report = tmp_path / "plg-report"
+    end = time.monotonic() + 20
+    while len(left := sorted(report.glob(".plg-*.json"))) < 2:
+        assert time.monotonic() < end, "they go on without anybody who listens"
+        time.sleep(0.05)
+    for saved in left:
+        outcome = outcome_in(saved)
+        assert outcome["verdict"] == "interrupted"
+        assert outcome["ledger"]["acked"] == server.number("LLEN", f"q-{outcome['scenario']['name']}")

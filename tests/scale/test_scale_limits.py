@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
+from clusters import RealCluster
 from real_servers import launcher, server_programs
 
 from plg.runner.permits import OwnPermits, SharedPermits
@@ -129,3 +130,20 @@ def test_a_server_that_goes_away_grants_nothing_and_costs_nothing():
 def test_permits_in_one_hand():
     own = OwnPermits(10)
     assert (own.left(3), own.exhausted(9), own.exhausted(10)) == (7, False, True)
+
+
+@pytest.mark.slow
+def test_in_a_cluster_the_counter_is_kept_by_the_node_that_owns_it():
+    program = next((path for path in server_programs().values() if path), None)
+    if program is None:
+        pytest.skip("no server program on this machine")
+    starting = launcher()
+    cluster = RealCluster(next(starting), program)
+    for run in ("r", "s", "t", "u"):  # their keys are spread over the nodes
+        with open_target(cluster.nodes[0].url(), (Job("job", queue="q"),)) as target:
+            with closing(shared(target, limit=50, run=run)) as limit:
+                limit.begin(60)
+                assert limit.claim(60) == (50, 0)
+            owner = cluster.nodes[cluster.place(f"plg:limits:{run}")]
+            assert owner.number("EXISTS", f"plg:limits:{run}") == 1
+    next(starting, None)

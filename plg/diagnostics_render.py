@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from plg.diagnostics import Diagnostic
+from plg.redaction import hidden_stretches
 
 _COLOURS = {"error": "31", "warning": "33", "gutter": "34", "help": "36"}
 Paint = Callable[[str, str], str]
@@ -41,7 +42,7 @@ def _one(diagnostic: Diagnostic, lines: Sequence[str] | None, colour: Paint) -> 
     out = [head, f"{margin}{colour('-->', 'gutter')} {diagnostic.file}:{span.line}:{span.column}"]
     if lines is not None and span.line <= len(lines):
         source = lines[span.line - 1]
-        text, start, end = _layout(source, span.column - 1, _end(diagnostic, source))
+        text, start, end = _layout(*_without_passwords(source, span.column - 1, _end(diagnostic, source)))
         bar = colour("|", "gutter")
         out.append(f"{margin} {bar}")
         out.append(f"{colour(str(span.line), 'gutter')} {bar} {text}".rstrip())
@@ -61,6 +62,15 @@ def _end(diagnostic: Diagnostic, source: str) -> int:
     if span is None or span.end_line > span.line:
         return len(source.rstrip())
     return span.end_column - 1
+
+
+def _without_passwords(source: str, start: int, end: int) -> tuple[str, int, int]:
+    """The line and the stretch of it that is underlined, with passwords out: what is printed lands in logs."""
+    for first, last, stand_in in reversed(hidden_stretches(source)):
+        source = source[:first] + stand_in + source[last:]
+        grown = len(stand_in) - (last - first)
+        start, end = (at if at <= first else max(first, at + grown) for at in (start, end))
+    return source, start, end
 
 
 def _layout(source: str, start: int, end: int) -> tuple[str, int, int]:

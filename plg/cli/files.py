@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.redaction import conceal
 
 if TYPE_CHECKING:
     from plg.runner.start import Start
@@ -39,7 +40,7 @@ def overrides(settings: Sequence[str]) -> dict[str, str]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
-            raise usage_error(f"--set takes NAME=VALUE, not {setting!r}", "for example --set peak=900/s")
+            raise usage_error(f"--set takes NAME=VALUE, not {conceal(setting)!r}", "for example --set peak=900/s")
         pairs[name.strip()] = value.strip()
     return pairs
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from plg.diagnostics import nearest
 from plg.language.strings import HUGE, number
+from plg.redaction import conceal
 from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, parse_rate, parse_size
 
 MAX_RATE = 1e9
@@ -55,7 +56,7 @@ def show(value: Any) -> str:
         return "a list"
     if isinstance(value, int) and abs(value) > HUGE:
         return "a number of hundreds of digits"
-    text = value if isinstance(value, str) else repr(value)
+    text = conceal(value) if isinstance(value, str) else repr(value)
     text = text if len(text) <= 40 else text[:37] + "..."
     return f"{text!r}" if isinstance(value, str) and not re.fullmatch(r"[\w./%+-]+", text) else text
 

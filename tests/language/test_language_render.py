@@ -104,3 +104,33 @@ def test_any_span_can_be_shown(text: str, column: int, end: int, line: int, end_
     for rendered in (render_text([fault], {"f": text}, colour=True), render_github([fault])):
         assert rendered
     assert len(render_github([fault]).split("\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('target "redis://:pa ss@h:1/0"', 'target "redis://:***@h:1/0"'),
+        ('target "redis:/:pass@h" workers 1', 'target "redis:***@h" workers 1'),
+        ('target ":pass@h"', 'target ":***@h"'),
+        ("target: redis://u:pa'ss@h", "target: redis://u:***@h"),
+        ("target: 'redis://u:pa ss@h'", "target: 'redis://u:***@h'"),
+        ('{"target": "unix:///s?db=1&password=pass"}', '{"target": "unix:///s?db=1&password=***"}'),
+        ('target "redis://:pass@h', 'target "redis://:***@h'),
+        (
+            'param a = "redis://:pass@a" param b = "redis://:pass@b"',
+            'param a = "redis://:***@a" param b = "redis://:***@b"',
+        ),
+    ],
+)
+def test_no_line_that_is_shown_holds_a_password(line: str, shown: str) -> None:
+    fault = Diagnostic("x", "y", "f.plg", Span(1, len(line) + 1, 1, len(line) + 2))
+    text = render_text([fault], {"f.plg": line + "\u00e9"})
+    assert text.splitlines()[3] == "1 | " + shown + "\u00e9"
+    # What is underlined is still what was meant, though the line has become shorter.
+    assert text.splitlines()[4] == "  | " + " " * len(shown) + "^"
+
+
+@pytest.mark.parametrize("line", ['payload { to: "${seq}@x.org" }', "tags: [a@b, c]", 'target "redis://h:1/0"  # 5:1'])
+def test_other_lines_are_shown_as_they_are(line: str) -> None:
+    fault = Diagnostic("x", "y", "f.plg", Span(1, 1, 1, 2))
+    assert render_text([fault], {"f.plg": line}).splitlines()[3] == "1 | " + line

@@ -33,7 +33,7 @@ class UnitError(ValueError):
 def _number(text: str) -> float:
     value = float(text.replace("_", ""))
     if not math.isfinite(value):
-        raise UnitError(f"{text} is too large")
+        raise UnitError(f"{text if len(text) <= 20 else text[:20] + '…'} is too large a number")
     return value
 
 

@@ -240,8 +240,10 @@ class _Reader:
         except UnitError as error:
             code = "missing-unit" if strings.PLAIN_NUMBER.fullmatch(text) else "wrong-unit"
             code = "unknown-unit" if error.unit is not None else code
-            code = code if error.known else "out-of-range"
-            self.fault(code, f"expected {wanted}, not {text}", token, "known units: " + ", ".join(error.known))
+            if error.known:
+                self.fault(code, f"expected {wanted}, not {text}", token, "known units: " + ", ".join(error.known))
+            else:
+                self.fault("out-of-range", str(error), token)
         except ValueError:
             self.fault("out-of-range", f"{text[:30]} is too large", token)
         return None
@@ -278,4 +280,5 @@ def _known(parse: Any, text: str, units: Mapping[str, Any]) -> float:
         return float(parse(text))
     except UnitError as error:
         foreign = error.unit in DURATION_UNITS or error.unit in SIZE_UNITS
-        raise UnitError(str(error), tuple(units), None if foreign else error.unit) from None
+        known = tuple(units) if error.known else ()  # without any, it is the number that is wrong
+        raise UnitError(str(error), known, None if foreign else error.unit) from None

@@ -19,6 +19,8 @@ from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, 
 
 MAX_RATE = 1e9
 """Jobs per second that no machine reaches: more is a slip of the pen."""
+MIN_DURATION = 1e-9
+"""Shorter is a slip of the pen too, and a run holds more of it than can be counted."""
 MAX_DURATION = 366 * 86400.0
 MAX_INTEGER = 2**53 - 1
 """The largest integer that JSON carries everywhere."""
@@ -146,7 +148,11 @@ def _rate(value: Any, *, above: bool = False) -> Fault | None:
 
 def _duration(value: Any, *, above: bool = True) -> Fault | None:
     wanted = "a duration such as 250ms or 1m30s"
-    return _quantity(value, parse_duration, wanted, 0, MAX_DURATION, "a duration is at most 366 days", above=above)
+    limits = "a duration is at most 366 days"
+    fault = _quantity(value, parse_duration, wanted, 0, MAX_DURATION, limits, above=above)
+    if fault is None and above and duration(value) < MIN_DURATION:
+        return Fault("out-of-range", f"is too short: {show(value)}", "a duration is at least 1 ns, 0.000001ms")
+    return fault
 
 
 def _percent(value: Any, high: float = 100.0) -> Fault | None:

@@ -24,9 +24,10 @@ class Polyline:
         ends = np.cumsum(self.length)
         self.starts = np.concatenate([[0.0], ends[:-1]]) if starts is None else starts
         self.duration = float(ends[-1]) if starts is None else float(starts[-1] + self.length[-1])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             slope = (self.last - self.first) / self.length
-        self.slope = np.where(self.length > 0, slope, 0.0)
+        # A piece so short that its slope has no number holds no moment but its first.
+        self.slope = np.where(np.isfinite(slope), slope, 0.0)
         self.cum = np.concatenate([[0.0], np.cumsum((self.first + self.last) * 0.5 * self.length)])
         self.total = float(self.cum[-1])
 

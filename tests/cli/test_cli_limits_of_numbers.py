@@ -57,3 +57,10 @@ def test_in_expectations(run, here, line):
 def test_the_shortest_duration_is_a_nanosecond(run, here):
     (here / "a.plg").write_text(quick(traffic="steady 1/s over 0.000001ms then steady 1/s over 1s"), encoding="utf-8")
     assert run("plan", "a.plg").code == 0
+
+
+def test_a_curve_of_pieces_too_short_to_tell_is_planned_without_a_word(run, here):
+    (here / "a.plg").write_text(quick(traffic=f"points linear {{ 0s 1/s, {TINY}s 2000/s, 1s 4/s }}"), encoding="utf-8")
+    done = run("plan", "a.plg", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert '"planned": 1002' in done.out

@@ -111,6 +111,9 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     target, allowed = plan.target_rate(t), plan.allowed_rate(t)
     clipped = target > allowed * (1 + 1e-9)
     limit = float(allowed[clipped].max()) if clipped.any() else None
+    # What was looked at may lie just beside the peak; the scale ends at the peak that the heading names.
+    near = target >= 0.99 * float(document["peak_rate"])
+    target = np.where(near & (target == target.max()), document["peak_rate"], target)
     phases = [(_printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
     lines = [
         _plan_heading(document, colour),

@@ -113,6 +113,24 @@ def test_a_drawing_fits_its_width_at_any_rate(rate: float, width: int) -> None:
     assert ("#" in text) == (rate > 0)
 
 
+class Rising(Flat):
+    """A plan that comes to its peak at its very end, where no moment that is looked at lies."""
+
+    def target_rate(self, t: np.ndarray) -> np.ndarray:
+        return self._rate * t / self._duration
+
+    def allowed_rate(self, t: np.ndarray) -> np.ndarray:
+        return np.full_like(t, self._rate)
+
+
+def test_the_scale_ends_at_the_peak_that_the_heading_names() -> None:
+    heading, top, *rest = draw_plan(Rising(40.0), width=80).splitlines()
+    assert heading.endswith("peak 40/s")
+    assert top.startswith("40/s │")
+    assert top.endswith("█")
+    assert any(line.startswith("20/s │") for line in rest)
+
+
 @settings(max_examples=60, deadline=None)
 @given(anything)
 def test_a_phase_name_cannot_break_the_drawing(name: str) -> None:

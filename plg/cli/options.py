@@ -142,7 +142,11 @@ def _plan(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", help="scenario file")
     parser.add_argument("--json", action="store_true", help="the plan as JSON instead of a drawing")
-    parser.add_argument("--arrivals", metavar="CSV", help="also write every arrival: seq,due_s,job,phase")
+    parser.add_argument(
+        "--arrivals",
+        metavar="CSV",
+        help="also write every arrival: seq,due_s,job,phase (- for standard output, in place of the drawing)",
+    )
     _shard_option(parser)
     _scenario_options(parser)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from plg.cli.console import Console
-from plg.cli.files import request
+from plg.cli.files import request, usage_error
 from plg.reports import terminal
 from plg.session import Prepared, prepare
 
@@ -16,8 +18,15 @@ from plg.session import Prepared, prepare
 def run(options: argparse.Namespace, console: Console) -> int:
     """Plan one scenario; nothing is opened and nothing sent."""
     prepared = prepare(Path(options.file), request(options))
+    if options.arrivals == "-":
+        if options.json:
+            raise usage_error("--json and --arrivals - cannot share standard output", "name a file: --arrivals a.csv")
+        for text in _arrivals(prepared):
+            console.raw(text)
+        return 0
     if options.arrivals:
-        _write_arrivals(prepared, Path(options.arrivals))
+        with Path(options.arrivals).open("w", newline="", encoding="utf-8") as file:
+            file.writelines(_arrivals(prepared))
     if options.json:
         console.raw(json.dumps(prepared.plan.to_document(), indent=2) + "\n")
         return 0
@@ -28,15 +37,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _write_arrivals(prepared: Prepared, path: Path) -> None:
+def _arrivals(prepared: Prepared) -> Iterator[str]:
+    """The CSV of every arrival, a piece at a time, so that any number of them fits in memory."""
     plan = prepared.plan
     names = [job.name for job in prepared.scenario.jobs]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("seq", "due_s", "job", "phase"))
-        for chunk in plan.chunks():
-            phases = plan.phase_names(chunk.due)
-            rows.writerows(
-                (int(seq), f"{due:.9f}", names[kind], phase)
-                for seq, due, kind, phase in zip(chunk.seq, chunk.due, chunk.kind, phases, strict=True)
-            )
+    yield "seq,due_s,job,phase\r\n"
+    for chunk in plan.chunks():
+        phases = plan.phase_names(chunk.due)
+        piece = io.StringIO(newline="")
+        csv.writer(piece).writerows(
+            (int(seq), f"{due:.9f}", names[kind], phase)
+            for seq, due, kind, phase in zip(chunk.seq, chunk.due, chunk.kind, phases, strict=True)
+        )
+        yield piece.getvalue()

@@ -100,3 +100,20 @@ def test_the_drawing_names_phases_and_totals(run, here):
     assert "calm" in said
     assert "rush" in said
     assert "90/s" in said
+
+
+def test_arrivals_to_standard_output_are_those_of_the_file(run, here):
+    (here / "a.plg").write_text(quick(), encoding="utf-8")
+    run("plan", "a.plg", "--arrivals", "arrivals.csv")
+    done = run("plan", "a.plg", "--arrivals", "-")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.replace("\r\n", "\n").splitlines() == (here / "arrivals.csv").read_text("utf-8").splitlines()
+    assert len(done.out.splitlines()) == 21
+    assert not (here / "-").exists()
+
+
+def test_json_and_arrivals_do_not_share_standard_output(run, here):
+    (here / "a.plg").write_text(quick(), encoding="utf-8")
+    done = run("plan", "a.plg", "--json", "--arrivals", "-")
+    assert (done.code, done.out) == (2, "")
+    assert "--arrivals" in done.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from plg.diagnostics import nearest
 from plg.redaction import redact
@@ -82,7 +82,12 @@ def _place_fault(parts: SplitResult, port: int | None) -> str | None:
     if parts.scheme == "unix":
         if parts.hostname:
             return "a socket needs an absolute path: unix:///run/redis.sock (three slashes)"
+        if "\0" in unquote(parts.path):
+            return "the path of a socket holds no NUL"
         return None if parts.path.strip("/") else "the path of the socket is missing: unix:///run/redis.sock"
+    # What a library makes of the rest of such a name is not what a person or a policy reads: a NUL, for one, ends it.
+    if any(not character.isprintable() or character.isspace() for character in unquote(parts.hostname or "")):
+        return "the name of a host holds neither blanks nor control characters"
     if port == 0:
         return "the port must be a number from 1 to 65535"
     database = parts.path.strip("/")

@@ -69,12 +69,12 @@ def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial
     if missing and not partial:
         told = title(ShardInfo("", shards[0].of, tuple(missing)))
         help_ = "name their outcomes too, or look at what there is with --partial"
-        raise _refuse("missing-shard", f"{told} {'is' if len(missing) == 1 else 'are'} missing", files[0], help_)
+        raise refusal("missing-shard", f"{told} {'is' if len(missing) == 1 else 'are'} missing", files[0], help_)
     ordered = [outcome for _, outcome in sorted(zip(shards, outcomes, strict=True), key=lambda pair: pair[0].parts)]
     try:
         recording = merge([outcome.recording for outcome in ordered], shards[0].of, shards[0].limits)
     except CannotMerge as fault:
-        raise _refuse("different-run", str(fault), files[0]) from None
+        raise refusal("different-run", str(fault), files[0]) from None
     recording = replace(recording, incomplete=_incomplete(shards[0].of, missing, ordered))
     whole = replace(shards[0], parts=tuple(present))
     return _judged(ordered, recording, whole)
@@ -88,12 +88,12 @@ def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo
         shard = outcome.shard
         if shard is None:
             help_ = "a shard is made by plg check --shard I/N"
-            raise _refuse("not-a-shard", "this outcome is of a whole run", file, help_)
+            raise refusal("not-a-shard", "this outcome is of a whole run", file, help_)
         if len(shard.parts) > 1 or outcome.recording.incomplete:
-            raise _refuse("not-a-shard", "this outcome is merged already", file, "name the outcomes of the shards")
+            raise refusal("not-a-shard", "this outcome is merged already", file, "name the outcomes of the shards")
         [part] = shard.parts
         if part in seen:
-            raise _refuse("same-shard", f"{title(shard)} is in {seen[part]} already: it must not count twice", file)
+            raise refusal("same-shard", f"{title(shard)} is in {seen[part]} already: it must not count twice", file)
         seen[part] = file
         shards.append(shard)
         _compare(outcomes[0], outcome, files[0], file)
@@ -113,10 +113,11 @@ def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None
     ):
         if value(first) != value(other):
             message = f"its {what} is {value(other)}, that of {first_file} is {value(first)}: not shards of one run"
-            raise _refuse("different-run", message, file)
+            raise refusal("different-run", message, file)
 
 
-def _refuse(code: str, message: str, file: str, help: str = "") -> ScenarioError:
+def refusal(code: str, message: str, file: str, help: str = "") -> ScenarioError:
+    """A fault of outcomes that do not belong together."""
     return ScenarioError([Diagnostic(code, message, file, help=help)])
 
 
@@ -164,7 +165,7 @@ def _expectations(outcome: Outcome, recording: Recording, shard: ShardInfo) -> l
         result, faults = read_expectation(text, list(recording.spans), file=outcome.scenario_file, line=line)
         if result is None:
             message = "; ".join(fault.message for fault in faults)
-            raise _refuse("bad-expectation", f"{text!r}: {message}", outcome.scenario_file or "<outcome>")
+            raise refusal("bad-expectation", f"{text!r}: {message}", outcome.scenario_file or "<outcome>")
         found.append(result)
     return found
 

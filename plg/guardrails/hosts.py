@@ -45,7 +45,7 @@ def names_of(target: str) -> tuple[str, ...]:
 
 def canonical(host: str) -> str:
     """One spelling of a host name or address."""
-    text = host.strip().removeprefix("[").removesuffix("]").partition("%")[0]
+    text = host.strip().removeprefix("[").removesuffix("]").partition("%")[0].strip()
     address = _address(text)
     if address is not None:
         return address

@@ -1,7 +1,7 @@
 """A host has one spelling for a policy, however it is written."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plg.guardrails.hosts import LOOPBACK, canonical, matches, names_of, pattern_fault
@@ -136,6 +136,7 @@ def test_case_dots_and_escapes_never_change_a_host(host: str, data: st.DataObjec
 
 @settings(max_examples=100)
 @given(st.text(max_size=30))
+@example("0\r%")
 def test_one_spelling_is_its_own_spelling(text: str) -> None:
     assert canonical(canonical(text)) == canonical(text)
 

@@ -83,7 +83,9 @@ def _guarded(recording: Recording) -> Decision:
     for hit in recording.hits:
         if hit.action == "stop" and hit.guardrail == recording.stop_detail:
             unit = _GUARDED_UNITS.get(hit.guardrail, "jobs")
-            reason += f": {figure(hit.requested, unit)} of at most {figure(hit.allowed, unit)}"
+            # Of these two the hit tells what the plan asked for, which was never reached.
+            asked = " asked" if hit.guardrail in ("max_total_jobs", "max_duration") else ""
+            reason += f": {figure(hit.requested, unit)}{asked} of at most {figure(hit.allowed, unit)}"
             break
     return Decision("stopped", STOPPED, reason)
 

@@ -134,7 +134,9 @@ def hit_sentence(hit: Hit) -> str:
     span = f"at {format_duration(hit.start_s)}"
     if hit.end_s > hit.start_s:
         span = f"from {format_duration(hit.start_s)} to {format_duration(hit.end_s)}"
-    asked = f"{quantity(hit.requested, unit)} {'asked' if hit.action == 'clip' else 'seen'}"
+    # What was asked for was never seen: the limit came before it.
+    wanted = hit.action == "clip" or (hit.action == "stop" and hit.guardrail in ("max_total_jobs", "max_duration"))
+    asked = f"{quantity(hit.requested, unit)} {'asked' if wanted else 'seen'}"
     return f"{hit.guardrail} {verb} {span}: {asked}, {quantity(hit.allowed, unit)} allowed"
 
 

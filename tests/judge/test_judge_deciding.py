@@ -133,6 +133,12 @@ REASONS = [
             hits=(Hit("max_queue_depth", 4.5, 4.5, 51_204, 50_000, "stop"),),
         ), "stopped by max_queue_depth at 4.5s in crowd: 51,204 of at most 50,000",
     ),
+    (
+        [], replace(
+            RUN, stop="guardrail", stop_detail="max_total_jobs", ended_s=4.5,
+            hits=(Hit("max_total_jobs", 4.5, 4.5, 10, 5, "stop"),),
+        ), "stopped by max_total_jobs at 4.5s in crowd: 10 asked of at most 5",
+    ),
     ([], replace(RUN, stop="signal", stop_detail="SIGINT", ended_s=4.5), "interrupted by SIGINT at 4.5s in crowd"),
     (
         [], replace(RUN, stop="target", stop_detail="connection reset", ended_s=4.5),

@@ -288,3 +288,10 @@ def test_numbers_that_are_none(number: float) -> None:
     faults = check_document(document)
     assert {fault.path for fault in faults} == {("pattern", "base_rate"), ("jobs", 0, "payload", "deep", 0)}
     assert {fault.code for fault in faults} == {"out-of-range"}
+
+
+@pytest.mark.parametrize("sign", '/\\:*?"<>|')
+def test_the_help_names_every_sign_that_no_name_of_a_scenario_holds(sign: str) -> None:
+    rules = schema()["properties"]["name"]
+    assert re.search(rules["pattern"], f"a{sign}b") is None
+    assert ("double quote" if sign == '"' else f" {sign} ") in rules["description"]

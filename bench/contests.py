@@ -116,16 +116,16 @@ def _most_entries(peers: Peers, size: Size) -> dict[str, Entry]:
     if "redis-benchmark" in peers.programs:
         entries["redis-benchmark, 512 values"] = entrants.redis_benchmark(peers, jobs, 2, entrants.VARIADIC)
     if "redis-py" in peers.programs:
-        entries["redis-py pipeline"] = entrants.library(peers, "redis-py", "redis_py.py", jobs // 10, 1000)
+        entries["redis-py pipeline"] = entrants.python_client(peers, "redis-py", "redis_py.py", jobs // 10, 1000)
     if "locust" in peers.programs:
         entries["Locust, pipelines of 100"] = entrants.locust(peers, 1, 100, 0, 3)
         entries["Locust"] = entrants.locust(peers, 10, 1, 0, 3)
     if "rq" in peers.programs:
-        entries["rq enqueue_many"] = entrants.library(peers, "rq", "rq_enqueue.py", few * 2, 100)
+        entries["rq enqueue_many"] = entrants.python_client(peers, "rq", "rq_enqueue.py", few * 2, 100)
     if "celery" in peers.programs:
-        entries["celery apply_async"] = entrants.library(peers, "celery", "celery_enqueue.py", few)
+        entries["celery apply_async"] = entrants.python_client(peers, "celery", "celery_enqueue.py", few)
     if "arq" in peers.programs:
-        entries["arq enqueue_job"] = entrants.library(peers, "arq", "arq_enqueue.py", few, 100)
+        entries["arq enqueue_job"] = entrants.python_client(peers, "arq", "arq_enqueue.py", few, 100)
     return entries
 
 

@@ -158,7 +158,7 @@ def memtier_stairs(peers: Peers, peak: float, duration: int) -> Entry:
 # -- Python libraries --------------------------------------------------------------------------------------------
 
 
-def library(peers: Peers, name: str, script: str, *numbers: int) -> Entry:
+def python_client(peers: Peers, name: str, script: str, *numbers: int) -> Entry:
     """A producer in the library's own environment."""
 
     def once(server: Server) -> Figures:

@@ -14,6 +14,9 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Seconds since the Unix epoch."""
 
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``, which are not negative."""
+
     def sleep_until(self, deadline: float) -> None:
         """Return at ``deadline`` (same scale as ``now``) or at once when it has passed."""
 
@@ -21,11 +24,10 @@ class Clock(Protocol):
 class MonotonicClock:
     """The machine's monotonic clock."""
 
-    def now(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
+    # Without a Python function between: these are called at every wake-up.
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+    sleep = staticmethod(time.sleep)
 
     def sleep_until(self, deadline: float) -> None:
         remaining = deadline - time.monotonic()
@@ -45,6 +47,9 @@ class VirtualClock:
 
     def wall(self) -> float:
         return self._now + self._wall_offset
+
+    def sleep(self, seconds: float) -> None:
+        self.sleep_until(self._now + seconds)
 
     def sleep_until(self, deadline: float) -> None:
         self._now = max(self._now, deadline)

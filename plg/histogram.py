@@ -26,10 +26,14 @@ _BIAS = 1023 << _SUB_BITS
 
 def bucket_of(seconds: Floats) -> Ints:
     """Bucket index of each value. Negative values count as zero."""
-    scaled = np.maximum(seconds, 0.0) * (1.0 / _UNIT) + 1.0
+    scaled = np.maximum(seconds, 0.0)
+    scaled *= 1.0 / _UNIT
+    scaled += 1.0
     # The exponent and the leading mantissa bits of an IEEE double are the log-linear index already.
-    index = (scaled.view(np.int64) >> _SHIFT) - _BIAS
-    return np.asarray(np.minimum(index, BUCKETS - 1))
+    index = scaled.view(np.int64)
+    index >>= _SHIFT
+    index -= _BIAS
+    return np.asarray(np.minimum(index, BUCKETS - 1, out=index))
 
 
 def lower_edge(index: Ints) -> Floats:

@@ -25,9 +25,7 @@ def _phase(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dic
 
 steady = _phase("steady", base_rate=rates, duration=seconds)
 linear = _phase("ramp", start_rate=rates, end_rate=rates, duration=seconds)
-exponential = _phase(
-    "ramp", start_rate=positive, end_rate=positive, duration=seconds, ramp_type=st.just("exponential")
-)
+exponential = _phase("ramp", start_rate=positive, end_rate=positive, duration=seconds, ramp_type=st.just("exponential"))
 logarithmic = _phase("ramp", start_rate=rates, end_rate=rates, duration=seconds, ramp_type=st.just("logarithmic"))
 sine = _phase(
     "sine",
@@ -75,9 +73,7 @@ leaves = st.one_of(straight, exponential, logarithmic, sine, chaos)
 def _with_cap(phase: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """The phase, now and then under a cap of its own."""
     caps = st.one_of(st.none(), st.none(), positive)
-    return st.builds(
-        lambda p, cap: p if cap is None or p["type"] == "chaos" else {**p, "max_rate": cap}, phase, caps
-    )
+    return st.builds(lambda p, cap: p if cap is None or p["type"] == "chaos" else {**p, "max_rate": cap}, phase, caps)
 
 
 def nested(of: st.SearchStrategy[dict[str, Any]], most: int = 8) -> st.SearchStrategy[dict[str, Any]]:

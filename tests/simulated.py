@@ -88,7 +88,7 @@ class Link:
         waiting = sum(size for at, size in self._queued if at > now)
         return max(0, waiting - self._server.buffer)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
         now = self._server.clock.now()
         if self._closed or self._cut(now) is not None:
             raise LinkLost("connection reset by peer")
@@ -97,6 +97,7 @@ class Link:
             self._queued.append((at, size))
             self._effects.append((at, effect))
             self._answers.append((at + self._server.delay, reply))
+        return not self.backlog
 
     def _run_until(self, now: float) -> None:
         cut = self._cut(now)

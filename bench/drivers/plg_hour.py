@@ -36,8 +36,9 @@ class Answering:
         self._waiting = 0
         self.backlog = 0
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> bool:
         self._waiting += data.count(b"LPUSH\r\n")
+        return True
 
     def receive(self) -> list[tuple[int, str | None]]:
         waiting, self._waiting = self._waiting, 0

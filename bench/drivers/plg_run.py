@@ -7,6 +7,7 @@ which the parent reads from the system, also hold the start of Python.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import time
@@ -21,14 +22,16 @@ from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Encoder, Engine
+from plg.runner.engine import Engine
 from plg.runner.lane import Lane
 from plg.runner.pacing import PACINGS
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.schedule import Batch
+from plg.runner.stretch import Encoder
+from plg.runner.timers import sharpen
 from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
-from plg.targets.encoding import Command
+from plg.targets.encoding import Command, Place
 from plg.targets.open import open_target
 from plg.targets.rows import RowWriter
 from plg.targets.wire import Wire
@@ -46,13 +49,11 @@ class SingleValues:
         key = job.key.encode()
         head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n" % (len(key), key)
         self._rows = RowWriter(payload.text_layout, head, consecutive=True)
+        # As for the entries of a stream: each row is a whole command, and has an answer of its own.
+        self._place = Place(job.key, is_stream=True, max_len=None)
 
-    def __call__(self, batch: Batch, wall: float) -> list[Command]:
-        commands, start = [], 0
-        for rows in self._rows.write(batch.seq, wall):
-            commands.append(Command(rows.tobytes(), batch.due[start : start + len(rows)], single=False))
-            start += len(rows)
-        return commands
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
+        return self._place.from_rows(self._rows.write(batch.seq, ends, walls), ends, batch.due)
 
 
 class CountingLane(Lane):
@@ -60,9 +61,10 @@ class CountingLane(Lane):
 
     most = 0
 
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
-        super().send(commands, now, timed=timed)
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
+        clear = super().send(commands, now, timed=timed)
         self.most = max(self.most, self.in_flight)
+        return clear
 
 
 def jobs_of(size: int, queue: str, encoding: str) -> tuple[Job, ...]:
@@ -107,6 +109,8 @@ def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Enc
             plan, scenario.guardrails, lane, encode, clock, sampler, grid=Grid.of(plan),
             max_lag=1.0 if options.held else 1e6, pacing=PACINGS[options.pacing],
         )  # fmt: skip
+        sharpen()
+        gc.freeze()
         clock.sleep_until(start)
         cpu, wall = time.process_time(), time.perf_counter()
         recording = engine.run(start)

@@ -15,10 +15,10 @@ from plg.patterns.polyline import stretches
 class Burst(Curve):
     """``burst_rate`` for the first ``burst_duration`` of every ``burst_interval``, ``base_rate`` for the rest::
 
-        burst  ▔|    ▔|        u = t mod interval, k = whole intervals before t
-        base    |____ |____    rate(t)  = burst while u < burst_duration, else base
-                               count(t) = k·A + burst·min(u, d) + base·max(u-d, 0)
-                               A = burst·d + base·(interval-d); the inverse undoes the same steps
+    burst  ▔|    ▔|        u = t mod interval, k = whole intervals before t
+    base    |____ |____    rate(t)  = burst while u < burst_duration, else base
+                           count(t) = k·A + burst·min(u, d) + base·max(u-d, 0)
+                           A = burst·d + base·(interval-d); the inverse undoes the same steps
     """
 
     base_rate: float

@@ -16,9 +16,9 @@ from plg.patterns.straight import Straight
 class Chaos(Straight):
     """A uniform draw between ``base_rate`` and ``max_rate`` each period, the same on every machine for one seed::
 
-        max  ▔  _         draw i  = uᵢ in [0, 1): draw i of the seed (see `plg.patterns.draws`)
-              _▔ ▔_       rate(t) = base + (max-base)·uᵢ,  i = ⌊t/period⌋
-        base     ▔  _     the last draw is cut short where the periods do not fill the length
+    max  ▔  _         draw i  = uᵢ in [0, 1): draw i of the seed (see `plg.patterns.draws`)
+          _▔ ▔_       rate(t) = base + (max-base)·uᵢ,  i = ⌊t/period⌋
+    base     ▔  _     the last draw is cut short where the periods do not fill the length
     """
 
     base_rate: float

@@ -19,9 +19,9 @@ def clip(curve: Curve, cap: float) -> Curve:
 class Clip(Curve):
     r"""``min(rate, cap)`` of any curve, from the stretches [sⱼ, eⱼ) where the rate exceeds the cap::
 
-        cap  ___▁▁▁____▁▁___     outside them  count(t) = inner(t) - cut before t
-               /   \__/  \       inside one    count(t) = count(sⱼ) + cap·(t - sⱼ)
-                                 cut of one = inner(eⱼ) - inner(sⱼ) - cap·(eⱼ - sⱼ)
+    cap  ___▁▁▁____▁▁___     outside them  count(t) = inner(t) - cut before t
+           /   \__/  \       inside one    count(t) = count(sⱼ) + cap·(t - sⱼ)
+                             cut of one = inner(eⱼ) - inner(sⱼ) - cap·(eⱼ - sⱼ)
     """
 
     inner: Curve

@@ -18,9 +18,9 @@ from plg.patterns.straight import Pieces
 class Overlay(Curve):
     r"""The sum of its layers, as long as the longest; a layer that has ended adds nothing::
 
-        layer 1  ____/\____        rate(t)  = Σ rate_i(t),  t < duration_i
-        layer 2  ▔▔▔▔▔|            count(t) = Σ count_i(min(t, duration_i))
-        sum      ▔▔▔▔▔\____        inverse: closed where every layer is straight pieces, else numerical
+    layer 1  ____/\____        rate(t)  = Σ rate_i(t),  t < duration_i
+    layer 2  ▔▔▔▔▔|            count(t) = Σ count_i(min(t, duration_i))
+    sum      ▔▔▔▔▔\____        inverse: closed where every layer is straight pieces, else numerical
     """
 
     layers: tuple[Curve, ...]

@@ -30,9 +30,9 @@ def ramp(start_rate: float, end_rate: float, duration: float, shape: Shape = "li
 class LinearRamp(Straight):
     """A straight line from ``start_rate`` a to ``end_rate`` b::
 
-        b        /     rate(t)    = a + (b-a)·t/D
-               /       count(t)   = a·t + (b-a)·t²/(2D)
-        a    /         inverse(n) = 2n / (a + √(a² + 2n·(b-a)/D))
+    b        /     rate(t)    = a + (b-a)·t/D
+           /       count(t)   = a·t + (b-a)·t²/(2D)
+    a    /         inverse(n) = 2n / (a + √(a² + 2n·(b-a)/D))
     """
 
     start_rate: float
@@ -72,9 +72,9 @@ class _Bend(Curve):
 class ExponentialRamp(_Bend):
     """The same factor every second, from a to b, both above zero::
 
-        b         │    rate(t)    = a·e^(g·t),  g = ln(b/a)/D
-                 /     count(t)   = (rate(t) - a)/g = a·expm1(g·t)/g
-        a   ____/      inverse(n) = log1p(n·g/a)/g
+    b         │    rate(t)    = a·e^(g·t),  g = ln(b/a)/D
+             /     count(t)   = (rate(t) - a)/g = a·expm1(g·t)/g
+    a   ____/      inverse(n) = log1p(n·g/a)/g
     """
 
     @property
@@ -111,9 +111,9 @@ class ExponentialRamp(_Bend):
 class LogarithmicRamp(_Bend):
     """Fast at first, then ever slower, from a to b; x = t/D, y = 1 + 9x::
 
-        b     ____     rate(t)    = a + (b-a)·log10(y)
-            /          count(t)   = D·(a·x + (b-a)·(y·ln(y) - 9x)/(9·ln 10))
-        a  │           inverse    numerical
+    b     ____     rate(t)    = a + (b-a)·log10(y)
+        /          count(t)   = D·(a·x + (b-a)·(y·ln(y) - 9x)/(9·ln 10))
+    a  │           inverse    numerical
     """
 
     def rate(self, t: Floats) -> Floats:
@@ -132,5 +132,3 @@ class LogarithmicRamp(_Bend):
     def curvature(self, t: Floats) -> Floats:
         steepest = 81 / math.log(10) / self.duration**2
         return np.full_like(t, abs(self.end_rate - self.start_rate) * steepest)
-
-

@@ -14,9 +14,9 @@ from plg.patterns.straight import Straight
 class Staircase(Straight):
     """N steps of D/N each, the first at a, the last at b; one step alone stands at a::
 
-        b        ▁▔     step i  = ⌊t·N/D⌋
-              ▁▔        rate(t) = a + (b-a)·i/(N-1)
-        a  ▔            count and inverse: straight piece by straight piece
+    b        ▁▔     step i  = ⌊t·N/D⌋
+          ▁▔        rate(t) = a + (b-a)·i/(N-1)
+    a  ▔            count and inverse: straight piece by straight piece
     """
 
     start_rate: float

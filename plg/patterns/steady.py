@@ -13,9 +13,9 @@ from plg.patterns.base import Curve, Floats, within
 class Steady(Curve):
     """One rate for the whole length; rate 0 is a pause::
 
-        r ────────────     rate(t)    = base_rate
-                           count(t)   = base_rate · t
-        0            D     inverse(n) = n / base_rate
+    r ────────────     rate(t)    = base_rate
+                       count(t)   = base_rate · t
+    0            D     inverse(n) = n / base_rate
     """
 
     base_rate: float

@@ -59,9 +59,9 @@ class Arrivals(Protocol):
 class Uniform:
     """Arrival k stands where the integral reaches k + ½, so the number due by t is within half a job of it::
 
-        Λ(t)      .·`         due(k) = Λ⁻¹(k + ½)
-              ___/            before(t) = #{k: due(k) < t}
-         k+½ /                an arrival whose turn is the very end of the run is not part of it
+    Λ(t)      .·`         due(k) = Λ⁻¹(k + ½)
+          ___/            before(t) = #{k: due(k) < t}
+     k+½ /                an arrival whose turn is the very end of the run is not part of it
     """
 
     curve: Pattern

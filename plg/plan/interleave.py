@@ -42,6 +42,8 @@ class Interleave:
 
     def kinds(self, k: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """Index of the kind of each arrival number."""
+        if isinstance(self._root, int):
+            return np.full(k.shape, self._root, dtype=np.intp)
         found = np.zeros(k.shape, dtype=np.intp)
         stack: list[tuple[int | _Fork, npt.NDArray[np.intp], npt.NDArray[np.int64]]] = [
             (self._root, np.arange(k.size), np.ravel(k))

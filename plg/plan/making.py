@@ -82,9 +82,7 @@ def _seed(scenario: Scenario, given: int | None, shards: int) -> int:
     return secrets.randbelow(2**32)
 
 
-def _shedding(
-    curve: Pattern, allowed: Pattern, arrivals: Arrivals, limits: Guardrails, seed: int | None
-) -> Shedding:
+def _shedding(curve: Pattern, allowed: Pattern, arrivals: Arrivals, limits: Guardrails, seed: int | None) -> Shedding:
     if curve.peak() <= limits.max_rate:
         return NothingShed()
     if seed is None:
@@ -171,8 +169,6 @@ def _phases(curve: Pattern, arrivals: Arrivals, shard: tuple[int, int]) -> tuple
 def _scaled(counted: int, span: PhaseSpan) -> int:
     """What was counted, and for the occurrences after the last one counted as many again."""
     return counted if span.times <= MOST_COUNTED else round(counted * span.times / MOST_COUNTED)
-
-
 
 
 def _refuse_countless(scenario: Scenario, phases: tuple[PhasePlan, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +46,26 @@ class Account:
         self.sent = self.acked = self.errors = self.late = self.shed = 0
         self.depth: int | None = None
 
-    def count_sent(self, due: Floats, now: float) -> None:
-        """Jobs due at ``due`` were written."""
-        self._recorder.sent(due, now)
+    def count_sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+        """The jobs due at ``due`` were written, ``sizes[i]`` of them at ``moments[i]``."""
+        self._recorder.sent(due, moments, sizes)
         self.sent += len(due)
 
-    def count_answer(self, answer: Answer, now: float) -> None:
-        """Jobs were confirmed, refused, or lost with their connection."""
+    def count_acked(self, answers: Sequence[tuple[float, Answer]]) -> None:
+        """Jobs were confirmed; each answer comes with the moment it was read."""
+        dues = [answer.due for _, answer in answers]
+        due = dues[0] if len(dues) == 1 else np.concatenate(dues)
+        self._recorder.acked(due, [moment for moment, _ in answers], list(map(len, dues)))
+        for moment, answer in answers:
+            if answer.timed:
+                self._recorder.timed(answer.due, moment - answer.sent_at)
+        self.acked += len(due)
+
+    def count_error(self, answer: Answer, now: float) -> None:
+        """Jobs were refused, or lost with their connection."""
+        assert answer.error is not None, "confirmed jobs are counted elsewhere"
         jobs = len(answer.due)
-        if answer.error is None:
-            self._recorder.acked(answer.due, answer.sent_at, now, timed=answer.timed)
-            self.acked += jobs
-            return
-        self._recorder.count_now("unknown" if answer.unknown else "failed", now, jobs)
+        self._recorder.count("unknown" if answer.unknown else "failed", np.array([now]), np.array([jobs]))
         self.errors += jobs
         words = answer.error
         if words in self._error_texts or len(self._error_texts) < _MOST_ERROR_TEXTS:

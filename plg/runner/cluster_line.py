@@ -9,7 +9,7 @@ from typing import Protocol
 
 from plg.clock import Clock
 from plg.runner.dialer import Dialer
-from plg.runner.lane import Answer, Line, wait_on
+from plg.runner.lane import Answer, Departure, Line, Ridden, wait_on
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
@@ -98,6 +98,14 @@ class ClusterLine:
     def links(self) -> list[Link]:
         return [link for line in self._all() for link in line.links]
 
+    @property
+    def rides(self) -> bool:
+        """Never: with several connections each step is decided anew."""
+        return False
+
+    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+        raise AssertionError("no ride over several connections")
+
     def ready(self, now: float) -> bool:
         self._attend(now)
         states = [line.ready(now) for line in self._lines.values()]  # asked of each, for it may reconnect then
@@ -108,12 +116,12 @@ class ClusterLine:
     def given_up(self, now: float) -> bool:
         return any(line.down and line.given_up(now) for line in self._lines.values())
 
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         parts: dict[Node, list[Command]] = {}
         for command in commands:
             parts.setdefault(self._home[command.key], []).append(command)
-        for node, part in parts.items():
-            self._lines[node].send(part, now, timed=timed)
+        clear = [self._lines[node].send(part, now, timed=timed) for node, part in parts.items()]
+        return all(clear)
 
     def collect(self, now: float) -> list[Answer]:
         answers: list[Answer] = []

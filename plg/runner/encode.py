@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -20,9 +21,9 @@ class BatchEncoder:
     def __init__(self, encoder: JobEncoder, plan: Plan, *, phases: bool) -> None:
         self._encoder, self._plan, self._phases = encoder, plan, phases
 
-    def __call__(self, batch: Batch, wall: float) -> list[Command]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
         names = self._plan.phase_names(batch.due) if self._phases else repeat("", len(batch))
-        return self._encoder.encode(batch.seq, batch.due, batch.kind, wall, names)
+        return self._encoder.encode(batch.seq, batch.due, batch.kind, ends, walls, names)
 
 
 def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:

@@ -1,16 +1,19 @@
 """The loop that holds the schedule: an open-loop sender that wakes at absolute deadlines.
 
-At each wake-up it reads what was answered, heeds the guardrails, sends everything that is due in one write, and sleeps
-until the next arrival is due, but never less than a tick after the deadline before. Deadlines are computed from due
-times and never from the moment of waking, so nothing drifts; and since the number sent is "all that is due", no
-fraction of a job is ever rounded away.
+A departure sends everything that is due in one write, and is never less than a tick after the one before. Moments of
+departure are computed from due times and never from the moment of waking, so nothing drifts; and since the number sent
+is "all that is due", no fraction of a job is ever rounded away.
+
+As long as all goes well the departures of the next moments are made ahead in one go (`plg.runner.stretch`), so that a
+wake-up only reads answers and writes bytes, and what it did is counted afterwards, again in one go. Anything out of the
+ordinary (an error, a full socket, a late wake-up, a limit) ends the stretch: then each step decides anew.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -28,8 +31,8 @@ from plg.runner.recorder import Sample
 from plg.runner.recording import Floats, Recording
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
+from plg.runner.stretch import Encoder, Stretch, look_ahead
 from plg.scenario import Guardrails
-from plg.targets.encoding import Command
 
 HELD_LAG = 0.05
 """An arrival that plg itself kept waiting longer than this (s) counts as held."""
@@ -41,13 +44,10 @@ ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
-BATCH = 1024
+_PATIENCE = 4
+"""Ticks without a send for which an answer is worth a wake-up of its own."""
+BATCH = 2000
 """Most arrivals encoded between two looks at the answers."""
-
-
-class Encoder(Protocol):
-    def __call__(self, batch: Batch, wall: float) -> list[Command]:
-        """The commands for a batch that leaves at ``wall`` (s since the epoch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class Engine:
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
         self._permits = permits or OwnPermits(limits.max_total_jobs)
         self._earliest = self._next_timed = 0.0
+        self._ahead = HOUSEKEEPING
         self._blocked_until = 0.0
         self._blocked = False
         self._astray = 0
@@ -118,18 +119,24 @@ class Engine:
         )
 
     def _send_plan(self) -> None:
-        while self._brake.stop is None and self._schedule.head < math.inf:
+        while self._schedule.head < math.inf:
             now = self._now()
             self._collect(now)
             if now >= self._next_housekeeping:
                 self._keep_house(now, "sending")
-            if self._brake.stop is None:
-                self._dispatch(now)
-                deadline = self._deadline(now)
-                if self._blocked:
-                    # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
-                    self._blocked_until = deadline
-                self._wait(deadline)
+            if self._brake.stop is not None:
+                return
+            self._dispatch(now)
+            if self._brake.stop is not None:
+                return
+            deadline = self._deadline(now)
+            if self._blocked:
+                # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
+                self._blocked_until = deadline
+            elif stretch := self._look_ahead(now):
+                self._ride(stretch)
+                continue
+            self._wait(deadline)
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
         while (
             self._brake.stop is None
@@ -152,7 +159,7 @@ class Engine:
                 heard = self._now()
         now = self._now()
         if self._lane.in_flight:
-            self._settle(self._lane.abandon(now, f"no answer within {grace:g} s of the end"), now)
+            self._settle([(now, self._lane.abandon(now, f"no answer within {grace:g} s of the end"))])
         if self._account.acked == 0 and self._account.errors > 0:
             self._brake.halt("target", self._account.last_error)
         if self._lane.down:
@@ -176,30 +183,38 @@ class Engine:
 
     def _wait(self, until: float) -> None:
         # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
-        answers = self._lane.awaited > 0 or until - self._now() > 4 * self._pacing.tick
+        answers = self._lane.awaited > 0 or until - self._now() > _PATIENCE * self._pacing.tick
         self._lane.wait(self._clock, self._start + until, answers=answers)
 
     def _collect(self, now: float) -> None:
         answers = self._lane.collect(now)
         if answers:
-            self._settle(answers, now)
+            self._settle([(now, answers)])
 
-    def _settle(self, answers: list[Answer], now: float) -> None:
-        fine = failed = unknown = 0
-        for answer in answers:
-            self._account.count_answer(answer, now)
-            jobs = len(answer.due)
-            if answer.error is None:
-                fine += jobs
-            elif answer.unknown:
-                unknown += jobs
-            else:
-                failed += jobs
-        # What was in flight on a lost connection may still be executed: it keeps its place until the server is heard.
-        self._astray += unknown
-        if fine or failed:
-            self._limiter.answered(fine + failed, now)
-        self._brake.heed_answers(answers, now, fine, failed, unknown)
+    def _settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None:
+        """Count answers, each list with the moment at which it was read."""
+        confirmed: list[tuple[float, Answer]] = []
+        for now, answers in heard:
+            fine = failed = unknown = 0
+            for answer in answers:
+                jobs = len(answer.due)
+                if answer.error is None:
+                    confirmed.append((now, answer))
+                    fine += jobs
+                    continue
+                self._account.count_error(answer, now)
+                if answer.unknown:
+                    unknown += jobs
+                else:
+                    failed += jobs
+            # What was in flight on a lost connection may still be executed: it keeps its place until the server is
+            # heard.
+            self._astray += unknown
+            if fine or failed:
+                self._limiter.answered(fine + failed, now)
+            self._brake.heed_answers(answers, now, fine, failed, unknown)
+        if confirmed:
+            self._account.count_acked(confirmed)
 
     def _dispatch(self, now: float) -> None:
         if now >= self._cutoff:
@@ -243,17 +258,65 @@ class Engine:
         first = float(batch.due[0])
         if now - first > HELD_LAG:
             self._count_held(batch.due, now)
-        commands = self._encode(batch, self._clock.wall())
+        [commands] = self._encode(batch, [jobs], [self._clock.wall()])
         now = self._now()
         timed = now >= self._next_timed
         if timed:
             self._next_timed = now + self._pacing.timing
         self._lane.send(commands, now, timed=timed)
         self._limiter.leave(jobs)
-        self._account.count_sent(batch.due, now)
+        self._account.count_sent(batch.due, [now], [jobs])
         self._last_send = now
         if now - first > self._meter.lag:
             self._meter.lag = now - first
+
+    # -- departures made ahead --------------------------------------------------------------------------------------
+
+    def _look_ahead(self, now: float) -> Stretch | None:
+        """The departures until the next look at the house, if there are any and nothing is in their way."""
+        until = min(now + self._ahead, self._next_housekeeping)
+        if self._schedule.head > until or not self._lane.rides:
+            return None
+        room = min(self._limiter.allowance(now), self._permits.left(self._account.sent))
+        return look_ahead(
+            self._schedule,
+            self._encode,
+            room,
+            earliest=self._earliest,
+            until=math.nextafter(min(until, self._cutoff), 0),
+            pacing=self._pacing,
+            timed_from=self._next_timed,
+            wall=self._clock.wall() - self._now(),
+        )
+
+    def _ride(self, stretch: Stretch) -> None:
+        """Let the departures leave, one after the other, until the last or until something is out of the ordinary."""
+        patience = _PATIENCE * self._pacing.tick
+        left, heard = self._lane.ride(stretch.departures, self._clock, self._start, patience)
+        whole = len(left) == len(stretch.ends)
+        # Where the machine often comes late, what was made ahead is often made in vain.
+        self._ahead = min(HOUSEKEEPING, 2 * self._ahead) if whole else max(patience, self._ahead / 2)
+        if left:
+            self._count_departed(stretch, left)
+        self._settle(heard)
+
+    def _count_departed(self, stretch: Stretch, left: list[float]) -> None:
+        """The first departures of a stretch left at these moments."""
+        batch, shed = stretch.dealt_with(len(left))
+        self._schedule.skip(len(batch))
+        self._account.count_shed(shed)
+        ends = stretch.ends[: len(left)]
+        jobs, starts = ends[-1], [0, *ends[:-1]]
+        due = stretch.kept.due[:jobs]
+        self._account.count_sent(due, left, [end - start for start, end in zip(starts, ends, strict=True)])
+        self._limiter.leave(jobs)
+        self._last_send = left[-1]
+        self._next_timed = stretch.timed_from(len(left))
+        meant = stretch.departures[len(left) - 1].moment
+        self._earliest = meant if self._schedule.head <= meant else meant + self._pacing.tick
+        self._meter.lag = max(self._meter.lag, float((np.array(left) - due[starts]).max()))
+
+    # -- arrivals that cannot be sent as planned ----------------------------------------------------------------------
 
     def _drop_overdue(self, now: float) -> None:
         horizon = now - self._max_lag

@@ -12,12 +12,15 @@ from plg.runner.dialer import Dialer, Immediate
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
+from plg.targets.replies import Reply
 from plg.targets.wire import Link, LinkLost
 
 ANSWER_TIMEOUT = 10.0
 """A connection with jobs in flight that says nothing for so many seconds counts as dead."""
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
+STALE = 0.001
+"""A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
@@ -40,13 +43,20 @@ class Line(Protocol):
     def last_words(self) -> str: ...
     @property
     def links(self) -> list[Link]: ...
+    @property
+    def rides(self) -> bool: ...
     def ready(self, now: float) -> bool: ...
     def given_up(self, now: float) -> bool: ...
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None: ...
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool: ...
+    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden: ...
     def collect(self, now: float) -> list[Answer]: ...
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
     def abandon(self, now: float, why: str) -> list[Answer]: ...
     def close(self) -> None: ...
+
+
+def _joined(commands: Sequence[Command]) -> bytes:
+    return commands[0].data if len(commands) == 1 else b"".join([command.data for command in commands])
 
 
 def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bool) -> None:
@@ -68,6 +78,31 @@ class Answer(NamedTuple):
     error: str | None = None
     unknown: bool = False
     timed: bool = True
+
+
+class Departure(NamedTuple):
+    """Commands made ahead, to be written together as ``data`` at a ``moment`` (s of the run).
+
+    ``replies`` is the number of answers they will have; ``timed`` as in `Lane.send`.
+    """
+
+    moment: float
+    data: bytes
+    replies: int
+    timed: bool
+    commands: Sequence[Command]
+
+    @staticmethod
+    def of(moment: float, commands: Sequence[Command], timed: bool) -> Departure:
+        replies = sum([1 if command.single else len(command.due) for command in commands])
+        return Departure(moment, _joined(commands), replies, timed, commands)
+
+
+class Ridden(NamedTuple):
+    """What became of departures: when the first of them left (s of the run), and answers with their moments."""
+
+    left: list[float]
+    heard: list[tuple[float, list[Answer]]]
 
 
 class Lane:
@@ -127,19 +162,98 @@ class Lane:
         """Whether the target has been gone for so long that waiting on is pointless."""
         return self._lost_at is not None and now - self._lost_at > self._give_up_after
 
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
-        """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``."""
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
+        """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``.
+
+        True when everything was taken, so that more may follow at once.
+        """
         assert self.link is not None, "send only when ready"
         if self.in_flight == 0:
             self._heard_at = now
+        self._take_off(commands, now, timed)
+        try:
+            return self.link.send(_joined(commands))
+        except LinkLost as error:
+            self._drop_link(now, str(error))
+            return False
+
+    @property
+    def rides(self) -> bool:
+        """Whether `ride` can be asked for: the connection is there and has taken all it was given."""
+        return self.link is not None and not self.link.backlog
+
+    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+        """Write each departure at its moment and read the answers meanwhile, until the last one has left.
+
+        It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
+        that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
+        is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for
+        ``patience`` s; others are read at the next departure.
+
+        All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
+        """
+        assert self.link is not None, "ride only where the line rides"
+        wait, receive, send, sleep, time_of = self.link.wait, self.link.receive, self.link.send, clock.sleep, clock.now
+        left: list[float] = []
+        replies: list[tuple[float, Reply]] = []
+        pending = self._pending()
+        awaited = pending if self.awaited else 0
+        fine, lost = True, ""
+        now = time_of() - zero
+        try:
+            for moment, data, expected, timed, _ in departures:
+                while now < moment and fine:
+                    if pending > 0 and (awaited > 0 or moment - now > patience):
+                        wait(zero + moment)
+                    else:
+                        sleep(moment - now)
+                    now = time_of() - zero
+                    for reply in receive():
+                        replies.append((now, reply))
+                        pending -= reply[0]
+                        awaited -= reply[0]
+                        fine = fine and reply[1] is None
+                if not fine or now - moment > STALE:
+                    break
+                left.append(now)
+                fine = send(data)
+                pending += expected
+                if timed:
+                    awaited = pending
+        except LinkLost as loss:
+            lost = str(loss)
+        return self._ridden(departures, left, replies, lost)
+
+    def _ridden(
+        self, departures: Sequence[Departure], left: list[float], replies: list[tuple[float, Reply]], lost: str
+    ) -> Ridden:
+        """Bring the flights up to what happened on a ride."""
+        if self.in_flight == 0 and left:
+            self._heard_at = left[0]
+        for moment, departure in zip(left, departures, strict=False):
+            self._take_off(departure.commands, moment, departure.timed)
+        heard: list[tuple[float, list[Answer]]] = []
+        try:
+            for moment, reply in replies:
+                heard.append((moment, []))
+                self._resolve(*reply, heard[-1][1])
+        except LinkLost as loss:
+            lost = lost or str(loss)
+        if replies:
+            self._heard_at, self._proven = replies[-1][0], True
+        if lost:
+            self._drop_link(left[-1] if left else self._heard_at, lost)
+        return Ridden(left, heard)
+
+    def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
         for command in commands:
             self._flights.append((command.due, now, command.single, timed))
             self.in_flight += len(command.due)
             self.awaited += timed
-        try:
-            self.link.send(commands[0].data if len(commands) == 1 else b"".join(c.data for c in commands))
-        except LinkLost as error:
-            self._drop_link(now, str(error))
+
+    def _pending(self) -> int:
+        """How many answers are outstanding."""
+        return sum(1 if single else len(due) for due, _, single, _ in self._flights)
 
     def collect(self, now: float) -> list[Answer]:
         """What was answered since the last call, in order; after a loss everything in flight, as unknown."""

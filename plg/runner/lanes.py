@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plg.clock import Clock
-from plg.runner.lane import Answer, Lane, wait_on
+from plg.runner.lane import Answer, Departure, Lane, Ridden, wait_on
 from plg.targets.encoding import Command
 from plg.targets.wire import Link
 
@@ -45,6 +45,14 @@ class Lanes:
     def links(self) -> list[Link]:
         return [link for lane in self._lanes for link in lane.links]
 
+    @property
+    def rides(self) -> bool:
+        """Never: with several connections each step is decided anew."""
+        return False
+
+    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+        raise AssertionError("no ride over several connections")
+
     def ready(self, now: float) -> bool:
         states = [lane.ready(now) for lane in self._lanes]  # asked of each, for it may reconnect then
         return all(states)
@@ -53,13 +61,13 @@ class Lanes:
         # One that is up again was lost a while ago: that is no reason to give up another one's first failure.
         return any(lane.down and lane.given_up(now) for lane in self._lanes)
 
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> None:
+    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         parts: dict[int, list[Command]] = {}
         for command in commands:
             parts.setdefault(self._turn, []).append(command)
             self._turn = (self._turn + 1) % len(self._lanes)
-        for index, part in parts.items():
-            self._lanes[index].send(part, now, timed=timed)
+        clear = [self._lanes[index].send(part, now, timed=timed) for index, part in parts.items()]
+        return all(clear)
 
     def collect(self, now: float) -> list[Answer]:
         return [answer for lane in self._lanes for answer in lane.collect(now)]

@@ -2,89 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from plg.histogram import BUCKETS, bucket_of
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
+from plg.runner.column import Column
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Ints
 
-_FLUSH_JOBS = 4096
-_FLUSH_BATCHES = 128
-_COMPACT_ENTRIES = 1 << 17
-
-
-Narrow = npt.NDArray[np.int32]
-
-
-class _Column:
-    """One time measure: pending values, then sorted (cell, bucket) counts that are compacted when they grow.
-
-    Both are kept in 32 bits: at most 200,000 cells of 4,096 buckets, and fewer than two thousand million jobs a bucket.
-    """
-
-    def __init__(self, cells: int) -> None:
-        self._cells = cells
-        self._keys: list[Narrow] = []
-        self._counts: list[Narrow] = []
-        self._entries = 0
-        self._sums = np.zeros(cells)
-        self._minima = np.full(cells, np.inf)
-        self._maxima = np.full(cells, -np.inf)
-
-    def add(self, cell: Ints, value: Floats) -> None:
-        """One value (s) and the index of its cell an entry."""
-        first = int(cell[0])
-        if (cell == first).all():
-            self._add_to_one(first, value)
-            return
-        keys, counts = np.unique(cell * BUCKETS + bucket_of(value), return_counts=True)
-        np.add.at(self._sums, cell, value)
-        np.minimum.at(self._minima, cell, value)
-        np.maximum.at(self._maxima, cell, value)
-        self._take(keys, counts)
-
-    def _add_to_one(self, cell: int, value: Floats) -> None:
-        # Nearly every flush falls into one cell, where counting is an order of magnitude cheaper than sorting.
-        dense = np.bincount(bucket_of(value))
-        buckets = np.flatnonzero(dense)
-        self._sums[cell] += value.sum()
-        self._minima[cell] = min(self._minima[cell], value.min())
-        self._maxima[cell] = max(self._maxima[cell], value.max())
-        self._take(cell * BUCKETS + buckets, dense[buckets])
-
-    def _take(self, keys: Ints, counts: Ints) -> None:
-        self._keys.append(keys.astype(np.int32))
-        self._counts.append(counts.astype(np.int32))
-        self._entries += len(keys)
-        if self._entries > _COMPACT_ENTRIES:
-            self._compact()
-
-    def _compact(self) -> None:
-        if len(self._keys) > 1:
-            done, recent = self._keys[0], np.concatenate(self._keys[1:])
-            # Rows before the oldest new value stand as they are: a look at a long run must not sort all of it again.
-            cut = int(np.searchsorted(done, recent.min()))
-            keys, where = np.unique(np.concatenate([done[cut:], recent]), return_inverse=True)
-            weights = np.concatenate([self._counts[0][cut:], *self._counts[1:]])
-            counts = np.bincount(where, weights=weights).astype(np.int32)
-            self._keys = [np.concatenate([done[:cut], keys])]
-            self._counts = [np.concatenate([self._counts[0][:cut], counts])]
-        # Twice what is left: compaction costs a constant factor however many cells a run has.
-        self._entries = 0
-
-    def histograms(self) -> Histograms:
-        self._compact()
-        if not self._keys:
-            return Histograms.empty(self._cells)
-        keys, counts = self._keys[0], self._counts[0]
-        offsets = np.searchsorted(keys, np.arange(self._cells + 1) * BUCKETS)
-        return Histograms(
-            offsets.astype(np.int64), (keys % BUCKETS).astype(np.int64), counts.astype(np.int64),
-            self._sums.copy(), self._minima.copy(), self._maxima.copy(),
-        )  # fmt: skip
+_FLUSH_JOBS = 8192
+_FLUSH_GROUPS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,99 +29,141 @@ class SampleLog:
     """Samples in bounded number: when full, neighbours are joined and the larger value of each gauge stays."""
 
     def __init__(self, limit: int = 16_384) -> None:
-        self._limit = limit
-        self._rows: list[Sample] = []
+        # All rows stand here from the start, so that a long run holds no more than a short one.
+        self._rows = np.full((limit, 5), np.nan)
+        self._used = 0
         self._stride = 1
-        self._held: Sample | None = None
-        self._held_count = 0
+        self._held = 0
 
     def add(self, sample: Sample) -> None:
-        self._held = sample if self._held is None else _larger(self._held, sample)
-        self._held_count += 1
-        if self._held_count >= self._stride:
-            self._rows.append(self._held)
-            self._held, self._held_count = None, 0
-        if len(self._rows) >= self._limit:
-            self._rows = [_larger(a, b) for a, b in zip(self._rows[::2], self._rows[1::2], strict=True)]
-            self._stride *= 2
+        row = np.array((sample.t, sample.queue_depth, sample.queue_age, sample.cpu, sample.memory))
+        if self._held == 0:
+            if self._used == len(self._rows):
+                self._halve()
+            self._rows[self._used] = row
+            self._used += 1
+        else:
+            self._rows[self._used - 1] = _larger(self._rows[self._used - 1], row)
+        self._held = (self._held + 1) % self._stride
+
+    def _halve(self) -> None:
+        half = len(self._rows) // 2
+        self._rows[:half] = _larger(self._rows[0 : 2 * half : 2], self._rows[1 : 2 * half : 2])
+        self._used = half
+        self._stride *= 2
 
     def columns(self) -> tuple[Floats, dict[str, Floats]]:
-        rows = self._rows + ([self._held] if self._held else [])
-        table = np.array([(r.t, r.queue_depth, r.queue_age, r.cpu, r.memory) for r in rows]).reshape(-1, 5)
-        names = ("queue_depth", "queue_age", "cpu", "memory")
-        return table[:, 0].copy(), {name: table[:, i + 1].copy() for i, name in enumerate(names)}
+        """The moments, and each gauge at them."""
+        table = self._rows[: self._used]
+        return table[:, 0].copy(), {name: table[:, i + 1].copy() for i, name in enumerate(GAUGES)}
 
 
-def _larger(a: Sample, b: Sample) -> Sample:
-    return Sample(
-        a.t,
-        *(float(np.fmax(getattr(a, n), getattr(b, n))) for n in ("queue_depth", "queue_age", "cpu", "memory")),
-    )
+def _larger(a: Floats, b: Floats) -> Floats:
+    """The larger of each gauge, at the moment of the former."""
+    joined = np.fmax(a, b)
+    joined[..., 0] = a[..., 0]
+    return joined
+
+
+class _Groups:
+    """Jobs in the order in which something happened to them: due times, and of each group its moment and its size."""
+
+    def __init__(self) -> None:
+        self.due: list[Floats] = []
+        self.moments: list[float] = []
+        self.sizes: list[int] = []
+
+    def add(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+        self.due.append(due)
+        self.moments += moments
+        self.sizes += sizes
+
+    def columns(self) -> tuple[Floats, Floats, Ints]:
+        """Due times, the moment of each group, and the sizes."""
+        return np.concatenate(self.due), np.array(self.moments), np.array(self.sizes)
 
 
 class Recorder:
-    """Counters and histograms of the cells given by ``edges`` (ascending, the last infinite). Times in s of the run."""
+    """Counters and histograms of the cells given by ``edges`` (ascending, the last infinite). Times in s of the run.
+
+    What comes in groups is given as one column of due times and, a group, its moment and its number of jobs. It is
+    looked at only when there is much of it: until `flush`, counters and histograms lack what is pending.
+    """
 
     def __init__(self, edges: Floats) -> None:
         self._edges = edges
-        self._cell = 0
         cells = len(edges) - 1
-        self.counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
-        self._columns = {name: _Column(cells) for name in TIMES}
-        self._sent: list[tuple[Floats, float]] = []
-        self._acked: list[tuple[Floats, float]] = []
+        self._counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
+        self._columns = {name: Column(cells) for name in TIMES}
+        self._sent, self._acked = _Groups(), _Groups()
         self._timed: list[tuple[Floats, float]] = []
         self._pending = 0
 
-    def count_now(self, counter: str, now: float, jobs: int) -> None:
-        """Add ``jobs`` at the moment ``now``; moments never go back."""
-        while now >= self._edges[self._cell + 1]:
-            self._cell += 1
-        self.counters[counter][self._cell] += jobs
+    def count(self, counter: str, moments: Floats, jobs: Ints) -> None:
+        """Add ``jobs[i]`` at ``moments[i]``."""
+        np.add.at(self._counters[counter], self._cells_of(moments), jobs)
 
     def count_due(self, counter: str, due: Floats) -> None:
         """Add one at each due time."""
         if len(due):
-            np.add.at(self.counters[counter], self._cells_of(due), 1)
+            np.add.at(self._counters[counter], self._cells_of(due), 1)
 
-    def sent(self, due: Floats, now: float) -> None:
-        """Jobs due at ``due`` were written at ``now``."""
-        jobs = len(due)
-        self.count_now("sent", now, jobs)
-        self._sent.append((due, now))
-        self._pending += jobs
-        if self._pending >= _FLUSH_JOBS or len(self._sent) >= _FLUSH_BATCHES:
+    def sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+        """The jobs due at ``due`` were written, ``sizes[i]`` of them at ``moments[i]``."""
+        self._sent.add(due, moments, sizes)
+        self._pending += len(due)
+        if self._pending >= _FLUSH_JOBS or len(self._sent.moments) >= _FLUSH_GROUPS:
             self.flush()
 
-    def acked(self, due: Floats, sent_at: float, now: float, *, timed: bool = True) -> None:
-        """Jobs due at ``due`` and written at ``sent_at`` were confirmed at ``now``, or (not ``timed``) found to be."""
-        self.count_now("acked", now, len(due))
-        self._acked.append((due, now))
-        if timed:
-            self._timed.append((due, now - sent_at))
+    def acked(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+        """The jobs due at ``due`` were found confirmed, ``sizes[i]`` of them at ``moments[i]``."""
+        self._acked.add(due, moments, sizes)
 
-    def _cells_of(self, due: Floats) -> Ints:
-        return np.searchsorted(self._edges, due, side="right") - 1
+    def timed(self, due: Floats, taken: float) -> None:
+        """Of these, among the acked ones, somebody waited for the answer: it took so long (s) from their sending."""
+        self._timed.append((due, taken))
 
     def flush(self) -> None:
-        """Move what is pending into the histograms."""
-        if self._sent:
-            due, moment = _spread(self._sent)
-            self._columns["lag"].add(self._cells_of(due), np.maximum(moment - due, 0.0))
-        if self._acked:
-            due, moment = _spread(self._acked)
-            self._columns["latency"].add(self._cells_of(due), np.maximum(moment - due, 0.0))
+        """Move what is pending into counters and histograms."""
+        for counter, time, groups in (("sent", "lag", self._sent), ("acked", "latency", self._acked)):
+            if groups.due:
+                due, moments, sizes = groups.columns()
+                self.count(counter, moments, sizes)
+                self._add(time, due, np.repeat(moments, sizes) - due)
         if self._timed:
-            due, taken = _spread(self._timed)
-            self._columns["service_time"].add(self._cells_of(due), np.maximum(taken, 0.0))
-        self._sent, self._acked, self._timed, self._pending = [], [], [], 0
+            dues, times = zip(*self._timed, strict=True)
+            self._add("service_time", np.concatenate(dues), np.repeat(times, [len(due) for due in dues]))
+        self._sent, self._acked, self._timed, self._pending = _Groups(), _Groups(), [], 0
+
+    def _add(self, time: str, due: Floats, value: Floats) -> None:
+        np.maximum(value, 0.0, out=value)
+        first, last = self._cells_between(due)
+        if first == last:
+            self._columns[time].add_to_one(first, value)
+        else:
+            self._columns[time].add(self._cells_of(due), value)
+
+    def _cells_between(self, moments: Floats) -> tuple[int, int]:
+        """The first and the last cell of any moment."""
+        edges = self._edges
+        return (
+            int(edges.searchsorted(moments.min(), "right")) - 1,
+            int(edges.searchsorted(moments.max(), "right")) - 1,
+        )
+
+    def _cells_of(self, moments: Floats) -> Ints:
+        """The cell of each moment, whatever their order."""
+        # A search among the few edges between the first and the last is cheaper than one among all.
+        first, last = self._cells_between(moments)
+        return self._edges[first + 1 : last + 1].searchsorted(moments, "right") + first
+
+    @property
+    def counters(self) -> dict[str, Ints]:
+        """All counts so far."""
+        self.flush()
+        return self._counters
 
     def histograms(self) -> dict[str, Histograms]:
+        """All times so far."""
         self.flush()
         return {name: column.histograms() for name, column in self._columns.items()}
-
-
-def _spread(batches: Iterable[tuple[Floats, float]]) -> tuple[Floats, Floats]:
-    """Batches of due times with one moment each, as two columns of equal length."""
-    dues, moments = zip(*batches, strict=True)
-    return np.concatenate(dues), np.repeat(np.array(moments), [len(d) for d in dues])

@@ -12,6 +12,8 @@ from plg.plan import Chunk
 from plg.runner.recording import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
+AHEAD = 2048
+"""So many arrivals can be seen ahead, if the plan has them: no batch ends sooner for a reason of its own."""
 
 
 class Batch:
@@ -39,39 +41,67 @@ class Schedule:
     ``head`` is the due time of the first arrival that is left, infinity when none is; ``taken`` counts the others.
     """
 
-    __slots__ = ("_chunk", "_chunks", "_due", "_kept", "_position", "head", "taken")
+    __slots__ = ("_chunks", "_due", "_ended", "_kept", "_kind", "_position", "_seq", "head", "taken")
 
     def __init__(self, chunks: Iterator[Chunk]) -> None:
         self._chunks = chunks
-        self.taken = 0
-        self._advance()
+        self._ended = False
+        self._seq: Ints = np.zeros(0, dtype=np.int64)
+        self._due: Floats = np.zeros(0)
+        self._kind: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._kept: Mask | None = None
+        self._position = self.taken = 0
+        self._move(0)
 
-    def _advance(self) -> None:
-        self._position = 0
-        self._chunk = next(self._chunks, None)
-        while self._chunk is not None and len(self._chunk.due) == 0:
-            self._chunk = next(self._chunks, None)
-        if self._chunk is None:
-            self.head = math.inf
-            return
-        self._due = self._chunk.due
-        self._kept = None if self._chunk.kept.all() else self._chunk.kept
-        self.head = float(self._due[0])
+    def ahead(self, until: float, limit: int) -> Batch | None:
+        """The arrivals due at or before ``until``, at most ``limit`` of them; None when there are none.
+
+        They are left where they are: `skip` takes those that were dealt with. A batch ends where a chunk does, but not
+        within the next `AHEAD` arrivals.
+        """
+        if limit <= 0 or self.head > until:
+            return None
+        start = self._position
+        due = self._due[start : start + limit]
+        end = start + int(due.searchsorted(until, "right"))
+        kept = None if self._kept is None else self._kept[start:end]
+        return Batch(self._seq[start:end], self._due[start:end], self._kind[start:end], kept)
+
+    def due_after(self, count: int) -> float:
+        """Due time of the arrival behind the next ``count``; infinity where it cannot be seen yet."""
+        at = self._position + count
+        return float(self._due[at]) if at < len(self._due) else math.inf
+
+    def skip(self, count: int) -> None:
+        """The first ``count`` arrivals have been dealt with."""
+        self.taken += count
+        self._move(self._position + count)
 
     def take(self, until: float, limit: int) -> Batch | None:
-        """The arrivals due at or before ``until``, at most ``limit`` of them; None when there are none."""
-        chunk, start = self._chunk, self._position
-        if chunk is None or limit <= 0 or self.head > until:
-            return None
-        due = self._due[start : start + limit]
-        due = due[: due.searchsorted(until, "right")]
-        end = start + len(due)
-        kept = None if self._kept is None else self._kept[start:end]
-        batch = Batch(chunk.seq[start:end], due, chunk.kind[start:end], kept)
-        self.taken += end - start
-        self._position = end
-        if end == len(self._due):
-            self._advance()
-        else:
-            self.head = float(self._due[end])
+        """`ahead` and `skip` in one."""
+        batch = self.ahead(until, limit)
+        if batch is not None:
+            self.skip(len(batch))
         return batch
+
+    def _move(self, position: int) -> None:
+        self._position = position
+        while len(self._due) - self._position < AHEAD and not self._ended:
+            self._join(next(self._chunks, None))
+        self.head = float(self._due[self._position]) if self._position < len(self._due) else math.inf
+
+    def _join(self, chunk: Chunk | None) -> None:
+        """Put the next chunk behind what is left."""
+        if chunk is None:
+            self._ended = True
+            return
+        rest = slice(self._position, None)
+        left = len(self._due) - self._position
+        kept = None if chunk.kept.all() else chunk.kept
+        if left and (kept is not None or self._kept is not None):
+            before = np.ones(left, dtype=np.bool_) if self._kept is None else self._kept[rest]
+            kept = np.concatenate([before, chunk.kept])
+        self._seq = np.concatenate([self._seq[rest], chunk.seq])
+        self._due = np.concatenate([self._due[rest], chunk.due])
+        self._kind = np.concatenate([self._kind[rest], chunk.kind])
+        self._kept, self._position = kept, 0

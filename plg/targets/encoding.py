@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class JobEncoder:
     def __init__(self, jobs: Sequence[Job], payloads: Sequence[Payload], run_id: str, step: int = 1) -> None:
         # Of several kinds or shards, each gets only some of the numbers.
         consecutive = len(jobs) == 1 and step == 1
-        places = [_Place(job.key, job.stream is not None, job.max_len) for job in jobs]
+        places = [Place(job.key, job.stream is not None, job.max_len) for job in jobs]
         self._places = list(dict.fromkeys(places))
         self._place_of = np.array([self._places.index(place) for place in places])
         self._kinds = [
@@ -62,42 +63,64 @@ class JobEncoder:
         ]
 
     def encode(
-        self, seq: Ints, due: Floats, kind: npt.NDArray[np.intp], wall: float, phases: Iterable[str]
-    ) -> list[Command]:
-        """The commands for jobs that leave at ``wall``, grouped by key, each key's jobs in due order."""
+        self,
+        seq: Ints,
+        due: Floats,
+        kind: npt.NDArray[np.intp],
+        ends: Sequence[int],
+        walls: Sequence[float],
+        phases: Iterable[str],
+    ) -> list[list[Command]]:
+        """The commands of each group of jobs: group i ends before job ``ends[i]`` and leaves at ``walls[i]``.
+
+        Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase.
+        """
         if len(self._places) == 1:
-            return self._at(0, seq, due, kind, wall, phases)
+            return self._at(0, seq, due, kind, ends, walls, phases)
         names = list(phases)
         place = self._place_of[kind]
-        commands: list[Command] = []
+        groups: list[list[Command]] = [[] for _ in ends]
         for index in range(len(self._places)):
             chosen = np.flatnonzero(place == index)
             if len(chosen):
                 some = (names[i] for i in chosen.tolist())
-                commands += self._at(index, seq[chosen], due[chosen], kind[chosen], wall, some)
-        return commands
+                cuts = np.searchsorted(chosen, ends).tolist()
+                found = self._at(index, seq[chosen], due[chosen], kind[chosen], cuts, walls, some)
+                for group, commands in zip(groups, found, strict=True):
+                    group += commands
+        return groups
 
     def _at(
-        self, index: int, seq: Ints, due: Floats, kind: npt.NDArray[np.intp], wall: float, phases: Iterable[str]
-    ) -> list[Command]:
+        self,
+        index: int,
+        seq: Ints,
+        due: Floats,
+        kind: npt.NDArray[np.intp],
+        ends: Sequence[int],
+        walls: Sequence[float],
+        phases: Iterable[str],
+    ) -> list[list[Command]]:
         place, only = self._places[index], self._single[index]
         rows = None if only is None else self._kinds[only].rows
         if rows is not None and len(seq) >= FEWEST_ROWS:
-            return place.from_rows(rows.write(seq, wall), due)
-        values = [
-            self._kinds[k].encode(s, wall, phase)
-            for s, k, phase in zip(seq.tolist(), kind.tolist(), phases, strict=False)
-        ]
-        return place.from_values(values, due)
+            return place.from_rows(rows.write(seq, ends, walls), ends, due)
+        jobs = iter(zip(seq.tolist(), kind.tolist(), phases, strict=False))
+        groups, start = [], 0
+        for end, wall in zip(ends, walls, strict=True):
+            made = [self._kinds[k].encode(s, wall, phase) for s, k, phase in islice(jobs, end - start)]
+            groups.append(place.from_values(made, due[start:end]))
+            start = end
+        return groups
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """A key in Redis, and how jobs are put there."""
 
     key: str
     is_stream: bool
     max_len: int | None
+    heads: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def head(self) -> bytes:
@@ -108,31 +131,67 @@ class _Place:
         words += [b"*", b"job"]
         return b"*%d\r\n" % (len(words) + 1) + b"".join(map(bulk, words))
 
-    def _lpush(self, jobs: int) -> bytes:
-        return b"*%d\r\n$5\r\nLPUSH\r\n" % (jobs + 2) + bulk(self.key.encode())
-
     def from_values(self, values: list[bytes], due: Floats) -> list[Command]:
-        if self.is_stream:
-            head = self.head
-            return [Command(b"".join(head + bulk(value) for value in values), due, single=False, key=self.key)]
-        commands = []
-        for at in range(0, len(values), MOST_JOBS_A_COMMAND):
-            part = values[at : at + MOST_JOBS_A_COMMAND]
-            data = self._lpush(len(part)) + b"".join(map(bulk, part))
-            commands.append(Command(data, due[at : at + len(part)], single=True, key=self.key))
-        return commands
+        """The commands of a group of jobs made one by one."""
+        size = len(values) if self.is_stream else MOST_JOBS_A_COMMAND
+        heads = repeat(self.head if self.is_stream else b"")
+        return [
+            self._command(
+                [h + bulk(v) for h, v in zip(heads, values[at : at + size], strict=False)], due[at : at + size]
+            )
+            for at in range(0, len(values), size or 1)
+        ]
 
-    def from_rows(self, matrices: list[Bytes], due: Floats) -> list[Command]:
+    def from_rows(self, matrices: Sequence[Bytes], ends: Sequence[int], due: Floats) -> list[list[Command]]:
+        """The commands of groups of jobs made many at once; the rows of a stream have its head in them."""
+        if len(ends) == 1:
+            return [self._from_whole(matrices, due)]
+        text = b"".join([rows.data for rows in matrices])
+        ends_of_rows = _ends_of_rows(matrices)
+        groups: list[list[Command]] = []
+        start = 0
+        for end in ends:
+            commands = []
+            while start < end:
+                stop = end if self.is_stream else min(end, start + MOST_JOBS_A_COMMAND)
+                part = text[ends_of_rows[start] : ends_of_rows[stop]]
+                data = part if self.is_stream else self.lpush(stop - start) + part
+                commands.append(Command(data, due[start:stop], not self.is_stream, self.key))
+                start = stop
+            groups.append(commands)
+        return groups
+
+    def _from_whole(self, matrices: Sequence[Bytes], due: Floats) -> list[Command]:
+        # One large group: each byte is copied once.
+        if self.is_stream or len(due) <= MOST_JOBS_A_COMMAND:
+            return [self._command([rows.data for rows in matrices], due)]
         commands, start = [], 0
         for rows in matrices:
-            size = len(rows) if self.is_stream else MOST_JOBS_A_COMMAND
-            for at in range(0, len(rows), size):
-                part = rows[at : at + size]
-                head = b"" if self.is_stream else self._lpush(len(part))
-                times = due[start + at : start + at + len(part)]
-                commands.append(Command(head + part.tobytes(), times, not self.is_stream, self.key))
-            start += len(rows)
+            for at in range(0, len(rows), MOST_JOBS_A_COMMAND):
+                some = rows[at : at + MOST_JOBS_A_COMMAND]
+                commands.append(self._command([some.data], due[start : start + len(some)]))
+                start += len(some)
         return commands
+
+    def _command(self, pieces: Sequence[bytes | memoryview], due: Floats) -> Command:
+        head = () if self.is_stream else (self.lpush(len(due)),)
+        return Command(b"".join((*head, *pieces)), due, not self.is_stream, self.key)
+
+    def lpush(self, jobs: int) -> bytes:
+        """What stands before the values of an LPUSH; there are few of them, and they are asked for often."""
+        made = self.heads.get(jobs)
+        if made is None:
+            made = self.heads[jobs] = b"*%d\r\n$5\r\nLPUSH\r\n" % (jobs + 2) + bulk(self.key.encode())
+        return made
+
+
+def _ends_of_rows(matrices: Sequence[Bytes]) -> Sequence[int]:
+    """Where each row ends in the text of all of them, after a 0 for where the first begins."""
+    if len(matrices) == 1:
+        count, length = matrices[0].shape
+        return range(0, count * length + 1, length)
+    lengths = np.repeat([rows.shape[1] for rows in matrices], [len(rows) for rows in matrices])
+    return [0, *np.cumsum(lengths).tolist()]
 
 
 class _Kind:

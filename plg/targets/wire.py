@@ -12,6 +12,8 @@ from plg.clock import Clock
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
 
 _READ = 1 << 16
+_FULL = 0.005
+"""Seconds for which nothing but room to write is waited for."""
 
 
 class LinkLost(Exception):
@@ -25,8 +27,11 @@ class Link(Protocol):
     def backlog(self) -> int:
         """Bytes handed to `send` that the connection has not taken yet; nothing more is sent while it is not 0."""
 
-    def send(self, data: bytes) -> None:
-        """Hand over whole commands. Never blocks. A loss may show here (`LinkLost`) or at the next `receive`."""
+    def send(self, data: bytes) -> bool:
+        """Hand over whole commands; True when the connection has taken all there was. Never blocks.
+
+        A loss may show here (`LinkLost`) or at the next `receive`.
+        """
 
     def receive(self) -> list[Reply]:
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
@@ -41,13 +46,17 @@ class Link(Protocol):
 def _wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: bool) -> None:
     """Wait for several wires at once, as `Link.wait` does for one."""
     blocked = [wire.sock for wire in wires if wire.backlog]
-    if not answers and not blocked:
+    remaining = deadline - clock.now()
+    if blocked and remaining > 0:
+        # A server that is kept busy answers piece by piece. To wake for each piece would cost both sides more than the
+        # jobs do, so answers are read when there is room again. A moment later they are read in any case: who waits
+        # for them to be read may not take more before.
+        select.select([], blocked, [], min(remaining, _FULL))
+    elif not answers:
         clock.sleep_until(deadline)
-    elif not any(wire.has_unread for wire in wires):
-        remaining = deadline - clock.now()
-        if remaining > 0:
-            # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
-            select.select([wire.sock for wire in wires], blocked, [], remaining)
+    elif remaining > 0 and not any(wire.has_unread for wire in wires):
+        # select keeps microseconds; epoll and asyncio round a timeout up to a whole millisecond.
+        select.select([wire.sock for wire in wires], [], [], remaining)
 
 
 class Wire:
@@ -67,30 +76,32 @@ class Wire:
     def backlog(self) -> int:
         return len(self._unsent)
 
-    def send(self, data: bytes) -> None:
-        if not self._unsent:
-            # Nearly every batch is taken whole, and then nothing more is to be done.
-            try:
-                taken = self.sock.send(data)
-            except OSError:
-                taken = 0
-            if taken == len(data):
-                return
-            self._unsent = memoryview(data)[taken:]
-        else:
+    def send(self, data: bytes) -> bool:
+        if self._unsent:
             self._unsent = memoryview(bytes(self._unsent) + data)
-        self._flush()
+            return self._flush()
+        # Nearly every batch is taken whole, and then nothing more is to be done.
+        try:
+            taken = self.sock.send(data)
+        except OSError:
+            taken = 0
+        if taken == len(data):
+            return True
+        self._unsent = memoryview(data)[taken:]
+        return self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Try again what the connection has not taken yet; True when nothing is left."""
         try:
             while len(self._unsent):
                 self._unsent = self._unsent[self.sock.send(self._unsent) :]
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return
+            return False
         except OSError as error:
             # Not raised here: answers that came before the end are still to be read.
             self._fault = LinkLost(_words(error))
             self._unsent = memoryview(b"")
+        return True
 
     def receive(self) -> list[Reply]:
         if len(self._unsent):

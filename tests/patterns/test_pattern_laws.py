@@ -38,9 +38,7 @@ def test_rate_is_finite_never_negative_and_under_the_peak(document: dict[str, An
 def test_the_peak_is_reached_or_approached(document: dict[str, Any]) -> None:
     pattern = curve(document)
     edges = np.unique(np.concatenate([[0.0], pattern.breaks(), [pattern.duration]]))
-    inside = np.concatenate(
-        [np.linspace(a + 1e-9 * (b - a), b - 1e-9 * (b - a), 400) for a, b in pairwise(edges)]
-    )
+    inside = np.concatenate([np.linspace(a + 1e-9 * (b - a), b - 1e-9 * (b - a), 400) for a, b in pairwise(edges)])
     assert pattern.rate(inside).max() >= pattern.peak() * (1 - 1e-3) - 1e-3
 
 

@@ -65,6 +65,7 @@ def test_all_spellings_of_a_scenario_plan_the_same(
             warning.pop("line")
     assert plans[1:] == plans[:1] * 3
 
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_it_has_the_jobs_that_are_expected(path: Path) -> None:
     assert tuple(job.name for job in load(path, target="embedded").scenario.jobs) == FACTS[path.name].jobs

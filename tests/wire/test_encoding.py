@@ -59,7 +59,10 @@ def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, strea
     for at in range(0, count, portion):
         part = slice(at, at + portion)
         size = len(seq[part])
-        sent += encoder.encode(seq[part], due[part], kind[part], 1_700_000_000.123456 + at, [""] * size)
+        [commands_of] = encoder.encode(
+            seq[part], due[part], kind[part], [size], [1_700_000_000.123456 + at], [""] * size
+        )
+        sent += commands_of
     assert np.concatenate([c.due for c in sent]).tolist() == due.tolist()
     argvs = commands(b"".join(c.data for c in sent))
     values = [value for argv in argvs for value in (argv[2:] if argv[0] == b"LPUSH" else argv[-1:])]
@@ -83,7 +86,7 @@ def test_several_queues_keep_due_order_and_lose_nothing(count):
     encoder = JobEncoder(jobs, [compile_payload(j.payload, job=j.name) for j in jobs], "r")
     seq = np.arange(count)
     due = seq / 1000
-    sent = encoder.encode(seq, due, seq % 4, 1.7e9, [""] * count)
+    [sent] = encoder.encode(seq, due, seq % 4, [count], [1.7e9], [""] * count)
     for command in sent:
         argvs = commands(command.data)
         assert command.single == (argvs[0][0] == b"LPUSH")

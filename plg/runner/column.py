@@ -1,0 +1,143 @@
+"""One time measure over the cells of a run: a histogram a cell, in memory that hardly grows with the run."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.histogram import BUCKETS, bucket_of
+from plg.runner.recording import Floats, Histograms, Ints
+
+_COMPACT_ENTRIES = 1 << 14
+"""So many new counts are kept as they came before they are sorted into the rest."""
+_SETTLED_ENTRIES = 1 << 13
+"""Sorted counts become a block once there are so many of them in cells that are past."""
+_LONG_RUN = 1000
+"""Values in a row of one cell, on average, for which each run is counted by itself."""
+_FIRST = np.zeros(1, dtype=np.int64)
+_ESCAPE = 255
+
+
+class Squeezed(NamedTuple):
+    """Whole numbers, most of them small: a byte each, and those of 255 or more beside them in their order."""
+
+    small: npt.NDArray[np.uint8]
+    large: Ints
+
+    @staticmethod
+    def of(numbers: Ints) -> Squeezed:
+        """None of ``numbers`` is negative."""
+        return Squeezed(np.minimum(numbers, _ESCAPE).astype(np.uint8), numbers[numbers >= _ESCAPE])
+
+    def restore(self) -> Ints:
+        numbers = self.small.astype(np.int64)
+        numbers[numbers == _ESCAPE] = self.large
+        return numbers
+
+
+class _Counts(NamedTuple):
+    """How many values there are of each key ``cell * BUCKETS + bucket``; keys ascend and none comes twice."""
+
+    keys: Ints
+    counts: Ints
+
+    @staticmethod
+    def gathered(parts: list[_Counts]) -> _Counts:
+        keys, where = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
+        weights = np.concatenate([part.counts for part in parts])
+        return _Counts(keys, np.bincount(where, weights=weights).astype(np.int64))
+
+    def upto(self, key: int) -> tuple[_Counts, _Counts]:
+        """Those below ``key``, and the others."""
+        cut = int(np.searchsorted(self.keys, key))
+        return _Counts(self.keys[:cut], self.counts[:cut]), _Counts(self.keys[cut:].copy(), self.counts[cut:].copy())
+
+
+class _Block:
+    """Counts that will hardly change any more, in two bytes each: neighbouring keys are close, and counts small."""
+
+    def __init__(self, counts: _Counts) -> None:
+        self.first, self.last = int(counts.keys[0]), int(counts.keys[-1])
+        self._gaps = Squeezed.of(np.diff(counts.keys))
+        self._counts = Squeezed.of(counts.counts)
+
+    def counts(self) -> _Counts:
+        keys = np.cumsum(np.concatenate([[self.first], self._gaps.restore()]))
+        return _Counts(keys, self._counts.restore())
+
+
+class Column:
+    """Counts values (s) by cell and bucket. New ones wait, are sorted into the recent, and settle in blocks."""
+
+    def __init__(self, cells: int) -> None:
+        self._cells = cells
+        self._blocks: list[_Block] = []
+        self._recent: list[_Counts] = []
+        self._waiting = 0
+        self._sums = np.zeros(cells)
+        self._minima = np.full(cells, np.inf)
+        self._maxima = np.full(cells, -np.inf)
+
+    def add(self, cell: Ints, value: Floats) -> None:
+        """One value (s) and the index of its cell an entry."""
+        runs = np.concatenate([_FIRST, np.flatnonzero(cell[1:] != cell[:-1]) + 1])
+        if len(value) < _LONG_RUN * len(runs):
+            self._add_mixed(cell, value, runs)
+            return
+        for start, end in pairwise([*runs.tolist(), len(value)]):
+            self.add_to_one(int(cell[start]), value[start:end])
+
+    def _add_mixed(self, cell: Ints, value: Floats, runs: Ints) -> None:
+        cells = cell[runs]
+        np.add.at(self._sums, cells, np.add.reduceat(value, runs))
+        np.minimum.at(self._minima, cells, np.minimum.reduceat(value, runs))
+        np.maximum.at(self._maxima, cells, np.maximum.reduceat(value, runs))
+        self._take(_Counts(*np.unique(cell * BUCKETS + bucket_of(value), return_counts=True)))
+
+    def add_to_one(self, cell: int, value: Floats) -> None:
+        """Values (s, not negative) that are all of one ``cell``."""
+        # To count them is an order of magnitude cheaper than to sort them.
+        dense = np.bincount(bucket_of(value))
+        buckets = np.flatnonzero(dense)
+        self._sums[cell] += value.sum()
+        self._minima[cell] = min(self._minima[cell], value.min())
+        self._maxima[cell] = max(self._maxima[cell], value.max())
+        self._take(_Counts(cell * BUCKETS + buckets, dense[buckets]))
+
+    def _take(self, counts: _Counts) -> None:
+        self._recent.append(counts)
+        self._waiting += len(counts.keys)
+        if self._waiting > _COMPACT_ENTRIES:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Sort what waits into the recent; take back the blocks that it reaches into, and let what is past settle."""
+        self._waiting = 0
+        if not self._recent:
+            return
+        earliest = min(int(counts.keys[0]) for counts in self._recent)
+        while self._blocks and self._blocks[-1].last >= earliest:
+            self._recent.append(self._blocks.pop().counts())
+        if len(self._recent) > 1:
+            self._recent = [_Counts.gathered(self._recent)]
+        [recent] = self._recent
+        # The cell before the newest may still be added to: what was sent is answered a little later.
+        settled, rest = recent.upto((int(recent.keys[-1]) // BUCKETS - 1) * BUCKETS)
+        if len(settled.keys) >= _SETTLED_ENTRIES:
+            self._blocks.append(_Block(settled))
+            self._recent = [rest]
+
+    def histograms(self) -> Histograms:
+        """What was counted so far."""
+        self._compact()
+        parts = [block.counts() for block in self._blocks] + self._recent
+        if not parts:
+            return Histograms.empty(self._cells)
+        keys, counts = np.concatenate([p.keys for p in parts]), np.concatenate([p.counts for p in parts])
+        return Histograms(
+            np.searchsorted(keys, np.arange(self._cells + 1) * BUCKETS), keys % BUCKETS, counts,
+            self._sums.copy(), self._minima.copy(), self._maxima.copy(),
+        )  # fmt: skip

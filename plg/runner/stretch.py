@@ -1,0 +1,124 @@
+"""What leaves within the next moments, made ahead in one go, so that little is left to be done at each wake-up."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from plg.runner.lane import Departure
+from plg.runner.pacing import Pacing
+from plg.runner.recording import Floats
+from plg.runner.schedule import AHEAD, Batch, Schedule
+from plg.targets.encoding import Command
+
+DENSE = 200
+"""Beyond so many jobs a departure nothing is gained by making them ahead: they are the cost, and not the wake-up."""
+
+
+class Encoder(Protocol):
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
+        """The commands for each part of a batch: part i ends before job ``ends[i]`` and leaves at ``walls[i]`` (s since
+        the epoch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Departures in order; after departure i the jobs before ``ends[i]`` of ``kept`` are gone.
+
+    ``batch`` holds the arrivals that the rate limit sheds too; ``timings`` tells from when (s of the run) answers are
+    waited for again after each departure.
+    """
+
+    batch: Batch
+    kept: Batch
+    ends: list[int]
+    departures: list[Departure]
+    timings: list[float]
+
+    def timed_from(self, departures: int) -> float:
+        """From when answers are waited for again after so many ``departures``."""
+        return self.timings[departures - 1]
+
+    def dealt_with(self, departures: int) -> tuple[Batch, Floats]:
+        """The batch up to the last job of so many ``departures``, and due times of what is shed in it."""
+        batch = self.batch
+        if departures < len(self.ends) and batch.kept is not None:
+            until = int(np.flatnonzero(batch.kept)[self.ends[departures - 1] - 1]) + 1
+        elif departures < len(self.ends):
+            until = self.ends[departures - 1]
+        else:
+            until = len(batch)
+        shed = batch.due[:0] if batch.kept is None else batch.due[:until][~batch.kept[:until]]
+        return Batch(batch.seq[:until], batch.due[:until], batch.kind[:until]), shed
+
+
+def look_ahead(
+    schedule: Schedule,
+    encode: Encoder,
+    room: int,
+    *,
+    earliest: float,
+    until: float,
+    pacing: Pacing,
+    timed_from: float,
+    wall: float,
+) -> Stretch | None:
+    """The departures up to ``until`` (s of the run) of at most ``room`` jobs, the first not before ``earliest``.
+
+    Departures are at least a tick apart; each takes all that is due. The first one at or after ``timed_from`` is timed.
+    ``wall`` is the start of the run in seconds since the epoch. None where nothing is to be sent in that time.
+    """
+    if schedule.due_after(DENSE) < schedule.head + pacing.tick:
+        return None
+    limit = min(AHEAD, room)
+    batch = schedule.ahead(max(until, earliest) + pacing.tick, limit)
+    if batch is None:
+        return None
+    moments, ends = _departures(batch.split()[1].due, earliest, pacing.tick, until, cut=len(batch) == limit)
+    if not moments:
+        return None
+    batch = _trimmed(batch, moments[-1])
+    kept = batch.split()[1]
+    parcels = encode(kept, ends, [wall + moment for moment in moments])
+    departures, timings = [], []
+    for moment, commands in zip(moments, parcels, strict=True):
+        timed = moment >= timed_from
+        if timed:
+            timed_from = moment + pacing.timing
+        departures.append(Departure.of(moment, commands, timed))
+        timings.append(timed_from)
+    return Stretch(batch, kept, ends, departures, timings)
+
+
+def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut: bool) -> tuple[list[float], list[int]]:
+    """Moments of departure and how many jobs are gone after each, of jobs that are due at ``due``.
+
+    Where the jobs were ``cut`` short, the last departure might leave some behind: it is left for the next look.
+    """
+    moments: list[float] = []
+    ends: list[int] = []
+    gone, dues = 0, due.tolist()
+    while gone < len(dues):
+        moment = max(earliest, dues[gone])
+        if moment > until:
+            break
+        gone = bisect_right(dues, moment, gone)
+        moments.append(moment)
+        ends.append(gone)
+        earliest = moment + tick
+    if cut and len(ends) > 1 and gone == len(due):
+        return moments[:-1], ends[:-1]
+    return moments, ends
+
+
+def _trimmed(batch: Batch, until: float) -> Batch:
+    """The batch without what is due after ``until``."""
+    end = int(batch.due.searchsorted(until, "right"))
+    if end == len(batch):
+        return batch
+    kept = None if batch.kept is None else batch.kept[:end]
+    return Batch(batch.seq[:end], batch.due[:end], batch.kind[:end], kept)

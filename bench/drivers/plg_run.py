@@ -11,7 +11,7 @@ import gc
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ class SingleValues:
         # As for the entries of a stream: each row is a whole command, and has an answer of its own.
         self._place = Place(job.key, is_stream=True, max_len=None)
 
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
         return self._place.from_rows(self._rows.write(batch.seq, ends, walls), ends, batch.due)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,10 @@ class Account:
             if answer.timed:
                 self._recorder.timed(answer.due, moment - answer.sent_at)
         self.acked += len(due)
+
+    def tidy(self) -> Iterator[None]:
+        """Sort in what was only noted so far, if it is worth it; in pieces, with a ``yield`` between."""
+        return self._recorder.tidy()
 
     def count_error(self, answer: Answer, now: float) -> None:
         """Jobs were refused, or lost with their connection."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from plg.clock import Clock
 from plg.runner.dialer import Dialer
-from plg.runner.lane import Answer, Departure, Line, Ridden, wait_on
+from plg.runner.lane import Answer, Chores, Departure, Line, Ridden, wait_on
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
@@ -103,7 +103,9 @@ class ClusterLine:
         """Never: with several connections each step is decided anew."""
         return False
 
-    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+    def ride(
+        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+    ) -> Ridden:
         raise AssertionError("no ride over several connections")
 
     def ready(self, now: float) -> bool:

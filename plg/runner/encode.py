@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class BatchEncoder:
     def __init__(self, encoder: JobEncoder, plan: Plan, *, phases: bool) -> None:
         self._encoder, self._plan, self._phases = encoder, plan, phases
 
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
         names = self._plan.phase_names(batch.due) if self._phases else repeat("", len(batch))
         return self._encoder.encode(batch.seq, batch.due, batch.kind, ends, walls, names)
 

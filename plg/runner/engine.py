@@ -12,7 +12,8 @@ ordinary (an error, a full socket, a late wake-up, a limit) ends the stretch: th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,14 +25,14 @@ from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import Answer, Line
+from plg.runner.lane import Answer, Chores, Line, Ridden
 from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
 from plg.runner.recording import Floats, Recording
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
-from plg.runner.stretch import Encoder, Stretch, look_ahead
+from plg.runner.stretch import Encoder, Stretch, exhaust, look_ahead
 from plg.scenario import Guardrails
 
 HELD_LAG = 0.05
@@ -46,6 +47,10 @@ INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
 _PATIENCE = 4
 """Ticks without a send for which an answer is worth a wake-up of its own."""
+_PIECE = 32
+"""Looks at answers that are counted at a time."""
+_LEAST_LAG = 0.01
+"""With less patience for late arrivals (s) than this each step is decided anew."""
 BATCH = 2000
 """Most arrivals encoded between two looks at the answers."""
 
@@ -88,7 +93,8 @@ class Engine:
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
         self._permits = permits or OwnPermits(limits.max_total_jobs)
         self._earliest = self._next_timed = 0.0
-        self._ahead = HOUSEKEEPING
+        self._ahead = pacing.ahead
+        self._reserved = 0
         self._blocked_until = 0.0
         self._blocked = False
         self._astray = 0
@@ -133,7 +139,7 @@ class Engine:
             if self._blocked:
                 # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
                 self._blocked_until = deadline
-            elif stretch := self._look_ahead(now):
+            elif (stretch := exhaust(self._look_ahead())) is not None:
                 self._ride(stretch)
                 continue
             self._wait(deadline)
@@ -258,7 +264,7 @@ class Engine:
         first = float(batch.due[0])
         if now - first > HELD_LAG:
             self._count_held(batch.due, now)
-        [commands] = self._encode(batch, [jobs], [self._clock.wall()])
+        commands = next(self._encode(batch, [jobs], [self._clock.wall()]))
         now = self._now()
         timed = now >= self._next_timed
         if timed:
@@ -272,49 +278,105 @@ class Engine:
 
     # -- departures made ahead --------------------------------------------------------------------------------------
 
-    def _look_ahead(self, now: float) -> Stretch | None:
-        """The departures until the next look at the house, if there are any and nothing is in their way."""
-        until = min(now + self._ahead, self._next_housekeeping)
-        if self._schedule.head > until or not self._lane.rides:
+    def _look_ahead(self, behind: Stretch | None = None) -> Generator[None, None, Stretch | None]:
+        """The departures of the next moments, or those ``behind`` a stretch, if there are any and nothing is in their
+        way. Their jobs have a place in the limits from then on."""
+        now = self._now()
+        if behind is None:
+            earliest, timed_from, passed = self._earliest, self._next_timed, 0
+            until = now + self._ahead
+        else:
+            earliest, timed_from, passed = behind.end + self._pacing.tick, behind.timings[-1], len(behind.batch)
+            until = earliest + self._ahead
+        if self._schedule.due_after(passed) > until or not self._lane.rides or self._max_lag < _LEAST_LAG:
             return None
-        room = min(self._limiter.allowance(now), self._permits.left(self._account.sent))
-        return look_ahead(
+        stretch = yield from look_ahead(
             self._schedule,
             self._encode,
-            room,
-            earliest=self._earliest,
+            min(self._limiter.allowance(now), self._permits.left(self._account.sent + self._reserved)),
+            passed=passed,
+            earliest=earliest,
             until=math.nextafter(min(until, self._cutoff), 0),
             pacing=self._pacing,
-            timed_from=self._next_timed,
+            timed_from=timed_from,
             wall=self._clock.wall() - self._now(),
         )
+        if stretch is not None:
+            self._reserved += len(stretch.kept)
+            self._limiter.leave(len(stretch.kept))
+        return stretch
 
     def _ride(self, stretch: Stretch) -> None:
-        """Let the departures leave, one after the other, until the last or until something is out of the ordinary."""
-        patience = _PATIENCE * self._pacing.tick
-        left, heard = self._lane.ride(stretch.departures, self._clock, self._start, patience)
-        whole = len(left) == len(stretch.ends)
-        # Where the machine often comes late, what was made ahead is often made in vain.
-        self._ahead = min(HOUSEKEEPING, 2 * self._ahead) if whole else max(patience, self._ahead / 2)
-        if left:
-            self._count_departed(stretch, left)
-        self._settle(heard)
+        """Let departures leave, stretch after stretch, until there are no more or something is out of the ordinary.
 
-    def _count_departed(self, stretch: Stretch, left: list[float]) -> None:
-        """The first departures of a stretch left at these moments."""
-        batch, shed = stretch.dealt_with(len(left))
-        self._schedule.skip(len(batch))
-        self._account.count_shed(shed)
+        While one stretch leaves, the one before it is counted and the one behind it is made, a piece after each
+        departure, when nothing else is to be done.
+        """
+        patience = _PATIENCE * self._pacing.tick
+        line: deque[Stretch] = deque([stretch])
+        ridden: list[tuple[Stretch, Ridden]] = []
+        while line:
+            stretch = line.popleft()
+            chores = self._chores(ridden, stretch, line)
+            ride = self._lane.ride(stretch.departures, self._clock, self._start, patience, chores)
+            whole = len(ride.left) == len(stretch.ends)
+            # Where the machine often comes late, what was made ahead is often made in vain.
+            self._ahead = min(self._pacing.ahead, 2 * self._ahead) if whole else max(patience, self._ahead / 2)
+            whole = all(chores) and whole
+            ridden = [(stretch, ride)]
+            if line and not whole:
+                self._release(len(line.popleft().kept))
+        for last in ridden:
+            for _ in self._count_ridden(*last):
+                pass
+
+    def _chores(self, ridden: Sequence[tuple[Stretch, Ridden]], stretch: Stretch, line: deque[Stretch]) -> Chores:
+        """What is to be done while ``stretch`` leaves; what is found behind it is put into ``line``."""
+        for before in ridden:
+            for _ in self._count_ridden(*before):
+                yield True
+        yield self._brake.stop is None
+        self._keep_house(self._now(), "sending")
+        yield self._brake.stop is None
+        making = self._look_ahead(stretch)
+        while True:
+            try:
+                next(making)
+            except StopIteration as made:
+                if made.value is not None:
+                    line.append(made.value)
+                return
+            yield True
+
+    def _release(self, jobs: int) -> None:
+        """So many jobs that were made ahead do not leave after all."""
+        self._reserved -= jobs
+        self._limiter.stay(jobs)
+
+    def _count_ridden(self, stretch: Stretch, ride: Ridden) -> Iterator[None]:
+        """The first departures of a stretch left, and answers came. Done in pieces, with a ``yield`` between."""
+        left, heard = ride
         ends = stretch.ends[: len(left)]
-        jobs, starts = ends[-1], [0, *ends[:-1]]
-        due = stretch.kept.due[:jobs]
-        self._account.count_sent(due, left, [end - start for start, end in zip(starts, ends, strict=True)])
-        self._limiter.leave(jobs)
-        self._last_send = left[-1]
-        self._next_timed = stretch.timed_from(len(left))
-        meant = stretch.departures[len(left) - 1].moment
-        self._earliest = meant if self._schedule.head <= meant else meant + self._pacing.tick
-        self._meter.lag = max(self._meter.lag, float((np.array(left) - due[starts]).max()))
+        jobs = ends[-1] if ends else 0
+        self._reserved -= jobs
+        self._release(len(stretch.kept) - jobs)
+        if left:
+            batch, shed = stretch.dealt_with(len(left))
+            self._schedule.skip(len(batch))
+            self._account.count_shed(shed)
+            starts = [0, *ends[:-1]]
+            due = stretch.kept.due[:jobs]
+            self._account.count_sent(due, left, [end - start for start, end in zip(starts, ends, strict=True)])
+            self._last_send = left[-1]
+            self._next_timed = stretch.timings[len(left) - 1]
+            meant = stretch.departures[len(left) - 1].moment
+            self._earliest = meant if self._schedule.head <= meant else meant + self._pacing.tick
+            self._meter.lag = max(self._meter.lag, float((np.array(left) - due[starts]).max()))
+        yield
+        for at in range(0, len(heard), _PIECE):
+            self._settle(heard[at : at + _PIECE])
+            yield
+        yield from self._account.tidy()
 
     # -- arrivals that cannot be sent as planned ----------------------------------------------------------------------
 

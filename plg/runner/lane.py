@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from plg.clock import Clock
@@ -21,9 +21,15 @@ GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 STALE = 0.001
 """A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
+PROMPT = 0.0001
+"""A wake-up within so many seconds of its moment leaves time for a chore."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
+
+
+Chores = Iterator[bool]
+"""Work in pieces for when there is time: after each piece, whether all may go on as before."""
 
 
 class Line(Protocol):
@@ -48,7 +54,9 @@ class Line(Protocol):
     def ready(self, now: float) -> bool: ...
     def given_up(self, now: float) -> bool: ...
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool: ...
-    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden: ...
+    def ride(
+        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+    ) -> Ridden: ...
     def collect(self, now: float) -> list[Answer]: ...
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
     def abandon(self, now: float, why: str) -> list[Answer]: ...
@@ -182,13 +190,16 @@ class Lane:
         """Whether `ride` can be asked for: the connection is there and has taken all it was given."""
         return self.link is not None and not self.link.backlog
 
-    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+    def ride(
+        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+    ) -> Ridden:
         """Write each departure at its moment and read the answers meanwhile, until the last one has left.
 
         It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
         that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
         is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for
-        ``patience`` s; others are read at the next departure.
+        ``patience`` s; others are read at the next departure. After each departure that was not late a piece of the
+        ``chores`` is done, which may end the ride.
 
         All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
         """
@@ -220,6 +231,8 @@ class Lane:
                 pending += expected
                 if timed:
                     awaited = pending
+                if now - moment < PROMPT and not next(chores, True):
+                    break
         except LinkLost as loss:
             lost = str(loss)
         return self._ridden(departures, left, replies, lost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plg.clock import Clock
-from plg.runner.lane import Answer, Departure, Lane, Ridden, wait_on
+from plg.runner.lane import Answer, Chores, Departure, Lane, Ridden, wait_on
 from plg.targets.encoding import Command
 from plg.targets.wire import Link
 
@@ -50,7 +50,9 @@ class Lanes:
         """Never: with several connections each step is decided anew."""
         return False
 
-    def ride(self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float) -> Ridden:
+    def ride(
+        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+    ) -> Ridden:
         raise AssertionError("no ride over several connections")
 
     def ready(self, now: float) -> bool:

@@ -12,11 +12,13 @@ class Pacing:
     ``tick`` is the least time between two sends (s). ``timing`` is the least time between two sends whose answers are
     waited for: of those, service_time is exact; all other answers are read at the next wake-up, so their latency is
     rounded up by at most a tick and their service_time is left out. The choice is made at the sending, so a slow answer
-    is as likely to be among the timed ones as a quick one.
+    is as likely to be among the timed ones as a quick one. ``ahead`` is for how long (s) departures are made ahead: the
+    longer, the cheaper each is; but what is made at once must fit into the time that one tick leaves.
     """
 
     tick: float
     timing: float
+    ahead: float
 
 
-PACINGS = {"economical": Pacing(0.001, 0.004), "precise": Pacing(0.00025, 0.002)}
+PACINGS = {"economical": Pacing(0.001, 0.01, 0.05), "precise": Pacing(0.00025, 0.005, 0.012)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, In
 
 _FLUSH_JOBS = 8192
 _FLUSH_GROUPS = 1024
+_TIDY_JOBS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,26 @@ class Recorder:
 
     def flush(self) -> None:
         """Move what is pending into counters and histograms."""
-        for counter, time, groups in (("sent", "lag", self._sent), ("acked", "latency", self._acked)):
+        for _ in self._pieces():
+            pass
+
+    def tidy(self) -> Iterator[None]:
+        """The same in pieces, with a ``yield`` between, if there is enough to be worth it."""
+        if self._pending >= _TIDY_JOBS:
+            yield from self._pieces()
+
+    def _pieces(self) -> Iterator[None]:
+        sent, acked, timed = self._sent, self._acked, self._timed
+        self._sent, self._acked, self._timed, self._pending = _Groups(), _Groups(), [], 0
+        for counter, time, groups in (("sent", "lag", sent), ("acked", "latency", acked)):
             if groups.due:
                 due, moments, sizes = groups.columns()
                 self.count(counter, moments, sizes)
                 self._add(time, due, np.repeat(moments, sizes) - due)
-        if self._timed:
-            dues, times = zip(*self._timed, strict=True)
+                yield
+        if timed:
+            dues, times = zip(*timed, strict=True)
             self._add("service_time", np.concatenate(dues), np.repeat(times, [len(due) for due in dues]))
-        self._sent, self._acked, self._timed, self._pending = _Groups(), _Groups(), [], 0
 
     def _add(self, time: str, due: Floats, value: Floats) -> None:
         np.maximum(value, 0.0, out=value)

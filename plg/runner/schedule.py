@@ -53,15 +53,15 @@ class Schedule:
         self._position = self.taken = 0
         self._move(0)
 
-    def ahead(self, until: float, limit: int) -> Batch | None:
-        """The arrivals due at or before ``until``, at most ``limit`` of them; None when there are none.
+    def ahead(self, until: float, limit: int, passed: int = 0) -> Batch | None:
+        """The arrivals due at or before ``until`` behind the first ``passed``, at most ``limit``; None where none are.
 
         They are left where they are: `skip` takes those that were dealt with. A batch ends where a chunk does, but not
         within the next `AHEAD` arrivals.
         """
-        if limit <= 0 or self.head > until:
+        start = self._position + passed
+        if limit <= 0 or start >= len(self._due) or self._due[start] > until:
             return None
-        start = self._position
         due = self._due[start : start + limit]
         end = start + int(due.searchsorted(until, "right"))
         kept = None if self._kept is None else self._kept[start:end]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -15,12 +15,16 @@ from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule
 from plg.targets.encoding import Command
 
+T = TypeVar("T")
 DENSE = 200
 """Beyond so many jobs a departure nothing is gained by making them ahead: they are the cost, and not the wake-up."""
 
+_PIECE = 16
+"""Departures put together at a time."""
+
 
 class Encoder(Protocol):
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> list[list[Command]]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
         """The commands for each part of a batch: part i ends before job ``ends[i]`` and leaves at ``walls[i]`` (s since
         the epoch)."""
 
@@ -39,9 +43,10 @@ class Stretch:
     departures: list[Departure]
     timings: list[float]
 
-    def timed_from(self, departures: int) -> float:
-        """From when answers are waited for again after so many ``departures``."""
-        return self.timings[departures - 1]
+    @property
+    def end(self) -> float:
+        """When the last departure is (s of the run)."""
+        return self.departures[-1].moment
 
     def dealt_with(self, departures: int) -> tuple[Batch, Floats]:
         """The batch up to the last job of so many ``departures``, and due times of what is shed in it."""
@@ -56,41 +61,56 @@ class Stretch:
         return Batch(batch.seq[:until], batch.due[:until], batch.kind[:until]), shed
 
 
+def exhaust(pieces: Generator[None, None, T]) -> T:
+    """Do all pieces of a work at once, and return what comes of it."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return cast(T, end.value)
+
+
 def look_ahead(
     schedule: Schedule,
     encode: Encoder,
     room: int,
     *,
+    passed: int,
     earliest: float,
     until: float,
     pacing: Pacing,
     timed_from: float,
     wall: float,
-) -> Stretch | None:
+) -> Generator[None, None, Stretch | None]:
     """The departures up to ``until`` (s of the run) of at most ``room`` jobs, the first not before ``earliest``.
 
-    Departures are at least a tick apart; each takes all that is due. The first one at or after ``timed_from`` is timed.
-    ``wall`` is the start of the run in seconds since the epoch. None where nothing is to be sent in that time.
+    The first ``passed`` arrivals of the schedule are spoken for. Departures are at least a tick apart; each takes all
+    that is due. The first one at or after ``timed_from`` is timed. ``wall`` is the start of the run in seconds since
+    the epoch. None where nothing is to be sent in that time. The work is done in pieces, with a ``yield`` between.
     """
-    if schedule.due_after(DENSE) < schedule.head + pacing.tick:
+    if schedule.due_after(passed + DENSE) < schedule.due_after(passed) + pacing.tick:
         return None
-    limit = min(AHEAD, room)
-    batch = schedule.ahead(max(until, earliest) + pacing.tick, limit)
+    limit = min(AHEAD // 2, room)
+    batch = schedule.ahead(max(until, earliest) + pacing.tick, limit, passed)
     if batch is None:
         return None
     moments, ends = _departures(batch.split()[1].due, earliest, pacing.tick, until, cut=len(batch) == limit)
     if not moments:
         return None
+    yield
     batch = _trimmed(batch, moments[-1])
     kept = batch.split()[1]
     parcels = encode(kept, ends, [wall + moment for moment in moments])
-    departures, timings = [], []
+    departures: list[Departure] = []
+    timings: list[float] = []
     for moment, commands in zip(moments, parcels, strict=True):
         timed = moment >= timed_from
         if timed:
             timed_from = moment + pacing.timing
         departures.append(Departure.of(moment, commands, timed))
         timings.append(timed_from)
+        if len(departures) % _PIECE == 1:
+            yield
     return Stretch(batch, kept, ends, departures, timings)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -70,25 +70,26 @@ class JobEncoder:
         ends: Sequence[int],
         walls: Sequence[float],
         phases: Iterable[str],
-    ) -> list[list[Command]]:
+    ) -> Iterator[list[Command]]:
         """The commands of each group of jobs: group i ends before job ``ends[i]`` and leaves at ``walls[i]``.
 
-        Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase.
+        Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase. Most of
+        the work is done when the first group is asked for.
         """
         if len(self._places) == 1:
-            return self._at(0, seq, due, kind, ends, walls, phases)
+            yield from self._at(0, seq, due, kind, ends, walls, phases)
+            return
         names = list(phases)
         place = self._place_of[kind]
-        groups: list[list[Command]] = [[] for _ in ends]
+        parts: list[Iterator[list[Command]]] = []
         for index in range(len(self._places)):
             chosen = np.flatnonzero(place == index)
             if len(chosen):
                 some = (names[i] for i in chosen.tolist())
                 cuts = np.searchsorted(chosen, ends).tolist()
-                found = self._at(index, seq[chosen], due[chosen], kind[chosen], cuts, walls, some)
-                for group, commands in zip(groups, found, strict=True):
-                    group += commands
-        return groups
+                parts.append(self._at(index, seq[chosen], due[chosen], kind[chosen], cuts, walls, some))
+        for groups in zip(*parts, strict=True):
+            yield [command for commands in groups for command in commands]
 
     def _at(
         self,
@@ -99,18 +100,18 @@ class JobEncoder:
         ends: Sequence[int],
         walls: Sequence[float],
         phases: Iterable[str],
-    ) -> list[list[Command]]:
+    ) -> Iterator[list[Command]]:
         place, only = self._places[index], self._single[index]
         rows = None if only is None else self._kinds[only].rows
         if rows is not None and len(seq) >= FEWEST_ROWS:
-            return place.from_rows(rows.write(seq, ends, walls), ends, due)
-        jobs = iter(zip(seq.tolist(), kind.tolist(), phases, strict=False))
-        groups, start = [], 0
+            yield from place.from_rows(rows.write(seq, ends, walls), ends, due)
+            return
+        jobs = zip(seq.tolist(), kind.tolist(), phases, strict=False)
+        start = 0
         for end, wall in zip(ends, walls, strict=True):
             made = [self._kinds[k].encode(s, wall, phase) for s, k, phase in islice(jobs, end - start)]
-            groups.append(place.from_values(made, due[start:end]))
+            yield place.from_values(made, due[start:end])
             start = end
-        return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +143,13 @@ class Place:
             for at in range(0, len(values), size or 1)
         ]
 
-    def from_rows(self, matrices: Sequence[Bytes], ends: Sequence[int], due: Floats) -> list[list[Command]]:
+    def from_rows(self, matrices: Sequence[Bytes], ends: Sequence[int], due: Floats) -> Iterator[list[Command]]:
         """The commands of groups of jobs made many at once; the rows of a stream have its head in them."""
         if len(ends) == 1:
-            return [self._from_whole(matrices, due)]
+            yield self._from_whole(matrices, due)
+            return
         text = b"".join([rows.data for rows in matrices])
         ends_of_rows = _ends_of_rows(matrices)
-        groups: list[list[Command]] = []
         start = 0
         for end in ends:
             commands = []
@@ -158,8 +159,7 @@ class Place:
                 data = part if self.is_stream else self.lpush(stop - start) + part
                 commands.append(Command(data, due[start:stop], not self.is_stream, self.key))
                 start = stop
-            groups.append(commands)
-        return groups
+            yield commands
 
     def _from_whole(self, matrices: Sequence[Bytes], due: Floats) -> list[Command]:
         # One large group: each byte is copied once.

@@ -10,6 +10,7 @@ from typing import Protocol
 from plg.clock import Clock
 from plg.runner.dialer import Dialer
 from plg.runner.lane import Answer, Chores, Departure, Line, Ridden, wait_on
+from plg.runner.pacing import Pacing
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
@@ -104,7 +105,7 @@ class ClusterLine:
         return False
 
     def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
     ) -> Ridden:
         raise AssertionError("no ride over several connections")
 

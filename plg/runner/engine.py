@@ -25,7 +25,7 @@ from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import Answer, Chores, Line, Ridden
+from plg.runner.lane import PATIENCE, Answer, Chores, Line, Ridden
 from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
@@ -45,8 +45,6 @@ ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
-_PATIENCE = 4
-"""Ticks without a send for which an answer is worth a wake-up of its own."""
 _PIECE = 32
 """Looks at answers that are counted at a time."""
 _LEAST_LAG = 0.01
@@ -189,7 +187,7 @@ class Engine:
 
     def _wait(self, until: float) -> None:
         # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
-        answers = self._lane.awaited > 0 or until - self._now() > _PATIENCE * self._pacing.tick
+        answers = self._lane.awaited > 0 or until - self._now() > PATIENCE * self._pacing.tick
         self._lane.wait(self._clock, self._start + until, answers=answers)
 
     def _collect(self, now: float) -> None:
@@ -312,16 +310,19 @@ class Engine:
         While one stretch leaves, the one before it is counted and the one behind it is made, a piece after each
         departure, when nothing else is to be done.
         """
-        patience = _PATIENCE * self._pacing.tick
         line: deque[Stretch] = deque([stretch])
         ridden: list[tuple[Stretch, Ridden]] = []
         while line:
             stretch = line.popleft()
             chores = self._chores(ridden, stretch, line)
-            ride = self._lane.ride(stretch.departures, self._clock, self._start, patience, chores)
+            ride = self._lane.ride(stretch.departures, self._clock, self._start, self._pacing, chores)
             whole = len(ride.left) == len(stretch.ends)
             # Where the machine often comes late, what was made ahead is often made in vain.
-            self._ahead = min(self._pacing.ahead, 2 * self._ahead) if whole else max(patience, self._ahead / 2)
+            self._ahead = (
+                min(self._pacing.ahead, 2 * self._ahead)
+                if whole
+                else max(PATIENCE * self._pacing.tick, self._ahead / 2)
+            )
             whole = all(chores) and whole
             ridden = [(stretch, ride)]
             if line and not whole:

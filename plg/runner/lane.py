@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from plg.clock import Clock
 from plg.runner.dialer import Dialer, Immediate
+from plg.runner.pacing import Pacing
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
@@ -21,8 +22,10 @@ GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 STALE = 0.001
 """A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
-PROMPT = 0.0001
-"""A wake-up within so many seconds of its moment leaves time for a chore."""
+PATIENCE = 4
+"""Ticks without a send for which an answer is worth a wake-up of its own."""
+LEISURE = 0.3
+"""Part of a tick after a departure within which a piece of other work may begin."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
@@ -55,7 +58,7 @@ class Line(Protocol):
     def given_up(self, now: float) -> bool: ...
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool: ...
     def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
     ) -> Ridden: ...
     def collect(self, now: float) -> list[Answer]: ...
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
@@ -191,15 +194,15 @@ class Lane:
         return self.link is not None and not self.link.backlog
 
     def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
     ) -> Ridden:
         """Write each departure at its moment and read the answers meanwhile, until the last one has left.
 
         It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
         that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
-        is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for
-        ``patience`` s; others are read at the next departure. After each departure that was not late a piece of the
-        ``chores`` is done, which may end the ride.
+        is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for a
+        while; others are read at the next departure. After a departure, as long as there is time, pieces of the
+        ``chores`` are done; each may end the ride.
 
         All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
         """
@@ -209,6 +212,7 @@ class Lane:
         replies: list[tuple[float, Reply]] = []
         pending = self._pending()
         awaited = pending if self.awaited else 0
+        patience, leisure, busy = PATIENCE * pacing.tick, LEISURE * pacing.tick, True
         fine, lost = True, ""
         now = time_of() - zero
         try:
@@ -231,8 +235,11 @@ class Lane:
                 pending += expected
                 if timed:
                     awaited = pending
-                if now - moment < PROMPT and not next(chores, True):
-                    break
+                while busy and now - moment < leisure:
+                    verdict = next(chores, None)
+                    busy = verdict is not None
+                    fine = fine and verdict is not False
+                    now = time_of() - zero
         except LinkLost as loss:
             lost = str(loss)
         return self._ridden(departures, left, replies, lost)

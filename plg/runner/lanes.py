@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from plg.clock import Clock
 from plg.runner.lane import Answer, Chores, Departure, Lane, Ridden, wait_on
+from plg.runner.pacing import Pacing
 from plg.targets.encoding import Command
 from plg.targets.wire import Link
 
@@ -51,7 +52,7 @@ class Lanes:
         return False
 
     def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, patience: float, chores: Chores
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
     ) -> Ridden:
         raise AssertionError("no ride over several connections")
 

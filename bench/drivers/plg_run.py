@@ -11,7 +11,7 @@ import gc
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from plg.runner.schedule import Batch
 from plg.runner.stretch import Encoder
 from plg.runner.timers import sharpen
 from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
-from plg.targets.encoding import Command, Place
+from plg.targets.encoding import Command, Parcels, Place
 from plg.targets.open import open_target
 from plg.targets.rows import RowWriter
 from plg.targets.wire import Wire
@@ -52,8 +52,8 @@ class SingleValues:
         # As for the entries of a stream: each row is a whole command, and has an answer of its own.
         self._place = Place(job.key, is_stream=True, max_len=None)
 
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
-        return self._place.from_rows(self._rows.write(batch.seq, ends, walls), ends, batch.due)
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Parcels:
+        return self._place.from_rows(self._rows.stamped(self._rows.numbered(batch.seq), ends, walls), ends, batch.due)
 
 
 class CountingLane(Lane):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from plg.language.templates import compile_payload
 from plg.plan import Plan
 from plg.runner.schedule import Batch
 from plg.scenario import Scenario
-from plg.targets.encoding import Command, JobEncoder
+from plg.targets.encoding import JobEncoder, Parcels
 
 
 class BatchEncoder:
@@ -21,7 +21,7 @@ class BatchEncoder:
     def __init__(self, encoder: JobEncoder, plan: Plan, *, phases: bool) -> None:
         self._encoder, self._plan, self._phases = encoder, plan, phases
 
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Parcels:
         names = self._plan.phase_names(batch.due) if self._phases else repeat("", len(batch))
         return self._encoder.encode(batch.seq, batch.due, batch.kind, ends, walls, names)
 

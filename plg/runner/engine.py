@@ -34,6 +34,7 @@ from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
 from plg.runner.stretch import Encoder, Stretch, exhaust, look_ahead
 from plg.scenario import Guardrails
+from plg.targets.encoding import parcels
 
 HELD_LAG = 0.05
 """An arrival that plg itself kept waiting longer than this (s) counts as held."""
@@ -262,7 +263,7 @@ class Engine:
         first = float(batch.due[0])
         if now - first > HELD_LAG:
             self._count_held(batch.due, now)
-        commands = next(self._encode(batch, [jobs], [self._clock.wall()]))
+        commands = next(parcels(self._encode(batch, [jobs], [self._clock.wall()])))
         now = self._now()
         timed = now >= self._next_timed
         if timed:

@@ -141,6 +141,7 @@ class Recorder:
             if groups.due:
                 due, moments, sizes = groups.columns()
                 self.count(counter, moments, sizes)
+                yield
                 self._add(time, due, np.repeat(moments, sizes) - due)
                 yield
         if timed:

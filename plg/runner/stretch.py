@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
@@ -13,7 +13,7 @@ from plg.runner.lane import Departure
 from plg.runner.pacing import Pacing
 from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule
-from plg.targets.encoding import Command
+from plg.targets.encoding import PAUSE, Parcels
 
 T = TypeVar("T")
 DENSE = 200
@@ -24,7 +24,7 @@ _PIECE = 16
 
 
 class Encoder(Protocol):
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Iterator[list[Command]]:
+    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Parcels:
         """The commands for each part of a batch: part i ends before job ``ends[i]`` and leaves at ``walls[i]`` (s since
         the epoch)."""
 
@@ -100,16 +100,19 @@ def look_ahead(
     yield
     batch = _trimmed(batch, moments[-1])
     kept = batch.split()[1]
-    parcels = encode(kept, ends, [wall + moment for moment in moments])
     departures: list[Departure] = []
     timings: list[float] = []
-    for moment, commands in zip(moments, parcels, strict=True):
+    for commands in encode(kept, ends, [wall + moment for moment in moments]):
+        if commands is PAUSE:
+            yield
+            continue
+        moment = moments[len(departures)]
         timed = moment >= timed_from
         if timed:
             timed_from = moment + pacing.timing
         departures.append(Departure.of(moment, commands, timed))
         timings.append(timed_from)
-        if len(departures) % _PIECE == 1:
+        if len(departures) % _PIECE == 0:
             yield
     return Stretch(batch, kept, ends, departures, timings)
 

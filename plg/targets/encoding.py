@@ -36,6 +36,16 @@ class Command(NamedTuple):
     key: str = ""
 
 
+PAUSE = None
+Parcels = Iterator[list[Command] | None]
+"""The commands of one group of jobs after the other. In between, `PAUSE` comes where a piece of the work is done."""
+
+
+def parcels(made: Parcels) -> Iterator[list[Command]]:
+    """The same without pauses."""
+    return (commands for commands in made if commands is not PAUSE)
+
+
 def bulk(value: bytes) -> bytes:
     """One RESP bulk string."""
     return b"$%d\r\n%b\r\n" % (len(value), value)
@@ -70,11 +80,10 @@ class JobEncoder:
         ends: Sequence[int],
         walls: Sequence[float],
         phases: Iterable[str],
-    ) -> Iterator[list[Command]]:
+    ) -> Parcels:
         """The commands of each group of jobs: group i ends before job ``ends[i]`` and leaves at ``walls[i]``.
 
-        Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase. Most of
-        the work is done when the first group is asked for.
+        Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase.
         """
         if len(self._places) == 1:
             yield from self._at(0, seq, due, kind, ends, walls, phases)
@@ -87,7 +96,8 @@ class JobEncoder:
             if len(chosen):
                 some = (names[i] for i in chosen.tolist())
                 cuts = np.searchsorted(chosen, ends).tolist()
-                parts.append(self._at(index, seq[chosen], due[chosen], kind[chosen], cuts, walls, some))
+                parts.append(parcels(self._at(index, seq[chosen], due[chosen], kind[chosen], cuts, walls, some)))
+                yield PAUSE
         for groups in zip(*parts, strict=True):
             yield [command for commands in groups for command in commands]
 
@@ -100,11 +110,15 @@ class JobEncoder:
         ends: Sequence[int],
         walls: Sequence[float],
         phases: Iterable[str],
-    ) -> Iterator[list[Command]]:
+    ) -> Parcels:
         place, only = self._places[index], self._single[index]
         rows = None if only is None else self._kinds[only].rows
         if rows is not None and len(seq) >= FEWEST_ROWS:
-            yield from place.from_rows(rows.write(seq, ends, walls), ends, due)
+            numbered = rows.numbered(seq)
+            yield PAUSE
+            stamped = rows.stamped(numbered, ends, walls)
+            yield PAUSE
+            yield from place.from_rows(stamped, ends, due)
             return
         jobs = zip(seq.tolist(), kind.tolist(), phases, strict=False)
         start = 0

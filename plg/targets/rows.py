@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,24 +75,29 @@ class RowWriter:
         self._forms: dict[int, _Row] = {}
         self._thousands: list[tuple[int, int, Bytes] | None] = [None] * _BUFFERS
 
-    def write(self, seq: Ints, ends: Sequence[int], walls: Sequence[float]) -> list[Bytes]:
-        """The jobs numbered ``seq`` (ascending, not negative), as matrices in their order, one row a job.
+    def stamped(
+        self, numbered: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], walls: Sequence[float]
+    ) -> list[Bytes]:
+        """The rows of `numbered`, with the moments at which they leave written into them.
 
-        They leave in groups: group i ends before job ``ends[i]`` and leaves at ``walls[i]`` (s since the epoch). There
-        is mostly one matrix; more where a thousand or a power of ten is passed. They are valid until the next call.
+        They leave in groups: group i ends before job ``ends[i]`` and leaves at ``walls[i]`` (s since the epoch).
         """
-        parts = self._numbered(seq)
-        if len(seq) < _LARGE_GROUP * len(ends):
-            wall = np.repeat(walls, np.diff(ends, prepend=0))
-            for form, rows in parts:
+        if sum(len(rows) for _, rows in numbered) < _LARGE_GROUP * len(ends):
+            wall = np.repeat(walls, [end - start for start, end in pairwise([0, *ends])])
+            for form, rows in numbered:
                 _write_moments(rows, form, wall[: len(rows)])
                 wall = wall[len(rows) :]
         else:
-            _write_by_group(parts, ends, walls)
-        return [rows for _, rows in parts]
+            _write_by_group(numbered, ends, walls)
+        return [rows for _, rows in numbered]
 
-    def _numbered(self, seq: Ints) -> list[tuple[_Row, Bytes]]:
-        """The rows of the jobs, with a moment still to be written into them, and their form."""
+    def numbered(self, seq: Ints) -> list[tuple[_Row, Bytes]]:
+        """The jobs numbered ``seq`` (ascending, not negative), as matrices in their order, one row a job, each with its
+        form; their moments are still to be written.
+
+        There is mostly one matrix; more where a thousand or a power of ten is passed. All are valid until the next
+        call.
+        """
         first, last = int(seq[0]), int(seq[-1])
         if self._consecutive and first >= 1000 and last - first == len(seq) - 1 < 1000 * (_BUFFERS - 1):
             return self._from_thousands(first, last + 1)

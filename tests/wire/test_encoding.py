@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plg.language.templates import compile_payload
 from plg.scenario import Job
 from plg.targets import encoding
-from plg.targets.encoding import JobEncoder
+from plg.targets.encoding import JobEncoder, parcels
 
 words = ["a", "é", '"', "\\", "$", " ", "${seq}", "${uuid}", "${now_ms}", "${job}", "${run}"]
 text = st.lists(st.sampled_from(words), max_size=6).map("".join)
@@ -59,9 +59,8 @@ def test_rows_equal_jobs_made_one_by_one(payload, first, count, step, how, strea
     for at in range(0, count, portion):
         part = slice(at, at + portion)
         size = len(seq[part])
-        [commands_of] = encoder.encode(
-            seq[part], due[part], kind[part], [size], [1_700_000_000.123456 + at], [""] * size
-        )
+        wall = 1_700_000_000.123456 + at
+        [commands_of] = parcels(encoder.encode(seq[part], due[part], kind[part], [size], [wall], [""] * size))
         sent += commands_of
     assert np.concatenate([c.due for c in sent]).tolist() == due.tolist()
     argvs = commands(b"".join(c.data for c in sent))
@@ -86,7 +85,7 @@ def test_several_queues_keep_due_order_and_lose_nothing(count):
     encoder = JobEncoder(jobs, [compile_payload(j.payload, job=j.name) for j in jobs], "r")
     seq = np.arange(count)
     due = seq / 1000
-    [sent] = encoder.encode(seq, due, seq % 4, [count], [1.7e9], [""] * count)
+    [sent] = parcels(encoder.encode(seq, due, seq % 4, [count], [1.7e9], [""] * count))
     for command in sent:
         argvs = commands(command.data)
         assert command.single == (argvs[0][0] == b"LPUSH")

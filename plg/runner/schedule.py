@@ -12,7 +12,7 @@ from plg.plan import Chunk
 from plg.runner.recording import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
-AHEAD = 2048
+AHEAD = 6144
 """So many arrivals can be seen ahead, if the plan has them: no batch ends sooner for a reason of its own."""
 
 

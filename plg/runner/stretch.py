@@ -16,9 +16,11 @@ from plg.runner.schedule import AHEAD, Batch, Schedule
 from plg.targets.encoding import PAUSE, Parcels
 
 T = TypeVar("T")
-DENSE = 200
+DENSE = 600
 """Beyond so many jobs a departure nothing is gained by making them ahead: they are the cost, and not the wake-up."""
 
+MOST = AHEAD // 2 - 100
+"""Jobs of one stretch, so that the one behind it can be seen too; and as many as one batch of rows can hold."""
 _PIECE = 16
 """Departures put together at a time."""
 
@@ -90,7 +92,7 @@ def look_ahead(
     """
     if schedule.due_after(passed + DENSE) < schedule.due_after(passed) + pacing.tick:
         return None
-    limit = min(AHEAD // 2, room)
+    limit = min(MOST, room)
     batch = schedule.ahead(max(until, earliest) + pacing.tick, limit, passed)
     if batch is None:
         return None

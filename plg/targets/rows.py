@@ -171,6 +171,8 @@ def _write_by_group(parts: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], wa
         start = 0
         for end, wall in zip(ends, walls, strict=True):
             group = rows[start : max(start, end - first)]
+            if not len(group):
+                continue  # all of it lies in another matrix
             if form.wall:
                 _write_text(group, form.wall, b"%017.6f" % wall)
             if form.now_ms:

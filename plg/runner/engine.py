@@ -324,7 +324,7 @@ class Engine:
                 if whole
                 else max(PATIENCE * self._pacing.tick, self._ahead / 2)
             )
-            whole = all(chores) and whole
+            whole = all(chores) and whole and self._brake.stop is None
             ridden = [(stretch, ride)]
             if line and not whole:
                 self._release(len(line.popleft().kept))
@@ -336,10 +336,11 @@ class Engine:
         """What is to be done while ``stretch`` leaves; what is found behind it is put into ``line``."""
         for before in ridden:
             for _ in self._count_ridden(*before):
-                yield True
-        yield self._brake.stop is None
+                yield self._brake.stop is None
         self._keep_house(self._now(), "sending")
         yield self._brake.stop is None
+        if self._brake.stop is not None:
+            return
         making = self._look_ahead(stretch)
         while True:
             try:

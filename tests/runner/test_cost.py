@@ -121,7 +121,7 @@ def calls_of(rate, duration, monkeypatch):
 @pytest.mark.parametrize(
     ("pacing", "sends", "calls"),
     # A send, a look for answers and a wait for each tick; a second look and wait for each answer that is timed.
-    [("economical", 1000, 3 + 2 / 4), ("precise", 4000, 3 + 2)],
+    [("economical", 1000, 3 + 2 / 10), ("precise", 4000, 3 + 2 / 20)],
 )
 def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
     engine, seen = engine_for(10_000, 2.0, monkeypatch, pacing)
@@ -152,18 +152,18 @@ def test_bytes_of_a_job(monkeypatch):
 
 
 def test_calls_of_a_wake_up(monkeypatch):
+    """With all that is done beside it: making departures ahead, counting, keeping house."""
     few, many = calls_of(10_000, 1.0, monkeypatch), calls_of(10_000, 3.0, monkeypatch)
     sends = many[2] - few[2]
     python, native = (many[0] - few[0]) / sends, (many[1] - few[1]) / sends
-    assert python <= 95
-    assert native <= 95
+    assert python <= 35
+    assert native <= 55
 
 
 def test_a_job_costs_no_call_of_its_own(monkeypatch):
     """Two hundred times the jobs in as many wake-ups: what is added is by the batch, not by the job."""
-    slow, fast = calls_of(5_000, 1.0, monkeypatch), calls_of(1_000_000, 1.0, monkeypatch)
-    more_jobs = 1_000_000 - 5_000
-    assert (fast[0] + fast[1] - slow[0] - slow[1]) / more_jobs <= 0.15
+    python, native, _ = calls_of(1_000_000, 1.0, monkeypatch)
+    assert (python + native) / 1_000_000 <= 0.3
 
 
 def test_work_grows_as_the_run_does(monkeypatch):

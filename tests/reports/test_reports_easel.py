@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from real_servers import alive, gone_within
 from report_samples import SAMPLES
 
 from plg.outcome_io import to_json
@@ -32,24 +32,6 @@ sys.stdin.read()
 @pytest.fixture
 def saved() -> str:
     return to_json(SAMPLES[sorted(SAMPLES)[0]]())
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and whom nobody has asked after does not."""
-    try:
-        os.kill(pid, 0)
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()
-
-
-def gone(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while alive(pid) and time.monotonic() < until:
-        time.sleep(0.02)
-    return not alive(pid)
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, folder: Path, words: str) -> None:
@@ -111,7 +93,7 @@ def test_it_ends_with_the_process_that_started_it(number: int) -> None:
         pid = int(parent.stdout.readline())
         assert alive(pid)
         parent.send_signal(number)
-    assert gone(pid)
+    assert gone_within(pid, 10) is not None
 
 
 def test_an_interruption_of_the_terminal_does_not_reach_it(saved: str) -> None:

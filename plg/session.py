@@ -83,11 +83,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Where a run tells how it goes, and hears that it should stop."""
+    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready."""
 
     progress: Callable[[Progress], None] | None = None
     interrupted: Callable[[], str | None] = lambda: None
     progress_every: float = 1.0
+    before_start: Callable[[], None] = lambda: None
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -220,6 +221,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             hooks=Hooks(observer.interrupted, _watch(prepared), observer.progress, observer.progress_every),
             permits=permits,
         )
+        observer.before_start()
         start = clock.now() + LEAD if given is None else given.at
         started = clock.wall() + start - clock.now()
         sampler.start(start)

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
 
-from plg import session
 from plg.cli.console import Console
-from plg.cli.files import expand, refuse_lonely_shards, request, usage_error
-from plg.cli.view import RunView
-from plg.diagnostics import Diagnostic, ScenarioError
-from plg.reports.artifacts import Artifacts
-from plg.reports.terminal import last_line
-
-if TYPE_CHECKING:
-    from plg.cli.parallel import Finished
-
-_PRECEDENCE = (1, 130, 143, 2, 6, 4, 3, 5, 0)
-"""Exit codes of several scenarios, the one that decides first."""
+from plg.cli.loading import loading
+from plg.reports.easel import Easel
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -32,185 +20,27 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.outlive_reader()
     if options.feed:
         return _feed(options)
-    artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard)
-    try:
-        asked, files = request(options), expand(options.files)
-        refuse_lonely_shards(options, len(files))
-        # Before anything is sent: a run whose result cannot be kept is load for nothing.
-        if words := artifacts.refused():
-            raise usage_error(words, "name another folder with --out")
-    except ScenarioError as error:
-        console.diagnostics(error.diagnostics, error.sources)
-        console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
-        return 2
-    with _signals() as interruption:
-        try:
-            return _check_all(options, asked, files, console, artifacts, interruption)
-        except KeyboardInterrupt:
-            reason = f"{interruption.name()} came twice: ended at once, nothing more was written"
-            console.print(last_line(interruption.code, reason, colour=console.colour))
-            return interruption.code
+    with Easel() as easel:
+        # First of all: what draws loads its libraries on another core while this process loads its own. Not where
+        # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
+        if options.parallel == 1 and options.start_at is None:
+            easel.set_up()
+        with loading():
+            from plg.cli.checking import check
+
+        return check(options, console, easel, signals)
 
 
 def _feed(options: argparse.Namespace) -> int:
     """The one scenario of a child process of `plg.cli.parallel`."""
     from plg.cli import feed
+    from plg.cli.files import request
 
-    with _signals() as interruption:
+    with signals() as interruption:
         try:
             return feed.run(Path(options.files[0]), request(options), Path(options.feed), interruption)
         except KeyboardInterrupt:
             return interruption.code
-
-
-def _check_all(
-    options: argparse.Namespace,
-    asked: session.Request,
-    files: list[Path],
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-) -> int:
-    if min(options.parallel, len(files)) > 1:
-        ends = _check_at_once(options, asked, files, console, artifacts, interruption)
-        return _finish(console, ends, len(files), artifacts)
-    ends = []
-    for number, file in enumerate(files):
-        if number:
-            console.print()
-        ends.append(_check_safely(file, asked, console, artifacts, interruption, quiet=options.quiet))
-        if len(files) > 1:
-            console.print(last_line(*ends[-1], colour=console.colour))
-        if interruption.name() or (options.fail_fast and ends[-1].code != 0):
-            break
-    return _finish(console, ends, len(files), artifacts)
-
-
-def _check_at_once(
-    options: argparse.Namespace,
-    asked: session.Request,
-    files: list[Path],
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-) -> list[End]:
-    """Several at a time; each is told of as a whole when it ends, and the artifacts have the order of the files."""
-    from plg.cli.parallel import Parallel
-
-    view = RunView(console, quiet=options.quiet)
-    ends: list[End] = []
-    refused: dict[Path, ScenarioError] = {}
-
-    def tell(end: Finished) -> None:
-        if len(ends):
-            console.print()
-        if end.outcome is not None:
-            view.verdict(end.outcome)
-            ends.append(End(end.outcome.exit_code, end.outcome.reason))
-        else:
-            refused[end.file] = _refusal(end, asked)
-            console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
-            told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
-            ends.append(End(end.code, told))
-        console.print(last_line(*ends[-1], colour=console.colour))
-
-    view.waiting(asked.start)
-    done = Parallel(options, asked.start, console, interruption, tell).run(files)
-    artifacts.add_together([end.outcome or (end.file, refused[end.file]) for end in done])
-    return ends
-
-
-def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
-    """Why a scenario left no outcome: its faults, found once more, or what its process said at its end."""
-    if end.code == 2:
-        try:
-            session.prepare(end.file, asked)
-        except ScenarioError as error:
-            return error
-    if end.code in (130, 143):
-        return ScenarioError([Diagnostic("interrupted", f"{end.file} was interrupted before it began", str(end.file))])
-    words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
-    return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
-
-
-def _faults(file: Path, error: ScenarioError) -> str:
-    faults = sum(d.severity == "error" for d in error.diagnostics)
-    return f"{file} has {faults} fault{'s' if faults != 1 else ''}"
-
-
-def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
-    written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
-    for line in written.annotations:
-        console.raw(line + "\n")
-    for note in written.notes:
-        console.error(note)
-    return _close(console, ends, files, artifacts)
-
-
-class End(NamedTuple):
-    """How one scenario ended: its exit code and why."""
-
-    code: int
-    reason: str
-
-
-def _check_safely(
-    file: Path,
-    asked: session.Request,
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-    *,
-    quiet: bool,
-) -> End:
-    """A bug in plg that one file brings out costs the others neither their runs nor their artifacts."""
-    try:
-        return _check_one(file, asked, console, artifacts, interruption, quiet=quiet)
-    except Exception as error:  # the last net but one; `plg.cli.main` has the last
-        if os.environ.get("PLG_DEBUG"):
-            raise
-        message = f"internal error: {type(error).__name__}: {error}"
-        console.error(message)
-        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
-        artifacts.add_invalid(file, ScenarioError([Diagnostic("internal-error", message, file=str(file))]))
-        return End(1, message)
-
-
-def _check_one(
-    file: Path,
-    asked: session.Request,
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-    *,
-    quiet: bool,
-) -> End:
-    view = RunView(console, quiet=quiet)
-    try:
-        prepared = session.prepare(file, asked)
-    except ScenarioError as error:
-        console.diagnostics(error.diagnostics, error.sources)
-        artifacts.add_invalid(file, error)
-        return End(2, _faults(file, error))
-    view.plan(prepared.scenario, prepared.plan, prepared.notes)
-    view.waiting(prepared.start)
-    observer = session.Observer(view.progress, interruption.name, view.interval)
-    outcome = session.run(prepared, observer)
-    artifacts.add(outcome)
-    view.verdict(outcome)
-    return End(outcome.exit_code, outcome.reason)
-
-
-def _close(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
-    if files > 1:
-        console.print()
-    where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
-    console.print(where)
-    code = min((end.code for end in ends), key=_PRECEDENCE.index)
-    passed, left = sum(end.code == 0 for end in ends), files - len(ends)
-    many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "")
-    console.print(last_line(code, many if files > 1 else ends[0].reason, colour=console.colour))
-    return code
 
 
 class Interruption:
@@ -235,7 +65,8 @@ class Interruption:
 
 
 @contextmanager
-def _signals() -> Iterator[Interruption]:
+def signals() -> Iterator[Interruption]:
+    """Take SIGINT and SIGTERM for a while."""
     interruption = Interruption()
     before = {number: signal.signal(number, interruption.take) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

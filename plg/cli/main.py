@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 
 from plg import __version__
 from plg.cli.console import Console
+from plg.cli.loading import loading
 from plg.cli.options import add_commands
 
 _EPILOG = """exit codes:
@@ -42,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if getattr(options, "command", None) is None:
         parser.print_help()
         return 2
+    _spare_time()
     console = Console(sys.stdout, sys.stderr)
-    command = importlib.import_module(f"plg.cli.{options.command}_command")
+    with loading():
+        command = importlib.import_module(f"plg.cli.{options.command}_command")
     from plg.diagnostics import ScenarioError
 
     try:
@@ -67,3 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
         console.error("exit 1: internal error")
         return 1
+
+
+def _spare_time() -> None:
+    """Keep the libraries from work that no command of plg needs."""
+    # NumPy's linear algebra starts a thread a core at import, which spins for a while; plg has no matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # At its end the interpreter would look through all that was imported for cycles: a tenth of a second, for memory
+    # that the system takes back anyway.
+    atexit.register(gc.freeze)

@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plg.diagnostics import ScenarioError
 from plg.outcome import Outcome
-from plg.reports.junit import InvalidScenario, junit
-from plg.reports.render import Format, RenderError, render
+from plg.reports.easel import Easel
+from plg.reports.render import Drawing, RenderError, render
+
+if TYPE_CHECKING:
+    from plg.reports.junit import InvalidScenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,14 @@ class Artifacts:
     """Collects the runs of one check and writes their files into ``folder``.
 
     The files of a ``shard`` (i from 0, n) bear its number, so that all shards of a run can share the folder.
+    Reports are drawn at the ``easel``, whose process may have been started before.
     """
 
-    def __init__(self, folder: Path, *, png: bool = False, shard: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, png: bool = False, shard: tuple[int, int] | None = None, easel: Easel | None = None
+    ) -> None:
         self.folder = folder
+        self.easel = easel or Easel()
         self.failed = False
         self._png = png
         self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
@@ -57,39 +65,48 @@ class Artifacts:
 
     def add(self, outcome: Outcome) -> None:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
-        self._illustrate(outcome, *self._save(outcome))
+        from plg.outcome_io import to_json
+
+        saved = to_json(outcome)
+        # What programs read is written while another process draws; it does not depend on what becomes of that.
+        with self.easel.begin(saved) as drawing:
+            stem = self._save(outcome, saved)
+            self._write_junit()
+            self._illustrate(outcome, stem, saved, drawing)
         self._write_junit()
 
     def add_together(self, runs: Sequence[Outcome | tuple[Path, ScenarioError]]) -> None:
         """The same for runs that have all ended: what programs read of each comes before any drawing."""
-        saved = []
+        from plg.outcome_io import to_json
+
+        waiting = []
         for run in runs:
             if isinstance(run, Outcome):
-                saved.append((run, self._save(run)))
+                saved = to_json(run)
+                waiting.append((run, self._save(run, saved), saved))
             else:
                 self._runs.append(_invalid(*run))
         self._write_junit()
-        for outcome, files in saved:
-            self._illustrate(outcome, *files)
+        for outcome, stem, saved in waiting:
+            with self.easel.begin(saved) as drawing:
+                self._illustrate(outcome, stem, saved, drawing)
         self._write_junit()
 
-    def _save(self, outcome: Outcome) -> tuple[str, str]:
-        """The stem of the run's files, and the outcome as it was saved."""
+    def _save(self, outcome: Outcome, saved: str) -> str:
+        """Write what programs read of a run; the stem of its files."""
         from plg.language.write import write_yaml
-        from plg.outcome_io import to_json
 
         self._runs.append(outcome)
         stem = self._stem(outcome.name) + self._suffix
-        saved = to_json(outcome)
         self._write(f"{stem}.outcome.json", saved)
         self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
-        return stem, saved
+        return stem
 
-    def _illustrate(self, outcome: Outcome, stem: str, saved: str) -> None:
-        if self._draw(f"{stem}.html", saved, "html"):
+    def _illustrate(self, outcome: Outcome, stem: str, saved: str, drawing: Drawing) -> None:
+        if self._hang(f"{stem}.html", drawing.finish):
             self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
         if self._png:
-            self._draw(f"{stem}.png", saved, "png")
+            self._hang(f"{stem}.png", lambda: render(saved, "png"))
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""
@@ -130,11 +147,13 @@ class Artifacts:
         return stem
 
     def _write_junit(self) -> None:
+        from plg.reports.junit import junit
+
         self._write(f"junit{self._suffix}.xml", junit(self._runs, self._attachments))
 
-    def _draw(self, name: str, saved: str, form: Format) -> bool:
+    def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
         try:
-            return self._write(name, render(saved, form))
+            return self._write(name, draw())
         except RenderError as error:
             self._notes.append(f"{name} not written: {error}")
             return False
@@ -161,4 +180,6 @@ class Artifacts:
 
 
 def _invalid(file: Path, error: ScenarioError, rendered: str = "") -> InvalidScenario:
+    from plg.reports.junit import InvalidScenario
+
     return InvalidScenario(file.stem or str(file), error, rendered)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from plg.outcome import Outcome
 from plg.reports import charts, sections, wording
-from plg.reports.canvas import Canvas
+from plg.reports.axes import TimeAxis, bridge
+from plg.reports.canvas import Canvas, Limit, curve, frame
 from plg.reports.comparison import compare
 from plg.reports.page import figure, page, pair, section
 
@@ -44,6 +47,14 @@ def report(outcome: Outcome) -> str:
     title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
     drawn = [load, *queue, *latency, *losses, *machine, guardrails]
     return page(title, sections.header(outcome), parts, footer(outcome), drawn)
+
+
+def rehearse() -> None:
+    """Draw a little something: Plotly and NumPy load much of theirs only at its first use."""
+    t = np.linspace(0.0, 1.0, 3)
+    canvas = Canvas(TimeAxis(1.0), ())
+    trace = curve(canvas, "", "target", *bridge(t, t), charts.RATE)
+    frame(canvas, [trace], height=100, suffix="", limit=Limit(1.0, ""))
 
 
 def footer(outcome: Outcome) -> str:

@@ -74,6 +74,11 @@ class Client:
         self._connection.disconnect()
 
 
+def load_client() -> None:
+    """Import redis-py before the first `Client` does: it takes a while, which may be one of waiting anyway."""
+    import redis.connection  # noqa: F401  # for the sake of the import
+
+
 def _connection(address: Address, connect_timeout: float, answer_timeout: float) -> Any:
     from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 

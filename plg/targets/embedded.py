@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from plg.scenario import Job
 from plg.targets import lifeline
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary
+from plg.targets.client import load_client
 from plg.targets.url import UrlTarget
 
 _PREFIX = "plg-redis-"
@@ -34,7 +35,7 @@ class EmbeddedTarget(UrlTarget):
     kind: ClassVar[str] = "embedded"
 
     def __init__(self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0) -> None:
-        self._server = PrivateServer.start(find_binary(), deadline=connect_timeout)
+        self._server = PrivateServer.start(find_binary(), deadline=connect_timeout, meanwhile=load_client)
         try:
             super().__init__(self._server.url, jobs, connect_timeout=connect_timeout)
         except BaseException:
@@ -64,12 +65,12 @@ class PrivateServer:
         return f"unix://{_socket_of(self.folder)}"
 
     @staticmethod
-    def start(binary: Path, *, deadline: float = 5.0) -> PrivateServer:
-        """Starts ``binary`` and returns once it answers.
+    def start(binary: Path, *, deadline: float = 5.0, meanwhile: Callable[[], None] = lambda: None) -> PrivateServer:
+        """Starts ``binary`` and returns once it answers; ``meanwhile`` is called while it gets ready.
 
-        Raises `TargetError` with the last lines of the server's log where it does not answer within ``deadline`` s.
+        Raises `TargetError` with the last lines of the server's log where it does not answer within ``deadline`` s
+        after that.
         """
-        until = time.monotonic() + deadline
         folder, lock = _make_folder()
         try:
             keeper = _start_keeper(folder, lock, binary)
@@ -80,6 +81,8 @@ class PrivateServer:
             os.close(lock)
         server = PrivateServer(folder, keeper, 0)
         try:
+            meanwhile()
+            until = time.monotonic() + deadline
             server.pid = server._read_pid(until)
             server._await_answer(until)
         except BaseException:
@@ -90,8 +93,10 @@ class PrivateServer:
     def stop(self) -> None:
         """Ends the server at once; it holds nothing that is meant to last. May be called twice."""
         keeper = self._keeper
-        if keeper.stdin and keeper.stdout:
+        if keeper.stdin and keeper.stdout and not keeper.stdout.closed:
             keeper.stdin.close()
+            # Its output ends with it. To wait for that is quicker than to look again and again whether it has ended.
+            self._await_end(time.monotonic() + 5.0)
             keeper.stdout.close()
         try:
             keeper.wait(timeout=5.0)
@@ -120,6 +125,13 @@ class PrivateServer:
         descriptor = self._keeper.stdout.fileno()
         ready, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
         return os.read(descriptor, 64) if ready else b""
+
+    def _await_end(self, until: float) -> None:
+        """Reads what the lifeline may still have said, up to the end of its output."""
+        assert self._keeper.stdout is not None
+        descriptor = self._keeper.stdout.fileno()
+        while select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0] and os.read(descriptor, 64):
+            pass
 
     def _last_words(self) -> str:
         with suppress(OSError):

@@ -54,5 +54,11 @@ def test_plan_loads_no_library_for_drawing_or_sending() -> None:
     assert loaded_by("plan", "scenarios/flash-sale.plg") & DRAWING == set()
 
 
+def test_check_starts_what_draws_before_it_loads_a_library() -> None:
+    code = "import sys, plg.cli.check_command; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & EVERY == set()
+
+
 def test_the_probe_would_see_a_library() -> None:
     assert "numpy" in loaded_by("plan", "scenarios/flash-sale.plg")

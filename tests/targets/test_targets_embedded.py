@@ -18,7 +18,7 @@ from real_servers import alive, gone_within
 
 import plg
 from plg.scenario import Job
-from plg.targets import embedded
+from plg.targets import embedded, lifeline
 from plg.targets.base import TargetError
 from plg.targets.binary import CHOICE, find_binary
 from plg.targets.open import open_target
@@ -285,3 +285,15 @@ def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path):
 def test_the_prefix_of_folders_is_what_the_cleaner_looks_for(place):
     with open_target("embedded", JOBS) as target:
         assert target._server.folder.name.startswith(embedded._PREFIX)
+
+
+def test_the_lifeline_removes_whatever_a_server_has_made(tmp_path):
+    for name in ("flat", "deep"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "server.log").write_text("x")
+    (tmp_path / "deep" / "appendonlydir").mkdir()
+    (tmp_path / "deep" / "appendonlydir" / "x").write_text("x")
+    for name in ("flat", "deep", "gone"):
+        lifeline._remove(str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []

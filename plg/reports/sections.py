@@ -56,7 +56,7 @@ def _figures(outcome: Outcome) -> str:
     ledger = outcome.ledger
     held = sum(result.verdict == "pass" for result in outcome.expectations if result.level == "expect")
     asked = sum(result.level == "expect" for result in outcome.expectations)
-    acts = sum(hit.action != "warn" for hit in outcome.guardrail_hits)
+    acts = sum(hit.action in ("clip", "stop") for hit in outcome.guardrail_hits)
     p99 = outcome.latency_s.get("p99")
     rows = [
         ("Expectations", f"{held} of {asked}" if asked else "none", "hold" if asked else "nothing was asked"),

@@ -130,7 +130,7 @@ def margin_text(result: ExpectationResult) -> str:
 def hit_sentence(hit: Hit) -> str:
     """``max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed``."""
     unit = _GUARDRAIL_UNITS.get(hit.guardrail, "jobs")
-    verb = {"clip": "clipped", "stop": "stopped the run", "warn": "warned"}.get(hit.action, hit.action)
+    verb = {"clip": "clipped", "stop": "stopped the run", "warn": "warned", "observe": "was passed"}.get(hit.action, hit.action)
     span = f"at {format_duration(hit.start_s)}"
     if hit.end_s > hit.start_s:
         span = f"from {format_duration(hit.start_s)} to {format_duration(hit.end_s)}"

@@ -64,10 +64,11 @@ class Histograms:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip`` or ``stop``.
+    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip``, ``stop`` or ``observe``.
 
     ``requested`` and ``allowed`` are in the guardrail's own unit (jobs/s, jobs, s, bytes, fraction).
-    A ``warn`` is a remark and not counted by the measure guardrail_hits.
+    A ``warn``, and an ``observe`` (a limit passed with emergency_stop off), are remarks and not counted by the measure
+    guardrail_hits.
     """
 
     guardrail: str

@@ -47,7 +47,10 @@ def samples() -> dict[str, Outcome]:
     """One outcome of each kind."""
     events = random_events(3, 300)
     glances = [Glance(t / 3, queue_depth=math.nan if t % 7 == 0 else t) for t in range(40)]
-    hits = (Hit("max_rate", 3.0, 3.5, 450.0, 400.0, "clip"), Hit("max_cpu", 4.0, 4.0, 0.7, 0.8, "warn"))
+    hits = (
+        Hit("max_rate", 3.0, 3.5, 450.0, 400.0, "clip"), Hit("max_cpu", 4.0, 4.0, 0.7, 0.8, "warn"),
+        Hit("max_memory", 5.0, 6.0, 6e8, 5e8, "observe"),
+    )  # fmt: skip
     left = [*steady(20, 0, 5), *(Event(e.due, "cancelled") for e in steady(20, 5))]
     everything = record(
         events,

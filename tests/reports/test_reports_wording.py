@@ -74,6 +74,7 @@ def test_marks_and_words_agree() -> None:
     [
         (Hit("max_rate", 10, 10.5, 450, 400, "clip"), "max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed"),
         (Hit("max_cpu", 3, 3, 0.91, 0.8, "warn"), "max_cpu warned at 3s: 91% seen, 80% allowed"),
+        (Hit("max_cpu", 3, 4, 0.91, 0.8, "observe"), "max_cpu was passed from 3s to 4s: 91% seen, 80% allowed"),
         (Hit("max_memory", 3, 3, 6e8, 5e8, "stop"), "max_memory stopped the run at 3s: 600MB seen, 500MB allowed"),
         (Hit("max_total_jobs", 3, 3, 10, 5, "stop"), "max_total_jobs stopped the run at 3s: 10 asked, 5 allowed"),
         (Hit("max_total_jobs", 2, 3, 5, 5, "warn"), "max_total_jobs warned from 2s to 3s: 5 seen, 5 allowed"),

@@ -77,6 +77,9 @@ class Hit:
     requested: float
     allowed: float
     action: str
+    reaction_s: float | None = None
+    """How soon a ``stop`` came (s), as `plg.guardrails.guard.Excursion` defines it; None for other actions, and in
+    outcomes that were saved before it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

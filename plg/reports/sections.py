@@ -251,7 +251,7 @@ def hits(outcome: Outcome) -> str:
         + cell(format_duration(hit.end_s), "To", "num")
         + cell(escape(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
         + cell(escape(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
-        + (cell(escape(wording.reaction(hit) or wording.NOTHING), "Reaction") if told else "")
+        + (cell(escape(wording.reaction(hit) or wording.NOTHING), "Reaction", "wide") if told else "")
         for hit in outcome.guardrail_hits[:_MOST_ROWS]
     ]
     more = len(outcome.guardrail_hits) - _MOST_ROWS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -21,6 +22,17 @@ class Excursion:
     requested: float
     allowed: float
     action: Action
+    reaction_s: float | None = None
+    """How soon a ``stop`` came (s): from the last moment at which the value was known to be within its limit to the
+    moment from which on no job was handed to a connection any more. The limit was passed somewhere between, so this
+    is the most that can have gone by since. None for an excursion that stopped nothing.
+
+    What is sampled (depth, age, processor, memory) was known to be within at the last reading that said so (of the
+    queues: when it was asked for), or where there was none at the start of the run; a reading that failed says
+    nothing. The error rate is known up to the answers that carry it past the limit, which makes it 0; where older
+    answers left its window instead, it was known when it was last looked at. Of a counted limit it is exactly 0: the
+    job over it is never sent.
+    """
 
 
 class Guard:
@@ -34,6 +46,7 @@ class Guard:
         self._limits = limits
         self._open: dict[tuple[str, bool], Excursion] = {}
         self._closed: list[Excursion] = []
+        self._within: dict[str, float] = {}
         self._limit: dict[str, float] = {
             name: value
             for name, value in (
@@ -52,42 +65,59 @@ class Guard:
     def watches(self, guardrail: str) -> bool:
         return guardrail in self._limit
 
-    def observe(self, guardrail: str, now: float, value: float | None, *, can_stop: bool = True) -> Excursion | None:
-        """Take a reading at ``now`` (s). Returns the excursion when it is one that must stop the run.
+    def over(self, guardrail: str, value: float) -> bool:
+        """Whether a value is past the limit; nothing is where there is none."""
+        limit = self._limit.get(guardrail, math.inf)
+        # An error rate of exactly the limit is still allowed: 0% must mean "none", not "stop at once".
+        return value > limit if guardrail == "max_error_rate" else value >= limit
+
+    def know_within(self, guardrail: str, moment: float) -> None:
+        """The value was within its limit at this moment (s of the run)."""
+        self._within[guardrail] = max(moment, self._within.get(guardrail, 0.0))
+
+    def observe(
+        self, guardrail: str, now: float, value: float | None, *, read_at: float | None = None, can_stop: bool = True
+    ) -> Excursion | None:
+        """Heed at ``now`` (s) what was read at ``read_at``. Returns the excursion when it must stop the run.
 
         ``can_stop`` is off for readings that only warn (what enforces the limit stands elsewhere).
         """
         limit = self._limit.get(guardrail)
         if limit is None or value is None or value != value:
             return None
-        # An error rate of exactly the limit is still allowed: 0% must mean "none", not "stop at once".
-        over = value > limit if guardrail == "max_error_rate" else value >= limit
+        over = self.over(guardrail, value)
         stop: Excursion | None = None
         if can_stop:
-            action: Action = "stop" if self._limits.emergency_stop else "observe"
-            found = self._track(guardrail, True, over, now, value, limit, action)
-            stop = found if found is not None and action == "stop" else None
+            found = self._track(True, over, self._breach(guardrail, now, value, limit))
+            stop = found if found is not None and found.action == "stop" else None
+        if not over:
+            self.know_within(guardrail, now if read_at is None else read_at)
         threshold = limit * self._limits.warn_at
-        self._track(guardrail, False, value >= threshold > 0, now, value, limit, "warn")
+        self._track(False, value >= threshold > 0, Excursion(guardrail, now, now, value, limit, "warn"))
         return stop
 
     def record(self, excursion: Excursion) -> None:
         """Add one that was established elsewhere (a clip of the plan, a counted limit)."""
         self._closed.append(excursion)
 
-    def _track(
-        self, guardrail: str, breach: bool, over: bool, now: float, value: float, limit: float, action: Action
-    ) -> Excursion | None:
-        key = (guardrail, breach)
+    def _breach(self, guardrail: str, now: float, value: float, limit: float) -> Excursion:
+        if not self._limits.emergency_stop:
+            return Excursion(guardrail, now, now, value, limit, "observe")
+        # A reading may be a moment younger than the wake-up that heeds it.
+        reaction = max(0.0, now - self._within.get(guardrail, 0.0))
+        return Excursion(guardrail, now, now, value, limit, "stop", reaction)
+
+    def _track(self, breach: bool, over: bool, seen: Excursion) -> Excursion | None:
+        """Open, prolong or close the excursion that what was just ``seen`` belongs to."""
+        key = (seen.guardrail, breach)
         current = self._open.get(key)
         if not over:
             if current is not None:
-                self._closed.append(replace(current, end_s=now))
+                self._closed.append(replace(current, end_s=seen.end_s))
                 del self._open[key]
             return None
-        if current is None:
-            current = Excursion(guardrail, now, now, value, limit, action)
-        self._open[key] = replace(current, end_s=now, requested=max(current.requested, value))
+        first = seen if current is None else current
+        self._open[key] = replace(first, end_s=seen.end_s, requested=max(first.requested, seen.requested))
         return self._open[key]
 
     def excursions(self) -> tuple[Excursion, ...]:

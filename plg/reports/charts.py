@@ -193,6 +193,7 @@ def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
 
 _ACTIONS = (
     ("warn", "warned", "doubt", "circle"),
+    ("observe", "passed", "errors", "diamond"),
     ("clip", "clipped", "shed", "triangle-down"),
     ("stop", "stopped", "bad", "square"),
 )

@@ -82,7 +82,7 @@ def _runs(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:
     columns = ("Verdict", "Duration", "Planned", "Acked", "Deviation", "Latency p99", "Lag p99", "Errors", "Hits")
     rows = []
     for number, (outcome, label) in enumerate(zip(outcomes, labels, strict=True)):
-        acts = sum(hit.action != "warn" for hit in outcome.guardrail_hits)
+        acts = sum(hit.action in ("clip", "stop") for hit in outcome.guardrail_hits)
         values = [
             format_duration(outcome.duration_s),
             wording.count(outcome.ledger.planned), wording.count(outcome.ledger.acked),

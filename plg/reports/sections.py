@@ -56,7 +56,7 @@ def _figures(outcome: Outcome) -> str:
     ledger = outcome.ledger
     held = sum(result.verdict == "pass" for result in outcome.expectations if result.level == "expect")
     asked = sum(result.level == "expect" for result in outcome.expectations)
-    acts = sum(hit.action != "warn" for hit in outcome.guardrail_hits)
+    acts = sum(hit.action in ("clip", "stop") for hit in outcome.guardrail_hits)
     p99 = outcome.latency_s.get("p99")
     rows = [
         ("Expectations", f"{held} of {asked}" if asked else "none", "hold" if asked else "nothing was asked"),
@@ -240,7 +240,10 @@ def hits(outcome: Outcome) -> str:
     """The table under the guardrail timeline."""
     if not outcome.guardrail_hits:
         return ""
-    headings = [("Guardrail", ""), ("Action", ""), ("From", "num"), ("To", "num"), ("Seen", "num"), ("Allowed", "num")]
+    headings = [("Guardrail", ""), ("Action", ""), *((name, "num") for name in ("From", "To", "Seen", "Allowed"))]
+    told = any(hit.reaction_s is not None for hit in outcome.guardrail_hits[:_MOST_ROWS])
+    if told:
+        headings.append(("Reaction", ""))
     rows = [
         row_heading(f"<code>{escape(hit.guardrail)}</code>")
         + cell(escape(hit.action), "Action")
@@ -248,6 +251,7 @@ def hits(outcome: Outcome) -> str:
         + cell(format_duration(hit.end_s), "To", "num")
         + cell(escape(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
         + cell(escape(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
+        + (cell(escape(wording.reaction(hit) or wording.NOTHING), "Reaction", "wide") if told else "")
         for hit in outcome.guardrail_hits[:_MOST_ROWS]
     ]
     more = len(outcome.guardrail_hits) - _MOST_ROWS

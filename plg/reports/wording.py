@@ -33,6 +33,9 @@ _GUARDRAIL_UNITS = {
     "max_error_rate": "fraction",
 }
 
+_VERBS = {"clip": "clipped", "stop": "stopped the run", "warn": "warned", "observe": "was passed"}
+_COUNTED = ("max_total_jobs", "max_duration")
+
 
 def quantity(value: float | None, unit: str) -> str:
     """``value`` in base ``unit`` (s, jobs, jobs/s, fraction, bytes) as people write it; a dash for None."""
@@ -128,16 +131,30 @@ def margin_text(result: ExpectationResult) -> str:
 
 
 def hit_sentence(hit: Hit) -> str:
-    """``max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed``."""
+    """``max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed``; for a stop also how soon it came."""
     unit = _GUARDRAIL_UNITS.get(hit.guardrail, "jobs")
-    verb = {"clip": "clipped", "stop": "stopped the run", "warn": "warned"}.get(hit.action, hit.action)
-    span = f"at {format_duration(hit.start_s)}"
-    if hit.end_s > hit.start_s:
+    verb = _VERBS.get(hit.action, hit.action)
+    span = ", ".join(filter(None, [f"at {format_duration(hit.start_s)}", reaction(hit)]))
+    # A stop is a moment, even where the answers that were on their way kept the value over its limit.
+    if hit.end_s > hit.start_s and hit.action != "stop":
         span = f"from {format_duration(hit.start_s)} to {format_duration(hit.end_s)}"
     # What was asked for was never seen: the limit came before it.
-    wanted = hit.action == "clip" or (hit.action == "stop" and hit.guardrail in ("max_total_jobs", "max_duration"))
+    wanted = hit.action == "clip" or (hit.action == "stop" and hit.guardrail in _COUNTED)
     asked = f"{quantity(hit.requested, unit)} {'asked' if wanted else 'seen'}"
     return f"{hit.guardrail} {verb} {span}: {asked}, {quantity(hit.allowed, unit)} allowed"
+
+
+def reaction(hit: Hit) -> str:
+    """How soon a stop came: ``84ms after the last reading within the limit``; empty where that is not known."""
+    if hit.reaction_s is None:
+        return ""
+    if hit.reaction_s == 0 and hit.guardrail in _COUNTED:
+        return "before a job over the limit was sent"
+    if hit.reaction_s == 0 and hit.guardrail == "max_error_rate":
+        return "at the answer that passed the limit"
+    if hit.reaction_s >= hit.start_s > 0:
+        return "at the first reading of the run"
+    return f"{format_duration(hit.reaction_s)} after the last reading within the limit"
 
 
 def hit_quantity(hit: Hit, value: float) -> str:

@@ -138,7 +138,9 @@ class Account:
             for clip in self._plan.clips
             if clip.guardrail == "max_rate" and clip.start_s < ended
         ]
-        seen = [Hit(e.guardrail, e.start_s, e.end_s, e.requested, e.allowed, e.action) for e in excursions]
+        seen = [
+            Hit(e.guardrail, e.start_s, e.end_s, e.requested, e.allowed, e.action, e.reaction_s) for e in excursions
+        ]
         return tuple(sorted(clips + seen, key=lambda hit: (hit.start_s, hit.guardrail)))
 
     def _peak(self, clip: Clip) -> float:

@@ -35,6 +35,8 @@ class Brake:
     def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
         """Look at answers that were just counted: so many jobs fine, refused, and lost."""
         if self._limits.max_error_rate is not None:
+            if not self._guard.over("max_error_rate", self._errors.value(now) or 0.0):
+                self._guard.know_within("max_error_rate", now)
             self._errors.add(now, fine + failed + unknown, failed + unknown)
         if fine or (unknown and not failed):
             self._refusing_since = None
@@ -50,12 +52,13 @@ class Brake:
         self._heed("max_error_rate", now, self._errors.value(now))
 
     def heed_samples(self, samples: Sequence[Sample], now: float) -> None:
-        """Look at gauges."""
+        """Look at gauges. Nothing is sent after ``now`` if they stop the run, however old the samples are."""
         for sample in samples:
-            self._heed("max_queue_depth", now, sample.queue_depth)
-            self._heed("max_queue_age", now, sample.queue_age)
-            self._heed("max_cpu", now, sample.cpu)
-            self._heed("max_memory", now, sample.memory)
+            asked = sample.t if sample.asked is None else sample.asked
+            self._heed("max_queue_depth", now, sample.queue_depth, asked)
+            self._heed("max_queue_age", now, sample.queue_age, asked)
+            self._heed("max_cpu", now, sample.cpu, sample.t)
+            self._heed("max_memory", now, sample.memory, sample.t)
 
     def heed_progress(self, now: float) -> None:
         """Look at what grows with the run: warnings for the counted limits, the error rate."""
@@ -66,14 +69,16 @@ class Brake:
     def reach(self, guardrail: str, now: float, asked: float, limit: float) -> None:
         """A counted limit is reached with work left. Without emergency_stop the rest is shed, but sent it never is."""
         stops = self._limits.emergency_stop
-        self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop" if stops else "clip"))
         if stops:
+            self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop", reaction_s=0.0))
             self.halt("guardrail", guardrail)
+        else:
+            self._guard.record(Excursion(guardrail, now, now, asked, limit, "clip"))
 
     def excursions(self) -> tuple[Excursion, ...]:
         """All excursions over limits and warn thresholds so far."""
         return self._guard.excursions()
 
-    def _heed(self, guardrail: str, now: float, value: float | None) -> None:
-        if self._guard.observe(guardrail, now, value) is not None:
+    def _heed(self, guardrail: str, now: float, value: float | None, read_at: float | None = None) -> None:
+        if self._guard.observe(guardrail, now, value, read_at=read_at) is not None:
             self.halt("guardrail", guardrail)

@@ -112,7 +112,8 @@ def merge_hits(parts: Sequence[Recording], shards: int, limits: Mapping[str, flo
     """The excursions of the whole run: those that several shards saw at the same time are one.
 
     A shard of n asks for the n-th part of the rate, so the rate asked for is n times that of any of them. Jobs are
-    added up: of a limit that was reached, all that were planned. Of a common gauge the largest reading stands.
+    added up: of a limit that was reached, all that were planned. Of a common gauge the largest reading stands, of the
+    reactions to it the slowest.
     """
     found: list[tuple[Hit, list[tuple[int, Hit]]]] = []
     everything = sorted(
@@ -132,6 +133,7 @@ def merge_hits(parts: Sequence[Recording], shards: int, limits: Mapping[str, flo
             hit,
             requested=_requested(hit, members, shards, planned),
             allowed=limits.get(hit.guardrail, hit.allowed),
+            reaction_s=max((m.reaction_s for _, m in members if m.reaction_s is not None), default=None),
         )
         for hit, members in found
     ]

@@ -24,6 +24,8 @@ class Sample:
     queue_age: float
     cpu: float
     memory: float
+    asked: float | None = None
+    """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
 
 
 class SampleLog:

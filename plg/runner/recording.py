@@ -64,10 +64,11 @@ class Histograms:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip`` or ``stop``.
+    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip``, ``stop`` or ``observe``.
 
     ``requested`` and ``allowed`` are in the guardrail's own unit (jobs/s, jobs, s, bytes, fraction).
-    A ``warn`` is a remark and not counted by the measure guardrail_hits.
+    A ``warn``, and an ``observe`` (a limit passed with emergency_stop off), are remarks and not counted by the measure
+    guardrail_hits.
     """
 
     guardrail: str
@@ -76,6 +77,9 @@ class Hit:
     requested: float
     allowed: float
     action: str
+    reaction_s: float | None = None
+    """How soon a ``stop`` came (s), as `plg.guardrails.guard.Excursion` defines it; None for other actions, and in
+    outcomes that were saved before it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

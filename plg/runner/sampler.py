@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Protocol
 
 from plg.clock import Clock
@@ -75,11 +76,30 @@ class ThreadSampler:
     def _run(self) -> None:
         cpu_before, wall_before = time.process_time(), time.perf_counter()
         while not self._stop.wait(self._interval):
-            moment, depth, age = self._lookout.glance(_GLANCE) or (self._clock.now(), math.nan, math.nan)
+            sight = self._lookout.glance(_GLANCE) or _Sight.none(self._clock.now())
             cpu, wall = time.process_time(), time.perf_counter()
             share = (cpu - cpu_before) / max(wall - wall_before, 1e-6)
             cpu_before, wall_before = cpu, wall
-            self._samples.append(Sample(moment - self._zero, depth, age, share, resident_bytes()))
+            self._samples.append(
+                Sample(
+                    sight.ended - self._zero, sight.depth, sight.age, share, resident_bytes(),
+                    asked=sight.began - self._zero,
+                )
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a look at the queues showed, and from when to when it took (s of the clock). NaN: it could not be seen."""
+
+    began: float
+    ended: float
+    depth: float
+    age: float
+
+    @staticmethod
+    def none(now: float) -> _Sight:
+        return _Sight(now, now, math.nan, math.nan)
 
 
 class _Lookout:
@@ -89,16 +109,16 @@ class _Lookout:
         self._probe, self._clock = probe, clock
         self._changed = threading.Condition()
         self._looking = self._ended = False
-        self._seen: tuple[float, float, float] | None = None
+        self._seen: _Sight | None = None
         self._thread = threading.Thread(target=self._run, name="plg-lookout", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def glance(self, patience: float) -> tuple[float, float, float] | None:
-        """When the queues were seen (s of the clock), their depth and age; None where no look ends within ``patience``.
+    def glance(self, patience: float) -> _Sight | None:
+        """The queues as they were seen; None where no look ends within ``patience``.
 
-        A look that takes longer is told at the next glance. What could not be seen is NaN.
+        A look that takes longer is told at the next glance.
         """
         with self._changed:
             self._looking = True
@@ -121,9 +141,10 @@ class _Lookout:
                 self._changed.wait_for(lambda: self._looking or self._ended)
                 if self._ended:
                     return
+            began = self._clock.now()
             depth, age = self._look()
             with self._changed:
-                self._seen = (self._clock.now(), depth, age)
+                self._seen = _Sight(began, self._clock.now(), depth, age)
                 self._looking = False
                 self._changed.notify_all()
 

@@ -47,7 +47,11 @@ def samples() -> dict[str, Outcome]:
     """One outcome of each kind."""
     events = random_events(3, 300)
     glances = [Glance(t / 3, queue_depth=math.nan if t % 7 == 0 else t) for t in range(40)]
-    hits = (Hit("max_rate", 3.0, 3.5, 450.0, 400.0, "clip"), Hit("max_cpu", 4.0, 4.0, 0.7, 0.8, "warn"))
+    hits = (
+        Hit("max_rate", 3.0, 3.5, 450.0, 400.0, "clip"), Hit("max_cpu", 4.0, 4.0, 0.7, 0.8, "warn"),
+        Hit("max_memory", 5.0, 6.0, 6e8, 5e8, "observe"),
+    )  # fmt: skip
+    stop = (Hit("max_cpu", 5.0, 5.0, 0.9, 0.8, "stop", 0.125), Hit("max_total_jobs", 5.0, 5.0, 9.0, 8.0, "stop", 0.0))
     left = [*steady(20, 0, 5), *(Event(e.due, "cancelled") for e in steady(20, 5))]
     everything = record(
         events,
@@ -65,7 +69,9 @@ def samples() -> dict[str, Outcome]:
         "pass": outcome_of(record(steady(20), drain_s=0.25, drain_waited_s=0.25)),
         "empty": outcome_of(record([]), expectations=ASKED),
         "invalid": outcome_of(held),
-        "stopped": outcome_of(record(left, stop="guardrail", stop_detail="max_cpu", ended_s=5.0), expectations=ASKED),
+        "stopped": outcome_of(
+            record(left, stop="guardrail", stop_detail="max_cpu", ended_s=5.0, hits=stop), expectations=ASKED
+        ),
         "interrupted": outcome_of(record(left, stop="signal", stop_detail="SIGTERM", ended_s=5.0), expectations=ASKED),
         "never begun": outcome_of(
             record([Event(e.due, "cancelled") for e in steady(20)], stop="target", stop_detail="refused", ended_s=0.0),
@@ -95,6 +101,15 @@ def test_an_outcome_comes_back_as_it_was(name: str) -> None:
     back = from_json(text)
     assert same(outcome, back)
     assert to_json(back) == text
+
+
+def test_an_outcome_saved_before_reactions_were_recorded_is_read() -> None:
+    outcome = samples()["stopped"]
+    document = json.loads(to_json(outcome))
+    assert [hit.pop("reaction_s") for hit in document["guardrail_hits"]] == [0.125, 0.0]
+    back = from_json(json.dumps(document))
+    assert back.guardrail_hits == tuple(replace(hit, reaction_s=None) for hit in outcome.guardrail_hits)
+    assert back.recording.hits == back.guardrail_hits
 
 
 @pytest.mark.parametrize("name", samples())
@@ -148,7 +163,8 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
     ]  # fmt: skip
     for node, kind in pairs:
         assert set(node["properties"]) == {f.name for f in fields(kind)}
-        assert set(node["required"]) == set(node["properties"])
+        # The time of reaction came later: outcomes saved before do not have it.
+        assert set(node["required"]) == set(node["properties"]) - {"reaction_s"}
     assert tuple(top["series"]["properties"]) == COLUMNS
     assert set(schema()["$defs"]["percentiles"]["properties"]) == set(outcomes.PERCENTILES)
     for name, known in (("counters", COUNTERS), ("histograms", TIMES), ("samples", GAUGES)):

@@ -240,7 +240,7 @@ def invalid() -> Outcome:
 
 
 def stopped() -> Outcome:
-    stop = (Hit("max_queue_depth", 11.2, 11.2, 50210.0, 50000.0, "stop"),)
+    stop = (Hit("max_queue_depth", 11.2, 11.2, 50210.0, 50000.0, "stop", 0.084),)
     return replace(
         failing(),
         verdict="stopped",

@@ -175,6 +175,13 @@ def test_a_stopped_run_marks_where() -> None:
     assert [trace["name"] for trace in figure["data"]] == ["warned", "clipped", "stopped"]
 
 
+def test_a_stop_tells_how_soon_it_came_and_other_hits_have_no_such_column() -> None:
+    cells = Reader(html([stopped()])).text["td"]
+    assert [text for text in cells if "within the limit" in text] == ["84ms after the last reading within the limit"]
+    assert "Reaction" in Reader(html([stopped()])).text["th"]
+    assert "Reaction" not in Reader(html([failing()])).text["th"]
+
+
 def test_thousands_of_phases_stay_readable_and_small() -> None:
     part = {"duration_s": 0.01, "planned": 1, "peak_rate": 1.0}
     phases = [{"name": f"phase-{i}", "start_s": i * 0.01, **part} for i in range(5000)]

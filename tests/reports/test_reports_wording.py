@@ -74,8 +74,30 @@ def test_marks_and_words_agree() -> None:
     [
         (Hit("max_rate", 10, 10.5, 450, 400, "clip"), "max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed"),
         (Hit("max_cpu", 3, 3, 0.91, 0.8, "warn"), "max_cpu warned at 3s: 91% seen, 80% allowed"),
+        (Hit("max_cpu", 3, 4, 0.91, 0.8, "observe"), "max_cpu was passed from 3s to 4s: 91% seen, 80% allowed"),
         (Hit("max_memory", 3, 3, 6e8, 5e8, "stop"), "max_memory stopped the run at 3s: 600MB seen, 500MB allowed"),
         (Hit("max_total_jobs", 3, 3, 10, 5, "stop"), "max_total_jobs stopped the run at 3s: 10 asked, 5 allowed"),
+        (
+            Hit("max_queue_depth", 11.2, 11.2, 50210, 50000, "stop", 0.0841),
+            "max_queue_depth stopped the run at 11.2s, 84.1ms after the last reading within the limit:"
+            " 50,210 seen, 50,000 allowed",
+        ),
+        (
+            Hit("max_memory", 0.12, 0.12, 6e8, 5e8, "stop", 0.12),
+            "max_memory stopped the run at 120ms, at the first reading of the run: 600MB seen, 500MB allowed",
+        ),
+        (
+            Hit("max_total_jobs", 3, 3, 10, 5, "stop", 0.0),
+            "max_total_jobs stopped the run at 3s, before a job over the limit was sent: 10 asked, 5 allowed",
+        ),
+        (
+            Hit("max_error_rate", 3, 3.2, 0.06, 0.05, "stop", 0.0),
+            "max_error_rate stopped the run at 3s, at the answer that passed the limit: 6% seen, 5% allowed",
+        ),
+        (
+            Hit("max_error_rate", 3, 3, 0.06, 0.05, "stop", 0.03),
+            "max_error_rate stopped the run at 3s, 30ms after the last reading within the limit: 6% seen, 5% allowed",
+        ),
         (Hit("max_total_jobs", 2, 3, 5, 5, "warn"), "max_total_jobs warned from 2s to 3s: 5 seen, 5 allowed"),
     ],
 )

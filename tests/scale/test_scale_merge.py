@@ -130,6 +130,8 @@ def test_excursions_that_shards_share_are_one_and_their_own_are_not() -> None:
     assert len(merge(apart * 2, 2, WHOLE).hits) == 2
     own = [hits(Hit("max_cpu", 1.0, 2.0, 0.9, 0.8, "warn"))]
     assert len(merge(own * 3, 3, WHOLE).hits) == 3
+    stopped = [hits(Hit("max_queue_depth", 1.0, 1.0, 60.0, 50.0, "stop", late)) for late in (0.08, 0.12, None)]
+    assert [hit.reaction_s for hit in merge(stopped, 3, WHOLE).hits] == [0.12]
     warned = [hits(Hit("max_total_jobs", 1.0, 9.0, sent, 10.0, "warn")) for sent in (8.0, 9.0)]
     assert merge(warned, 2, {"max_total_jobs": 20.0}).hits == (Hit("max_total_jobs", 1.0, 9.0, 17.0, 20.0, "warn"),)
     mixed = [hits(Hit("max_rate", 1.0, 2.0, 30.0, 20.0, "clip"), Hit("max_rate", 1.0, 2.0, 16.0, 20.0, "warn"))]

@@ -170,6 +170,7 @@ def test_4_stopped(check, client, guardrail):
     (hit,) = [hit for hit in outcome["guardrail_hits"] if hit["action"] == "stop"]
     assert hit["guardrail"] == guardrail
     assert hit["requested"] > hit["allowed"]
+    assert 0 <= hit["reaction_s"] <= (0 if guardrail in ("max_total_jobs", "max_duration") else 0.25)
 
 
 def later(seconds, action):

@@ -317,7 +317,7 @@ class Engine:
             stretch = line.popleft()
             chores = self._chores(ridden, stretch, line)
             ride = self._lane.ride(stretch.departures, self._clock, self._start, self._pacing, chores)
-            whole = len(ride.left) == len(stretch.ends)
+            whole = len(ride.left) == len(stretch.ends) and self._lane.rides
             # Where the machine often comes late, what was made ahead is often made in vain.
             self._ahead = (
                 min(self._pacing.ahead, 2 * self._ahead)
@@ -337,7 +337,10 @@ class Engine:
         for before in ridden:
             for _ in self._count_ridden(*before):
                 yield self._brake.stop is None
-        self._keep_house(self._now(), "sending")
+        if self._next_housekeeping < stretch.end:
+            # Now or in the stretch behind this one: that would be too late.
+            self._next_housekeeping = 0.0
+            self._keep_house(self._now(), "sending", counted=stretch.departures[0].moment)
         yield self._brake.stop is None
         if self._brake.stop is not None:
             return
@@ -415,7 +418,8 @@ class Engine:
 
     # -- limits -------------------------------------------------------------------------------------------------
 
-    def _keep_house(self, now: float, stage: str) -> None:
+    def _keep_house(self, now: float, stage: str, counted: float = math.inf) -> None:
+        """Look at samples, limits and signals, if it is time. Until ``counted`` (s) all that happened is counted."""
         if now < self._next_housekeeping:
             return
         self._next_housekeeping = now + HOUSEKEEPING
@@ -424,7 +428,8 @@ class Engine:
         self._brake.heed_samples(self._take_samples(now), now)
         self._brake.heed_progress(now)
         if self._hooks.watch is not None and now >= self._next_watch and self._brake.stop is None:
-            breach = self._hooks.watch(self._recording(now, Stop("live", ""), Drained(self._drain.start_depth)))
+            until = min(now, counted)
+            breach = self._hooks.watch(self._recording(until, Stop("live", ""), Drained(self._drain.start_depth)))
             # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
             looked = self._now()
             self._next_watch = looked + max(WATCH, 50 * (looked - now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -215,6 +216,7 @@ class Lane:
         patience, leisure, busy = PATIENCE * pacing.tick, LEISURE * pacing.tick, True
         fine, lost = True, ""
         now = time_of() - zero
+        looked = -math.inf
         try:
             for moment, data, expected, timed, _ in departures:
                 while now < moment and fine:
@@ -222,7 +224,7 @@ class Lane:
                         wait(zero + moment)
                     else:
                         sleep(moment - now)
-                    now = time_of() - zero
+                    now = looked = time_of() - zero
                     for reply in receive():
                         replies.append((now, reply))
                         pending -= reply[0]
@@ -242,12 +244,18 @@ class Lane:
                     now = time_of() - zero
         except LinkLost as loss:
             lost = str(loss)
-        return self._ridden(departures, left, replies, lost)
+        # Only who has just looked for answers may complain that there are none.
+        return self._ridden(departures, left, replies, lost, looked)
 
     def _ridden(
-        self, departures: Sequence[Departure], left: list[float], replies: list[tuple[float, Reply]], lost: str
+        self,
+        departures: Sequence[Departure],
+        left: list[float],
+        replies: list[tuple[float, Reply]],
+        lost: str,
+        looked: float,
     ) -> Ridden:
-        """Bring the flights up to what happened on a ride."""
+        """Bring the flights up to what happened on a ride in which answers were last looked for at ``looked``."""
         if self.in_flight == 0 and left:
             self._heard_at = left[0]
         for moment, departure in zip(left, departures, strict=False):
@@ -262,8 +270,13 @@ class Lane:
         if replies:
             self._heard_at, self._proven = replies[-1][0], True
         if lost:
-            self._drop_link(left[-1] if left else self._heard_at, lost)
+            self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
+        self._heed_silence(looked)
         return Ridden(left, heard)
+
+    def _heed_silence(self, now: float) -> None:
+        if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
+            self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
 
     def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
         for command in commands:
@@ -286,8 +299,7 @@ class Lane:
                     self._resolve(count, error, answers)
             except LinkLost as error:
                 self._drop_link(now, str(error))
-            if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
-                self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
+            self._heed_silence(now)
         if self.link is None and self._flights:
             answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
             self._flights.clear()

@@ -94,3 +94,31 @@ def test_several_queues_keep_due_order_and_lose_nothing(count):
         assert [json.loads(v)["seq"] / 1000 for v in values] == command.due.tolist()
     assert sorted(np.concatenate([c.due for c in sent]).tolist()) == due.tolist()
     assert b"MAXLEN" not in b"".join(c.data for c in sent if c.single)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    payload,
+    start,
+    st.lists(st.integers(1, 40), min_size=1, max_size=12) | st.lists(st.integers(100, 700), min_size=2, max_size=4),
+    st.booleans(),
+    st.sampled_from(["json", "raw"]),
+    st.floats(1_699_999_999.5, 1_700_000_001),
+    st.floats(0, 0.2),
+)
+def test_groups_made_together_are_those_made_one_by_one(payload, first, sizes, stream, how, wall, apart):
+    """Also where a group passes a thousand, a power of ten or a full second."""
+    job = Job("j", queue=None if stream else "q", stream="q" if stream else None, encoding=how, payload=payload)
+    made = compile_payload(payload, run="r", job=job.name)
+    count, ends = sum(sizes), np.cumsum(sizes).tolist()
+    seq, due, kind = np.arange(first, first + count), np.linspace(0, 1, count), np.zeros(count, dtype=np.intp)
+    walls = [round(wall + apart * i, 6) for i in range(len(sizes))]
+    together = list(parcels(JobEncoder([job], [made], "r").encode(seq, due, kind, ends, walls, [""] * count)))
+    assert len(together) == len(sizes)
+    alone = JobEncoder([job], [made], "r")
+    for group, size, end, moment in zip(together, sizes, ends, walls, strict=True):
+        part = slice(end - size, end)
+        assert np.concatenate([c.due for c in group]).tolist() == due[part].tolist()
+        argvs = commands(b"".join(c.data for c in group))
+        values = [value for argv in argvs for value in (argv[2:] if argv[0] == b"LPUSH" else argv[-1:])]
+        assert values == [alone._kinds[0].encode(int(s), moment, "") for s in seq[part]]

@@ -14,8 +14,8 @@ NATIVE = ("redis-benchmark", "memtier")
 MEMTIER_HOLDS_TEN, MEMTIER_HOLDS_A_MILLION = 0.008, 0.38
 """memtier's share of a CPU at 10,000 and 1,000,000 jobs/s on the machine for which the shares below were set.
 
-Machines differ. A share that was set on one is therefore asked for twice: as it is, and as a ratio to what memtier takes
-for the same work in the same run.
+Machines differ. A share that was set on one is therefore asked for twice: as it is, and as a ratio to what memtier
+takes for the same work in the same run.
 """
 
 

@@ -25,13 +25,13 @@ class Excursion:
     reaction_s: float | None = None
     """How soon a ``stop`` came (s): from the last moment at which the value was known to be within its limit to the
     moment from which on no job was handed to a connection any more. The limit was passed somewhere between, so this
-    is the most that can have gone by since. None for an excursion that stopped nothing.
+    is the most that can have gone by since. 0 for a ``clip``; None for an excursion that changed nothing.
 
     What is sampled (depth, age, processor, memory) was known to be within at the last reading that said so (of the
     queues: when it was asked for), or where there was none at the start of the run; a reading that failed says
     nothing. The error rate is known up to the answers that carry it past the limit, which makes it 0; where older
-    answers left its window instead, it was known when it was last looked at. Of a counted limit it is exactly 0: the
-    job over it is never sent.
+    answers left its window instead, it was known when it was last looked at. Of a counted limit, and of a rate, it is
+    exactly 0: the job over it is never sent.
     """
 
 

@@ -241,7 +241,7 @@ def hits(outcome: Outcome) -> str:
     if not outcome.guardrail_hits:
         return ""
     headings = [("Guardrail", ""), ("Action", ""), *((name, "num") for name in ("From", "To", "Seen", "Allowed"))]
-    told = any(hit.reaction_s is not None for hit in outcome.guardrail_hits[:_MOST_ROWS])
+    told = any(wording.reaction(hit) for hit in outcome.guardrail_hits[:_MOST_ROWS])
     if told:
         headings.append(("Reaction", ""))
     rows = [

@@ -146,7 +146,7 @@ def hit_sentence(hit: Hit) -> str:
 
 def reaction(hit: Hit) -> str:
     """How soon a stop came: ``84ms after the last reading within the limit``; empty where that is not known."""
-    if hit.reaction_s is None:
+    if hit.reaction_s is None or hit.action != "stop":
         return ""
     if hit.reaction_s == 0 and hit.guardrail in _COUNTED:
         return "before a job over the limit was sent"

@@ -134,7 +134,7 @@ class Account:
 
     def _hits(self, ended: float, excursions: Iterable[Excursion]) -> tuple[Hit, ...]:
         clips = [
-            Hit("max_rate", clip.start_s, min(clip.end_s, ended), self._peak(clip), self._max_rate, "clip")
+            Hit("max_rate", clip.start_s, min(clip.end_s, ended), self._peak(clip), self._max_rate, "clip", 0.0)
             for clip in self._plan.clips
             if clip.guardrail == "max_rate" and clip.start_s < ended
         ]

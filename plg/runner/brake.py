@@ -73,7 +73,7 @@ class Brake:
             self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop", reaction_s=0.0))
             self.halt("guardrail", guardrail)
         else:
-            self._guard.record(Excursion(guardrail, now, now, asked, limit, "clip"))
+            self._guard.record(Excursion(guardrail, now, now, asked, limit, "clip", reaction_s=0.0))
 
     def excursions(self) -> tuple[Excursion, ...]:
         """All excursions over limits and warn thresholds so far."""

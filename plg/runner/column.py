@@ -127,7 +127,10 @@ class Column:
         # The cell before the newest may still be added to: what was sent is answered a little later.
         settled, rest = recent.upto((int(recent.keys[-1]) // BUCKETS - 1) * BUCKETS)
         if len(settled.keys) >= _SETTLED_ENTRIES:
-            self._blocks.append(_Block(settled))
+            # Blocks of bounded size: what comes late takes back only those it reaches into.
+            for at in range(0, len(settled.keys), _SETTLED_ENTRIES):
+                part = slice(at, at + _SETTLED_ENTRIES)
+                self._blocks.append(_Block(_Counts(settled.keys[part], settled.counts[part])))
             self._recent = [rest]
 
     def histograms(self) -> Histograms:

@@ -12,8 +12,7 @@ ordinary (an error, a full socket, a late wake-up, a limit) ends the stretch: th
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,14 +24,15 @@ from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import PATIENCE, Answer, Chores, Line, Ridden
+from plg.runner.lane import PATIENCE, Answer, Line
 from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
 from plg.runner.recording import Floats, Recording
+from plg.runner.riding import Pace, Rider
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
-from plg.runner.stretch import Encoder, Stretch, exhaust, look_ahead
+from plg.runner.stretch import Encoder
 from plg.scenario import Guardrails
 from plg.targets.encoding import parcels
 
@@ -46,10 +46,6 @@ ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
-_PIECE = 32
-"""Looks at answers that are counted at a time."""
-_LEAST_LAG = 0.01
-"""With less patience for late arrivals (s) than this each step is decided anew."""
 BATCH = 2000
 """Most arrivals encoded between two looks at the answers."""
 
@@ -91,18 +87,21 @@ class Engine:
         self._schedule = Schedule(plan.chunks())
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
         self._permits = permits or OwnPermits(limits.max_total_jobs)
-        self._earliest = self._next_timed = 0.0
-        self._ahead = pacing.ahead
-        self._reserved = 0
+        self._pace = Pace()
         self._blocked_until = 0.0
         self._blocked = False
         self._astray = 0
-        self._next_housekeeping = self._next_watch = 0.0
-        self._last_send = 0.0
+        self.next_housekeeping = self._next_watch = 0.0
+        self.counted_until = 0.0
+        """Seconds of the run up to which all that happened is counted."""
         self._rest_shed = False
         # A plan that fits the limit to the full is not stopped for the moment by which its last job is sent late.
         fits = plan.duration <= limits.max_duration
         self._cutoff = limits.max_duration + (HELD_LAG if fits else 0.0)
+        self._rider = Rider(
+            self._schedule, lane, encode, clock, self._account, self._limiter, self._permits, self._meter, self._pace,
+            self, pacing, max_lag=max_lag, cutoff=self._cutoff,
+        )  # fmt: skip
 
     # -- the run, in its three stages ---------------------------------------------------------------------------
 
@@ -111,7 +110,7 @@ class Engine:
 
         All times of the recording are seconds from then.
         """
-        self._start = start
+        self._start = self._rider.start = start
         self._send_plan()
         ended = self._now()
         self._await_answers()
@@ -127,8 +126,8 @@ class Engine:
         while self._schedule.head < math.inf:
             now = self._now()
             self._collect(now)
-            if now >= self._next_housekeeping:
-                self._keep_house(now, "sending")
+            if now >= self.next_housekeeping:
+                self.keep_house(now)
             if self._brake.stop is not None:
                 return
             self._dispatch(now)
@@ -138,8 +137,7 @@ class Engine:
             if self._blocked:
                 # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
                 self._blocked_until = deadline
-            elif (stretch := exhaust(self._look_ahead())) is not None:
-                self._ride(stretch)
+            elif self._rider.ride():
                 continue
             self._wait(deadline)
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
@@ -150,7 +148,7 @@ class Engine:
         ):
             self._wait(min(self._now() + HOUSEKEEPING, self._plan.duration))
             self._collect(self._now())
-            self._keep_house(self._now(), "sending")
+            self.keep_house(self._now())
 
     def _await_answers(self) -> None:
         heard, grace = self._now(), ANSWERS_GRACE
@@ -164,14 +162,14 @@ class Engine:
                 heard = self._now()
         now = self._now()
         if self._lane.in_flight:
-            self._settle([(now, self._lane.abandon(now, f"no answer within {grace:g} s of the end"))])
+            self.settle([(now, self._lane.abandon(now, f"no answer within {grace:g} s of the end"))])
         if self._account.acked == 0 and self._account.errors > 0:
             self._brake.halt("target", self._account.last_error)
         if self._lane.down:
             self._brake.halt("target", self._lane.last_words)
 
     def _await_drain(self, start_depth: int) -> Drained:
-        begin = self._last_send
+        begin = self._pace.last_send
         while self._now() - begin < self._drain.wait_s and not self._interrupted():
             self._wait(self._now() + HOUSEKEEPING / 2)
             now = self._now()
@@ -194,9 +192,11 @@ class Engine:
     def _collect(self, now: float) -> None:
         answers = self._lane.collect(now)
         if answers:
-            self._settle([(now, answers)])
+            # The moment after the reading, never before: a job is not answered before it was executed.
+            self.settle([(self._now(), answers)])
+        self.counted_until = now
 
-    def _settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None:
+    def settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None:
         """Count answers, each list with the moment at which it was read."""
         confirmed: list[tuple[float, Answer]] = []
         for now, answers in heard:
@@ -233,12 +233,12 @@ class Engine:
                 self._brake.halt("target", self._lane.last_words)
             return
         if self._astray:
-            self._limiter.answered(self._astray, now)
+            self._limiter.answered(self._astray, self._now())
             self._astray = 0
-        if now < self._earliest or self._schedule.head > now:
+        if now < self._pace.earliest or self._schedule.head > now:
             return
         # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
-        self._earliest = max(self._earliest, self._schedule.head) + self._pacing.tick
+        self._pace.earliest = max(self._pace.earliest, self._schedule.head) + self._pacing.tick
         while self._brake.stop is None and self._schedule.head <= now:
             room = min(BATCH, self._limiter.allowance(now), self._permits.left(self._account.sent))
             if room <= 0:
@@ -265,124 +265,15 @@ class Engine:
             self._count_held(batch.due, now)
         commands = next(parcels(self._encode(batch, [jobs], [self._clock.wall()])))
         now = self._now()
-        timed = now >= self._next_timed
+        timed = now >= self._pace.timed_from
         if timed:
-            self._next_timed = now + self._pacing.timing
+            self._pace.timed_from = now + self._pacing.timing
         self._lane.send(commands, now, timed=timed)
         self._limiter.leave(jobs)
         self._account.count_sent(batch.due, [now], [jobs])
-        self._last_send = now
+        self._pace.last_send = now
         if now - first > self._meter.lag:
             self._meter.lag = now - first
-
-    # -- departures made ahead --------------------------------------------------------------------------------------
-
-    def _look_ahead(self, behind: Stretch | None = None) -> Generator[None, None, Stretch | None]:
-        """The departures of the next moments, or those ``behind`` a stretch, if there are any and nothing is in their
-        way. Their jobs have a place in the limits from then on."""
-        now = self._now()
-        if behind is None:
-            earliest, timed_from, passed = self._earliest, self._next_timed, 0
-            until = now + self._ahead
-        else:
-            earliest, timed_from, passed = behind.end + self._pacing.tick, behind.timings[-1], len(behind.batch)
-            until = earliest + self._ahead
-        if self._schedule.due_after(passed) > until or not self._lane.rides or self._max_lag < _LEAST_LAG:
-            return None
-        stretch = yield from look_ahead(
-            self._schedule,
-            self._encode,
-            min(self._limiter.allowance(now), self._permits.left(self._account.sent + self._reserved)),
-            passed=passed,
-            earliest=earliest,
-            until=math.nextafter(min(until, self._cutoff), 0),
-            pacing=self._pacing,
-            timed_from=timed_from,
-            wall=self._clock.wall() - self._now(),
-        )
-        if stretch is not None:
-            self._reserved += len(stretch.kept)
-            self._limiter.leave(len(stretch.kept))
-        return stretch
-
-    def _ride(self, stretch: Stretch) -> None:
-        """Let departures leave, stretch after stretch, until there are no more or something is out of the ordinary.
-
-        While one stretch leaves, the one before it is counted and the one behind it is made, a piece after each
-        departure, when nothing else is to be done.
-        """
-        line: deque[Stretch] = deque([stretch])
-        ridden: list[tuple[Stretch, Ridden]] = []
-        while line:
-            stretch = line.popleft()
-            chores = self._chores(ridden, stretch, line)
-            ride = self._lane.ride(stretch.departures, self._clock, self._start, self._pacing, chores)
-            whole = len(ride.left) == len(stretch.ends) and self._lane.rides
-            # Where the machine often comes late, what was made ahead is often made in vain.
-            self._ahead = (
-                min(self._pacing.ahead, 2 * self._ahead)
-                if whole
-                else max(PATIENCE * self._pacing.tick, self._ahead / 2)
-            )
-            whole = all(chores) and whole and self._brake.stop is None
-            ridden = [(stretch, ride)]
-            if line and not whole:
-                self._release(len(line.popleft().kept))
-        for last in ridden:
-            for _ in self._count_ridden(*last):
-                pass
-
-    def _chores(self, ridden: Sequence[tuple[Stretch, Ridden]], stretch: Stretch, line: deque[Stretch]) -> Chores:
-        """What is to be done while ``stretch`` leaves; what is found behind it is put into ``line``."""
-        for before in ridden:
-            for _ in self._count_ridden(*before):
-                yield self._brake.stop is None
-        if self._next_housekeeping < stretch.end:
-            # Now or in the stretch behind this one: that would be too late.
-            self._next_housekeeping = 0.0
-            self._keep_house(self._now(), "sending", counted=stretch.departures[0].moment)
-        yield self._brake.stop is None
-        if self._brake.stop is not None:
-            return
-        making = self._look_ahead(stretch)
-        while True:
-            try:
-                next(making)
-            except StopIteration as made:
-                if made.value is not None:
-                    line.append(made.value)
-                return
-            yield True
-
-    def _release(self, jobs: int) -> None:
-        """So many jobs that were made ahead do not leave after all."""
-        self._reserved -= jobs
-        self._limiter.stay(jobs)
-
-    def _count_ridden(self, stretch: Stretch, ride: Ridden) -> Iterator[None]:
-        """The first departures of a stretch left, and answers came. Done in pieces, with a ``yield`` between."""
-        left, heard = ride
-        ends = stretch.ends[: len(left)]
-        jobs = ends[-1] if ends else 0
-        self._reserved -= jobs
-        self._release(len(stretch.kept) - jobs)
-        if left:
-            batch, shed = stretch.dealt_with(len(left))
-            self._schedule.skip(len(batch))
-            self._account.count_shed(shed)
-            starts = [0, *ends[:-1]]
-            due = stretch.kept.due[:jobs]
-            self._account.count_sent(due, left, [end - start for start, end in zip(starts, ends, strict=True)])
-            self._last_send = left[-1]
-            self._next_timed = stretch.timings[len(left) - 1]
-            meant = stretch.departures[len(left) - 1].moment
-            self._earliest = meant if self._schedule.head <= meant else meant + self._pacing.tick
-            self._meter.lag = max(self._meter.lag, float((np.array(left) - due[starts]).max()))
-        yield
-        for at in range(0, len(heard), _PIECE):
-            self._settle(heard[at : at + _PIECE])
-            yield
-        yield from self._account.tidy()
 
     # -- arrivals that cannot be sent as planned ----------------------------------------------------------------------
 
@@ -405,7 +296,7 @@ class Engine:
     def _deadline(self, now: float) -> float:
         """When to wake next if no answer comes before."""
         due = self._schedule.head
-        soonest = min(self._next_housekeeping, self._cutoff)
+        soonest = min(self.next_housekeeping, self._cutoff)
         overdue = due + self._max_lag + self._pacing.tick
         if self._lane.down:
             return min(soonest, self._lane.retry_at, overdue)
@@ -413,22 +304,22 @@ class Engine:
             return min(soonest, overdue)
         if due <= now and self._limiter.allowance(now) <= 0:
             release = self._limiter.next_release()
-            return min(soonest, overdue if release is None else max(release, self._earliest))
-        return min(soonest, max(due, self._earliest))
+            return min(soonest, overdue if release is None else max(release, self._pace.earliest))
+        return min(soonest, max(due, self._pace.earliest))
 
     # -- limits -------------------------------------------------------------------------------------------------
 
-    def _keep_house(self, now: float, stage: str, counted: float = math.inf) -> None:
-        """Look at samples, limits and signals, if it is time. Until ``counted`` (s) all that happened is counted."""
-        if now < self._next_housekeeping:
+    def keep_house(self, now: float, stage: str = "sending") -> None:
+        """Look at samples, limits and signals, if it is time."""
+        if now < self.next_housekeeping:
             return
-        self._next_housekeeping = now + HOUSEKEEPING
+        self.next_housekeeping = now + HOUSEKEEPING
         if self._interrupted():
             return
         self._brake.heed_samples(self._take_samples(now), now)
-        self._brake.heed_progress(now)
+        until = min(now, self.counted_until)
+        self._brake.heed_progress(until)
         if self._hooks.watch is not None and now >= self._next_watch and self._brake.stop is None:
-            until = min(now, counted)
             breach = self._hooks.watch(self._recording(until, Stop("live", ""), Drained(self._drain.start_depth)))
             # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
             looked = self._now()
@@ -450,6 +341,11 @@ class Engine:
             self._rest_shed = True
             while (batch := self._schedule.take(math.inf, 1 << 16)) is not None:
                 self._account.count_shed(batch.due)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is to end before its plan does."""
+        return self._brake.stop is not None
 
     def _interrupted(self) -> bool:
         name = self._hooks.interrupted()

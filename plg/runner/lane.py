@@ -26,7 +26,7 @@ STALE = 0.001
 PATIENCE = 4
 """Ticks without a send for which an answer is worth a wake-up of its own."""
 LEISURE = 0.3
-"""Part of a tick after a departure within which a piece of other work may begin."""
+"""So much of a tick may have gone by when a piece of other work begins; it must be done before the next departure."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
@@ -111,10 +111,12 @@ class Departure(NamedTuple):
 
 
 class Ridden(NamedTuple):
-    """What became of departures: when the first of them left (s of the run), and answers with their moments."""
+    """What became of departures: when the first of them left (s of the run), answers with the moments at which they
+    were read, and when answers were last ``looked`` for (minus infinity: never)."""
 
     left: list[float]
     heard: list[tuple[float, list[Answer]]]
+    looked: float
 
 
 class Lane:
@@ -202,7 +204,7 @@ class Lane:
         It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
         that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
         is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for a
-        while; others are read at the next departure. After a departure, as long as there is time, pieces of the
+        while; others are read at the next departure. Between departures, as long as there is time, pieces of the
         ``chores`` are done; each may end the ride.
 
         All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
@@ -213,35 +215,40 @@ class Lane:
         replies: list[tuple[float, Reply]] = []
         pending = self._pending()
         awaited = pending if self.awaited else 0
-        patience, leisure, busy = PATIENCE * pacing.tick, LEISURE * pacing.tick, True
+        patience, margin, busy = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, True
         fine, lost = True, ""
         now = time_of() - zero
-        looked = -math.inf
+        looked, asked = -math.inf, now
         try:
             for moment, data, expected, timed, _ in departures:
                 while now < moment and fine:
+                    if busy and moment - now > margin and (awaited <= 0 or now - asked > patience):
+                        # Not while a timed answer is on its way: it would be read late.
+                        verdict = next(chores, None)
+                        busy = verdict is not None
+                        fine = verdict is not False
+                        now = time_of() - zero
+                        continue
                     if pending > 0 and (awaited > 0 or moment - now > patience):
                         wait(zero + moment)
                     else:
                         sleep(moment - now)
+                    came = receive()
+                    # The moment after the reading, never before: a job is not answered before it was executed.
                     now = looked = time_of() - zero
-                    for reply in receive():
+                    for reply in came:
                         replies.append((now, reply))
                         pending -= reply[0]
                         awaited -= reply[0]
-                        fine = fine and reply[1] is None
+                        fine = fine and reply[1] is None and pending >= 0
                 if not fine or now - moment > STALE:
                     break
                 left.append(now)
                 fine = send(data)
+                now = time_of() - zero
                 pending += expected
                 if timed:
-                    awaited = pending
-                while busy and now - moment < leisure:
-                    verdict = next(chores, None)
-                    busy = verdict is not None
-                    fine = fine and verdict is not False
-                    now = time_of() - zero
+                    awaited, asked = pending, now
         except LinkLost as loss:
             lost = str(loss)
         # Only who has just looked for answers may complain that there are none.
@@ -263,7 +270,8 @@ class Lane:
         heard: list[tuple[float, list[Answer]]] = []
         try:
             for moment, reply in replies:
-                heard.append((moment, []))
+                if not heard or heard[-1][0] != moment:
+                    heard.append((moment, []))
                 self._resolve(*reply, heard[-1][1])
         except LinkLost as loss:
             lost = lost or str(loss)
@@ -272,7 +280,7 @@ class Lane:
         if lost:
             self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
         self._heed_silence(looked)
-        return Ridden(left, heard)
+        return Ridden(left, heard, looked)
 
     def _heed_silence(self, now: float) -> None:
         if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:

@@ -78,8 +78,8 @@ class Hit:
     allowed: float
     action: str
     reaction_s: float | None = None
-    """How soon a ``stop`` came (s), as `plg.guardrails.guard.Excursion` defines it; None for other actions, and in
-    outcomes that were saved before it was recorded."""
+    """How soon a ``stop`` came (s), as `plg.guardrails.guard.Excursion` defines it; exactly 0 for a ``clip``, as no job
+    over the limit is sent at all. None for other actions, and in outcomes that were saved before it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

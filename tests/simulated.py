@@ -3,6 +3,7 @@ executed it, and can be slow, stalled, refusing or dead at stated times."""
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,23 @@ from plg.runner.recorder import Sample
 from plg.targets.base import TargetError
 from plg.targets.replies import Reply
 from plg.targets.wire import LinkLost
+
+
+class BusyClock(VirtualClock):
+    """A clock on which everything takes time: each look at it costs up to ``longest`` seconds, now and then a hundred
+    times that, and sleeps end late."""
+
+    def __init__(self, seed: int, longest: float = 5e-5) -> None:
+        super().__init__()
+        self._dice, self._longest = random.Random(seed), longest
+
+    def now(self) -> float:
+        rare = 100 if self._dice.random() < 0.002 else 1
+        self.advance(self._dice.uniform(0, self._longest * rare))
+        return super().now()
+
+    def sleep_until(self, deadline: float) -> None:
+        super().sleep_until(deadline + self._dice.uniform(0, self._longest))
 
 
 @dataclass

@@ -24,6 +24,8 @@ _PIECE = 32
 _LEAST_LAG = 0.01
 """With less patience for late arrivals (s) than this each step is decided anew."""
 
+_AT_ONCE = 0.0001
+
 
 @dataclass(slots=True)
 class Pace:
@@ -113,6 +115,14 @@ class Rider:
     def _now(self) -> float:
         return self._clock.now() - self.start
 
+    def _epoch(self) -> float:
+        """The start of the run in seconds since the epoch, by both clocks read as one."""
+        for _ in range(3):
+            before, wall, after = self._now(), self._clock.wall(), self._now()
+            if after - before < _AT_ONCE:
+                break  # else something came between
+        return wall - (before + after) / 2
+
     def _look_ahead(self, behind: Stretch | None = None) -> Generator[None, None, Stretch | None]:
         """The departures of the next moments, or those ``behind`` a stretch, if there are any and nothing is in their
         way. Their jobs have a place in the limits from then on."""
@@ -134,7 +144,7 @@ class Rider:
             until=min(until, self._cutoff - STALE),
             pacing=self._pacing,
             timed_from=timed_from,
-            wall=self._clock.wall() - self._now(),
+            wall=self._epoch(),
         )
         if stretch is not None:
             self._reserved += len(stretch.kept)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live import QUEUE, STREAM, adds_up, agrees, drive, executed_at, most_in_a_window, seqs_in, steady
-from simulated import Gauges, Server
+from simulated import BusyClock, Gauges, Server
 from virtual_runs import simulate
 
 from plg.clock import MonotonicClock, VirtualClock
@@ -221,10 +221,14 @@ def test_an_error_rate_past_its_limit_stops_the_run(fraction, over, from_s, rate
     st.lists(st.tuples(st.floats(0.1, 3), st.floats(0.05, 1.0)).map(lambda p: (p[0], p[0] + p[1])), max_size=2),
     st.floats(0.05, 0.6),
     st.floats(0.0001, 0.02),
+    st.none() | st.integers(0, 2**16),
 )
-def test_no_window_holds_more_than_the_limit_whatever_happens(rate, window, asked, stalls, downs, patience, delay):
+def test_no_window_holds_more_than_the_limit_whatever_happens(
+    rate, window, asked, stalls, downs, patience, delay, busy
+):
     """Outages, stalls longer than plg's patience, old jobs that are executed after all: the limit is the limit."""
-    server = Server(VirtualClock(), delay=delay, stalled=stalls, down=downs)
+    clock = VirtualClock() if busy is None else BusyClock(busy)
+    server = Server(clock, delay=delay, stalled=stalls, down=downs)
     limits = Guardrails(rate, 10**9, 1e6, rate_limit_window=window)
     recording, server, _ = simulate(
         steady(rate * asked, 4), server=server, limits=limits, answer_timeout=patience, give_up_after=30.0, max_lag=2.0

@@ -106,4 +106,5 @@ def _version(name: str, program: str) -> str:
     else:
         words = [program, "--version"]
     done = subprocess.run(words, capture_output=True, text=True)
-    return (done.stdout.strip() or "unknown").splitlines()[0]
+    # Some tell where they are installed as well, which says nothing of them.
+    return (done.stdout.strip() or "unknown").splitlines()[0].partition(" from ")[0]

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from plg.clock import Clock
 from plg.runner.dialer import Dialer
-from plg.runner.lane import Answer, Chores, Departure, Line, Ridden, wait_on
-from plg.runner.pacing import Pacing
+from plg.runner.lane import Answer, Line, StepByStep, wait_on
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
@@ -48,7 +47,7 @@ class Found:
             line.close()
 
 
-class ClusterLine:
+class ClusterLine(StepByStep):
     """A `Line` with one line to each node that holds a queue. Nothing is sent while one of them is down or full.
 
     A job refused with MOVED has failed and is never sent again; those after it wait until the slots have been asked for
@@ -98,16 +97,6 @@ class ClusterLine:
     @property
     def links(self) -> list[Link]:
         return [link for line in self._all() for link in line.links]
-
-    @property
-    def rides(self) -> bool:
-        """Never: with several connections each step is decided anew."""
-        return False
-
-    def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Ridden:
-        raise AssertionError("no ride over several connections")
 
     def ready(self, now: float) -> bool:
         self._attend(now)

@@ -119,6 +119,17 @@ class Ridden(NamedTuple):
     looked: float
 
 
+class StepByStep:
+    """A line that never rides: with several connections each step is decided anew."""
+
+    rides = False
+
+    def ride(
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
+    ) -> Ridden:
+        raise AssertionError("ask for no ride where the line does not")
+
+
 class Lane:
     """A link and its jobs in flight. Times are seconds of the run.
 

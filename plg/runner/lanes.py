@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plg.clock import Clock
-from plg.runner.lane import Answer, Chores, Departure, Lane, Ridden, wait_on
-from plg.runner.pacing import Pacing
+from plg.runner.lane import Answer, Lane, StepByStep, wait_on
 from plg.targets.encoding import Command
 from plg.targets.wire import Link
 
 
-class Lanes:
+class Lanes(StepByStep):
     """A `Line` of several lanes, which take commands in turn. Nothing is sent while one of them is down or full."""
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
@@ -45,16 +44,6 @@ class Lanes:
     @property
     def links(self) -> list[Link]:
         return [link for lane in self._lanes for link in lane.links]
-
-    @property
-    def rides(self) -> bool:
-        """Never: with several connections each step is decided anew."""
-        return False
-
-    def ride(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Ridden:
-        raise AssertionError("no ride over several connections")
 
     def ready(self, now: float) -> bool:
         states = [lane.ready(now) for lane in self._lanes]  # asked of each, for it may reconnect then

@@ -166,6 +166,34 @@ def test_a_job_costs_no_call_of_its_own(monkeypatch):
     assert (python + native) / 1_000_000 <= 0.33
 
 
+def objects_of(rate, duration, monkeypatch):
+    """Containers (tuples, lists, arrays' views …) that were made and not given back at once, and the sends of a run."""
+    engine, calls = engine_for(rate, duration, monkeypatch)
+    rounds, before = Counter(), gc.get_threshold()
+
+    def notice(phase, info):
+        rounds[phase, info["generation"]] += 1
+
+    gc.collect()
+    gc.callbacks.append(notice)
+    gc.set_threshold(100, 1_000_000, 1_000_000)
+    try:
+        engine.run(0.0)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(notice)
+    return 100 * rounds["start", 0], calls["send"]
+
+
+def test_objects_of_a_wake_up(monkeypatch):
+    """A departure, its command, its flight, its answer and their lists; the same however many jobs there are."""
+    ran(engine_for(10_000, 0.1, monkeypatch)[0])
+    objects, sends = objects_of(10_000, 3.0, monkeypatch)
+    assert objects / sends <= 5
+    objects, sends = objects_of(100_000, 3.0, monkeypatch)
+    assert objects / sends <= 5
+
+
 def test_work_grows_as_the_run_does(monkeypatch):
     totals = [sum(calls_of(20_000, seconds, monkeypatch)[:2]) for seconds in (1.0, 2.0, 4.0)]
     assert totals[1] / totals[0] <= 2.1

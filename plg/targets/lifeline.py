@@ -75,9 +75,9 @@ def _remove(folder: str) -> None:
     """The folder holds only files, unless a server of some other kind has made more of it."""
     with suppress(OSError):
         # pathlib would cost as much time as shutil.
-        for name in os.listdir(folder):  # noqa: PTH208
-            os.unlink(f"{folder}/{name}")  # noqa: PTH108
-        os.rmdir(folder)  # noqa: PTH106
+        for name in os.listdir(folder):  # noqa: PTH208  # as said above
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108  # as said above
+        os.rmdir(folder)  # noqa: PTH106  # as said above
         return
     import shutil  # only here: plg waits for the end of this process, and it would take half of that time
 

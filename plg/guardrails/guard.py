@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -144,6 +145,14 @@ class ErrorRate:
             self._slices.append((now, answers, errors))
         self._answers += answers
         self._errors += errors
+
+    def add_good(self, moments: Sequence[float], answers: Sequence[int]) -> None:
+        """So many more were answered well at each of some ascending ``moments``."""
+        if self._slices and moments[-1] - self._slices[-1][0] < self._slice:
+            self.add(moments[-1], sum(answers), 0)
+        else:
+            for moment, number in zip(moments, answers, strict=True):
+                self.add(moment, number, 0)
 
     def value(self, now: float) -> float | None:
         """The rate as a fraction; None before anything was answered in the window."""

@@ -12,6 +12,7 @@ one round trip a window when the run sits exactly at the limit.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 
 class RateLimiter:
@@ -51,6 +52,13 @@ class RateLimiter:
         if self._answered and self._answered[-1][0] == now:
             jobs += self._answered.pop()[1]
         self._answered.append((now, jobs))
+
+    def answered_each(self, jobs: Sequence[int], moments: Sequence[float]) -> None:
+        """The same for so many at each of some ascending ``moments``."""
+        total = sum(jobs)
+        self._in_flight -= total
+        self._answered_jobs += total
+        self._answered.extend(zip(moments, jobs, strict=True))
 
     def next_release(self) -> float | None:
         """When room comes free without a further answer; None when only an answer can make room."""

@@ -11,7 +11,7 @@ import numpy as np
 from plg.guardrails.guard import Excursion
 from plg.plan import Clip, Plan
 from plg.runner.cells import Grid
-from plg.runner.lane import Answer
+from plg.runner.lane import Answer, Confirmed
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Recording
 
@@ -51,15 +51,13 @@ class Account:
         self._recorder.sent(due, moments, sizes)
         self.sent += len(due)
 
-    def count_acked(self, answers: Sequence[tuple[float, Answer]]) -> None:
-        """Jobs were confirmed; each answer comes with the moment it was read."""
-        dues = [answer.due for _, answer in answers]
-        due = dues[0] if len(dues) == 1 else np.concatenate(dues)
-        self._recorder.acked(due, [moment for moment, _ in answers], list(map(len, dues)))
-        for moment, answer in answers:
-            if answer.timed:
-                self._recorder.timed(answer.due, moment - answer.sent_at)
-        self.acked += len(due)
+    def count_acked(self, confirmed: Confirmed) -> None:
+        """Jobs were confirmed."""
+        dues, moments, sizes, timed = confirmed
+        self._recorder.acked(dues, moments, sizes)
+        for due, taken in timed:
+            self._recorder.timed(due, taken)
+        self.acked += sum(sizes)
 
     def tidy(self) -> Iterator[None]:
         """Sort in what was only noted so far, if it is worth it; in pieces, with a ``yield`` between."""

@@ -51,6 +51,14 @@ class Brake:
                 self.halt("target", self._account.last_error)
         self._heed("max_error_rate", now, self._errors.value(now))
 
+    def heed_confirmed(self, moments: Sequence[float], jobs: Sequence[int]) -> None:
+        """The same for answers that were all fine: so many ``jobs`` at each of some ascending ``moments``."""
+        if self._limits.max_error_rate is not None:
+            self._errors.add_good(moments, jobs)
+            if not self._guard.over("max_error_rate", self._errors.value(moments[-1]) or 0.0):
+                self._guard.know_within("max_error_rate", moments[-1])
+        self._refusing_since = None
+
     def heed_samples(self, samples: Sequence[Sample], now: float) -> None:
         """Look at gauges. Nothing is sent after ``now`` if they stop the run, however old the samples are."""
         for sample in samples:

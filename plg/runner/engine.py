@@ -24,7 +24,7 @@ from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import PATIENCE, Answer, Line
+from plg.runner.lane import PATIENCE, Answer, Confirmed, Line
 from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
@@ -196,15 +196,24 @@ class Engine:
             self.settle([(self._now(), answers)])
         self.counted_until = now
 
+    def confirm(self, confirmed: Confirmed) -> None:
+        """Count jobs that were found confirmed."""
+        if confirmed.moments:
+            self._limiter.answered_each(confirmed.sizes, confirmed.moments)
+            self._brake.heed_confirmed(confirmed.moments, confirmed.sizes)
+            self._account.count_acked(confirmed)
+
     def settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None:
-        """Count answers, each list with the moment at which it was read."""
-        confirmed: list[tuple[float, Answer]] = []
+        """Count answers of any kind, each list with the moment at which it was read."""
+        confirmed = Confirmed.nothing()
         for now, answers in heard:
             fine = failed = unknown = 0
             for answer in answers:
                 jobs = len(answer.due)
                 if answer.error is None:
-                    confirmed.append((now, answer))
+                    confirmed.dues.append(answer.due)
+                    if answer.timed:
+                        confirmed.timed.append((answer.due, now - answer.sent_at))
                     fine += jobs
                     continue
                 self._account.count_error(answer, now)
@@ -217,8 +226,11 @@ class Engine:
             self._astray += unknown
             if fine or failed:
                 self._limiter.answered(fine + failed, now)
+            if fine:
+                confirmed.moments.append(now)
+                confirmed.sizes.append(fine)
             self._brake.heed_answers(answers, now, fine, failed, unknown)
-        if confirmed:
+        if confirmed.moments:
             self._account.count_acked(confirmed)
 
     def _dispatch(self, now: float) -> None:

@@ -110,11 +110,30 @@ class Departure(NamedTuple):
         return Departure(moment, _joined(commands), replies, timed, commands)
 
 
+class Confirmed(NamedTuple):
+    """Jobs that were found confirmed, in the order of their answers: ``sizes[i]`` of them at ``moments[i]`` (s of the
+    run).
+
+    ``dues`` are their due times, an array for each flight or part of one. Of the flights in ``timed`` somebody waited
+    for the answer, which took so long (s) from the sending.
+    """
+
+    dues: list[Floats]
+    moments: list[float]
+    sizes: list[int]
+    timed: list[tuple[Floats, float]]
+
+    @staticmethod
+    def nothing() -> Confirmed:
+        return Confirmed([], [], [], [])
+
+
 class Ridden(NamedTuple):
-    """What became of departures: when the first of them left (s of the run), answers with the moments at which they
-    were read, and when answers were last ``looked`` for (minus infinity: never)."""
+    """What became of departures: when the first of them left (s of the run), what was ``confirmed``, other answers with
+    the moments at which they were read, and when answers were last ``looked`` for (minus infinity: never)."""
 
     left: list[float]
+    confirmed: Confirmed
     heard: list[tuple[float, list[Answer]]]
     looked: float
 
@@ -227,7 +246,8 @@ class Lane:
         pending = self._pending()
         awaited = pending if self.awaited else 0
         patience, margin, busy = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, True
-        fine, lost = True, ""
+        fine = calm = True
+        lost = ""
         now = time_of() - zero
         looked, asked = -math.inf, now
         try:
@@ -251,7 +271,8 @@ class Lane:
                         replies.append((now, reply))
                         pending -= reply[0]
                         awaited -= reply[0]
-                        fine = fine and reply[1] is None and pending >= 0
+                        if reply[1] is not None or pending < 0:
+                            fine = calm = False
                 if not fine or now - moment > STALE:
                     break
                 left.append(now)
@@ -263,35 +284,70 @@ class Lane:
         except LinkLost as loss:
             lost = str(loss)
         # Only who has just looked for answers may complain that there are none.
-        return self._ridden(departures, left, replies, lost, looked)
+        return self._ridden(departures, left, replies, calm, lost, looked)
 
     def _ridden(
         self,
         departures: Sequence[Departure],
         left: list[float],
         replies: list[tuple[float, Reply]],
+        calm: bool,
         lost: str,
         looked: float,
     ) -> Ridden:
-        """Bring the flights up to what happened on a ride in which answers were last looked for at ``looked``."""
+        """Bring the flights up to what happened on a ride in which answers were last looked for at ``looked``.
+
+        ``calm``: there was no error among the answers, nor more of them than were asked for.
+        """
         if self.in_flight == 0 and left:
             self._heard_at = left[0]
         for moment, departure in zip(left, departures, strict=False):
             self._take_off(departure.commands, moment, departure.timed)
-        heard: list[tuple[float, list[Answer]]] = []
-        try:
-            for moment, reply in replies:
-                if not heard or heard[-1][0] != moment:
-                    heard.append((moment, []))
-                self._resolve(*reply, heard[-1][1])
-        except LinkLost as loss:
-            lost = lost or str(loss)
+        confirmed, heard = Confirmed.nothing(), list[tuple[float, list[Answer]]]()
+        if calm:
+            confirmed = self._land(replies)
+        else:
+            try:
+                for moment, reply in replies:
+                    if not heard or heard[-1][0] != moment:
+                        heard.append((moment, []))
+                    self._resolve(*reply, heard[-1][1])
+            except LinkLost as loss:
+                lost = lost or str(loss)
         if replies:
             self._heard_at, self._proven = replies[-1][0], True
         if lost:
             self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
         self._heed_silence(looked)
-        return Ridden(left, heard, looked)
+        return Ridden(left, confirmed, heard, looked)
+
+    def _land(self, replies: Sequence[tuple[float, Reply]]) -> Confirmed:
+        """The flights that so many good answers were for. As `_resolve`, with no object made for each."""
+        flights = self._flights
+        dues: list[Floats] = []
+        sizes: list[int] = []
+        timings: list[tuple[Floats, float]] = []
+        for moment, (count, _) in replies:
+            landed = 0
+            while count > 0:
+                due, sent_at, single, timed = flights.popleft()
+                jobs = len(due)
+                if single:
+                    count -= 1
+                elif count >= jobs:
+                    count -= jobs
+                else:
+                    flights.appendleft((due[count:], sent_at, single, timed))
+                    due, jobs, count = due[:count], count, 0
+                    self.awaited += timed
+                if timed:
+                    self.awaited -= 1
+                    timings.append((due, moment - sent_at))
+                dues.append(due)
+                landed += jobs
+            sizes.append(landed)
+        self.in_flight -= sum(sizes)
+        return Confirmed(dues, [moment for moment, _ in replies], sizes, timings)
 
     def _heed_silence(self, now: float) -> None:
         if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:

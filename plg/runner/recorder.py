@@ -76,8 +76,8 @@ class _Groups:
         self.moments: list[float] = []
         self.sizes: list[int] = []
 
-    def add(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
-        self.due.append(due)
+    def add(self, dues: Sequence[Floats], moments: Sequence[float], sizes: Sequence[int]) -> None:
+        self.due += dues
         self.moments += moments
         self.sizes += sizes
 
@@ -113,14 +113,14 @@ class Recorder:
 
     def sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
         """The jobs due at ``due`` were written, ``sizes[i]`` of them at ``moments[i]``."""
-        self._sent.add(due, moments, sizes)
+        self._sent.add((due,), moments, sizes)
         self._pending += len(due)
         if self._pending >= _FLUSH_JOBS or len(self._sent.moments) >= _FLUSH_GROUPS:
             self.flush()
 
-    def acked(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
-        """The jobs due at ``due`` were found confirmed, ``sizes[i]`` of them at ``moments[i]``."""
-        self._acked.add(due, moments, sizes)
+    def acked(self, dues: Sequence[Floats], moments: Sequence[float], sizes: Sequence[int]) -> None:
+        """The jobs due at ``dues`` were found confirmed, ``sizes[i]`` of them all at ``moments[i]``."""
+        self._acked.add(dues, moments, sizes)
 
     def timed(self, due: Floats, taken: float) -> None:
         """Of these, among the acked ones, somebody waited for the answer: it took so long (s) from their sending."""

@@ -13,14 +13,12 @@ from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
 from plg.runner.account import Account
 from plg.runner.hooks import Meter
-from plg.runner.lane import PATIENCE, STALE, Answer, Chores, Line, Ridden
+from plg.runner.lane import PATIENCE, STALE, Answer, Chores, Confirmed, Line, Ridden
 from plg.runner.pacing import Pacing
 from plg.runner.permits import Permits
 from plg.runner.schedule import Schedule
 from plg.runner.stretch import Encoder, Stretch, exhaust, look_ahead
 
-_PIECE = 32
-"""Looks at answers that are counted at a time."""
 _LEAST_LAG = 0.01
 """With less patience for late arrivals (s) than this each step is decided anew."""
 
@@ -45,6 +43,7 @@ class House(Protocol):
 
     @property
     def stopped(self) -> bool: ...
+    def confirm(self, confirmed: Confirmed) -> None: ...
     def settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None: ...
     def keep_house(self, now: float) -> None: ...
 
@@ -179,7 +178,7 @@ class Rider:
 
     def _count(self, stretch: Stretch, ride: Ridden) -> Iterator[None]:
         """The first departures of a stretch left, and answers came. Done in pieces, with a ``yield`` between."""
-        left, heard, looked = ride
+        left, confirmed, heard, looked = ride
         ends = stretch.ends[: len(left)]
         jobs = ends[-1] if ends else 0
         self._reserved -= jobs
@@ -197,8 +196,8 @@ class Rider:
             self._pace.earliest = meant if self._schedule.head <= meant else meant + self._pacing.tick
             self._meter.lag = max(self._meter.lag, float((np.array(left) - due[starts]).max()))
         yield
-        for at in range(0, len(heard), _PIECE):
-            self._house.settle(heard[at : at + _PIECE])
-            yield
+        self._house.confirm(confirmed)
+        self._house.settle(heard)
+        yield
         self._house.counted_until = max(self._house.counted_until, looked)
         yield from self._account.tidy()

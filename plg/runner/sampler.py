@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 from plg.clock import Clock
@@ -18,7 +17,7 @@ from plg.targets.base import QueueProbe, TargetError
 INTERVAL = 0.1
 """Seconds between samples; guardrails on gauges react within two of them."""
 _GLANCE = 0.05
-"""Seconds a sample waits for the look at the queues."""
+"""Seconds a sample waits for a look at the queues that should have ended."""
 
 
 class Sampler(Protocol):
@@ -41,16 +40,16 @@ def resident_bytes() -> float:
 
 
 class ThreadSampler:
-    """Samples from a thread of its own, so that a slow answer never holds up the schedule.
+    """Looks at the queues from a thread of its own, so that a slow answer never holds up the schedule.
 
-    A server that is silent hides its queues only: processor and memory are sampled all the same.
+    A server that is silent hides its queues only: where no look ends in time, whoever polls gets a sample of processor
+    and memory without one.
     """
 
     def __init__(self, probe: QueueProbe, clock: Clock, interval: float = INTERVAL) -> None:
-        self._lookout = _Lookout(probe, clock)
-        self._clock = clock
-        self._zero = 0.0
-        self._interval = interval
+        self._probe, self._clock, self._interval = probe, clock, interval
+        self._zero = self._told = 0.0
+        self._usage = _Usage(interval / 2)
         self._samples: deque[Sample] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plg-sampler", daemon=True)
@@ -58,100 +57,55 @@ class ThreadSampler:
     def start(self, zero: float) -> None:
         """Begin; samples count seconds from ``zero`` of the clock."""
         self._zero = zero
-        self._lookout.start()
         self._thread.start()
 
     def poll(self, now: float) -> list[Sample]:
+        if not self._samples and now - self._told >= self._interval + _GLANCE:
+            # An absent value is the truth here: the queue could not be seen.
+            self._samples.append(Sample(now, math.nan, math.nan, *self._usage.read()))
         taken = []
         while self._samples:
             taken.append(self._samples.popleft())
+        if taken:
+            self._told = taken[-1].t
         return taken
 
     def stop(self) -> None:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=3)
-        self._lookout.stop()
-
-    def _run(self) -> None:
-        cpu_before, wall_before = time.process_time(), time.perf_counter()
-        while not self._stop.wait(self._interval):
-            sight = self._lookout.glance(_GLANCE) or _Sight.none(self._clock.now())
-            cpu, wall = time.process_time(), time.perf_counter()
-            share = (cpu - cpu_before) / max(wall - wall_before, 1e-6)
-            cpu_before, wall_before = cpu, wall
-            self._samples.append(
-                Sample(
-                    sight.ended - self._zero, sight.depth, sight.age, share, resident_bytes(),
-                    asked=sight.began - self._zero,
-                )
-            )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """What a look at the queues showed, and from when to when it took (s of the clock). NaN: it could not be seen."""
-
-    began: float
-    ended: float
-    depth: float
-    age: float
-
-    @staticmethod
-    def none(now: float) -> _Sight:
-        return _Sight(now, now, math.nan, math.nan)
-
-
-class _Lookout:
-    """Looks at the queues, one look at a time, for one who does not wait for it to end."""
-
-    def __init__(self, probe: QueueProbe, clock: Clock) -> None:
-        self._probe, self._clock = probe, clock
-        self._changed = threading.Condition()
-        self._looking = self._ended = False
-        self._seen: _Sight | None = None
-        self._thread = threading.Thread(target=self._run, name="plg-lookout", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def glance(self, patience: float) -> _Sight | None:
-        """The queues as they were seen; None where no look ends within ``patience``.
-
-        A look that takes longer is told at the next glance.
-        """
-        with self._changed:
-            self._looking = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._seen is not None, patience)
-            seen, self._seen = self._seen, None
-            return seen
-
-    def stop(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout=3)
         self._probe.close()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._looking or self._ended)
-                if self._ended:
-                    return
-            began = self._clock.now()
+        while not self._stop.wait(self._interval):
+            began = self._clock.now() - self._zero
             depth, age = self._look()
-            with self._changed:
-                self._seen = _Sight(began, self._clock.now(), depth, age)
-                self._looking = False
-                self._changed.notify_all()
+            ended = self._clock.now() - self._zero
+            self._samples.append(Sample(ended, depth, age, *self._usage.read(), asked=began))
 
     def _look(self) -> tuple[float, float]:
         try:
             look = self._probe.look()
         except TargetError:
-            # An absent value is the truth here: the queue could not be seen.
             return math.nan, math.nan
         return float(look.waiting), math.nan if look.oldest_age is None else look.oldest_age
+
+
+class _Usage:
+    """What this process uses: its share of a processor since the last reading, and its resident memory (bytes).
+
+    Of a time shorter than ``least`` (s) no share is told, but the last one again: a moment of work is no load.
+    """
+
+    def __init__(self, least: float) -> None:
+        self._least = least
+        self._lock = threading.Lock()
+        self._cpu, self._wall, self._share = time.process_time(), time.perf_counter(), 0.0
+
+    def read(self) -> tuple[float, float]:
+        with self._lock:
+            cpu, wall = time.process_time(), time.perf_counter()
+            if wall - self._wall >= self._least:
+                self._share = (cpu - self._cpu) / (wall - self._wall)
+                self._cpu, self._wall = cpu, wall
+            return self._share, resident_bytes()

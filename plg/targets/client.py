@@ -24,6 +24,7 @@ class Client:
         self._connection: Any = _connection(address, connect_timeout, answer_timeout)
         self._open = False
         self._stood = False
+        self._asked: tuple[Sequence[Command], Any] = ((), [])
 
     def open(self) -> None:
         """Connects, authenticates and selects the database. Raises `TargetError`."""
@@ -45,7 +46,10 @@ class Client:
             self.open()
         answers: list[Any] = []
         try:
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            if commands != self._asked[0]:
+                # Who watches something asks the same again and again.
+                self._asked = commands, self._connection.pack_commands(commands)
+            self._connection.send_packed_command(self._asked[1])
             for _ in commands:
                 try:
                     answers.append(self._connection.read_response())

@@ -83,11 +83,11 @@ def test_the_recorder_notes_groups_as_it_would_single_jobs(groups, in_pieces):
         dues = due + np.arange(size) * 0.001
         due, at = dues[-1] + 0.001, max(at, dues[-1]) + gap
         whole.sent(dues, [at], [size])
-        whole.acked(dues, [at + 0.01], [size])
+        whole.acked([dues], [at + 0.01], [size])
         whole.timed(dues, 0.01)
         for one in dues:
             single.sent(np.array([one]), [at], [1])
-            single.acked(np.array([one]), [at + 0.01], [1])
+            single.acked([np.array([one])], [at + 0.01], [1])
             single.timed(np.array([one]), 0.01)
         if in_pieces:
             for _ in whole.tidy():

@@ -68,7 +68,7 @@ def test_histograms_of_the_recorder_merge_exactly(parts: list[list[float]], cell
     def histograms(values: list[float]) -> Histograms:
         recorder = Recorder(edges)
         for value in values:
-            recorder.acked(np.array([value % 10]), [value % 10 + value], [1])
+            recorder.acked([np.array([value % 10])], [value % 10 + value], [1])
         return recorder.histograms()["latency"]
 
     merged = merge_histograms([histograms(part) for part in parts])

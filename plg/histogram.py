@@ -20,20 +20,38 @@ _SUB_BITS = 7
 _UNIT = 32e-6
 BUCKETS = 32 << _SUB_BITS
 """Number of buckets; the last one starts beyond 38 hours and is open."""
+_OPEN = 86_400.0
+"""Values of less than so many seconds are in none of the last buckets."""
 _SHIFT = 52 - _SUB_BITS
 _BIAS = 1023 << _SUB_BITS
 
 
 def bucket_of(seconds: Floats) -> Ints:
     """Bucket index of each value. Negative values count as zero."""
-    scaled = np.maximum(seconds, 0.0)
-    scaled *= 1.0 / _UNIT
-    scaled += 1.0
+    index = _index_of(np.maximum(seconds, 0.0))
+    return np.asarray(np.minimum(index, BUCKETS - 1, out=index))
+
+
+def counts_of(seconds: Floats, largest: float) -> Ints:
+    """How many values lie in each bucket, up to the last that has any; none is negative, and one is the ``largest``.
+
+    ``seconds`` is written over. To count values is an order of magnitude cheaper than to sort them.
+    """
+    index = _index_of(seconds)
+    if largest >= _OPEN:
+        np.minimum(index, BUCKETS - 1, out=index)
+    return np.bincount(index)
+
+
+def _index_of(seconds: Floats) -> Ints:
+    """`bucket_of` for values that are not negative, in their own memory, and without an end to the buckets."""
+    seconds *= 1.0 / _UNIT
+    seconds += 1.0
     # The exponent and the leading mantissa bits of an IEEE double are the log-linear index already.
-    index = scaled.view(np.int64)
+    index = seconds.view(np.int64)
     index >>= _SHIFT
     index -= _BIAS
-    return np.asarray(np.minimum(index, BUCKETS - 1, out=index))
+    return index
 
 
 def lower_edge(index: Ints) -> Floats:

@@ -117,6 +117,9 @@ class Link:
             self._answers.append((at + self._server.delay, reply))
         return not self.backlog
 
+    def gather(self, pieces) -> bool:
+        return self.send(b"".join(pieces))
+
     def _run_until(self, now: float) -> None:
         cut = self._cut(now)
         for at, effect in self._effects:

@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from plg.runner.pacing import PACINGS
 from plg.runner.recorder import Sample
 from plg.runner.sampler import resident_bytes
 from plg.scenario import Guardrails, Job, Scenario
+from plg.targets.encoding import Piece
 
 
 class Answering:
@@ -39,6 +41,9 @@ class Answering:
     def send(self, data: bytes) -> bool:
         self._waiting += data.count(b"LPUSH\r\n")
         return True
+
+    def gather(self, pieces: Sequence[Piece]) -> bool:
+        return self.send(b"".join(pieces))
 
     def receive(self) -> list[tuple[int, str | None]]:
         waiting, self._waiting = self._waiting, 0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from plg.histogram import BUCKETS, bucket_of
+from plg.histogram import BUCKETS, bucket_of, counts_of
 from plg.runner.recording import Floats, Histograms, Ints
 
 _COMPACT_ENTRIES = 1 << 14
@@ -82,7 +82,7 @@ class Column:
         self._maxima = np.full(cells, -np.inf)
 
     def add(self, cell: Ints, value: Floats) -> None:
-        """One value (s) and the index of its cell an entry."""
+        """One value (s) and the index of its cell an entry; the values may be written over."""
         runs = np.concatenate([_FIRST, np.flatnonzero(cell[1:] != cell[:-1]) + 1])
         if len(value) < _LONG_RUN * len(runs):
             self._add_mixed(cell, value, runs)
@@ -98,13 +98,13 @@ class Column:
         self._take(_Counts(*np.unique(cell * BUCKETS + bucket_of(value), return_counts=True)))
 
     def add_to_one(self, cell: int, value: Floats) -> None:
-        """Values (s, not negative) that are all of one ``cell``."""
-        # To count them is an order of magnitude cheaper than to sort them.
-        dense = np.bincount(bucket_of(value))
-        buckets = np.flatnonzero(dense)
+        """Values (s, not negative) that are all of one ``cell``; they are written over."""
+        largest = value.max()
         self._sums[cell] += value.sum()
         self._minima[cell] = min(self._minima[cell], value.min())
-        self._maxima[cell] = max(self._maxima[cell], value.max())
+        self._maxima[cell] = max(self._maxima[cell], largest)
+        dense = counts_of(value, largest)
+        buckets = np.flatnonzero(dense)
         self._take(_Counts(cell * BUCKETS + buckets, dense[buckets]))
 
     def _take(self, counts: _Counts) -> None:

@@ -67,10 +67,6 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
-def _joined(commands: Sequence[Command]) -> bytes:
-    return commands[0].data if len(commands) == 1 else b"".join([command.data for command in commands])
-
-
 def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bool) -> None:
     """Return at ``deadline`` of the clock, or earlier as `Link.wait` does for any of ``links``, all of one kind."""
     if links:
@@ -106,8 +102,13 @@ class Departure(NamedTuple):
 
     @staticmethod
     def of(moment: float, commands: Sequence[Command], timed: bool) -> Departure:
-        replies = sum([1 if command.single else len(command.due) for command in commands])
-        return Departure(moment, _joined(commands), replies, timed, commands)
+        if len(commands) == 1:
+            [command] = commands
+            replies, pieces = 1 if command.single else len(command.due), command.pieces
+        else:
+            replies = sum([1 if command.single else len(command.due) for command in commands])
+            pieces = [piece for command in commands for piece in command.pieces]
+        return Departure(moment, b"".join(pieces), replies, timed, commands)
 
 
 class Confirmed(NamedTuple):
@@ -216,7 +217,7 @@ class Lane:
             self._heard_at = now
         self._take_off(commands, now, timed)
         try:
-            return self.link.send(_joined(commands))
+            return self.link.gather([piece for command in commands for piece in command.pieces])
         except LinkLost as error:
             self._drop_link(now, str(error))
             return False

@@ -17,7 +17,7 @@ from plg.runner.lane import PATIENCE, STALE, Answer, Chores, Confirmed, Line, Ri
 from plg.runner.pacing import Pacing
 from plg.runner.permits import Permits
 from plg.runner.schedule import Schedule
-from plg.runner.stretch import Encoder, Stretch, exhaust, look_ahead
+from plg.runner.stretch import Encoder, Stretch, exhaust, is_dense, look_ahead
 
 _LEAST_LAG = 0.01
 """With less patience for late arrivals (s) than this each step is decided anew."""
@@ -83,6 +83,8 @@ class Rider:
 
         False when there was nothing to be made ahead.
         """
+        if is_dense(self._schedule, 0, self._pacing.tick):
+            return False
         first = exhaust(self._look_ahead())
         if first is None:
             return False

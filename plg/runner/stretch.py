@@ -72,6 +72,11 @@ def exhaust(pieces: Generator[None, None, T]) -> T:
             return cast(T, end.value)
 
 
+def is_dense(schedule: Schedule, passed: int, tick: float) -> bool:
+    """Whether the arrivals behind the first ``passed`` are too many a tick (s) to be made ahead."""
+    return schedule.due_after(passed + DENSE) < schedule.due_after(passed) + tick
+
+
 def look_ahead(
     schedule: Schedule,
     encode: Encoder,
@@ -90,7 +95,7 @@ def look_ahead(
     that is due. The first one at or after ``timed_from`` is timed. ``wall`` is the start of the run in seconds since
     the epoch. None where nothing is to be sent in that time. The work is done in pieces, with a ``yield`` between.
     """
-    if schedule.due_after(passed + DENSE) < schedule.due_after(passed) + pacing.tick:
+    if is_dense(schedule, passed, pacing.tick):
         return None
     limit = min(MOST, room)
     batch = schedule.ahead(max(until, earliest) + pacing.tick, limit, passed)

@@ -17,6 +17,8 @@ from plg.targets.rows import Bytes, RowWriter
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Piece = bytes | memoryview
+"""Of a memory view the bytes count one by one."""
 MOST_JOBS_A_COMMAND = 512
 """LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
 
@@ -25,15 +27,21 @@ FEWEST_ROWS = 6
 
 
 class Command(NamedTuple):
-    """Encoded bytes for one ``key`` and the due times of their jobs.
+    """The bytes for one ``key``, in ``pieces``, and the due times of their jobs.
 
-    ``single``: one answer stands for all of them; else there is one each.
+    ``single``: one answer stands for all of them; else there is one each. Pieces may lie where the next batch will be
+    made: they are to be sent, or copied, before.
     """
 
-    data: bytes
+    pieces: Sequence[Piece]
     due: Floats
     single: bool
     key: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """All pieces in one."""
+        return b"".join(self.pieces)
 
 
 PAUSE = None
@@ -152,7 +160,8 @@ class Place:
         heads = repeat(self.head if self.is_stream else b"")
         return [
             self._command(
-                [h + bulk(v) for h, v in zip(heads, values[at : at + size], strict=False)], due[at : at + size]
+                [b"".join([h + bulk(v) for h, v in zip(heads, values[at : at + size], strict=False)])],
+                due[at : at + size],
             )
             for at in range(0, len(values), size or 1)
         ]
@@ -170,26 +179,35 @@ class Place:
             while start < end:
                 stop = end if self.is_stream else min(end, start + MOST_JOBS_A_COMMAND)
                 part = text[ends_of_rows[start] : ends_of_rows[stop]]
-                data = part if self.is_stream else self.lpush(stop - start) + part
-                commands.append(Command(data, due[start:stop], not self.is_stream, self.key))
+                pieces = (part,) if self.is_stream else (self.lpush(stop - start), part)
+                commands.append(Command(pieces, due[start:stop], not self.is_stream, self.key))
                 start = stop
             yield commands
 
     def _from_whole(self, matrices: Sequence[Bytes], due: Floats) -> list[Command]:
-        # One large group: each byte is copied once.
+        # One large group: the rows are sent from where they are.
         if self.is_stream or len(due) <= MOST_JOBS_A_COMMAND:
-            return [self._command([rows.data for rows in matrices], due)]
-        commands, start = [], 0
+            return [self._command([_bytes_of(rows) for rows in matrices], due)]
+        commands: list[Command] = []
+        pieces: list[Piece] = []
+        start, end = 0, MOST_JOBS_A_COMMAND
+        first = 0
         for rows in matrices:
-            for at in range(0, len(rows), MOST_JOBS_A_COMMAND):
-                some = rows[at : at + MOST_JOBS_A_COMMAND]
-                commands.append(self._command([some.data], due[start : start + len(some)]))
-                start += len(some)
+            while end - first <= len(rows):
+                pieces.append(_bytes_of(rows[: end - first]))
+                commands.append(self._command(pieces, due[start:end]))
+                rows, first, pieces = rows[end - first :], end, []
+                start, end = end, end + MOST_JOBS_A_COMMAND
+            if len(rows):
+                pieces.append(_bytes_of(rows))
+                first += len(rows)
+        if pieces:
+            commands.append(self._command(pieces, due[start:]))
         return commands
 
-    def _command(self, pieces: Sequence[bytes | memoryview], due: Floats) -> Command:
+    def _command(self, pieces: Sequence[Piece], due: Floats) -> Command:
         head = () if self.is_stream else (self.lpush(len(due)),)
-        return Command(b"".join((*head, *pieces)), due, not self.is_stream, self.key)
+        return Command((*head, *pieces), due, not self.is_stream, self.key)
 
     def lpush(self, jobs: int) -> bytes:
         """What stands before the values of an LPUSH; there are few of them, and they are asked for often."""
@@ -197,6 +215,11 @@ class Place:
         if made is None:
             made = self.heads[jobs] = b"*%d\r\n$5\r\nLPUSH\r\n" % (jobs + 2) + bulk(self.key.encode())
         return made
+
+
+def _bytes_of(rows: Bytes) -> memoryview:
+    """The bytes of whole rows one behind the other, where they are."""
+    return rows.data.cast("B")
 
 
 def _ends_of_rows(matrices: Sequence[Bytes]) -> Sequence[int]:

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Protocol, Self
 
 from plg.clock import Clock
+from plg.targets.encoding import Piece
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
 
 _READ = 1 << 16
+_GATHERED = 64
+"""The system takes a number of pieces at once; where there are more than so many, each is small."""
 _FULL = 0.005
 """Seconds for which nothing but room to write is waited for."""
 
@@ -32,6 +35,9 @@ class Link(Protocol):
 
         A loss may show here (`LinkLost`) or at the next `receive`.
         """
+
+    def gather(self, pieces: Sequence[Piece]) -> bool:
+        """`send` for data in pieces, which may be written over when this returns."""
 
     def receive(self) -> list[Reply]:
         """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
@@ -88,6 +94,23 @@ class Wire:
         if taken == len(data):
             return True
         self._unsent = memoryview(data)[taken:]
+        return self._flush()
+
+    def gather(self, pieces: Sequence[Piece]) -> bool:
+        if self._unsent or self._tls or not 1 < len(pieces) <= _GATHERED:
+            return self.send(b"".join(pieces))
+        # Jobs at a high rate are copied once, by the system, and not before.
+        try:
+            taken = self.sock.sendmsg(pieces)
+        except OSError:
+            taken = 0
+        if taken == sum(map(len, pieces)):
+            return True
+        for done, piece in enumerate(pieces):
+            if taken < len(piece):
+                self._unsent = memoryview(b"".join([piece[taken:], *pieces[done + 1 :]]))
+                break
+            taken -= len(piece)
         return self._flush()
 
     def _flush(self) -> bool:

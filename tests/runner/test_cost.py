@@ -44,6 +44,9 @@ class Socket:
         self.pending += bytes(data).count(b"LPUSH\r\n")
         return len(data)
 
+    def sendmsg(self, pieces):
+        return self.send(b"".join(pieces))
+
     def recv(self, size):
         self.calls["recv"] += 1
         if not self.pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,18 +23,19 @@ _ESCAPE = 255
 
 
 class Squeezed(NamedTuple):
-    """Whole numbers, most of them small: a byte each, and those of 255 or more beside them in their order."""
+    """Whole numbers, most of them small: a byte each, deflated, and those of 255 or more beside them in their order."""
 
-    small: npt.NDArray[np.uint8]
+    small: bytes
     large: Ints
 
     @staticmethod
     def of(numbers: Ints) -> Squeezed:
         """None of ``numbers`` is negative."""
-        return Squeezed(np.minimum(numbers, _ESCAPE).astype(np.uint8), numbers[numbers >= _ESCAPE])
+        bytes_ = np.minimum(numbers, _ESCAPE).astype(np.uint8)
+        return Squeezed(zlib.compress(bytes_, level=1), numbers[numbers >= _ESCAPE])
 
     def restore(self) -> Ints:
-        numbers = self.small.astype(np.int64)
+        numbers = np.frombuffer(zlib.decompress(self.small), dtype=np.uint8).astype(np.int64)
         numbers[numbers == _ESCAPE] = self.large
         return numbers
 
@@ -57,7 +59,7 @@ class _Counts(NamedTuple):
 
 
 class _Block:
-    """Counts that will hardly change any more, in two bytes each: neighbouring keys are close, and counts small."""
+    """Counts that will hardly change any more, in a byte or so each: neighbouring keys are close, and counts small."""
 
     def __init__(self, counts: _Counts) -> None:
         self.first, self.last = int(counts.keys[0]), int(counts.keys[-1])

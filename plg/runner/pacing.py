@@ -21,4 +21,4 @@ class Pacing:
     ahead: float
 
 
-PACINGS = {"economical": Pacing(0.001, 0.01, 0.05), "precise": Pacing(0.00025, 0.005, 0.02)}
+PACINGS = {"economical": Pacing(0.001, 0.02, 0.08), "precise": Pacing(0.00025, 0.01, 0.03)}

@@ -94,8 +94,18 @@ class JobEncoder:
         Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase.
         """
         if len(self._places) == 1:
-            yield from self._at(0, seq, due, kind, ends, walls, phases)
-            return
+            return self._at(0, seq, due, kind, ends, walls, phases)
+        return self._at_each(seq, due, kind, ends, walls, phases)
+
+    def _at_each(
+        self,
+        seq: Ints,
+        due: Floats,
+        kind: npt.NDArray[np.intp],
+        ends: Sequence[int],
+        walls: Sequence[float],
+        phases: Iterable[str],
+    ) -> Parcels:
         names = list(phases)
         place = self._place_of[kind]
         parts: list[Iterator[list[Command]]] = []

@@ -127,30 +127,26 @@ class Wire:
         return True
 
     def receive(self) -> list[Reply]:
-        if len(self._unsent):
+        """See `Link.receive`. Answers that came with a farewell are handed over; the next call reports the loss."""
+        if self._unsent:
             self._flush()
-        replies = [] if self._heard_all else self._read()
-        if self._fault is not None and not replies:
-            raise self._fault
-        return replies
-
-    def _read(self) -> list[Reply]:
-        """The answers there are. Those that came with a farewell are handed over; the next call reports the loss."""
         replies: list[Reply] = []
         try:
-            while True:
+            while not self._heard_all:
                 data = self.sock.recv(_READ)
                 if not data:
                     raise ConnectionError("the server closed the connection")
                 replies += self._reader.feed(data)
                 if len(data) < _READ and not self._tls:
-                    return replies
+                    break
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return replies
+            pass
         except (OSError, ProtocolError) as error:
             self._fault = self._fault or LinkLost(_words(error))
             self._heard_all = True
-            return replies
+        if self._fault is not None and not replies:
+            raise self._fault
+        return replies
 
     @property
     def has_unread(self) -> bool:

@@ -124,7 +124,7 @@ def calls_of(rate, duration, monkeypatch):
 @pytest.mark.parametrize(
     ("pacing", "sends", "calls"),
     # A send, a look for answers and a wait for each tick; a second look and wait for each answer that is timed.
-    [("economical", 1000, 3 + 2 / 10), ("precise", 4000, 3 + 2 / 20)],
+    [("economical", 1000, 3 + 2 / 20), ("precise", 4000, 3 + 2 / 40)],
 )
 def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
     engine, seen = engine_for(10_000, 2.0, monkeypatch, pacing)

@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 _GRACE = 0.02
 """Seconds after the end of a schedule in which its last jobs may still come."""
+_ON_TIME = 0.001
+"""A job that comes within so many seconds after the end of its window still counts for it."""
 _PUSH = re.compile(rb'^\+?(\d+\.\d+) \[[^\]]*\] "[LR]PUSH" (.*)$', re.MULTILINE | re.IGNORECASE)
 
 
@@ -95,8 +97,7 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     edges = np.arange(round(shape.duration / window) + 1) * window
     if begun is None and times[-1] - times[0] > 2 * window:
         edges = edges[(edges >= times[0] - origin - _GRACE) & (edges <= times[-1] - origin + _GRACE)]
-    # A job that is on time within a millisecond belongs to the window it was meant for.
-    seen = np.diff(np.searchsorted(times - origin, edges + 0.0005, side="right"))
+    seen = np.diff(np.searchsorted(times - origin, edges + _ON_TIME, side="right"))
     asked = np.diff(shape.count(edges))
     off = window_errors(np.asarray(seen, dtype=np.float64), np.asarray(asked, dtype=np.float64))
     p50, p99 = np.percentile(error, [50, 99])

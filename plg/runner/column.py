@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from plg.histogram import BUCKETS, bucket_of, counts_of
 from plg.runner.recording import Floats, Histograms, Ints
@@ -31,8 +30,8 @@ class Squeezed(NamedTuple):
     @staticmethod
     def of(numbers: Ints) -> Squeezed:
         """None of ``numbers`` is negative."""
-        bytes_ = np.minimum(numbers, _ESCAPE).astype(np.uint8)
-        return Squeezed(zlib.compress(bytes_, level=1), numbers[numbers >= _ESCAPE])
+        small = np.minimum(numbers, _ESCAPE).astype(np.uint8)
+        return Squeezed(zlib.compress(small.data, level=1), numbers[numbers >= _ESCAPE])
 
     def restore(self) -> Ints:
         numbers = np.frombuffer(zlib.decompress(self.small), dtype=np.uint8).astype(np.int64)

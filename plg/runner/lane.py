@@ -32,8 +32,9 @@ _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
 
 
-Chores = Iterator[bool]
-"""Work in pieces for when there is time: after each piece, whether all may go on as before."""
+Chores = Iterator[float | None]
+"""Work in pieces for when there is time. After each piece: from when on (s of the run) the next one may be done, or None
+where nothing may go on as before."""
 
 
 class Line(Protocol):
@@ -246,7 +247,7 @@ class Lane:
         replies: list[tuple[float, Reply]] = []
         pending = self._pending()
         awaited = pending if self.awaited else 0
-        patience, margin, busy = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, True
+        patience, margin, resume = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, -math.inf
         fine = calm = True
         lost = ""
         now = time_of() - zero
@@ -254,11 +255,13 @@ class Lane:
         try:
             for moment, data, expected, timed, _ in departures:
                 while now < moment and fine:
-                    if busy and moment - now > margin and (awaited <= 0 or now - asked > patience):
+                    if now >= resume and moment - now > margin and (awaited <= 0 or now - asked > patience):
                         # Not while a timed answer is on its way: it would be read late.
-                        verdict = next(chores, None)
-                        busy = verdict is not None
-                        fine = verdict is not False
+                        verdict = next(chores, math.inf)
+                        if verdict is None:
+                            fine = False
+                        else:
+                            resume = verdict
                         now = time_of() - zero
                         continue
                     if pending > 0 and (awaited > 0 or moment - now > patience):

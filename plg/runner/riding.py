@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from plg.runner.stretch import Encoder, Stretch, exhaust, is_dense, look_ahead
 _LEAST_LAG = 0.01
 """With less patience for late arrivals (s) than this each step is decided anew."""
 
-_AT_ONCE = 0.0001
+_AT_ONCE = -math.inf
+_APART = 0.0001
+"""Clocks that were read within so many seconds were read as one."""
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ class Rider:
         """The start of the run in seconds since the epoch, by both clocks read as one."""
         for _ in range(3):
             before, wall, after = self._now(), self._clock.wall(), self._now()
-            if after - before < _AT_ONCE:
+            if after - before < _APART:
                 break  # else something came between
         return wall - (before + after) / 2
 
@@ -162,12 +165,7 @@ class Rider:
         house = self._house
         for before in ridden:
             for _ in self._count(*before):
-                yield True
-        if house.next_housekeeping < stretch.end:
-            # Now or in the stretch behind this one: that would be too late.
-            house.next_housekeeping = 0.0
-            house.keep_house(self._now())
-        yield not house.stopped
+                yield _AT_ONCE
         making = self._look_ahead(stretch)
         while not self._over:
             try:
@@ -175,8 +173,12 @@ class Rider:
             except StopIteration as made:
                 if made.value is not None:
                     line.append(made.value)
-                return
-            yield True
+                break
+            yield _AT_ONCE
+        while not self._over and house.next_housekeeping < stretch.end:
+            yield house.next_housekeeping
+            house.keep_house(self._now())
+            yield None if house.stopped else _AT_ONCE
 
     def _count(self, stretch: Stretch, ride: Ridden) -> Iterator[None]:
         """The first departures of a stretch left, and answers came. Done in pieces, with a ``yield`` between."""

@@ -23,6 +23,7 @@ from plg.runner.hooks import Hooks
 from plg.runner.lane import STALE, Lane
 from plg.runner.pacing import PACINGS
 from plg.runner.recorder import Sample
+from plg.runner.riding import Rider
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Scenario
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
@@ -337,11 +338,20 @@ def test_made_ahead_or_step_by_step_the_same_jobs_leave(seed, rate, pacing, nth)
     assert recording.histograms["latency"].over(recording.whole()).min >= 0.0006
 
 
-def test_timed_answers_are_not_kept_waiting_by_other_work():
-    """service_time is exact on the sends that are timed, whatever is counted and made meanwhile."""
+def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
+    """service_time is exact on the sends that are timed, however much there is to be counted and made meanwhile."""
     server = Server(BusyClock(3, longest=2e-5), delay=0.0002)
+    chores_of = Rider._chores
+
+    def slow(self, *given):
+        yield from chores_of(self, *given)
+        for _ in range(60):
+            server.clock.advance(0.0003)
+            yield 0.0
+
+    monkeypatch.setattr(Rider, "_chores", slow)
     recording, _, _ = simulate(steady(10_000, 3), server=server)
     taken = recording.histograms["service_time"].over(recording.whole())
     assert taken.total >= 3 * 45 * 5
     assert 0.0004 <= taken.quantile(0.5) <= 0.0006
-    assert taken.quantile(0.99) <= 0.0009
+    assert taken.quantile(0.95) <= 0.0006

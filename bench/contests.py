@@ -120,6 +120,8 @@ def _most_entries(peers: Peers, size: Size) -> dict[str, Entry]:
     if "locust" in peers.programs:
         entries["Locust, pipelines of 100"] = entrants.locust(peers, 1, 100, 0, 3)
         entries["Locust"] = entrants.locust(peers, 10, 1, 0, 3)
+    if "wrk" in peers.programs:
+        entries["wrk through webdis"] = entrants.wrk(peers, 100, 3)
     if "rq" in peers.programs:
         entries["rq enqueue_many"] = entrants.python_client(peers, "rq", "rq_enqueue.py", few * 2, 100)
     if "celery" in peers.programs:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.child import Finished, run
+from bench.child import Failed, Finished, run
+from bench.gateway import gateway
 from bench.peers import CACHE, DRIVERS, Peers
 from bench.server import QUEUE, Server
 
@@ -180,6 +181,26 @@ def locust(peers: Peers, users: int, depth: int, pace: float, duration: int, spa
             "-r", str(spawn or users), "-t", f"{duration}s", "--stop-timeout", "0",
         ]  # fmt: skip
         return _with_cost(words, server, {"BENCH_DEPTH": str(depth), "BENCH_PACE": str(pace)})
+
+    return once
+
+
+def wrk(peers: Peers, connections: int, seconds: int) -> Entry:
+    """As many requests as it can over so many ``connections`` to a gateway, which has one connection to the server.
+
+    What the server holds counts, and the processor time of the gateway too: it is part of the client.
+    """
+
+    def once(server: Server) -> Figures:
+        with gateway(peers.programs["webdis"], server) as door:
+            begun = door.cpu_s()
+            url = f"{door.url}/LPUSH/{QUEUE}/{VALUE}"
+            finished = run([peers.programs["wrk"], "-t", "1", "-c", str(connections), "-d", f"{seconds}s", url])
+            cost = finished.cpu_s + door.cpu_s() - begun
+        told = re.search(r"requests in ([\d.]+)s", finished.text)
+        if told is None:
+            raise Failed(f"wrk said no time: {finished.text[-200:]}")
+        return {"jobs": server.length(), "wall_s": float(told[1]), "cpu_s": cost}
 
     return once
 

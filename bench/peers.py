@@ -15,6 +15,8 @@ DRIVERS = Path(__file__).parent / "drivers"
 
 _PYTHON = {"locust": ["locust", "redis"], "rq": ["rq"], "celery": ["celery[redis]"], "arq": ["arq"]}
 """Each in an environment of its own: they do not agree on a version of redis-py."""
+_UNTOLD = {"webdis"}
+"""These have no way to say their version."""
 _MEMTIER = "not on the PATH nor in .cache/bench/bin; it is in no package index, build it from its own sources"
 
 
@@ -37,6 +39,11 @@ def find_peers(*, install: bool) -> Peers:
             programs[name] = found
         else:
             skipped[name] = _MEMTIER if name.startswith("memtier") else "not on the PATH (package redis-tools)"
+    wrk, webdis = shutil.which("wrk"), shutil.which("webdis")
+    if wrk and webdis:
+        programs |= {"wrk": wrk, "webdis": webdis}
+    else:
+        skipped["wrk"] = "needs wrk and webdis on the PATH (packages of these names): it speaks HTTP only"
     for name, packages in _PYTHON.items():
         reason = _environment(CACHE / name, packages, install=install)
         if reason:
@@ -51,7 +58,8 @@ def find_peers(*, install: bool) -> Peers:
     if "locust" in programs:
         # redis-py comes with Locust's environment, and redis-py is what a script of one's own would use.
         programs["redis-py"] = str(CACHE / "locust" / "bin" / "python")
-    return Peers(programs, {name: _version(name, program) for name, program in programs.items()}, skipped)
+    versions = {name: _version(name, program) for name, program in programs.items() if name not in _UNTOLD}
+    return Peers(programs, versions, skipped)
 
 
 def _environment(folder: Path, packages: list[str], *, install: bool) -> str | None:

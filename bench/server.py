@@ -54,6 +54,10 @@ class Server:
             connection.sendall(command(*words))
             return connection.recv(4096)
 
+    def length(self) -> int:
+        """How many jobs are in the queue."""
+        return int(self.ask(b"LLEN", QUEUE.encode())[1:])
+
     def empty(self) -> None:
         """Forget every job: what one tool left behind must not slow the next."""
         self.ask(b"FLUSHALL", b"SYNC")

@@ -128,7 +128,16 @@ def test_rivals_that_are_absent_are_named_with_a_reason(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     peers = find_peers(install=False)
     assert peers.programs == {}
-    assert set(peers.skipped) == {"redis-benchmark", "memtier_benchmark", "locust", "rq", "celery", "arq", "artillery"}
+    assert set(peers.skipped) == {
+        "redis-benchmark",
+        "memtier_benchmark",
+        "locust",
+        "rq",
+        "celery",
+        "arq",
+        "artillery",
+        "wrk",
+    }
     assert all(peers.skipped.values())
 
 

@@ -317,7 +317,10 @@ class Engine:
         if due <= now and self._limiter.allowance(now) <= 0:
             release = self._limiter.next_release()
             return min(soonest, overdue if release is None else max(release, self._pace.earliest))
-        return min(soonest, max(due, self._pace.earliest))
+        departure = max(due, self._pace.earliest)
+        if departure < self.next_housekeeping + self._pacing.tick:
+            return min(departure, self._cutoff)  # the house is kept at the same wake-up
+        return min(soonest, departure)
 
     # -- limits -------------------------------------------------------------------------------------------------
 

@@ -48,13 +48,16 @@ def test_judged_again_it_is_what_it_was(run, copy):
     ("expectation", "code"),
     [
         ("acked == 61", 3),
-        ("acked during rush == 40", 0),
-        ("acked during rush == 39", 3),
+        ("acked during rush == {rush}", 0),
+        ("acked during rush != {rush}", 3),
         ("p50(latency) < 0.000001ms", 3),
         ("warn acked == 61", 0),
     ],
 )
 def test_present_expectations_count(run, copy, expectation, code):
+    # On a busy machine an answer from before the seam may come after it.
+    rush = json.loads((copy / FIRST).read_text())["phases"][1]["acked"]
+    expectation = expectation.format(rush=rush)
     text = (copy / "a.plg").read_text().replace("acked == 60", expectation)
     (copy / "now.plg").write_text(text, encoding="utf-8")
     done = run("judge", FIRST, "now.plg", "--out", "again")

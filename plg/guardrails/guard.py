@@ -86,15 +86,19 @@ class Guard:
         limit = self._limit.get(guardrail)
         if limit is None or value is None or value != value:
             return None
-        over = self.over(guardrail, value)
+        over, threshold = self.over(guardrail, value), limit * self._limits.warn_at
+        near = value >= threshold > 0
+        if not over and not near and not self._open:
+            # As nearly always, and it is asked often.
+            self.know_within(guardrail, now if read_at is None else read_at)
+            return None
         stop: Excursion | None = None
         if can_stop:
             found = self._track(True, over, self._breach(guardrail, now, value, limit))
             stop = found if found is not None and found.action == "stop" else None
         if not over:
             self.know_within(guardrail, now if read_at is None else read_at)
-        threshold = limit * self._limits.warn_at
-        self._track(False, value >= threshold > 0, Excursion(guardrail, now, now, value, limit, "warn"))
+        self._track(False, near, Excursion(guardrail, now, now, value, limit, "warn"))
         return stop
 
     def record(self, excursion: Excursion) -> None:

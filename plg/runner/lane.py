@@ -33,8 +33,8 @@ _DIALLING = 0.005
 
 
 Chores = Iterator[float | None]
-"""Work in pieces for when there is time. After each piece: from when on (s of the run) the next one may be done, or None
-where nothing may go on as before."""
+"""Work in pieces for when there is time. After each piece: from when on (s of the run) the next one may be done, or
+None where nothing may go on as before."""
 
 
 class Line(Protocol):

@@ -185,12 +185,17 @@ class Place:
         ends_of_rows = _ends_of_rows(matrices)
         start = 0
         for end in ends:
+            if start < end <= start + MOST_JOBS_A_COMMAND and not self.is_stream:
+                pieces = (self.lpush(end - start), text[ends_of_rows[start] : ends_of_rows[end]])
+                yield [Command(pieces, due[start:end], True, self.key)]
+                start = end
+                continue
             commands = []
             while start < end:
                 stop = end if self.is_stream else min(end, start + MOST_JOBS_A_COMMAND)
                 part = text[ends_of_rows[start] : ends_of_rows[stop]]
-                pieces = (part,) if self.is_stream else (self.lpush(stop - start), part)
-                commands.append(Command(pieces, due[start:stop], not self.is_stream, self.key))
+                whole = (part,) if self.is_stream else (self.lpush(stop - start), part)
+                commands.append(Command(whole, due[start:stop], not self.is_stream, self.key))
                 start = stop
             yield commands
 

@@ -13,8 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 _GRACE = 0.02
 """Seconds after the end of a schedule in which its last jobs may still come."""
-_ON_TIME = 0.001
-"""A job that comes within so many seconds after the end of its window still counts for it."""
+_ON_TIME = 0.0015
+"""A job that is no further from its moment than this (s) counts for the window it was meant for."""
 _PUSH = re.compile(rb'^\+?(\d+\.\d+) \[[^\]]*\] "[LR]PUSH" (.*)$', re.MULTILINE | re.IGNORECASE)
 
 
@@ -88,7 +88,8 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     if len(times) == 0:
         raise ValueError("nothing arrived")
     known = min(len(times), shape.jobs)
-    raw = times[:known] - shape.due(np.arange(known, dtype=np.float64))
+    due = shape.due(np.arange(known, dtype=np.float64))
+    raw = times[:known] - due
     origin = float(np.median(raw)) if begun is None else begun
     error = np.abs(raw - origin) * 1000
     first = float(raw[0]) if begun is None else begun
@@ -97,7 +98,10 @@ def fit(times: Floats, shape: Shape, begun: float | None = None, window: float =
     edges = np.arange(round(shape.duration / window) + 1) * window
     if begun is None and times[-1] - times[0] > 2 * window:
         edges = edges[(edges >= times[0] - origin - _GRACE) & (edges <= times[-1] - origin + _GRACE)]
-    seen = np.diff(np.searchsorted(times - origin, edges + _ON_TIME, side="right"))
+    moments = times - origin
+    on_time = np.abs(raw - origin) <= _ON_TIME
+    moments[:known][on_time] = due[on_time]
+    seen = np.diff(np.searchsorted(np.sort(moments), edges, side="right"))
     asked = np.diff(shape.count(edges))
     off = window_errors(np.asarray(seen, dtype=np.float64), np.asarray(asked, dtype=np.float64))
     p50, p99 = np.percentile(error, [50, 99])

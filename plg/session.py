@@ -28,7 +28,7 @@ from plg.runner.permits import SharedPermits
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.start import Start, utc, wait_until
-from plg.runner.timers import sharpen
+from plg.runner.timers import undisturbed
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
@@ -226,9 +226,9 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         started = clock.wall() + start - clock.now()
         sampler.start(start)
         ends.callback(sampler.stop)
-        sharpen()
-        clock.sleep_until(start)
-        recording = engine.run(start)
+        with undisturbed():
+            clock.sleep_until(start)
+            recording = engine.run(start)
         ends.pop_all()
     sampler.stop()
     if permits is not None:

@@ -7,7 +7,6 @@ which the parent reads from the system, also hold the start of Python.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import random
 import time
@@ -29,7 +28,7 @@ from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.schedule import Batch
 from plg.runner.stretch import Encoder
-from plg.runner.timers import sharpen
+from plg.runner.timers import undisturbed
 from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
 from plg.targets.encoding import Command, Parcels, Place
 from plg.targets.open import open_target
@@ -109,12 +108,11 @@ def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Enc
             plan, scenario.guardrails, lane, encode, clock, sampler, grid=Grid.of(plan),
             max_lag=1.0 if options.held else 1e6, pacing=PACINGS[options.pacing],
         )  # fmt: skip
-        sharpen()
-        gc.freeze()
-        clock.sleep_until(start)
-        cpu, wall = time.process_time(), time.perf_counter()
-        recording = engine.run(start)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        with undisturbed():
+            clock.sleep_until(start)
+            cpu, wall = time.process_time(), time.perf_counter()
+            recording = engine.run(start)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         sampler.stop()
     cost = {"jobs": recording.total("acked"), "wall_s": wall, "cpu_s": cpu, "most_in_flight": lane.most}
     return cost | {"begun": begun} | own(recording)

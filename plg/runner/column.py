@@ -15,6 +15,7 @@ _COMPACT_ENTRIES = 1 << 14
 """So many new counts are kept as they came before they are sorted into the rest."""
 _SETTLED_ENTRIES = 1 << 13
 """Sorted counts become a block once there are so many of them in cells that are past."""
+_OPEN_CELLS = 3
 _LONG_RUN = 1000
 """Values in a row of one cell, on average, for which each run is counted by itself."""
 _FIRST = np.zeros(1, dtype=np.int64)
@@ -46,10 +47,18 @@ class _Counts(NamedTuple):
     counts: Ints
 
     @staticmethod
+    def of_cell(cell: int, dense: Ints) -> _Counts:
+        """Of one cell, from as many counts as it has buckets, or from the first of them."""
+        buckets = np.flatnonzero(dense)
+        return _Counts(cell * BUCKETS + buckets, dense[buckets])
+
+    @staticmethod
     def gathered(parts: list[_Counts]) -> _Counts:
-        keys, where = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
-        weights = np.concatenate([part.counts for part in parts])
-        return _Counts(keys, np.bincount(where, weights=weights).astype(np.int64))
+        keys, counts = np.concatenate([p.keys for p in parts]), np.concatenate([p.counts for p in parts])
+        if (keys[1:] > keys[:-1]).all():
+            return _Counts(keys, counts)  # as nearly always: cells were closed in their order
+        keys, where = np.unique(keys, return_inverse=True)
+        return _Counts(keys, np.bincount(where, weights=counts).astype(np.int64))
 
     def upto(self, key: int) -> tuple[_Counts, _Counts]:
         """Those below ``key``, and the others."""
@@ -71,11 +80,16 @@ class _Block:
 
 
 class Column:
-    """Counts values (s) by cell and bucket. New ones wait, are sorted into the recent, and settle in blocks."""
+    """Counts values (s) by cell and bucket.
+
+    The newest cells are open: they have a count for every bucket. Closed ones keep only those that are not 0; they
+    wait, are sorted into the recent, and settle in blocks.
+    """
 
     def __init__(self, cells: int) -> None:
         self._cells = cells
         self._blocks: list[_Block] = []
+        self._open: dict[int, Ints] = {}
         self._recent: list[_Counts] = []
         self._waiting = 0
         self._sums = np.zeros(cells)
@@ -105,8 +119,19 @@ class Column:
         self._minima[cell] = min(self._minima[cell], value.min())
         self._maxima[cell] = max(self._maxima[cell], largest)
         dense = counts_of(value, largest)
-        buckets = np.flatnonzero(dense)
-        self._take(_Counts(cell * BUCKETS + buckets, dense[buckets]))
+        row = self._open.get(cell)
+        if row is None and len(self._open) == _OPEN_CELLS:
+            oldest = min(self._open)
+            if cell < oldest:
+                self._take(_Counts.of_cell(cell, dense))
+                return
+            self._close(oldest)
+        if row is None:
+            row = self._open[cell] = np.zeros(BUCKETS, dtype=np.int64)
+        row[: len(dense)] += dense
+
+    def _close(self, cell: int) -> None:
+        self._take(_Counts.of_cell(cell, self._open.pop(cell)))
 
     def _take(self, counts: _Counts) -> None:
         self._recent.append(counts)
@@ -136,6 +161,8 @@ class Column:
 
     def histograms(self) -> Histograms:
         """What was counted so far."""
+        for cell in sorted(self._open):
+            self._close(cell)
         self._compact()
         parts = [block.counts() for block in self._blocks] + self._recent
         if not parts:

@@ -20,6 +20,7 @@ import numpy as np
 from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
 from plg.plan import Plan
+from plg.plan.plan import CHUNK
 from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
@@ -46,6 +47,9 @@ ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
+_CHUNK_S, _FEWEST = 0.1, 2048
+"""Arrivals are worked out for so many seconds at a time, and at least so many: a piece of work that fits between two
+departures."""
 BATCH = 2000
 """Most arrivals encoded between two looks at the answers."""
 
@@ -84,7 +88,7 @@ class Engine:
         self._account = Account(plan, grid, limits.max_rate)
         self._brake = Brake(limits, self._account)
         self._meter = Meter(plan, self._account, self._hooks)
-        self._schedule = Schedule(plan.chunks())
+        self._schedule = Schedule(plan.chunks(max(_FEWEST, min(CHUNK, int(plan.peak_rate * _CHUNK_S)))))
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
         self._permits = permits or OwnPermits(limits.max_total_jobs)
         self._pace = Pace()
@@ -146,7 +150,7 @@ class Engine:
             and not self._rest_shed
             and self._now() < min(self._plan.duration, self._limits.max_duration)
         ):
-            self._wait(min(self._now() + HOUSEKEEPING, self._plan.duration))
+            self._wait(min(self.next_housekeeping, self._plan.duration))
             self._collect(self._now())
             self.keep_house(self._now())
 

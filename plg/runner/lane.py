@@ -264,10 +264,11 @@ class Lane:
                             resume = verdict
                         now = time_of() - zero
                         continue
+                    until = resume if now < resume < moment - margin else moment
                     if pending > 0 and (awaited > 0 or moment - now > patience):
-                        wait(zero + moment)
+                        wait(zero + until)
                     else:
-                        sleep(moment - now)
+                        sleep(until - now)
                     came = receive()
                     # The moment after the reading, never before: a job is not answered before it was executed.
                     now = looked = time_of() - zero

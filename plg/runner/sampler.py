@@ -60,12 +60,12 @@ class ThreadSampler:
         self._thread.start()
 
     def poll(self, now: float) -> list[Sample]:
-        if not self._samples and now - self._told >= self._interval + _GLANCE:
-            # An absent value is the truth here: the queue could not be seen.
-            self._samples.append(Sample(now, math.nan, math.nan, *self._usage.read()))
         taken = []
         while self._samples:
             taken.append(self._samples.popleft())
+        if not taken and now - self._told >= self._interval + _GLANCE:
+            # An absent value is the truth here: the queue could not be seen.
+            taken.append(Sample(now, math.nan, math.nan, *self._usage.read()))
         if taken:
             self._told = taken[-1].t
         return taken
@@ -81,7 +81,9 @@ class ThreadSampler:
             began = self._clock.now() - self._zero
             depth, age = self._look()
             ended = self._clock.now() - self._zero
-            self._samples.append(Sample(ended, depth, age, *self._usage.read(), asked=began))
+            usage = self._usage.read()
+            # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
+            self._samples.append(Sample(max(ended, self._told), depth, age, *usage, asked=began))
 
     def _look(self) -> tuple[float, float]:
         try:

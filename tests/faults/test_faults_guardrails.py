@@ -69,7 +69,7 @@ def none_sent_after(moment, server, plan):
     st.sampled_from(sorted(GAUGES)).flatmap(lambda name: st.tuples(st.just(name), GAUGES[name][1])),
     st.floats(0.05, 4.5),
     st.floats(1.0, 100.0),
-    st.floats(2, 3000),
+    st.floats(2, 3000) | st.floats(10, 30),  # the latter: departures about as far apart as looks at the limits
     st.floats(0.0001, 0.03),
     st.floats(0, 0.09),
 )

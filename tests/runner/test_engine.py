@@ -355,3 +355,16 @@ def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
     assert taken.total >= 3 * 45 * 5
     assert 0.0004 <= taken.quantile(0.5) <= 0.0006
     assert taken.quantile(0.95) <= 0.0006
+
+
+@pytest.mark.parametrize("rate", [3, 12.93, 21.5, 40, 400, 10_000])
+def test_limits_are_looked_at_every_50_ms_at_any_rate(rate):
+    moments = [0.0]
+
+    class Noting(Gauges):
+        def poll(self, now):
+            moments.append(now)
+            return super().poll(now)
+
+    simulate(steady(rate, 4), gauges=Noting())
+    assert np.diff(moments).max() <= 0.055

@@ -51,11 +51,12 @@ def most(server: Server, entry: Entry) -> Figures:
     """Throughput and what a job costs both sides."""
     before = server.cpu_s()
     figures = entry(server)
-    jobs = figures["jobs"]
+    jobs, taken = figures["jobs"], server.cpu_s() - before
     return figures | {
         "jobs_s": jobs / figures["wall_s"],
         "cpu_us_job": figures["cpu_s"] / jobs * 1e6,
-        "server_us_job": (server.cpu_s() - before) / jobs * 1e6,
+        "server_us_job": taken / jobs * 1e6,
+        "server_share": taken / figures["wall_s"],
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 _COLUMNS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "most": (
         ("jobs/s", "jobs_s", "{:,.0f}"), ("client CPU, µs a job", "cpu_us_job", "{:.3f}"),
-        ("server CPU, µs a job", "server_us_job", "{:.2f}"),
+        ("server CPU, µs a job", "server_us_job", "{:.2f}"), ("server busy", "server_share", "{:.0%}"),
     ),
     "hold": (
         ("error p50, ms", "error_p50_ms", "{:.2f}"), ("p99", "error_p99_ms", "{:.2f}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Protocol
 
@@ -20,6 +21,9 @@ class Clock(Protocol):
     def sleep_until(self, deadline: float) -> None:
         """Return at ``deadline`` (same scale as ``now``) or at once when it has passed."""
 
+    def give_way(self) -> None:
+        """Let another process that waits for this processor have it first."""
+
 
 class MonotonicClock:
     """The machine's monotonic clock."""
@@ -28,6 +32,7 @@ class MonotonicClock:
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
+    give_way = staticmethod(getattr(os, "sched_yield", lambda: time.sleep(0)))
 
     def sleep_until(self, deadline: float) -> None:
         remaining = deadline - time.monotonic()
@@ -53,6 +58,9 @@ class VirtualClock:
 
     def sleep_until(self, deadline: float) -> None:
         self._now = max(self._now, deadline)
+
+    def give_way(self) -> None:
+        """Nobody waits."""
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass, as work that takes time would."""

@@ -285,6 +285,7 @@ class Engine:
         if timed:
             self._pace.timed_from = now + self._pacing.timing
         self._lane.send(commands, now, timed=timed)
+        self._clock.give_way()  # to the server, which may have been woken on this processor
         self._limiter.leave(jobs)
         self._account.count_sent(batch.due, [now], [jobs])
         self._pace.last_send = now

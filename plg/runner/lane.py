@@ -239,6 +239,9 @@ class Lane:
         while; others are read at the next departure. Between departures, as long as there is time, pieces of the
         ``chores`` are done; each may end the ride.
 
+        A server on this machine may have been woken by a write on this very processor: it goes first (`give_way`), or
+        what was written would wait until plg sleeps.
+
         All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
         """
         assert self.link is not None, "ride only where the line rides"
@@ -249,7 +252,7 @@ class Lane:
         awaited = pending if self.awaited else 0
         patience, margin, resume = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, -math.inf
         fine = calm = True
-        lost = ""
+        fresh, lost = False, ""
         now = time_of() - zero
         looked, asked = -math.inf, now
         try:
@@ -257,6 +260,9 @@ class Lane:
                 while now < moment and fine:
                     if now >= resume and moment - now > margin and (awaited <= 0 or now - asked > patience):
                         # Not while a timed answer is on its way: it would be read late.
+                        if fresh:
+                            clock.give_way()
+                            fresh = False
                         verdict = next(chores, math.inf)
                         if verdict is None:
                             fine = False
@@ -282,12 +288,15 @@ class Lane:
                     break
                 left.append(now)
                 fine = send(data)
+                fresh = True
                 now = time_of() - zero
                 pending += expected
                 if timed:
                     awaited, asked = pending, now
         except LinkLost as loss:
             lost = str(loss)
+        if fresh:
+            clock.give_way()
         # Only who has just looked for answers may complain that there are none.
         return self._ridden(departures, left, replies, calm, lost, looked)
 

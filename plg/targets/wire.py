@@ -12,7 +12,8 @@ from plg.clock import Clock
 from plg.targets.encoding import Piece
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
 
-_READ = 1 << 16
+_SIP, _READ = 470, 1 << 16
+"""Bytes read at first, and once there were so many. Nearly always there are few, and room for many is costly to have."""
 _GATHERED = 64
 """The system takes a number of pieces at once; where there are more than so many, each is small."""
 _FULL = 0.005
@@ -131,14 +132,16 @@ class Wire:
         if self._unsent:
             self._flush()
         replies: list[Reply] = []
+        size = _SIP
         try:
             while not self._heard_all:
-                data = self.sock.recv(_READ)
+                data = self.sock.recv(size)
                 if not data:
                     raise ConnectionError("the server closed the connection")
                 replies += self._reader.feed(data)
-                if len(data) < _READ and not self._tls:
+                if len(data) < size and not self._tls:
                     break
+                size = _READ
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except (OSError, ProtocolError) as error:

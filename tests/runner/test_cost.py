@@ -34,6 +34,7 @@ class Socket:
     def __init__(self, calls: Counter) -> None:
         self.calls = calls
         self.pending = 0
+        self.answers = b""
 
     def setblocking(self, flag):
         pass
@@ -49,10 +50,12 @@ class Socket:
 
     def recv(self, size):
         self.calls["recv"] += 1
-        if not self.pending:
+        self.answers += b":1\r\n" * self.pending
+        self.pending = 0
+        if not self.answers:
             raise BlockingIOError
-        answers, self.pending = b":1\r\n" * self.pending, 0
-        return answers
+        read, self.answers = self.answers[:size], self.answers[size:]
+        return read
 
     def close(self):
         pass

@@ -21,4 +21,4 @@ class Pacing:
     ahead: float
 
 
-PACINGS = {"economical": Pacing(0.001, 0.02, 0.08), "precise": Pacing(0.00025, 0.01, 0.03)}
+PACINGS = {"economical": Pacing(0.001, 0.02, 0.1), "precise": Pacing(0.00025, 0.01, 0.03)}

@@ -13,7 +13,7 @@ from plg.targets.encoding import Piece
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
 
 _SIP, _READ = 470, 1 << 16
-"""Bytes read at first, and once there were so many. Nearly always there are few, and room for many is costly to have."""
+"""Bytes read at first, and once there were so many. Nearly always there are few, and room for many is costly."""
 _GATHERED = 64
 """The system takes a number of pieces at once; where there are more than so many, each is small."""
 _FULL = 0.005

@@ -46,7 +46,12 @@ def stretch_of(schedule, *, room=10**6, earliest=0.0, until=1.0, passed=0, timed
     )  # fmt: skip
 
 
-dues = st.lists(st.floats(0, 0.02), min_size=1, max_size=120).map(sorted)
+dues = st.lists(st.floats(0, 0.02), min_size=1, max_size=120).map(sorted) | st.builds(
+    lambda start, apart, count: [start + k * apart for k in range(count)],  # something at every tick, and then not
+    st.floats(0, 0.01),
+    st.floats(0.00005, 0.0012),
+    st.integers(1, 120),
+)
 
 
 @settings(deadline=None, max_examples=200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -130,10 +129,9 @@ def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut:
 
     Where the jobs were ``cut`` short, the last departure might leave some behind: it is left for the next look.
     """
-    moments, ends = _each_tick(due, earliest, tick, until)
-    gone = ends[-1] if ends else 0
-    earliest = moments[-1] + tick if moments else earliest
-    dues = due.tolist() if gone < len(due) else []
+    moments: list[float] = []
+    ends: list[int] = []
+    gone, dues = 0, due.tolist()
     while gone < len(dues):
         moment = max(earliest, dues[gone])
         if moment > until:
@@ -145,20 +143,6 @@ def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut:
     if cut and len(ends) > 1 and gone == len(due):
         return moments[:-1], ends[:-1]
     return moments, ends
-
-
-def _each_tick(due: Floats, earliest: float, tick: float, until: float) -> tuple[list[float], list[int]]:
-    """The first of these departures, as long as something is due at every tick: all at once."""
-    first = max(earliest, float(due[0])) if len(due) else math.inf
-    if first > until:
-        return [], []
-    last = max(first, min(until, float(due[-1]) + tick))
-    # Sums one after the other, so that a moment is the same however it was come by.
-    moments = np.add.accumulate(np.concatenate([[first], np.full(int((last - first) / tick), tick)]))
-    ends = due.searchsorted(moments, "right")
-    idle = np.flatnonzero((np.diff(ends, prepend=0) == 0) | (moments > until))
-    count = int(idle[0]) if len(idle) else len(ends)
-    return moments[:count].tolist(), ends[:count].tolist()
 
 
 def _trimmed(batch: Batch, until: float) -> Batch:

@@ -65,4 +65,4 @@ def _await_port(port: int) -> None:
         except OSError:
             if time.monotonic() > until:
                 raise TimeoutError("webdis does not answer") from None
-            time.sleep(0.02)
+            time.sleep(0.02)  # it tells nobody when it is ready, so it is asked again

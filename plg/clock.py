@@ -32,6 +32,7 @@ class MonotonicClock:
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
+    # Where there is no such call, an empty sleep comes nearest to it.
     give_way = staticmethod(getattr(os, "sched_yield", lambda: time.sleep(0)))
 
     def sleep_until(self, deadline: float) -> None:

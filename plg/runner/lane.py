@@ -317,7 +317,8 @@ class Lane:
             self._heard_at = left[0]
         for moment, departure in zip(left, departures, strict=False):
             self._take_off(departure.commands, moment, departure.timed)
-        confirmed, heard = Confirmed.nothing(), list[tuple[float, list[Answer]]]()
+        confirmed = Confirmed.nothing()
+        heard: list[tuple[float, list[Answer]]] = []
         if calm:
             confirmed = self._land(replies)
         else:

@@ -55,7 +55,7 @@ class Client:
                     answers.append(self._connection.read_response())
                 except ResponseError as error:
                     answers.append(error)
-        except Exception as error:  # as in open: whatever redis-py raises here, the connection is gone
+        except Exception as error:  # redis-py's errors have no common family; after any of them the connection is gone
             self.close()
             raise explain(error, self.address.shown, lost=self._stood) from error
         self._stood = True

@@ -94,18 +94,8 @@ class JobEncoder:
         Within a group, commands are by key, each key's jobs in due order. ``phases`` names each job's phase.
         """
         if len(self._places) == 1:
-            return self._at(0, seq, due, kind, ends, walls, phases)
-        return self._at_each(seq, due, kind, ends, walls, phases)
-
-    def _at_each(
-        self,
-        seq: Ints,
-        due: Floats,
-        kind: npt.NDArray[np.intp],
-        ends: Sequence[int],
-        walls: Sequence[float],
-        phases: Iterable[str],
-    ) -> Parcels:
+            yield from self._at(0, seq, due, kind, ends, walls, phases)
+            return
         names = list(phases)
         place = self._place_of[kind]
         parts: list[Iterator[list[Command]]] = []
@@ -186,6 +176,7 @@ class Place:
         start = 0
         for end in ends:
             if start < end <= start + MOST_JOBS_A_COMMAND and not self.is_stream:
+                # As nearly always, and at every departure: what follows would do the same, more slowly.
                 pieces = (self.lpush(end - start), text[ends_of_rows[start] : ends_of_rows[end]])
                 yield [Command(pieces, due[start:end], True, self.key)]
                 start = end
@@ -205,17 +196,16 @@ class Place:
             return [self._command([_bytes_of(rows) for rows in matrices], due)]
         commands: list[Command] = []
         pieces: list[Piece] = []
-        start, end = 0, MOST_JOBS_A_COMMAND
-        first = 0
+        start, room = 0, MOST_JOBS_A_COMMAND
         for rows in matrices:
-            while end - first <= len(rows):
-                pieces.append(_bytes_of(rows[: end - first]))
-                commands.append(self._command(pieces, due[start:end]))
-                rows, first, pieces = rows[end - first :], end, []
-                start, end = end, end + MOST_JOBS_A_COMMAND
+            while len(rows) >= room:
+                pieces.append(_bytes_of(rows[:room]))
+                commands.append(self._command(pieces, due[start : start + MOST_JOBS_A_COMMAND]))
+                rows, pieces = rows[room:], []
+                start, room = start + MOST_JOBS_A_COMMAND, MOST_JOBS_A_COMMAND
             if len(rows):
                 pieces.append(_bytes_of(rows))
-                first += len(rows)
+                room -= len(rows)
         if pieces:
             commands.append(self._command(pieces, due[start:]))
         return commands

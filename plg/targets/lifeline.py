@@ -74,10 +74,9 @@ def _say(line: str) -> None:
 def _remove(folder: str) -> None:
     """The folder holds only files, unless a server of some other kind has made more of it."""
     with suppress(OSError):
-        # pathlib would cost as much time as shutil.
-        for name in os.listdir(folder):  # noqa: PTH208  # as said above
-            os.unlink(f"{folder}/{name}")  # noqa: PTH108  # as said above
-        os.rmdir(folder)  # noqa: PTH106  # as said above
+        for name in os.listdir(folder):  # noqa: PTH208  # to import pathlib would take as long as shutil
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108  # likewise: no pathlib in this process
+        os.rmdir(folder)  # noqa: PTH106  # likewise: no pathlib in this process
         return
     import shutil  # only here: plg waits for the end of this process, and it would take half of that time
 

@@ -33,6 +33,7 @@ def test_a_child_that_fails_or_hangs_is_an_error():
         run([sys.executable, "-c", "print('words'); raise SystemExit(3)"])
     assert run([sys.executable, "-c", "raise SystemExit(3)"], accept=(0, 3)).said == {}
     with pytest.raises(Failed, match="ended with -9"):
+        # It would sleep on for a minute if it were not ended.
         run([sys.executable, "-c", "import time; time.sleep(60)"], patience=0.3)
 
 

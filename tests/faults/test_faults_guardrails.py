@@ -307,7 +307,7 @@ def test_memory_and_processor_are_seen_while_the_server_is_silent(server):
 def test_queues_are_dated_by_the_moment_they_were_asked_for():
     class Slow:
         def look(self):
-            time.sleep(0.03)
+            time.sleep(0.03)  # the slow answer that this is about
             return Depth(7, 1.0)
 
         def close(self):
@@ -317,7 +317,7 @@ def test_queues_are_dated_by_the_moment_they_were_asked_for():
     sampler = ThreadSampler(Slow(), clock, interval=0.01)
     zero = clock.now()
     sampler.start(zero)
-    time.sleep(0.25)
+    time.sleep(0.25)  # six looks or so; one is enough
     sampler.stop()
     samples = [sample for sample in sampler.poll(0.0) if sample.queue_depth == 7]
     assert samples

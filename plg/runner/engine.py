@@ -25,7 +25,7 @@ from plg.runner.account import Account, Drained, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import PATIENCE, Answer, Confirmed, Line
+from plg.runner.lane import Answer, Confirmed, Line
 from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
@@ -190,7 +190,7 @@ class Engine:
 
     def _wait(self, until: float) -> None:
         # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
-        answers = self._lane.awaited > 0 or until - self._now() > PATIENCE * self._pacing.tick
+        answers = self._lane.awaited > 0 or until - self._now() > self._pacing.lull
         self._lane.wait(self._clock, self._start + until, answers=answers)
 
     def _collect(self, now: float) -> None:
@@ -281,7 +281,7 @@ class Engine:
             self._count_held(batch.due, now)
         commands = next(parcels(self._encode(batch, [jobs], [self._clock.wall()])))
         now = self._now()
-        timed = now >= self._pace.timed_from
+        timed = now >= self._pace.timed_from or self._schedule.head - now > self._pacing.lull
         if timed:
             self._pace.timed_from = now + self._pacing.timing
         self._lane.send(commands, now, timed=timed)

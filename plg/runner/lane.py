@@ -24,7 +24,7 @@ GIVE_UP_AFTER = 15.0
 STALE = 0.001
 """A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
 PATIENCE = 4
-"""Ticks without a send for which an answer is worth a wake-up of its own."""
+"""Ticks for which other work holds back because a timed answer is on its way; where that takes longer, it is slow."""
 LEISURE = 0.3
 """So much of a tick may have gone by when a piece of other work begins; it must be done before the next departure."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
@@ -235,9 +235,9 @@ class Lane:
 
         It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
         that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
-        is the start of the run on the clock. Answers are awaited where a flight is timed, or where nothing leaves for a
-        while; others are read at the next departure. Between departures, as long as there is time, pieces of the
-        ``chores`` are done; each may end the ride.
+        is the start of the run on the clock. Answers to timed flights are awaited; others are read at the next
+        departure. Between departures, as long as there is time, pieces of the ``chores`` are done; each may end the
+        ride.
 
         A server on this machine may have been woken by a write on this very processor: it goes first (`give_way`), or
         what was written would wait until plg sleeps.
@@ -254,12 +254,14 @@ class Lane:
         fine = calm = True
         fresh, lost = False, ""
         now = time_of() - zero
-        looked, asked = -math.inf, now
+        looked, waiting_since = -math.inf, now
         try:
             for moment, data, expected, timed, _ in departures:
                 while now < moment and fine:
-                    if now >= resume and moment - now > margin and (awaited <= 0 or now - asked > patience):
-                        # Not while a timed answer is on its way: it would be read late.
+                    ready = resume
+                    if awaited > 0 and ready < waiting_since + patience:
+                        ready = waiting_since + patience  # a timed answer on its way would be read late
+                    if now >= ready and moment - now > margin:
                         if fresh:
                             clock.give_way()
                             fresh = False
@@ -270,8 +272,8 @@ class Lane:
                             resume = verdict
                         now = time_of() - zero
                         continue
-                    until = resume if now < resume < moment - margin else moment
-                    if pending > 0 and (awaited > 0 or moment - now > patience):
+                    until = ready if now < ready < moment - margin else moment
+                    if awaited > 0:
                         wait(zero + until)
                     else:
                         sleep(until - now)
@@ -292,7 +294,9 @@ class Lane:
                 now = time_of() - zero
                 pending += expected
                 if timed:
-                    awaited, asked = pending, now
+                    if awaited <= 0:
+                        waiting_since = now
+                    awaited = pending
         except LinkLost as loss:
             lost = str(loss)
         if fresh:

@@ -14,7 +14,7 @@ from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
 from plg.runner.account import Account
 from plg.runner.hooks import Meter
-from plg.runner.lane import PATIENCE, STALE, Answer, Chores, Confirmed, Line, Ridden
+from plg.runner.lane import STALE, Answer, Chores, Confirmed, Line, Ridden
 from plg.runner.pacing import Pacing
 from plg.runner.permits import Permits
 from plg.runner.schedule import Schedule
@@ -22,6 +22,9 @@ from plg.runner.stretch import Encoder, Stretch, exhaust, is_dense, look_ahead
 
 _LEAST_LAG = 0.01
 """With less patience for late arrivals (s) than this each step is decided anew."""
+
+_SHORTEST = 4
+"""Ticks for which departures are made ahead at the least."""
 
 _AT_ONCE = -math.inf
 _APART = 0.0001
@@ -76,7 +79,7 @@ class Rider:
         self._pace, self._house, self._pacing = pace, house, pacing
         self._patient = max_lag >= _LEAST_LAG
         self._cutoff = cutoff
-        self._ahead = PATIENCE * pacing.tick
+        self._ahead = _SHORTEST * pacing.tick
         self._reserved = 0
         self._over = False
         self.start = 0.0
@@ -113,7 +116,7 @@ class Rider:
 
     def _adapt(self, whole: bool) -> None:
         """Where the machine often comes late, what was made ahead is often made in vain."""
-        longest, shortest = self._pacing.ahead, PATIENCE * self._pacing.tick
+        longest, shortest = self._pacing.ahead, _SHORTEST * self._pacing.tick
         self._ahead = min(longest, 2 * self._ahead) if whole else max(shortest, self._ahead / 2)
 
     def _now(self) -> float:

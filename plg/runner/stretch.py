@@ -92,8 +92,9 @@ def look_ahead(
     """The departures up to ``until`` (s of the run) of at most ``room`` jobs, the first not before ``earliest``.
 
     The first ``passed`` arrivals of the schedule are spoken for. Departures are at least a tick apart; each takes all
-    that is due. The first one at or after ``timed_from`` is timed. ``wall`` is the start of the run in seconds since
-    the epoch. None where nothing is to be sent in that time. The work is done in pieces, with a ``yield`` between.
+    that is due. Timed are the first one at or after ``timed_from``, and those before a lull. ``wall`` is the
+    start of the run in seconds since the epoch. None where nothing is to be sent in that time. The work is done in
+    pieces, with a ``yield`` between.
     """
     if is_dense(schedule, passed, pacing.tick):
         return None
@@ -107,6 +108,7 @@ def look_ahead(
     yield
     batch = _trimmed(batch, moments[-1])
     kept = batch.split()[1]
+    following = [*moments[1:], schedule.due_after(passed + len(batch))]
     departures: list[Departure] = []
     timings: list[float] = []
     for commands in encode(kept, ends, [wall + moment for moment in moments]):
@@ -114,7 +116,7 @@ def look_ahead(
             yield
             continue
         moment = moments[len(departures)]
-        timed = moment >= timed_from
+        timed = moment >= timed_from or following[len(departures)] - moment > pacing.lull
         if timed:
             timed_from = moment + pacing.timing
         departures.append(Departure.of(moment, commands, timed))

@@ -357,8 +357,20 @@ def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
     assert taken.quantile(0.95) <= 0.0006
 
 
+@pytest.mark.parametrize("rate", [40, 260, 400, 900])
+def test_answers_are_read_as_they_come_where_there_is_time(rate):
+    """Whatever else is to be done between two sends: only next to a send is a latency rounded up."""
+    recording, _, _ = simulate(steady(rate, 4), server=Server(BusyClock(3, longest=2e-5), delay=0.0003))
+    adds_up(recording)
+    for time in ("service_time", "latency"):
+        taken = recording.histograms[time].over(recording.whole())
+        assert taken.total >= 0.97 * 4 * rate
+        assert 0.0006 <= taken.quantile(0.05) <= taken.quantile(0.9) <= 0.0009
+
+
+@pytest.mark.parametrize("delay", [0.0002, 0.02])
 @pytest.mark.parametrize("rate", [3, 12.93, 21.5, 40, 400, 10_000])
-def test_limits_are_looked_at_every_50_ms_at_any_rate(rate):
+def test_limits_are_looked_at_every_50_ms_at_any_rate(rate, delay):
     moments = [0.0]
 
     class Noting(Gauges):
@@ -366,5 +378,5 @@ def test_limits_are_looked_at_every_50_ms_at_any_rate(rate):
             moments.append(now)
             return super().poll(now)
 
-    simulate(steady(rate, 4), gauges=Noting())
+    simulate(steady(rate, 4), server=Server(VirtualClock(), delay=delay), gauges=Noting())
     assert np.diff(moments).max() <= 0.055

@@ -102,6 +102,12 @@ def test_answers_are_timed_as_often_as_the_pacing_says():
     assert stretch.timings[-1] == pytest.approx(timed[-1] + PACINGS["economical"].timing)
 
 
+def test_answers_are_timed_before_every_lull():
+    due = np.cumsum([0, 0.001, 0.001, 0.0012, 0.001, 0.0005, 0.0007, 0.01, 0.001])
+    stretch = stretch_of(schedule_of(due), until=0.04, timed_from=1.0)
+    assert [eval(d.data)[-1] for d in stretch.departures if d.timed] == [2, 6, 8]
+
+
 def test_what_is_too_dense_is_left_to_single_steps():
     assert stretch_of(schedule_of(np.arange(20 * DENSE) * (TICK / DENSE / 2))) is None
 

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 
+_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""Empty, it lets Python keep what it compiled, as it is kept for whoever installs a package."""
+
+
 class Failed(Exception):
     """A tool ended badly; the message holds the end of what it said."""
 
@@ -42,7 +46,7 @@ def run(
         start = time.perf_counter()
         process = subprocess.Popen(
             list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})}, cwd=cwd,
+            env={**os.environ, _BYTECODE: "", **(env or {})}, cwd=cwd,
         )  # fmt: skip
         status, usage = _wait(process, start + patience)
         wall = time.perf_counter() - start

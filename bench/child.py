@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 _BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """Empty, it lets Python keep what it compiled, as it is kept for whoever installs a package."""
 

@@ -9,22 +9,22 @@ from dataclasses import dataclass
 class Pacing:
     """The trade between lag and processor time.
 
-    ``tick`` is the least time between two sends (s). Answers are waited for where nothing leaves for a ``lull`` (s)
-    after the send, and elsewhere to one send every ``timing`` (s): of those, service_time is exact. All other answers
-    are read at the next wake-up, so their latency is rounded up by at most a lull and their service_time is left out.
+    ``tick`` is the most that a job waits for others to leave with it (s), and the time in which there is one send on
+    average at the most. Answers are waited for where nothing leaves for a ``lull`` (s) after the send, and elsewhere to
+    one send every ``timing`` (s): of those, service_time is exact. All other answers are read at the next wake-up, so
+    their latency is rounded up by at most a lull and their service_time is left out.
     The choice is made at the sending, so a slow answer is as likely to be among the timed ones as a quick one.
     ``ahead`` is for how long (s) departures are made ahead: the longer, the cheaper each is; but what is made at once
     must fit into the time that one tick leaves.
     """
 
     tick: float
+    lull: float
     timing: float
     ahead: float
 
-    @property
-    def lull(self) -> float:
-        """Where sends are closer than this (s), a wake-up for each answer would double their cost."""
-        return 1.1 * self.tick
 
-
-PACINGS = {"economical": Pacing(0.001, 0.02, 0.1), "precise": Pacing(0.00025, 0.01, 0.03)}
+PACINGS = {
+    "economical": Pacing(tick=0.001, lull=0.00125, timing=0.02, ahead=0.1),
+    "precise": Pacing(tick=0.00025, lull=0.0005, timing=0.01, ahead=0.03),
+}

@@ -138,7 +138,7 @@ class Rider:
             earliest, timed_from, passed = self._pace.earliest, self._pace.timed_from, 0
             until = now + self._ahead
         else:
-            earliest, timed_from, passed = behind.end + self._pacing.tick, behind.timings[-1], len(behind.batch)
+            earliest, timed_from, passed = behind.end, behind.timings[-1], len(behind.batch)
             until = earliest + self._ahead
         if self._schedule.due_after(passed) > until or not self._lane.rides or not self._patient:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
@@ -23,6 +23,8 @@ MOST = AHEAD // 2 - 100
 """Jobs of one stretch, so that the one behind it can be seen too; and as many as one batch of rows can hold."""
 _PIECE = 16
 """Departures put together at a time."""
+_INEXACT = 1e-6
+"""Due times are no more exact than this (s): a job a tick behind another is not within the tick."""
 
 
 class Encoder(Protocol):
@@ -91,10 +93,10 @@ def look_ahead(
 ) -> Generator[None, None, Stretch | None]:
     """The departures up to ``until`` (s of the run) of at most ``room`` jobs, the first not before ``earliest``.
 
-    The first ``passed`` arrivals of the schedule are spoken for. Departures are at least a tick apart; each takes all
-    that is due. Timed are the first one at or after ``timed_from``, and those before a lull. ``wall`` is the
-    start of the run in seconds since the epoch. None where nothing is to be sent in that time. The work is done in
-    pieces, with a ``yield`` between.
+    The first ``passed`` arrivals of the schedule are spoken for. A departure takes all that are due within a tick of
+    its first job, and leaves when the last of them is due. Timed are the first one at or after ``timed_from``, and
+    those before a lull. ``wall`` is the start of the run in seconds since the epoch. None where nothing is to be sent
+    in that time. The work is done in pieces, with a ``yield`` between.
     """
     if is_dense(schedule, passed, pacing.tick):
         return None
@@ -129,19 +131,25 @@ def look_ahead(
 def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut: bool) -> tuple[list[float], list[int]]:
     """Moments of departure and how many jobs are gone after each, of jobs that are due at ``due``.
 
-    Where the jobs were ``cut`` short, the last departure might leave some behind: it is left for the next look.
+    To leave with the last that is due within a tick, and not a tick after the last departure, takes no more wake-ups,
+    and lets no job wait for one that it has just missed. What is overdue leaves at ``earliest``. Where the jobs were
+    ``cut`` short, the last departure might leave some behind: it is left for the next look.
     """
     moments: list[float] = []
     ends: list[int] = []
     gone, dues = 0, due.tolist()
     while gone < len(dues):
-        moment = max(earliest, dues[gone])
+        first = dues[gone]
+        if first < earliest:
+            end, moment = bisect_right(dues, earliest, gone), earliest
+        else:
+            end = bisect_left(dues, first + tick - _INEXACT, gone + 1)
+            moment = dues[end - 1]
         if moment > until:
             break
-        gone = bisect_right(dues, moment, gone)
+        gone = end
         moments.append(moment)
         ends.append(gone)
-        earliest = moment + tick
     if cut and len(ends) > 1 and gone == len(due):
         return moments[:-1], ends[:-1]
     return moments, ends

@@ -126,8 +126,9 @@ def calls_of(rate, duration, monkeypatch):
 
 @pytest.mark.parametrize(
     ("pacing", "sends", "calls"),
-    # A send, a look for answers and a wait for each tick; a second look and wait for each answer that is timed.
-    [("economical", 1000, 3 + 2 / 20), ("precise", 4000, 3 + 2 / 40)],
+    # A send, a look for answers and a wait for ten jobs (three with precise pacing: a fourth is due after the tick); a
+    # second look and wait for each answer that is timed.
+    [("economical", 1000, 3 + 2 / 20), ("precise", 10_000 / 3, 3 + 2 / 33)],
 )
 def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
     engine, seen = engine_for(10_000, 2.0, monkeypatch, pacing)

@@ -1,12 +1,12 @@
 """The loop that holds the schedule: an open-loop sender that wakes at absolute deadlines.
 
-A departure sends everything that is due in one write, and is never less than a tick after the one before. Moments of
-departure are computed from due times and never from the moment of waking, so nothing drifts; and since the number sent
-is "all that is due", no fraction of a job is ever rounded away.
+Moments of departure are computed from due times and never from the moment of waking, so nothing drifts; and since the
+number sent is "all that is due", no fraction of a job is ever rounded away.
 
 As long as all goes well the departures of the next moments are made ahead in one go (`plg.runner.stretch`), so that a
 wake-up only reads answers and writes bytes, and what it did is counted afterwards, again in one go. Anything out of the
-ordinary (an error, a full socket, a late wake-up, a limit) ends the stretch: then each step decides anew.
+ordinary (an error, a full socket, a late wake-up, a limit) ends the stretch. Then each step decides anew: a departure
+sends all that is due in one write, and is never less than a tick after the one before.
 """
 
 from __future__ import annotations
@@ -281,10 +281,11 @@ class Engine:
             self._count_held(batch.due, now)
         commands = next(parcels(self._encode(batch, [jobs], [self._clock.wall()])))
         now = self._now()
-        timed = now >= self._pace.timed_from or self._schedule.head - now > self._pacing.lull
+        timed = now >= self._pace.timed_from
         if timed:
             self._pace.timed_from = now + self._pacing.timing
-        self._lane.send(commands, now, timed=timed)
+        in_lull = self._schedule.head - now > self._pacing.lull
+        self._lane.send(commands, now, timed=timed or in_lull)
         self._clock.give_way()  # to the server, which may have been woken on this processor
         self._limiter.leave(jobs)
         self._account.count_sent(batch.due, [now], [jobs])

@@ -24,7 +24,7 @@ GIVE_UP_AFTER = 15.0
 STALE = 0.001
 """A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
 PATIENCE = 4
-"""Ticks for which other work holds back because a timed answer is on its way; where that takes longer, it is slow."""
+"""Ticks for which other work that is due holds back because a timed answer is on its way."""
 LEISURE = 0.3
 """So much of a tick may have gone by when a piece of other work begins; it must be done before the next departure."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
@@ -254,18 +254,18 @@ class Lane:
         fine = calm = True
         fresh, lost = False, ""
         now = time_of() - zero
-        looked, waiting_since = -math.inf, now
+        looked, held_until, had_its_turn = -math.inf, now, True
         try:
             for moment, data, expected, timed, _ in departures:
                 while now < moment and fine:
                     ready = resume
-                    if awaited > 0 and ready < waiting_since + patience:
-                        ready = waiting_since + patience  # a timed answer on its way would be read late
+                    if awaited > 0 and ready < held_until:
+                        ready = held_until  # a timed answer on its way would be read late
                     if now >= ready and moment - now > margin:
                         if fresh:
                             clock.give_way()
                             fresh = False
-                        verdict = next(chores, math.inf)
+                        verdict, had_its_turn = next(chores, math.inf), True
                         if verdict is None:
                             fine = False
                         else:
@@ -294,8 +294,8 @@ class Lane:
                 now = time_of() - zero
                 pending += expected
                 if timed:
-                    if awaited <= 0:
-                        waiting_since = now
+                    if awaited <= 0 and (had_its_turn or resume > now):
+                        held_until, had_its_turn = now + patience, False
                     awaited = pending
         except LinkLost as loss:
             lost = str(loss)

@@ -10,12 +10,11 @@ class Pacing:
     """The trade between lag and processor time.
 
     ``tick`` is the most that a job waits for others to leave with it (s), and the time in which there is one send on
-    average at the most. Answers are waited for where nothing leaves for a ``lull`` (s) after the send, and elsewhere to
-    one send every ``timing`` (s): of those, service_time is exact. All other answers are read at the next wake-up, so
-    their latency is rounded up by at most a lull and their service_time is left out.
-    The choice is made at the sending, so a slow answer is as likely to be among the timed ones as a quick one.
-    ``ahead`` is for how long (s) departures are made ahead: the longer, the cheaper each is; but what is made at once
-    must fit into the time that one tick leaves.
+    average at the most. Answers are waited for where nothing leaves for a ``lull`` (s) after the send, and to one send
+    every ``timing`` (s) besides: of those, service_time is exact. All other answers are read at the next wake-up, so
+    their latency is rounded up by at most a lull and their service_time is left out. The choice is made at the sending
+    and depends on when jobs are due, never on the answers. ``ahead`` is for how long (s) departures are made ahead: the
+    longer, the cheaper each is; but what is made at once must fit into the time that one tick leaves.
     """
 
     tick: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -101,16 +102,17 @@ def look_ahead(
     if is_dense(schedule, passed, pacing.tick):
         return None
     limit = min(MOST, room)
-    batch = schedule.ahead(max(until, earliest) + pacing.tick, limit, passed)
+    batch = schedule.ahead(max(until, earliest) + pacing.lull + pacing.tick, limit, passed)
     if batch is None:
         return None
-    moments, ends = _departures(batch.split()[1].due, earliest, pacing.tick, until, cut=len(batch) == limit)
+    due = batch.split()[1].due
+    moments, ends, behind = _departures(due, earliest, pacing.tick, until, cut=len(batch) == limit)
     if not moments:
         return None
     yield
     batch = _trimmed(batch, moments[-1])
     kept = batch.split()[1]
-    following = [*moments[1:], schedule.due_after(passed + len(batch))]
+    following = [*moments[1:], behind]
     departures: list[Departure] = []
     timings: list[float] = []
     for commands in encode(kept, ends, [wall + moment for moment in moments]):
@@ -118,18 +120,22 @@ def look_ahead(
             yield
             continue
         moment = moments[len(departures)]
-        timed = moment >= timed_from or following[len(departures)] - moment > pacing.lull
+        timed = moment >= timed_from
         if timed:
             timed_from = moment + pacing.timing
-        departures.append(Departure.of(moment, commands, timed))
+        in_lull = following[len(departures)] - moment > pacing.lull
+        departures.append(Departure.of(moment, commands, timed or in_lull))
         timings.append(timed_from)
         if len(departures) % _PIECE == 0:
             yield
     return Stretch(batch, kept, ends, departures, timings)
 
 
-def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut: bool) -> tuple[list[float], list[int]]:
-    """Moments of departure and how many jobs are gone after each, of jobs that are due at ``due``.
+def _departures(
+    due: Floats, earliest: float, tick: float, until: float, *, cut: bool
+) -> tuple[list[float], list[int], float]:
+    """Moments of departure up to ``until`` and how many jobs are gone after each, of jobs that are due at ``due``; and
+    the moment of the next one after them, infinity where it is not known.
 
     To leave with the last that is due within a tick, and not a tick after the last departure, takes no more wake-ups,
     and lets no job wait for one that it has just missed. What is overdue leaves at ``earliest``. Where the jobs were
@@ -137,7 +143,7 @@ def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut:
     """
     moments: list[float] = []
     ends: list[int] = []
-    gone, dues = 0, due.tolist()
+    gone, dues, behind = 0, due.tolist(), math.inf
     while gone < len(dues):
         first = dues[gone]
         if first < earliest:
@@ -146,13 +152,14 @@ def _departures(due: Floats, earliest: float, tick: float, until: float, *, cut:
             end = bisect_left(dues, first + tick - _INEXACT, gone + 1)
             moment = dues[end - 1]
         if moment > until:
+            behind = moment
             break
         gone = end
         moments.append(moment)
         ends.append(gone)
     if cut and len(ends) > 1 and gone == len(due):
-        return moments[:-1], ends[:-1]
-    return moments, ends
+        return moments[:-1], ends[:-1], math.inf
+    return moments, ends, behind
 
 
 def _trimmed(batch: Batch, until: float) -> Batch:

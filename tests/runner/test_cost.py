@@ -138,6 +138,12 @@ def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
     assert total / seen["send"] <= calls * 1.05
 
 
+def test_jobs_a_tick_apart_leave_by_themselves(monkeypatch):
+    engine, seen = engine_for(1000, 2.0, monkeypatch)
+    ran(engine)
+    assert seen["send"] == 2000
+
+
 def test_a_tick_is_one_write_up_to_a_batch(monkeypatch):
     engine, seen = engine_for(1_000_000, 0.5, monkeypatch)
     ran(engine)

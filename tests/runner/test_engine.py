@@ -332,7 +332,7 @@ def test_made_ahead_or_step_by_step_the_same_jobs_leave(seed, rate, pacing, nth)
     for seq, (at, stamp) in held.items():
         # A stamp is that of the departure, known to the accuracy with which two clocks can be read as one.
         assert due[seq] - 1e-4 <= stamp - offset <= at
-        assert at - (stamp - offset) <= STALE + 0.0003 + 0.006
+        assert at - (stamp - offset) <= STALE + 0.0003 + 2 * 0.0055  # the clock may stand still twice on the way
     lag = recording.histograms["lag"].over(recording.whole())
     assert lag.total == plan.planned
     assert recording.histograms["latency"].over(recording.whole()).min >= 0.0006
@@ -343,10 +343,10 @@ def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
     server = Server(BusyClock(3, longest=2e-5), delay=0.0002)
     chores_of = Rider._chores
 
-    def slow(self, *given):
-        yield from chores_of(self, *given)
-        for _ in range(60):
-            server.clock.advance(0.0003)
+    def slow(self, ridden, stretch, line):
+        yield from chores_of(self, ridden, stretch, line)
+        for _ in range(len(stretch.departures) // 4):
+            server.clock.advance(0.0006)
             yield 0.0
 
     monkeypatch.setattr(Rider, "_chores", slow)
@@ -369,10 +369,33 @@ def test_answers_are_read_as_they_come_where_there_is_time(rate):
         assert 0.0006 <= taken.quantile(0.05) <= taken.quantile(0.9) <= 0.0009 + waited
 
 
-@pytest.mark.parametrize("delay", [0.0002, 0.02])
-@pytest.mark.parametrize("rate", [3, 12.93, 21.5, 40, 400, 10_000])
+@pytest.mark.parametrize("rate", [40, 400, 750])
+def test_answers_are_read_as_they_come_step_by_step_too(rate, monkeypatch):
+    monkeypatch.setattr(Lane, "rides", False)
+    recording, _, _ = simulate(steady(rate, 4), server=Server(VirtualClock(), delay=0.0003))
+    for time in ("service_time", "latency"):
+        taken = recording.histograms[time].over(recording.whole())
+        assert taken.total == 4 * rate
+        assert taken.quantile(0.98) <= 0.0007
+
+
+def test_answers_are_read_as_they_come_where_what_follows_is_shed():
+    limits = Guardrails(max_rate=150, max_total_jobs=10**9, max_duration=1e6)
+    recording, _, _ = simulate(steady(3000, 3), limits=limits, server=Server(VirtualClock(), delay=0.0003))
+    assert recording.total("sent") == pytest.approx(450, abs=1)
+    assert recording.histograms["lag"].over(recording.whole()).max <= 0.0025
+    assert recording.histograms["latency"].over(recording.whole()).max <= 0.0035
+
+
+@pytest.mark.parametrize("delay", [0.0002, 0.02, 0.3, 0.375, 0.425, 0.475])
+@pytest.mark.parametrize("rate", [3, 12.93, 21.5, 40, 260, 400, 700, 1300, 10_000])
 def test_limits_are_looked_at_every_50_ms_at_any_rate(rate, delay):
+    """Also where each answer comes shortly before the next send: a ``delay`` above 0.1 is a share of the time between.
+
+    Half of it is the way there, half the way back.
+    """
     moments = [0.0]
+    delay = delay if delay < 0.1 else delay / min(rate, 1000)
 
     class Noting(Gauges):
         def poll(self, now):
@@ -380,4 +403,4 @@ def test_limits_are_looked_at_every_50_ms_at_any_rate(rate, delay):
             return super().poll(now)
 
     simulate(steady(rate, 4), server=Server(VirtualClock(), delay=delay), gauges=Noting())
-    assert np.diff(moments).max() <= 0.055
+    assert np.diff(moments).max() <= 0.056

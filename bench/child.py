@@ -68,7 +68,7 @@ def _wait(process: subprocess.Popen[bytes], until: float) -> tuple[int, Any]:
             os.kill(process.pid, 9)
             _, status, usage = os.wait4(process.pid, 0)
             return status, usage
-        time.sleep(0.002)
+        time.sleep(0.002)  # wait4 knows no timeout; so much later, at the most, is the end of a tool seen
 
 
 def _last_json(text: str) -> Mapping[str, Any]:

@@ -145,8 +145,7 @@ def memtier_stairs(peers: Peers, peak: float, duration: int) -> Entry:
         begin = time.perf_counter() + 0.1
 
         def stair(second: int) -> Finished:
-            # Each stair begins at its own second, whatever the start of the others took.
-            time.sleep(max(0.0, begin + second - time.perf_counter()))
+            time.sleep(max(0.0, begin + second - time.perf_counter()))  # each stair begins at its own second
             pace = ["--rate-limiting", str(round(peak * (second + 0.5) / duration)), "--test-time", "1"]
             return run([*_memtier_words(peers, server, 100), *pace])
 

@@ -167,6 +167,6 @@ class Counter:
                     connection.sendall(asking)
                     words = connection.recv(256).split(b"\r\n")[1].split()
                     looks.append((int(words[0]) + int(words[1]) / 1e6, int(words[2])))
-                    time.sleep(_LOOK_APART)
+                    time.sleep(_LOOK_APART)  # spread over two wake-ups of a sender, or one step would count as the rate
                 at, length = (sum(column) / _LOOKS for column in zip(*looks, strict=True))
                 self.moments.append((at, length))

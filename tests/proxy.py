@@ -24,7 +24,8 @@ class Proxy:
     - ``swallow``: what the server says is thrown away; ``blackhole``: nothing passes, in either direction;
     - ``refuse``: new connections are reset at once; ``mute``: new connections are taken and never heard.
 
-    ``passed`` counts the bytes of each direction, ``cuts`` the connections that were reset.
+    ``passed`` counts the bytes of each direction, ``cuts`` the connections that were reset; ``let_in_at`` says when
+    (by the monotonic clock) each connection that was neither refused nor without an upstream was let in.
     """
 
     def __init__(self, upstream: int | str | Path) -> None:
@@ -33,6 +34,7 @@ class Proxy:
         self.swallow = self.blackhole = self.refuse = self.mute = False
         self.passed = {UP: 0, DOWN: 0}
         self.connections = self.cuts = 0
+        self.let_in_at: list[float] = []
         self._budget: dict[str, int | None] = {UP: None, DOWN: None}
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -100,6 +102,7 @@ class Proxy:
                 _reset(near)
                 continue
             pair = (near, far)
+            self.let_in_at.append(time.monotonic())
             with self._lock:
                 self._pairs.append(pair)
             silent = self.mute

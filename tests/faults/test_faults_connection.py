@@ -14,6 +14,8 @@ from real_servers import Scripted
 from plg.scenario import Guardrails
 from plg.targets.url import UrlTarget
 
+LONGEST_WAIT = 1.0
+"""Seconds between two attempts to connect, at most."""
 SLOWLY = [pytest.param(*case, marks=pytest.mark.slow) for case in ((UP, "stream"), (DOWN, "list"), (DOWN, "stream"))]
 
 
@@ -149,15 +151,25 @@ def test_a_signal_while_connecting_ends_the_run_at_once(server, proxied):
 
 @pytest.mark.slow
 def test_connections_refused_for_a_while(server, proxied):
+    """When the attempt comes that is let in is left to chance; how many jobs are late follows from it exactly."""
     proxy = proxied(server)
+    rate, max_lag, slammed = 500, 0.5, []
 
     def slam():
         proxy.refuse = True
         proxy.cut()
+        slammed.append(time.monotonic())
 
-    ran = drive(proxy.url, steady(500, 3), probe_url=server.url(), happen=[(0.5, slam), (1.2, proxy.heal)])
+    ran = drive(
+        proxy.url, steady(rate, 4), probe_url=server.url(), happen=[(0.5, slam), (1.7, proxy.heal)], max_lag=max_lag
+    )
     agrees(ran, seqs_in(server))
-    assert ran.total("acked") > 0.9 * ran.plan.planned - ran.total("unknown")
+    away = proxy.let_in_at[-1] - slammed[0]
+    assert 1.2 <= away < 1.2 + LONGEST_WAIT + 0.1
+    assert ran.total("late") == pytest.approx(rate * (away - max_lag), abs=0.15 * rate)
+    assert ran.total("failed") == 0, totals(ran.recording)
+    assert held(ran) <= 0.01 * ran.plan.planned, totals(ran.recording)
+    assert ran.total("acked") >= ran.plan.planned - ran.total("late") - ran.total("unknown")
     assert proxy.connections < 40
     assert ran.code == 0
 

@@ -137,6 +137,7 @@ def _held(peers: Peers, size: Size, rate: int) -> Contest:
     if "memtier_benchmark" in peers.programs:
         entries["memtier"] = entrants.memtier_held(peers, rate, size.hold_s)
     entries["plg, precise"] = entrants.plg(rate, size.hold_s, "--held", "--pacing", "precise")
+    entries["bare loop"] = entrants.bare_loop(rate, size.hold_s)
     if "locust" in peers.programs:
         seconds = math.ceil(size.hold_s) + 1  # it counts its own start too; what comes after the schedule is not judged
         entries["Locust"] = entrants.locust(peers, 10, 1, rate / 10, seconds)
@@ -151,6 +152,7 @@ def _million_entries(peers: Peers, size: Size) -> dict[str, Entry]:
     entries: dict[str, Entry] = {"plg": entrants.plg(1e6, size.million_s, "--held")}
     if "memtier_benchmark" in peers.programs:
         entries["memtier"] = entrants.memtier_held(peers, 1e6, size.million_s)
+    entries["bare loop"] = entrants.bare_loop(1e6, size.million_s)
     return entries
 
 

@@ -159,6 +159,16 @@ def memtier_stairs(peers: Peers, peak: float, duration: int) -> Entry:
 # -- Python libraries --------------------------------------------------------------------------------------------
 
 
+def bare_loop(rate: float, duration: float) -> Entry:
+    """A loop that writes one ready command a millisecond and does nothing else: what waking costs on this machine."""
+
+    def once(server: Server) -> Figures:
+        words = [sys.executable, driver("bare_loop.py"), str(server.socket_path), QUEUE, repr(rate), repr(duration)]
+        return _told(run(words))
+
+    return once
+
+
 def python_client(peers: Peers, name: str, script: str, *numbers: int) -> Entry:
     """A producer in the library's own environment."""
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 FINE = 1e-9
 """How much of the level a stretch may stray before it is decided by its middle alone."""
 INWARD = 1e-9
-"""Ends of a smooth stretch are read this share of its length inside it, and some last bits at least: off any jump."""
+"""Ends of a smooth stretch are read this share of its length inside it too, and some last bits at least: off any jump.
+"""
 
 
 class _Stretches:
@@ -29,10 +30,13 @@ class _Stretches:
         self.curve, self.low, self.high = curve, low, high
         length = high - low
         inward = np.minimum(INWARD * length + 8 * np.spacing(high), 0.5 * length)
-        self.first = curve.rate(low + inward)
-        self.last = curve.rate(high - inward)
         self.bend = curve.curvature(0.5 * (low + high))
         self.stray = self.bend * length**2 / 8
+        first, last = curve.rate(low + inward), curve.rate(high - inward)
+        # What the curve may change from there to the very end: more than that is a jump, and belongs elsewhere.
+        change = inward * (np.abs(last - first) / length + self.bend * length)
+        self.first = _smoothly(first, curve.rate(low), change)
+        self.last = _smoothly(last, curve.rate(high), change)
 
     def take(self, mask: Mask) -> _Stretches:
         chosen = object.__new__(_Stretches)
@@ -44,6 +48,12 @@ class _Stretches:
     def halves(self) -> _Stretches:
         middle = 0.5 * (self.low + self.high)
         return _Stretches(self.curve, np.concatenate([self.low, middle]), np.concatenate([middle, self.high]))
+
+
+def _smoothly(inside: Floats, outermost: Floats, change: Floats) -> Floats:
+    """The rates at the very ends, where no jump is between them and those read just inside."""
+    rounding = 8 * np.spacing(np.maximum(inside, outermost))
+    return np.where(np.abs(outermost - inside) <= change + rounding, outermost, inside)
 
 
 def _smooth(curve: Curve) -> _Stretches:

@@ -108,3 +108,16 @@ def test_neighbouring_excursions_are_one_across_a_seam() -> None:
     starts, ends = row.above(200.0)
     assert starts == pytest.approx([0, 5 + 1 / 3, 11 + 1 / 3, 17 + 1 / 3])
     assert ends == pytest.approx([3, 9, 15, 18])
+
+
+@pytest.mark.parametrize(("a", "b"), [(20, 2), (2, 20), (1e-3, 1e6)])
+def test_a_steep_end_is_the_peak_to_the_last_digits(a: float, b: float) -> None:
+    ramp = curve({"type": "ramp", "start_rate": a, "end_rate": b, "duration": 0.5, "ramp_type": "exponential"})
+    assert highest(ramp) == pytest.approx(max(a, b), rel=1e-13)
+
+
+def test_what_stands_behind_a_jump_is_no_part_of_the_stretch_before_it() -> None:
+    low = {**RISE, "ramp_type": "exponential", "start_rate": 1, "end_rate": 10}
+    steps = curve({"type": "overlay", "layers": [low, {"type": "steady", "base_rate": 100, "duration": 4}]})
+    assert steps.above(50.0)[0].tolist() == [0.0]
+    assert steps.above(50.0)[1].tolist() == [4.0]

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pattern_documents import anything, curve, integral, leaves, positive
 
@@ -21,8 +21,12 @@ def noise(pattern: Curve) -> float:
     return 1e-10 + 1e-11 * pattern.total
 
 
+STEEP = {"type": "ramp", "start_rate": 20.0, "end_rate": 2.0, "duration": 0.5, "ramp_type": "exponential"}
+
+
 @laws
 @given(anything, shares)
+@example({"type": "overlay", "layers": [STEEP]}, [0.0])
 def test_rate_is_finite_never_negative_and_under_the_peak(document: dict[str, Any], at: list[float]) -> None:
     pattern = curve(document)
     t = np.concatenate([np.array(at), np.linspace(0, 1, 97)]) * pattern.duration

@@ -16,6 +16,7 @@ from plg.judge.assemble import scenario_hash
 from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load
 from plg.outcome import Outcome, ShardInfo
+from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
 from plg.redaction import redact
 from plg.runner.cells import Grid, nothing_sent
@@ -23,7 +24,6 @@ from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
 from plg.runner.hooks import Hooks, Progress
 from plg.runner.opening import open_line
-from plg.runner.pacing import PACINGS
 from plg.runner.permits import SharedPermits
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler

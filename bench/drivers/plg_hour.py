@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from plg.clock import VirtualClock
+from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
-from plg.runner.pacing import PACINGS
 from plg.runner.recorder import Sample
 from plg.runner.sampler import resident_bytes
 from plg.scenario import Guardrails, Job, Scenario

@@ -17,13 +17,13 @@ import numpy as np
 
 from plg.clock import MonotonicClock
 from plg.language.templates import compile_payload
+from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
-from plg.runner.pacing import PACINGS
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.schedule import Batch

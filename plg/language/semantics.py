@@ -17,10 +17,10 @@ from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
 from plg.redaction import redact
+from plg.target_url import SCHEMES, url_fault
 
 _IN_TEXT = ("rate", "positiveRate", "duration", "time", "percent", "cpuPercent")
 """Kinds of value that may be written as text with a unit."""
-SCHEMES = ("redis", "rediss", "unix")
 
 
 def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentFault]:
@@ -259,7 +259,10 @@ def target_fault(target: str) -> tuple[str, str, str] | None:
             f"plg cannot send to {scheme}://",
             f"did you mean {suggestion}://?" if suggestion else help,
         )
-    return None if rest.strip("/") else ("bad-target", f"{redact(target)} names no host", help)
+    if not rest.strip("/"):
+        return "bad-target", f"{redact(target)} names no host", help
+    fault = url_fault(target)
+    return None if fault is None else ("bad-target", f"{redact(target)} is not a usable target: {fault}", help)
 
 
 # Files --------------------

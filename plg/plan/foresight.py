@@ -8,16 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from plg.measures import MEASURES, percentile
+from plg.pacing import PACINGS
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS
 from plg.plan.arrivals import Arrivals
-from plg.plan.plan import Clip, PhasePlan, PlanWarning
+from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, PlanWarning
 from plg.scenario import Expectation, Scenario, Subject
 from plg.units import format_duration, format_percent
 
 BEYOND = 10
 """Samples wanted beyond a percentile: p99 is judged from a thousand."""
 MOST_WINDOWS = 100_000
+MOST_PIECES = 10_000
+PIECE = 0.1
+"""A rate is told from the arrivals of so many seconds at the least."""
 NAMES = 3
 
 
@@ -29,7 +33,7 @@ def foresee(
     for expectation in scenario.expect:
         found += _thin(scenario, expectation, arrivals, phases)
     found += _not_judged(scenario.expect, phases)
-    found += _bound_to_hit(clips)
+    found += _bound_to_hit(clips, stops=scenario.guardrails.emergency_stop)
     return tuple(found)
 
 
@@ -52,15 +56,18 @@ def _thin(
             continue
         if expectation.window is None:
             jobs = int(np.diff(arrivals.before(spans.ravel()).reshape(-1, 2)).sum())
-            if jobs < need:
-                yield _warn("too-few-samples", _few(subject, jobs, need), expectation)
+            rests = jobs if subject.measure != "service_time" else _timed(scenario, arrivals, spans)
+            if rests < need:
+                yield _warn("too-few-samples", _few(subject, rests, jobs, need), expectation)
             continue
         counts = _per_window(spans, expectation.window, arrivals)
+        if subject.measure == "service_time":
+            counts = np.floor(_timed_of(scenario, counts, expectation.window))
         short = int(np.count_nonzero(counts < need))
         if len(counts) and short > len(counts) * (1 - expectation.quota):
             message = (
                 f"{short:,} of {len(counts):,} windows of {format_duration(expectation.window)} hold fewer than "
-                f"{need:,} arrivals (the emptiest {int(counts.min()):,}): {_why(subject, expectation)}"
+                f"{need:,} {_samples(subject)} (the emptiest {int(counts.min()):,}): {_why(subject, expectation)}"
             )
             yield _warn("few-arrivals-per-window", message, expectation)
 
@@ -85,9 +92,30 @@ def _why(subject: Subject, expectation: Expectation) -> str:
     return f"too few for {subject.aggregate}({subject.measure})"
 
 
-def _few(subject: Subject, jobs: int, need: int) -> str:
+def _samples(subject: Subject) -> str:
+    return "jobs whose answer is awaited" if subject.measure == "service_time" else "arrivals"
+
+
+def _few(subject: Subject, rests: int, jobs: int, need: int) -> str:
     where = f" during {subject.during}" if subject.during else ""
-    return f"{subject.aggregate}({subject.measure}){where} rests on {jobs:,} jobs; it takes {need:,} to mean something"
+    basis = f"{jobs:,} jobs" if subject.measure != "service_time" else f"some {rests:,} of {jobs:,} jobs"
+    return f"{subject.aggregate}({subject.measure}){where} rests on {basis}; it takes {need:,} to mean something"
+
+
+def _timed(scenario: Scenario, arrivals: Arrivals, spans: Floats) -> int:
+    """About how many jobs within ``spans`` have a service_time, by the mean rate in each of many pieces of them."""
+    total, most = 0.0, max(1, MOST_PIECES // len(spans))
+    for start, end in spans.tolist():
+        pieces = min(most, max(1, int((end - start) / PIECE)))
+        counts = np.diff(arrivals.before(np.linspace(start, end, pieces + 1)))
+        total += float(_timed_of(scenario, counts.astype(np.float64), (end - start) / pieces).sum())
+    return int(total)
+
+
+def _timed_of(scenario: Scenario, jobs: Floats, length: float) -> Floats:
+    """The same of pieces of one ``length`` (s), each with so many ``jobs``."""
+    random = scenario.arrivals.process == "poisson"
+    return PACINGS[scenario.pacing].timed(jobs / length, random=random) * length
 
 
 def _intervals(subject: Subject, duration: float, phases: Sequence[PhasePlan]) -> Floats | None:
@@ -130,12 +158,14 @@ def _inside(phase: PhasePlan, others: Iterable[PhasePlan]) -> bool:
     return any(bool(other.span.contains(middle)[0]) for other in others)
 
 
-def _bound_to_hit(clips: Sequence[Clip]) -> Iterator[PlanWarning]:
+def _bound_to_hit(clips: Sequence[Clip], *, stops: bool) -> Iterator[PlanWarning]:
     for guardrail in dict.fromkeys(clip.guardrail for clip in clips):
         hits = [clip for clip in clips if clip.guardrail == guardrail]
         shed = sum(clip.shed for clip in hits)
         first = format_duration(hits[0].start_s)
-        times = f"{len(hits):,} times, first " if len(hits) > 1 else ""
-        verb = "will clip the rate" if guardrail == "max_rate" else "will end the run"
+        most = "at least " if len(hits) >= MOST_CLIPS else ""
+        times = f"{most}{len(hits):,} times, first " if len(hits) > 1 else ""
+        counted = "will end the run" if stops else "will shed the rest of the run"
+        verb = "will clip the rate" if guardrail == "max_rate" else counted
         message = f"{guardrail} {verb} {times}at {first}: {shed:,} planned jobs will not be sent"
         yield PlanWarning("guardrail-bound-to-hit", message)

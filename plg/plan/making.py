@@ -13,12 +13,9 @@ from plg.patterns.spans import MOST_INTERVALS, PhaseSpan, spans
 from plg.plan.arrivals import Arrivals, Poisson, Uniform
 from plg.plan.foresight import foresee
 from plg.plan.interleave import Interleave
-from plg.plan.plan import Clip, PhasePlan, Plan, share
+from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, Plan, share
 from plg.plan.shedding import EvenShedding, NothingShed, RandomShedding, Shedding
 from plg.scenario import Guardrails, Scenario
-
-MOST_CLIPS = 10_000
-"""The most excursions that are listed one by one; those after are told as one."""
 
 MOST_COUNTED = 100_000
 """The most occurrences of one phase whose arrivals are counted one by one."""

@@ -18,6 +18,8 @@ from plg.plan.shedding import Shedding
 from plg.scenario import Scenario
 
 CHUNK = 8192
+MOST_CLIPS = 10_000
+"""The most excursions that are listed one by one; those after are told as one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,14 +74,17 @@ class Brake:
         self._guard.observe("max_total_jobs", now, self._account.sent, can_stop=False)
         self._guard.observe("max_duration", now, now, can_stop=False)
 
-    def reach(self, guardrail: str, now: float, asked: float, limit: float) -> None:
-        """A counted limit is reached with work left. Without emergency_stop the rest is shed, but sent it never is."""
+    def reach(self, guardrail: str, now: float, asked: float, limit: float, until: float) -> None:
+        """A counted limit is reached with work left, that would have gone on ``until`` then.
+
+        Without emergency_stop that rest is shed: the hit lasts as long as it, and sent it never is.
+        """
         stops = self._limits.emergency_stop
         if stops:
             self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop", reaction_s=0.0))
             self.halt("guardrail", guardrail)
         else:
-            self._guard.record(Excursion(guardrail, now, now, asked, limit, "clip", reaction_s=0.0))
+            self._guard.record(Excursion(guardrail, now, max(now, until), asked, limit, "clip", reaction_s=0.0))
 
     def excursions(self) -> tuple[Excursion, ...]:
         """All excursions over limits and warn thresholds so far."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
+from plg.pacing import PACINGS, Pacing
 from plg.plan import Plan
 from plg.plan.plan import CHUNK
 from plg.runner.account import Account, Drained, Stop
@@ -26,7 +27,6 @@ from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
 from plg.runner.lane import Answer, Confirmed, Line
-from plg.runner.pacing import PACINGS, Pacing
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
 from plg.runner.recording import Floats, Recording
@@ -357,7 +357,7 @@ class Engine:
 
     def _reach(self, guardrail: str, now: float, asked: float, limit: float) -> None:
         """A counted limit: what is left of the plan is over it, whether or not emergency_stop is on."""
-        self._brake.reach(guardrail, now, asked, limit)
+        self._brake.reach(guardrail, now, asked, limit, self._plan.duration)
         if self._brake.stop is None:
             self._rest_shed = True
             while (batch := self._schedule.take(math.inf, 1 << 16)) is not None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from plg.clock import Clock
+from plg.pacing import Pacing
 from plg.runner.dialer import Dialer, Immediate
-from plg.runner.pacing import Pacing
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command

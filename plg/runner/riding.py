@@ -12,10 +12,10 @@ import numpy as np
 
 from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
+from plg.pacing import Pacing
 from plg.runner.account import Account
 from plg.runner.hooks import Meter
 from plg.runner.lane import STALE, Answer, Chores, Confirmed, Line, Ridden
-from plg.runner.pacing import Pacing
 from plg.runner.permits import Permits
 from plg.runner.schedule import Schedule
 from plg.runner.stretch import Encoder, Stretch, exhaust, is_dense, look_ahead

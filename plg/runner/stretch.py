@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
+from plg.pacing import Pacing
 from plg.runner.lane import Departure
-from plg.runner.pacing import Pacing
 from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule
 from plg.targets.encoding import PAUSE, Parcels

@@ -15,8 +15,8 @@ from virtual_runs import simulate
 
 from plg.clock import MonotonicClock, VirtualClock
 from plg.judge import decide
+from plg.pacing import PACINGS
 from plg.runner.hooks import Hooks
-from plg.runner.pacing import PACINGS
 
 
 class Stepped(MonotonicClock):

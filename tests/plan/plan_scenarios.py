@@ -29,6 +29,7 @@ def scenario(
     max_rate: float = 1e6,
     max_jobs: int = 10**9,
     max_duration: float = 1e7,
+    emergency_stop: bool = True,
     seed: int | None = None,
     poisson: bool = False,
     weights: tuple[float, ...] = (8, 2),
@@ -38,7 +39,7 @@ def scenario(
         name="sale",
         pattern=read(pattern, Path()),
         jobs=tuple(Job(f"job{i}", weight) for i, weight in enumerate(weights)),
-        guardrails=Guardrails(max_rate, max_jobs, max_duration),
+        guardrails=Guardrails(max_rate, max_jobs, max_duration, emergency_stop=emergency_stop),
         arrivals=Arrivals("poisson" if poisson else "uniform", seed),
         expect=expect,
     )

@@ -95,3 +95,26 @@ def test_limits_the_plan_is_bound_to_hit() -> None:
         "max_total_jobs will end the run at 10.32s: 697 planned jobs will not be sent",
     ]
     assert codes(max_duration=12.0) == ["guardrail-bound-to-hit"]
+
+
+def test_a_limit_that_is_to_be_passed_over_is_not_said_to_end_the_run() -> None:
+    ends, goes_on = (plan(max_jobs=50, emergency_stop=stops).warnings[-1].message for stops in (True, False))
+    assert ends.startswith("max_total_jobs will end the run at ")
+    assert goes_on.startswith("max_total_jobs will shed the rest of the run at ")
+
+
+def test_service_time_rests_on_the_jobs_whose_answer_is_awaited() -> None:
+    fast = {"type": "steady", "base_rate": 1000, "duration": 10}
+    (warning,) = plan(fast, expect=(expecting("service_time", "p99"),)).warnings
+    assert warning.message == ("p99(service_time) rests on some 500 of 10,000 jobs; it takes 1,000 to mean something")
+    slow = {"type": "steady", "base_rate": 200, "duration": 10}
+    assert plan(slow, expect=(expecting("service_time", "p99"),)).warnings == ()
+    (windows,) = plan(fast, expect=(expecting("service_time", "p90", window=1.0),)).warnings
+    assert windows.code == "few-arrivals-per-window"
+    assert "hold fewer than 100 jobs whose answer is awaited (the emptiest 50)" in windows.message
+
+
+def test_clips_that_are_not_listed_are_not_said_to_be_all() -> None:
+    wave = {"type": "sine", "base_rate": 5, "amplitude": 5, "period": 1, "duration": 20_000}
+    message = plan(wave, max_rate=6).warnings[-1].message
+    assert message.startswith("max_rate will clip the rate at least 10,000 times, first at ")

@@ -17,13 +17,13 @@ import pytest
 from simulated import Gauges
 
 from plg.clock import VirtualClock
+from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
-from plg.runner.pacing import PACINGS
 from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
 from plg.targets.wire import Wire
 

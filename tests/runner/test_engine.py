@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simulated import BusyClock, Gauges, Server
 
 from plg.clock import VirtualClock
+from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.runner.cells import Grid
@@ -21,7 +22,6 @@ from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
 from plg.runner.hooks import Hooks
 from plg.runner.lane import STALE, Lane
-from plg.runner.pacing import PACINGS
 from plg.runner.recorder import Sample
 from plg.runner.riding import Rider
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Scenario
@@ -194,6 +194,10 @@ def test_counted_limits_are_exact():
     assert recording.stop is None
     assert recording.total("shed") == 10_000 - 1234
     adds_up(recording)
+    [hit] = [hit for hit in recording.hits if hit.action == "clip"]
+    assert (hit.start_s, hit.end_s) == (pytest.approx(1.234, abs=0.002), 10.0), "it lasts as long as what it shed"
+    recording, _, _ = simulate(steady(1000, 10), limits=Guardrails(1e6, 10**9, 2.5, emergency_stop=False))
+    assert [hit.end_s for hit in recording.hits if hit.action == "clip"] == [10.0]
 
 
 def test_exactly_the_limit_is_no_breach():
@@ -404,3 +408,13 @@ def test_limits_are_looked_at_every_50_ms_at_any_rate(rate, delay):
 
     simulate(steady(rate, 4), server=Server(VirtualClock(), delay=delay), gauges=Noting())
     assert np.diff(moments).max() <= 0.056
+
+
+@pytest.mark.parametrize("pacing", ["economical", "precise"])
+@pytest.mark.parametrize("process", ["uniform", "poisson"])
+@pytest.mark.parametrize("rate", [20, 300, 700, 1000, 3000, 15_000])
+def test_how_many_jobs_have_a_service_time_is_known_beforehand(rate, process, pacing):
+    recording, _, plan = simulate(steady(rate, 4), arrivals=Arrivals(process, 1), pacing=PACINGS[pacing])
+    timed = recording.histograms["service_time"].over(recording.whole()).total
+    expected = 4 * float(PACINGS[pacing].timed(np.array(plan.planned / 4), random=process == "poisson"))
+    assert timed == pytest.approx(expected, rel=0.6)

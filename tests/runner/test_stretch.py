@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plg.pacing import PACINGS
 from plg.plan.arrivals import Chunk
-from plg.runner.pacing import PACINGS
 from plg.runner.schedule import AHEAD, Schedule
 from plg.runner.stretch import DENSE, MOST, exhaust, look_ahead
 from plg.targets.encoding import PAUSE, Command

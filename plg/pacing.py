@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
@@ -21,6 +26,17 @@ class Pacing:
     lull: float
     timing: float
     ahead: float
+
+    def timed(self, rate: Floats, *, random: bool = False) -> Floats:
+        """How many of the jobs a second have an exact service_time at a steady ``rate`` (jobs/s), about.
+
+        All of them where arrivals are farther apart than a lull; else one departure every ``timing``, with whatever
+        leaves in it. Of ``random`` arrivals those come on top that leave with a lull behind them: what is due next
+        leaves up to a tick after it was due, so that much less of a lull is asked of chance.
+        """
+        now_and_then = np.maximum(1.0, rate * self.tick) / self.timing
+        apart = rate * np.exp(-rate * (self.lull - self.tick)) if random else np.where(rate * self.lull < 1, rate, 0.0)
+        return np.minimum(rate, now_and_then + apart)
 
 
 PACINGS = {

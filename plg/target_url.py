@@ -1,0 +1,77 @@
+"""What the URL of a target may look like: rules of its text alone, which hold before anything is connected."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from plg.diagnostics import nearest
+
+SCHEMES = ("redis", "rediss", "unix")
+
+TIMEOUTS = ("socket_connect_timeout", "socket_timeout", "timeout")
+_TAKEN = frozenset(
+    {
+        "db", "username", "password", "client_name", *TIMEOUTS,
+        "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
+        "ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password",
+    }
+)  # fmt: skip
+# Applications put these into the same URL. They steer a client's pool and decoding, which plg has none of.
+PASSED_OVER = frozenset(
+    {
+        "decode_responses", "encoding", "encoding_errors", "health_check_interval", "legacy_responses",
+        "max_connections", "protocol", "retry_on_error", "retry_on_timeout", "socket_keepalive", "socket_read_size",
+    }
+)  # fmt: skip
+
+
+def url_fault(url: str) -> str | None:
+    """What is wrong with the URL, in words that repeat no part of it that might be a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address in [ ] must be one of IPv6, such as [::1]; in a password write [ as %5B and ] as %5D"
+    try:
+        port = parts.port
+    except ValueError:
+        return "the port must be a number from 1 to 65535; in a password write / as %2F, ? as %3F, # as %23, @ as %40"
+    if parts.scheme not in SCHEMES:
+        return "it must start with redis://, rediss:// or unix://, or be the word embedded or fake"
+    if parts.fragment:
+        return "it holds a #; in a password write it as %23"
+    return _place_fault(parts, port) or _option_fault(parts)
+
+
+def _place_fault(parts: SplitResult, port: int | None) -> str | None:
+    if parts.scheme == "unix":
+        if parts.hostname:
+            return "a socket needs an absolute path: unix:///run/redis.sock (three slashes)"
+        if "\0" in unquote(parts.path):
+            return "the path of a socket holds no NUL"
+        return None if parts.path.strip("/") else "the path of the socket is missing: unix:///run/redis.sock"
+    # What a library makes of the rest of such a name is not what a person or a policy reads: a NUL, for one, ends it.
+    if any(not character.isprintable() or character.isspace() for character in unquote(parts.hostname or "")):
+        return "the name of a host holds neither blanks nor control characters"
+    if port == 0:
+        return "the port must be a number from 1 to 65535"
+    database = parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit()):
+        return "the part after the host is the number of a database, such as /0"
+    return None
+
+
+def _option_fault(parts: SplitResult) -> str | None:
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in PASSED_OVER:
+            continue
+        if name not in _TAKEN:
+            near = nearest(name, _TAKEN)
+            # The name itself is repeated only where it resembles a known one: it may be a piece of a password.
+            return f"unknown option {name!r}, did you mean {near!r}?" if near else "the part after the ? is not known"
+        if name == "db" and not (value.isascii() and value.isdigit()):
+            return "db must be the number of a database"
+        if name.startswith("ssl_") and parts.scheme != "rediss":
+            return f"{name} has a meaning only for rediss://"
+        if name == "ssl_cert_reqs" and value not in ("none", "optional", "required"):
+            return "ssl_cert_reqs must be none, optional or required"
+    return None

@@ -17,7 +17,7 @@ Unit = Literal["s", "jobs", "jobs/s", "fraction", "bytes"]
 AGGREGATES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "min", "max", "mean")
 """The aggregates shown to users; any percentile ``pN`` with 0 < N < 100 is accepted."""
 
-_PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,3})?)$")
+_PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,9})?)$")
 
 
 @dataclass(frozen=True, slots=True)

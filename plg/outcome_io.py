@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -35,9 +36,12 @@ _PLAIN = (
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
-    "incomplete",
+    "incomplete", "sources",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
+
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 def to_json(outcome: Outcome) -> str:
@@ -56,7 +60,8 @@ def to_json(outcome: Outcome) -> str:
         "shard": None if outcome.shard is None else asdict(outcome.shard),
         "recording": _recording_to(outcome.recording),
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+    # A file may have a name that is not text: it must not keep a run from being saved.
+    return _NO_TEXT.sub("\ufffd", json.dumps(document, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def read_outcome(path: Path) -> Outcome:
@@ -180,7 +185,7 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         allowed_rate=_floats(saved["allowed_rate"]),
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
-        **{name: saved[name] for name in _MARKS},
+        **{name: saved[name] for name in _MARKS if name != "sources" or name in saved},
     )
     _check(recording)
     return recording

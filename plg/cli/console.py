@@ -32,7 +32,10 @@ class Console:
         return min(shutil.get_terminal_size((100, 24)).columns, 140)
 
     def outlive_reader(self) -> None:
-        """From now on, output that nobody takes any more (a closed pipe, a full disk) is no reason to end."""
+        """From now on, output that nobody takes any more (a closed pipe, a full disk) is no reason to end.
+
+        For commands whose exit code is a verdict: it does not depend on somebody who reads along.
+        """
         self._outlives = True
 
     def print(self, text: str = "") -> None:
@@ -73,11 +76,13 @@ class Console:
                 self._out.write(text)
             else:
                 self._out.flush()
-                beneath.write(text.encode())
+                beneath.write(text.encode("utf-8", "replace"))
             self._out.flush()
-        except OSError:
+        except OSError as error:
             if not self._outlives:
                 raise
+            if not isinstance(error, BrokenPipeError):
+                self._complain(f"plg: standard output: {(error.strerror or str(error)).lower()}\n")
             self._out = _instead_of(self._out)
             self.live = False
 

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from plg.cli.console import Console
-from plg.cli.files import overrides
+from plg.cli.files import overrides, usage_error
 from plg.judge import rejudge
-from plg.language.load import load, load_document
+from plg.judge.saved import lines_of, read_lines, refusal
+from plg.language.load import load
+from plg.outcome import Outcome
 from plg.outcome_io import read_outcome
 from plg.reports import terminal
 from plg.reports.artifacts import Artifacts
+from plg.scenario import Expectation
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Judge again and exit by the new verdict."""
+    console.outlive_reader()
     outcome = read_outcome(Path(options.outcome))
-    settings = overrides(options.set)
-    if options.scenario:
-        scenario = load(Path(options.scenario), overrides=settings).scenario
-    else:
-        scenario = load_document(dict(outcome.scenario), overrides=settings).scenario
-    judged = rejudge(outcome, scenario.expect)
-    console.print(terminal.summary(judged, colour=console.colour, ascii_only=console.ascii).rstrip("\n"))
+    shard = outcome.shard
+    if shard is not None and len(shard.parts) < shard.of and not outcome.recording.incomplete:
+        help_ = "plg merge puts the shards together and judges the whole"
+        words = "this is one shard: what is expected is expected of the whole"
+        raise refusal("not-whole", words, options.outcome, help_)
+    judged = rejudge(outcome, _expectations(options, outcome))
+    notes: Sequence[str] = ()
     if options.out:
         artifacts = Artifacts(Path(options.out))
         artifacts.add(judged)
-        for note in artifacts.finish(github=False).notes:
-            console.error(note)
+        notes = artifacts.finish(github=False).notes
+    console.print(terminal.summary(judged, colour=console.colour, ascii_only=console.ascii).rstrip("\n"))
+    for note in notes:
+        console.error(note)
     return judged.exit_code
+
+
+def _expectations(options: argparse.Namespace, outcome: Outcome) -> Sequence[Expectation]:
+    """Those of the scenario that is named, else those that the outcome was judged by."""
+    settings = overrides(options.set)
+    if options.scenario:
+        return load(Path(options.scenario), overrides=settings).scenario.expect
+    if settings:
+        raise usage_error("--set gives a param of a scenario another value", "name the scenario file too")
+    return read_lines(lines_of(outcome), list(outcome.recording.spans), options.outcome)

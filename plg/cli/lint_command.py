@@ -13,6 +13,7 @@ from plg.language.load import lint
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Exit 2 when any file has an error; warnings alone are 0."""
+    console.outlive_reader()
     found: list[Diagnostic] = []
     sources: dict[str, str] = {}
     files = expand(options.files)

@@ -17,6 +17,7 @@ from plg.reports.artifacts import Artifacts
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the artifacts of the whole run and exit by its verdict."""
+    console.outlive_reader()
     files = expand(options.outcomes)
     outcomes = [read_outcome(file) for file in files]
     whole = merge_outcomes(outcomes, [str(file) for file in files], partial=options.partial)

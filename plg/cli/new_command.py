@@ -29,5 +29,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.print(f"wrote {path}")
-    console.print(f"now run: plg check {shlex.quote(str(scenario))}")
+    named = f"./{scenario}" if str(scenario).startswith("-") else str(scenario)
+    console.print(f"now run: plg check {shlex.quote(named)}")
     return 0

@@ -67,7 +67,9 @@ def first_breach_time(reader: Reader, subject: Subject, op: str, bound: float, v
     if not len(broken) or not broken[-1]:
         return None
     good = np.flatnonzero(~broken)
-    return float(times[good[-1] + 1 if len(good) else 0])
+    moment = float(times[good[-1] + 1 if len(good) else 0])
+    # What a stop cancelled was due later, but is missing since the stop.
+    return min(moment, reader.recording.ended_s) if reader.recording.stop else moment
 
 
 def _fell_short(subject: Subject, op: str, value: float, bound: float) -> bool:

@@ -168,8 +168,12 @@ def sort_out(readings: Readings, op: str, bound: float, quota: float) -> WindowF
     judged = ~readings.idle
     missing = judged & (np.isnan(values) | doubtful)
     failed = judged & ~missing & ~good
-    allowed = int((1 - quota) * int(judged.sum()) + 1e-9)
-    return WindowFindings(values, failed, missing, judged, allowed)
+    return WindowFindings(values, failed, missing, judged, allowance(quota, int(judged.sum())))
+
+
+def allowance(quota: float, windows: int) -> int:
+    """How many of the windows may fail: never all of them, however small the share that has to hold."""
+    return max(0, min(int((1 - quota) * windows + 1e-9), windows - 1))
 
 
 def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
@@ -182,7 +186,7 @@ def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
         _value(reader, subject)
     windows = sort_out(readings, op, bound, expectation.quota)
     if not windows.judged.any():
-        raise NoData(f"no window had anything to judge: {nothing_to_read(subject)}")
+        raise NoData(f"no window had anything to judge: {nothing_to_read(subject, acked=False)}")
     regions = reader.regions.get(subject.during, width)
     failures, missing = int(windows.failed.sum()), int(windows.missing.sum())
     order = _worst_first(windows, op, bound)

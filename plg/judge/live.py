@@ -21,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from plg.judge.breach import holds, one_way
-from plg.judge.expectations import Finding, dress, find, relative_bound, sort_out
+from plg.judge.expectations import Finding, allowance, dress, find, relative_bound, sort_out
 from plg.judge.readings import Reader
 from plg.judge.regions import NoData, intervals_of
 from plg.judge.wording import counted
@@ -90,7 +90,7 @@ def _windows(reader: Reader, expectation: Expectation, bound: float, now: float)
     regions = reader.regions.get(subject.during, expectation.window)
     windows = sort_out(reader.read(subject, expectation.window), expectation.op, bound, expectation.quota)
     failed = np.flatnonzero(windows.failed & ~regions.opens & (regions.ends <= now + 1e-9))
-    allowed = int((1 - expectation.quota) * regions.count + 1e-9)
+    allowed = allowance(expectation.quota, regions.count)
     if len(failed) <= allowed:
         return None
     worst = float(windows.values[failed[allowed]])

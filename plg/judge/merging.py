@@ -7,14 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.assemble import deviation_of, percentiles, phase_results
 from plg.judge.deciding import decide
 from plg.judge.expectations import judge
 from plg.judge.regions import ended
+from plg.judge.saved import read_lines, refusal
 from plg.judge.series import series
 from plg.judge.wording import counted
-from plg.language.expectation import read_expectation
 from plg.measures import MEASURES
 from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, ShardInfo, WorkersResult
 from plg.runner.merge import CannotMerge, merge
@@ -94,10 +93,18 @@ def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo
         [part] = shard.parts
         if part in seen:
             raise refusal("same-shard", f"{title(shard)} is in {seen[part]} already: it must not count twice", file)
+        if any(name not in outcome.plan for name in ("planned", "sent_estimate", "phases")) or any(
+            "planned" not in row for row in outcome.plan["phases"]
+        ):
+            raise refusal("broken-outcome", "the plan in this outcome is damaged", file)
         seen[part] = file
         shards.append(shard)
         _compare(outcomes[0], outcome, files[0], file)
     return shards
+
+
+def _phase_names(outcome: Outcome) -> list[str]:
+    return [str(row.get("name")) for row in outcome.plan.get("phases", ())]
 
 
 def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None:
@@ -110,15 +117,11 @@ def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None
         ("run id", shard(lambda s: s.group)),
         ("set of guardrails", shard(lambda s: dict(s.limits))),
         ("seed", lambda outcome: outcome.seed),
+        ("list of phases", _phase_names),
     ):
         if value(first) != value(other):
             message = f"its {what} is {value(other)}, that of {first_file} is {value(first)}: not shards of one run"
             raise refusal("different-run", message, file)
-
-
-def refusal(code: str, message: str, file: str, help: str = "") -> ScenarioError:
-    """A fault of outcomes that do not belong together."""
-    return ScenarioError([Diagnostic(code, message, file, help=help)])
 
 
 def _incomplete(of: int, missing: Sequence[int], outcomes: Sequence[Outcome]) -> str:
@@ -159,15 +162,9 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
 
 def _expectations(outcome: Outcome, recording: Recording, shard: ShardInfo) -> list[Expectation]:
     texts = outcome.scenario.get("expect") or []
-    lines = shard.lines if len(shard.lines) == len(texts) else (None,) * len(texts)
-    found = []
-    for text, line in zip(texts, lines, strict=True):
-        result, faults = read_expectation(text, list(recording.spans), file=outcome.scenario_file, line=line)
-        if result is None:
-            message = "; ".join(fault.message for fault in faults)
-            raise refusal("bad-expectation", f"{text!r}: {message}", outcome.scenario_file or "<outcome>")
-        found.append(result)
-    return found
+    numbers = shard.lines if len(shard.lines) == len(texts) else (None,) * len(texts)
+    lines = [(text, outcome.scenario_file, number) for text, number in zip(texts, numbers, strict=True)]
+    return read_lines(lines, list(recording.spans), outcome.scenario_file or "<outcome>")
 
 
 def _warnings(outcomes: Sequence[Outcome]) -> tuple[str, ...]:

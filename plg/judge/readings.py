@@ -209,7 +209,9 @@ class Reader:
         """Windows no sample was meant for, being narrower than two steps of the sampler."""
         times = self.recording.sample_times
         tried = np.bincount(regions.of_times(times) + 1, minlength=regions.count + 1)[1:]
-        step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        # Those of several samplers lie between one another.
+        each = self.recording.sources
+        step = float(np.median(times[each:] - times[:-each])) if len(times) > each else 0.0
         return np.asarray((tried == 0) & (regions.lengths < 2 * step))
 
 

@@ -42,13 +42,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def nothing_to_read(subject: Subject) -> str:
-    """Why a subject has no value over its span."""
+def nothing_to_read(subject: Subject, *, acked: bool = True) -> str:
+    """Why a subject has no value over its span; ``acked``: jobs of another time were answered in it."""
     kind = MEASURES[subject.measure].kind
     if kind in ("time", "gauge"):
         return f"no {subject.measure} samples{where(subject)}"
     if subject.measure == "deviation":
-        return f"nothing was planned{where(subject)}, yet jobs were acknowledged in it"
+        return f"nothing was planned{where(subject)}" + (", yet jobs were acknowledged in it" if acked else "")
     if subject.measure == "error_rate":
         return f"nothing was sent{where(subject)}"
     return f"no time passed{where(subject)}"

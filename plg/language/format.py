@@ -265,7 +265,7 @@ class _Layout:
         rows = [child for child in shape.children if not is_token(child)]
         head = before + " ".join(["points", *mode]) + " {"
         flat = f"{head} {', '.join(map(_point, rows))} }}{after}"
-        if len(flat) + 2 * depth <= WIDTH and not self.has_comment(start, end):
+        if len(flat) + 2 * depth <= WIDTH and not self.has_comment(start, place(shape)[1]):
             yield Line(depth, flat, start, end)
             return
         yield Line(depth, head, start, self.after_brace(place(shape)[0]))

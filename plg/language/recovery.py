@@ -124,7 +124,8 @@ class Recovery:
         """`steady over 5s` reads `over` as the name of a param: say that the value before it is missing."""
         stack = self.stack(error)
         word: Any = stack[-1] if stack else None
-        if isinstance(word, str) and word in CLAUSE_WORDS and getattr(word, "type", "") == "NAME":
+        titled = len(stack) > 1 and getattr(stack[-2], "type", "") in ("_SCENARIO", "_JOB")
+        if isinstance(word, str) and word in CLAUSE_WORDS and getattr(word, "type", "") == "NAME" and not titled:
             place = (word.start_pos, word.end_pos)  # type: ignore[attr-defined]  # a str on the stack is a Token
             return self.fault("syntax", f"a value is missing before `{word}`", *place)
         return None

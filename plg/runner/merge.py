@@ -58,6 +58,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         end_depth=int(depths[-1]) if len(depths) else first.end_depth,
         drain_s=_all_drained(parts),
         drain_waited_s=max((p.drain_waited_s for p in parts if p.drain_waited_s is not None), default=None),
+        sources=sum(part.sources for part in parts),
         stop=gravest.stop,
         stop_detail=gravest.stop_detail,
         errors=_errors(parts),

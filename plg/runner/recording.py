@@ -7,6 +7,7 @@ The last cell is open: what is answered after the plan has ended belongs to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -117,6 +118,8 @@ class Recording:
     """Error texts of the target as it said them, with how often; bounded in number."""
     incomplete: str = ""
     """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
+    sources: int = 1
+    """How many samplers the samples are from: one for each generator."""
 
     @property
     def cells(self) -> int:
@@ -156,7 +159,8 @@ def tile(width: float, start: float, until: float) -> tuple[Floats, Floats]:
 
     A stretch shorter than half a window is one window; an empty one is none.
     """
-    count = max(1, round((until - start) / width)) if until > start else 0
+    # Half a window stands by itself, whichever window it comes after: `round` would look at whether that is even.
+    count = max(1, math.floor((until - start) / width + 0.5 + 1e-9)) if until > start else 0
     starts = start + np.arange(count, dtype=np.float64) * width
     return starts, np.append(starts[1:], float(until))[:count]
 

@@ -9,7 +9,7 @@ import time
 import pytest
 import yaml
 from checked import Done
-from cli_scenarios import QUICK
+from cli_scenarios import QUICK, quick
 
 from plg import session
 
@@ -256,3 +256,82 @@ def test_the_seed_is_any_whole_number(run, here):
         done = run("plan", "x.plg", "--seed", seed, "--json")
         assert done.code in (0, 2), done.said
         assert "internal error" not in done.said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        quick().replace("job job", "# caf\u00e9\n  job job").encode("latin-1"),
+        b"\xff\xfe" + "scenario".encode("utf-16-le"),
+        b"scenario x {\0}",
+    ],
+)
+def test_what_is_no_text_is_left_as_it_is(run, here, content):
+    (here / "x.plg").write_bytes(content)
+    done = run("fmt", "x.plg")
+    assert done.code == 2
+    assert "error[not-text]" in done.err
+    assert (here / "x.plg").read_bytes() == content
+
+
+def test_a_scenario_is_laid_out_in_its_place_or_not_at_all(run, here, monkeypatch):
+    untidy = quick().replace("  ", " ")
+    (here / "real.plg").write_text(untidy, encoding="utf-8")
+    (here / "real.plg").chmod(0o640)
+    (here / "link.plg").symlink_to("real.plg")
+    assert run("fmt", "link.plg").code == 0
+    assert (here / "link.plg").is_symlink()
+    assert (here / "real.plg").stat().st_mode & 0o777 == 0o640
+    assert run("fmt", "--check", "real.plg").code == 0
+    (here / "real.plg").write_text(untidy, encoding="utf-8")
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    done = run("fmt", "real.plg")
+    assert done.code == 2
+    assert "no space left on device" in done.err
+    assert (here / "real.plg").read_text() == untidy
+    assert sorted(path.name for path in here.iterdir()) == ["link.plg", "real.plg"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://h:abc", "the port must be a number"),
+        ("redis://h:99999", "the port must be a number"),
+        ("redis://h:1/abc", "the number of a database"),
+        ("redis://[::1", "one of IPv6"),
+        ("redis://h?no=1", "is not known"),
+        ("unix://run/redis.sock", "three slashes"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_a_fault_of_the_scenario(run, here, url, said):
+    (here / "x.plg").write_text(quick().replace("job job", f'target "{url}"\n  job job'), encoding="utf-8")
+    (here / "y.plg").write_text(quick(), encoding="utf-8")
+    for done in (run("lint", "x.plg"), run("plan", "y.plg", "--target", url), run("check", "y.plg", "--target", url)):
+        assert done.code == 2
+        assert "bad-target" in done.said
+        assert said in done.said
+
+
+def test_a_name_that_looks_like_an_option(run, here):
+    done = run("new", "--", "-x")
+    assert done.code == 0
+    assert "now run: plg check ./-x.plg" in done.out
+    assert run("lint", "./-x.plg").code == 0
+
+
+def test_a_brace_that_is_missing_is_told_whatever_the_title(run, here):
+    for title in ("x", "over", "foo"):
+        (here / "x.plg").write_text(f"scenario {title} traffic {{ steady 1/s over 1s }} }}", encoding="utf-8")
+        assert "expected `{`" in run("lint", "x.plg").said
+
+
+def test_a_remark_before_a_parenthesis_and_fine_percentiles(run, here):
+    text = quick().replace("errors == 0", "p99.99999 # why\n (latency) < 1s")
+    (here / "x.plg").write_text(text, encoding="utf-8")
+    assert run("lint", "x.plg").code == 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
-from checked import plg, suites_in
+from checked import COMMAND, environment, plg, suites_in
 from cli_scenarios import quick
 
 
@@ -142,3 +145,77 @@ def test_one_picture_holds_one_run(run, copy):
     done = run("report", "plg-report/*.outcome.json", "--png", "x.png")
     assert done.code == 2
     assert "--png draws one outcome" in done.err
+
+
+def test_without_a_scenario_it_is_judged_by_what_it_was_judged_by_last(run, copy):
+    text = (copy / "a.plg").read_text().replace("acked == 60", "acked == 61")
+    (copy / "now.plg").write_text(text, encoding="utf-8")
+    assert run("judge", FIRST, "now.plg", "--out", "again").code == 3
+    done = run("judge", "again/first.outcome.json", "--out", "once-more")
+    assert done.code == 3
+    assert "acked == 61" in done.out
+    before, after = (suites_in(copy / folder / "junit.xml")[0] for folder in ("again", "once-more"))
+    places = [[(case.get("file"), case.get("line")) for case in suite.iter("testcase")] for suite in (before, after)]
+    assert places[0] == places[1]
+    assert ("now.plg", "7") in places[0]
+
+
+def test_a_param_needs_a_scenario_that_has_it(run, copy):
+    done = run("judge", FIRST, "--set", "peak=3")
+    assert done.code == 2
+    assert "name the scenario file too" in done.err
+
+
+def test_files_of_a_scenario_need_not_be_there_any_more(run, here):
+    (here / "users.csv").write_text("id\n1\n2\n", encoding="utf-8")
+    (here / "friday.csv").write_text("t_s,rate\n0,200\n0.1,200\n", encoding="utf-8")
+    text = quick(traffic='replay "friday.csv"').replace("job job {", 'data users "users.csv"\n  job job {')
+    text = text.replace('n: "${seq}"', 'n: "${users.id}"').replace("acked == 20", "acked > 5")
+    (here / "data.plg").write_text(text, encoding="utf-8")
+    assert run("check", "data.plg", "--target", "fake", "--quiet").code in (0, 5)
+    for name in ("users.csv", "friday.csv", "data.plg"):
+        (here / name).unlink()
+    done = run("judge", "plg-report/quick.outcome.json")
+    assert done.code in (0, 5), done.said
+    assert "acked > 5" in done.out
+
+
+def test_one_shard_is_not_judged_alone(run, here):
+    (here / "a.plg").write_text(quick(acked=10), encoding="utf-8")
+    assert run("check", "a.plg", "--target", "fake", "--shard", "1/2", "--run-id", "r", "--quiet").code in (0, 5)
+    done = run("judge", "plg-report/quick.shard-1-of-2.outcome.json")
+    assert done.code == 2
+    assert "error[not-whole]" in done.err
+    assert "plg merge" in done.err
+    assert run("judge", "plg-report/quick.shard-1-of-2.outcome.json", "a.plg").code == 2
+
+
+READERLESS = {
+    "judge": ("judge", FIRST, "now.plg", "--out", "again"),
+    "fmt": ("fmt", "--check", "untidy.plg"),
+    "lint": ("lint", "bad.plg", "--format", "json"),
+}
+
+
+@pytest.mark.parametrize("command", sorted(READERLESS))
+@pytest.mark.parametrize("sink", ["pipe", "full"])
+def test_a_verdict_does_not_depend_on_a_reader(copy, command, sink):
+    """The pipe is closed before a word is said, or the disk behind standard output is full."""
+    (copy / "now.plg").write_text((copy / "a.plg").read_text().replace("acked == 60", "acked == 61"), encoding="utf-8")
+    (copy / "untidy.plg").write_text((copy / "a.plg").read_text().replace("  ", " "), encoding="utf-8")
+    (copy / "bad.plg").write_text("scenario bad { nonsense }", encoding="utf-8")
+    if sink == "full" and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    ends = os.pipe() if sink == "pipe" else (None, os.open("/dev/full", os.O_WRONLY))
+    if ends[0] is not None:
+        os.close(ends[0])
+    done = subprocess.run(
+        [*COMMAND, *READERLESS[command]], cwd=copy, env=environment(), stdout=ends[1], stderr=subprocess.PIPE,
+        timeout=60,
+    )  # fmt: skip
+    os.close(ends[1])
+    assert done.returncode == {"judge": 3, "fmt": 3, "lint": 2}[command], done.stderr
+    assert ("standard output: no space left on device" in done.stderr.decode()) == (sink == "full")
+    assert b"Traceback" not in done.stderr
+    if command == "judge":
+        assert (copy / "again" / "first.outcome.json").exists()

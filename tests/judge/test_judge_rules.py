@@ -10,7 +10,7 @@ from judged import DURATION, Event, Glance, acked, expect, record, steady
 
 from plg.judge import judge
 from plg.outcome import ExpectationResult
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Hit, Recording, tile
 from plg.scenario import Expectation, Subject
 
 
@@ -261,3 +261,41 @@ def test_a_result_carries_its_line() -> None:
     assert (result.text, result.level, result.file, result.line, result.unit, result.op, result.bound) == (
         "warn errors == 0", "warn", "sale.plg", 41, "jobs", "==", 0.0
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("until", "windows"), [(1.49, 1), (1.5, 2), (2.49, 2), (2.5, 3), (3.5, 4), (4.5, 5), (0.2, 1)])
+def test_half_a_window_stands_by_itself_whatever_it_comes_after(until: float, windows: int) -> None:
+    starts, ends = tile(1.0, 0.0, until)
+    assert len(starts) == windows
+    assert ends[-1] == until
+
+
+def test_however_small_a_share_has_to_hold_one_window_does() -> None:
+    recording = record(steady(10))
+    result = one(expect("acked", ">", 1e6, window=1.0, quota=1e-10), recording)
+    assert (result.verdict, result.observed) == ("fail", 10.0)
+    assert "10 of 10 windows failed (9 allowed)" in result.detail
+    assert one(expect("acked", "<", 1e6, window=1.0, quota=1e-10), recording).verdict == "pass"
+
+
+def test_what_a_stop_cancelled_is_missing_since_the_stop() -> None:
+    events = [*steady(20, 0, 3), *(Event(e.due, "cancelled") for e in steady(20, 3))]
+    result = one(expect("deviation", "<", 0.6), stopped(events, 3.0))
+    assert (result.verdict, result.observed) == ("fail", pytest.approx(0.7))
+    assert (result.first_breach_s, result.first_breach_phase) == (3.0, "doors")
+
+
+def test_samples_of_several_generators_are_no_finer_grid() -> None:
+    """Two samplers a little apart: a window narrower than the steps of either is not meant for a sample."""
+    one_of = [Glance(t / 10) for t in range(100)]
+    other = [Glance(t / 10 + 0.001) for t in range(100)]
+    both = record([], sorted(one_of + other, key=lambda glance: glance.t), window=0.05)
+    asked = expect("cpu", "<", 9.0, window=0.05)
+    assert one(asked, record([], one_of, window=0.05)).verdict == "pass"
+    assert one(asked, both).verdict == "no_data"
+    assert one(asked, replace(both, sources=2)).verdict == "pass"
+
+
+def test_windows_of_a_pause_have_nothing_planned_and_nothing_else_is_said() -> None:
+    result = one(expect("deviation", "<", 0.05, window=1.0), record([]))
+    assert (result.verdict, result.detail) == ("no_data", "no window had anything to judge: nothing was planned")

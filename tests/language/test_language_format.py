@@ -77,3 +77,17 @@ def test_what_cannot_be_parsed_is_refused_with_every_fault() -> None:
         format_text("scenario x { parm a = 1 traffic { steady } }", "some.plg")
     assert [d.code for d in caught.value.diagnostics] == ["syntax", "syntax"]
     assert caught.value.sources["some.plg"].startswith("scenario")
+
+
+def test_a_remark_behind_points_and_before_their_clause_leaves_them_on_their_line() -> None:
+    text = """scenario p {
+  traffic {
+    points step { 0s 10/s, 5s 80/s } # top
+    max_rate 60/s
+  }
+  guardrails { max_rate 100/s max_total_jobs 1_000 max_duration 1m }
+}
+"""
+    once = format_text(text)
+    assert "# top" in once
+    assert format_text(once) == once

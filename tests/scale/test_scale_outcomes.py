@@ -212,3 +212,31 @@ def test_a_saved_outcome_with_impossible_parts_is_refused(parts: list) -> None:
     saved["shard"]["parts"] = parts
     with pytest.raises(ScenarioError):
         from_json(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    "plan", [{}, {"planned": 1}, {"planned": 1, "sent_estimate": 1, "phases": [{"name": "doors"}]}]
+)
+def test_a_plan_that_somebody_changed_is_refused_in_words(plan: dict) -> None:
+    parts = outcomes(steady(20))
+    assert refused([replace(parts[0], plan=plan), *parts[1:]]) == (
+        "broken-outcome",
+        "the plan in this outcome is damaged",
+    )
+
+
+def test_shards_with_different_phases_are_refused() -> None:
+    parts = outcomes(steady(20))
+    other = {**parts[1].plan, "phases": [{**row, "name": "lunch"} for row in parts[1].plan["phases"]]}
+    code, message = refused([parts[0], replace(parts[1], plan=other), *parts[2:]])
+    assert code == "different-run"
+    assert message.startswith("its list of phases is ['lunch'], that of 0.json is ")
+
+
+def test_merged_samples_know_how_many_took_them() -> None:
+    parts = outcomes(steady(20))
+    whole = merge(parts)
+    assert whole.recording.sources == 4
+    assert from_json(to_json(whole)).recording.sources == 4
+    unknown = to_json(whole).replace('"sources": 4, ', "")
+    assert from_json(unknown).recording.sources == 1, "as in what an earlier plg has saved"

@@ -67,7 +67,7 @@ def _check_all(
 ) -> int:
     if min(options.parallel, len(files)) > 1:
         ends = _check_at_once(options, asked, files, console, artifacts, interruption)
-        return _finish(console, ends, len(files), artifacts)
+        return _finish(console, ends, files, artifacts, interruption)
     ends = []
     for number, file in enumerate(files):
         if number:
@@ -78,7 +78,10 @@ def _check_all(
             console.print(last_line(*ends[-1], colour=console.colour))
         if interruption.name() or (options.fail_fast and ends[-1].code != 0):
             break
-    return _finish(console, ends, len(files), artifacts)
+    if interruption.name():
+        for file in files[len(ends) :]:
+            artifacts.add_invalid(file, _interrupted(file))
+    return _finish(console, ends, files, artifacts, interruption)
 
 
 def _check_at_once(
@@ -111,7 +114,10 @@ def _check_at_once(
 
     view.waiting(asked.start)
     done = Parallel(options, asked.start, console, interruption, tell).run(files)
-    artifacts.add_together([end.outcome or (end.file, refused[end.file]) for end in done])
+    runs = [end.outcome or (end.file, refused[end.file]) for end in done]
+    if interruption.name():
+        runs += [(file, _interrupted(file)) for file in files if file not in {end.file for end in done}]
+    artifacts.add_together(runs)
     return ends
 
 
@@ -123,9 +129,13 @@ def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
         except ScenarioError as error:
             return error
     if end.code in (130, 143):
-        return ScenarioError([Diagnostic("interrupted", f"{end.file} was interrupted before it began", str(end.file))])
+        return _interrupted(end.file)
     words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
     return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
+
+
+def _interrupted(file: Path) -> ScenarioError:
+    return ScenarioError([Diagnostic("interrupted", f"{file} was interrupted before it began", str(file))])
 
 
 def _faults(file: Path, error: ScenarioError) -> str:
@@ -133,13 +143,18 @@ def _faults(file: Path, error: ScenarioError) -> str:
     return f"{file} has {faults} fault{'s' if faults != 1 else ''}"
 
 
-def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
+def _finish(
+    console: Console, ends: list[End], files: list[Path], artifacts: Artifacts, interruption: Interruption
+) -> int:
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
     for note in written.notes:
         console.error(note)
-    return _close(console, ends, files, artifacts)
+    codes = [end.code for end in ends]
+    if len(ends) < len(files) and interruption.name():
+        codes.append(interruption.code)
+    return _close(console, ends, min(codes, key=_PRECEDENCE.index), len(files), artifacts)
 
 
 class End(NamedTuple):
@@ -199,12 +214,11 @@ def _check_one(
     return End(outcome.exit_code, outcome.reason)
 
 
-def _close(console: Console, ends: list[End], files: int, artifacts: Artifacts) -> int:
+def _close(console: Console, ends: list[End], code: int, files: int, artifacts: Artifacts) -> int:
     if files > 1:
         console.print()
     where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
     console.print(where)
-    code = min((end.code for end in ends), key=_PRECEDENCE.index)
     passed, left = sum(end.code == 0 for end in ends), files - len(ends)
     many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "")
     console.print(last_line(code, many if files > 1 else ends[0].reason, colour=console.colour))

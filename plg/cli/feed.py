@@ -1,13 +1,15 @@
 """One of several scenarios that run at the same time: tells its parent how it goes, leaves its outcome in a file.
 
 Standard output carries one JSON object a line: ``{"ready": NAME}`` once the scenario can be run, upon which a line on
-standard input lets it begin, and ``{"progress": {…}}`` while it runs. The exit code is that of the check.
+standard input lets it begin, and ``{"progress": {…}}`` while it runs. Where the file cannot be written, the last object
+is ``{"outcome": TEXT}``. The exit code is that of the check.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,10 +37,20 @@ def run(file: Path, asked: session.Request, into: Path, interruption: Interrupti
     if not sys.stdin.readline() and feed.interrupted() is None:
         return 1  # nobody is there any more who could want it
     outcome = session.run(prepared, session.Observer(feed.progress, feed.interrupted, INTERVAL))
-    draft = into.with_name(f"{into.name}.draft")
-    draft.write_text(to_json(outcome), encoding="utf-8")
-    draft.replace(into)
+    _leave(to_json(outcome), into, feed)
     return outcome.exit_code
+
+
+def _leave(saved: str, into: Path, feed: _Feed) -> None:
+    """To a file, which a parent that has died leaves to whoever looks for it; over the pipe where the disk is full."""
+    draft = into.with_name(f"{into.name}.draft")
+    try:
+        draft.write_text(saved, encoding="utf-8")
+        draft.replace(into)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        feed.put({"outcome": saved})
 
 
 class _Feed:

@@ -19,7 +19,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from plg.cli.console import Console
 from plg.outcome import Outcome
-from plg.outcome_io import read_outcome
+from plg.outcome_io import from_json, read_outcome
+from plg.reports.columns import columns, cut
+from plg.reports.terminal import printable
 from plg.units import format_duration, format_rate
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class _Child:
     ready: bool = False
     begun: bool = False
     state: dict[str, Any] = field(default_factory=dict)
+    left: Outcome | None = None
 
     def take(self, data: bytes) -> None:
         """What the process wrote, in pieces of any size."""
@@ -62,7 +65,9 @@ class _Child:
             with suppress(ValueError):
                 message = json.loads(line)
                 if isinstance(message, dict) and "ready" in message:
-                    self.ready, self.name = True, str(message["ready"])
+                    self.ready, self.name = True, printable(str(message["ready"]))
+                elif isinstance(message, dict) and "outcome" in message:
+                    self.left = from_json(str(message["outcome"]), str(self.saved), trusted=True)
                 elif isinstance(message, dict):
                     self.state = message.get("progress", self.state)
 
@@ -139,7 +144,7 @@ class Parallel:
         )
         assert process.stdout is not None, "a pipe was asked for"
         os.set_blocking(process.stdout.fileno(), False)
-        child = _Child(file, number, process, complaints, saved, file.stem)
+        child = _Child(file, number, process, complaints, saved, printable(file.stem))
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
         return child
 
@@ -176,7 +181,7 @@ class Parallel:
         child.complaints.seek(0)
         complaint = child.complaints.read().decode("utf-8", "replace").strip()
         child.complaints.close()
-        outcome = read_outcome(child.saved) if child.saved.exists() else None
+        outcome = read_outcome(child.saved) if child.saved.exists() else child.left
         child.saved.unlink(missing_ok=True)
         code = child.process.returncode
         code = 128 - code if code < 0 else code  # as a shell tells of a signal
@@ -218,7 +223,7 @@ class Parallel:
         text = "; ".join(child.line() for child in self._running)
         if self._console.live:
             room = self._console.width - 1
-            self._console.redraw(text if len(text) <= room else f"{text[: room - 1]}…")
+            self._console.redraw(text if columns(text) <= room else f"{cut(text, room - 1)}…")
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LOG_EVERY
             self._console.print(text)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from plg.reports.junit import InvalidScenario
 
 
+_LONGEST_STEM = 160
+"""Bytes of a file's name that are the scenario's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What `Artifacts.finish` has to say: annotation commands for GitHub, and remarks about what went wrong."""
@@ -139,7 +143,9 @@ class Artifacts:
         # Not every locale can spell every name of a file.
         encoding = sys.getfilesystemencoding()
         spelled = name.encode(encoding, "replace").decode(encoding)
-        base = re.sub(r"[^\w.-]+", "-", spelled).strip(".-")[:100] or "scenario"
+        base = re.sub(r"[^\w.-]+", "-", spelled).strip(".-")[:100]
+        # File systems count bytes, of which a letter may have four, and what is put behind needs room too.
+        base = base.encode(encoding)[:_LONGEST_STEM].decode(encoding, "ignore") or "scenario"
         stem, number = base, 2
         while stem in self._names:
             stem, number = f"{base}-{number}", number + 1
@@ -163,7 +169,7 @@ class Artifacts:
         draft = path.with_name(f".{name}.{os.getpid()}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+            draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
             draft.replace(path)
         except OSError as error:
             self._complain(str(path), error)

@@ -27,6 +27,8 @@ RATE = Scale(1.0, "/s")
 def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     """Target, allowed and actual rate, with the max_rate line, guardrail hits and the first breaches."""
     title = "Load"
+    if outcome.recording.ended_s == 0:
+        return Chart("load", title, "", absent="The run never began: nothing was sent.")
     t, ends = _windows(outcome)
     target, allowed, actual = (_held(column(outcome.series, name)) for name in ("target", "allowed", "actual"))
     if not finite(target, actual).size:

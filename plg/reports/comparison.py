@@ -63,13 +63,14 @@ def run_labels(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _header(outcomes: Sequence[Outcome]) -> str:
     passed = sum(outcome.verdict == "pass" for outcome in outcomes)
-    names = ", ".join(sorted({outcome.name for outcome in outcomes}))
+    # Each by itself, so that one written from right to left does not turn its neighbours.
+    names = ", ".join(f"<bdi>{escape(name)}</bdi>" for name in sorted({outcome.name for outcome in outcomes}))
     css = "good" if passed == len(outcomes) else "bad"
     return (
         '<p class="eyebrow">plg comparison</p>\n'
         f'<div class="title"><h1>{len(outcomes)} runs compared</h1>'
         f'<span class="verdict {css}">{passed} of {len(outcomes)} PASS</span></div>\n'
-        f'<p class="about">{escape(names)}</p>\n'
+        f'<p class="about">{names}</p>\n'
     )
 
 

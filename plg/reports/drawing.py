@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from plg.reports.columns import columns
 from plg.reports.sampling import highest
 from plg.units import format_duration, format_rate
 
@@ -116,6 +117,7 @@ def _floor(phases: Sequence[tuple[str, float]], duration: float, width: int, gut
 
 def _place(line: list[str], text: str, at: int) -> None:
     """Write ``text`` where it fits without touching what is there already; else not at all."""
-    stretch = line[max(0, at - 1) : at + len(text) + 1]
-    if at >= 0 and at + len(text) <= len(line) and all(cell == " " for cell in stretch):
-        line[at : at + len(text)] = text
+    size = columns(text)
+    stretch = line[max(0, at - 1) : at + size + 1]
+    if size and at >= 0 and at + size <= len(line) and all(cell == " " for cell in stretch):
+        line[at : at + size] = [text, *[""] * (size - 1)]

@@ -21,7 +21,7 @@ _ILLEGAL = re.compile("[^\t\n\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufdf0
 
 @dataclass(frozen=True, slots=True)
 class InvalidScenario:
-    """A scenario that was refused before anything was sent. ``rendered`` is the text a terminal would have shown."""
+    """A scenario that was refused, or never came to run. ``rendered`` is the text a terminal would have shown."""
 
     name: str
     error: ScenarioError
@@ -160,14 +160,17 @@ def _invalid_suite(invalid: InvalidScenario, name: str) -> TestSuite:
 
     first = invalid.error.diagnostics[0] if invalid.error.diagnostics else None
     line = first.span.line if first and first.span else None
-    case = _case("scenario is valid", name, file=first.file if first else None, line=line)
+    # That one never came to run need not be the fault of its file.
+    kind = first.code if first and first.code in ("interrupted", "internal-error") else "invalid-scenario"
+    title = "scenario is valid" if kind == "invalid-scenario" else "run"
+    case = _case(title, name, file=first.file if first else None, line=line)
     more = len(invalid.error.diagnostics) - 1
     message = f"{first.code}: {first.message}" if first else str(invalid.error) or "the scenario is invalid"
     listed = "\n".join(f"{d.file}: {d.code}: {d.message}" for d in invalid.error.diagnostics)
     case.add_error_info(
         _line(message) + (f" (and {more} more)" if more > 0 else ""),
         _legal(invalid.rendered or listed or message),
-        "invalid-scenario",
+        kind,
     )
     return TestSuite(name, [case])
 

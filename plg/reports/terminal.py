@@ -9,6 +9,7 @@ import numpy as np
 
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
+from plg.reports.columns import columns, cut, pad
 from plg.reports.drawing import Floats, draw, ink
 from plg.units import format_duration, format_rate
 
@@ -35,11 +36,8 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour),
         *_guardrail_lines(outcome, colour),
-        *(f"  {paint('note', 'yellow', colour)} {_printable(text)}" for text in outcome.warnings),
-        *(
-            f"  {paint('error', 'red', colour)} {_printable(t)} ({wording.plural(n, 'time')})"
-            for t, n in outcome.errors
-        ),
+        *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in outcome.warnings),
+        *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),
         f"  ledger: {wording.ledger_sentence(outcome.ledger)}",
         *([last_line(outcome.exit_code, outcome.reason, colour=colour)] if last else []),
     ]
@@ -48,32 +46,32 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
 
 def last_line(exit_code: int, reason: str, *, colour: bool = False) -> str:
     """``exit 3: 2 of 6 expectations failed``."""
-    return paint(f"exit {exit_code}", "green" if exit_code == 0 else "red", colour) + f": {_printable(reason)}"
+    return paint(f"exit {exit_code}", "green" if exit_code == 0 else "red", colour) + f": {printable(reason)}"
 
 
 def _heading(outcome: Outcome, colour: bool) -> str:
     verdict = paint(wording.VERDICT_WORDS[outcome.verdict], _VERDICT_COLOURS.get(outcome.verdict, "red"), colour)
     seed = "" if outcome.seed is None else f", seed {outcome.seed}"
     deviation = "" if outcome.deviation is None else f", deviation {wording.quantity(outcome.deviation, 'fraction')}"
-    where = _printable(wording.target_text(outcome))
-    name = paint(_printable(outcome.name), "bold", colour)
+    where = printable(wording.target_text(outcome))
+    name = paint(printable(outcome.name), "bold", colour)
     return f"{name} {verdict} in {format_duration(outcome.duration_s)} on {where}{seed}{deviation}"
 
 
 def expectation_lines(results: Sequence[ExpectationResult], *, colour: bool = False) -> list[str]:
     """One line a result: its mark, text, observed value and margin, in aligned columns."""
-    texts = [_printable(result.text) for result in results]
+    texts = [printable(result.text) for result in results]
     observed = [wording.quantity(result.observed, result.unit) for result in results]
-    wide, narrow = min(60, max(map(len, texts), default=0)), max(map(len, observed), default=0)
+    wide, narrow = min(60, max(map(columns, texts), default=0)), max(map(len, observed), default=0)
     lines = []
     for result, text, value in zip(results, texts, observed, strict=True):
         sign = wording.mark(result)
         note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
         if result.verdict == "no_data":
-            note = _printable(f"no data: {result.detail}" if result.detail else "no data")
+            note = printable(f"no data: {result.detail}" if result.detail else "no data")
         elif result.verdict == "fail" and result.detail:
-            note = ", ".join(filter(None, [note, _printable(result.detail)]))
-        line = f"  {paint(sign, _MARK_COLOURS[sign], colour)} {text:<{wide}}  {value:>{narrow}}"
+            note = ", ".join(filter(None, [note, printable(result.detail)]))
+        line = f"  {paint(sign, _MARK_COLOURS[sign], colour)} {pad(text, wide)}  {value:>{narrow}}"
         lines.append(f"{line}  {paint(note, 'dim', colour)}" if note else line)
     return lines
 
@@ -114,7 +112,7 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     # What was looked at may lie just beside the peak; the scale ends at the peak that the heading names.
     near = target >= 0.99 * float(document["peak_rate"])
     target = np.where(near & (target == target.max()), document["peak_rate"], target)
-    phases = [(_printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
+    phases = [(printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
     lines = [
         _plan_heading(document, colour),
         *draw(target, limit, phases, duration, width=width, rows=rows, pen=ink(ascii_only, colour)),
@@ -126,7 +124,7 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
 
 
 def _plan_heading(document: Mapping[str, Any], colour: bool) -> str:
-    name = paint(_printable(str(document["scenario"])), "bold", colour)
+    name = paint(printable(str(document["scenario"])), "bold", colour)
     planned, sent = int(document["planned"]), int(document["sent_estimate"])
     fewer = "" if sent == planned else f", {sent:,d} of them to be sent"
     length = format_duration(float(document["duration_s"]))
@@ -140,7 +138,7 @@ def _clip(clip: Mapping[str, Any]) -> str:
 
 def _warning(warning: Mapping[str, Any]) -> str:
     line = f" (line {warning['line']})" if warning.get("line") else ""
-    return f"{_printable(str(warning['message']))}{line}"
+    return f"{printable(str(warning['message']))}{line}"
 
 
 def live_line(
@@ -167,10 +165,10 @@ def live_line(
     facts = [f"{clock} {'█' * filled}{'░' * (12 - filled)}", *_facts(target, actual, ledger, depth, lag_p99, phase)]
     line = facts[0]
     for fact in facts[1:]:
-        if len(line) + len(fact) + 3 > width:
+        if columns(line) + columns(fact) + 3 > width:
             break
         line += f" · {fact}"
-    line = plain(line[:width], ascii_only)
+    line = cut(plain(line, ascii_only), width)
     troubled = ledger.failed + ledger.unknown + ledger.late > 0
     return paint(line, "yellow", colour) if troubled else line
 
@@ -197,7 +195,7 @@ def _facts(
 ) -> list[str]:
     dropped = [("failed", ledger.failed), ("unknown", ledger.unknown), ("shed", ledger.shed), ("late", ledger.late)]
     facts = [
-        *([_printable(phase)] if phase else []),
+        *([printable(phase)] if phase else []),
         f"target {format_rate(target)}",
         f"actual {format_rate(actual)}",
         f"sent {ledger.sent:,d}",
@@ -216,6 +214,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text from a scenario or a server on one line, unable to move the cursor or change colours."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
@@ -35,6 +36,8 @@ _GUARDRAIL_UNITS = {
 
 _VERBS = {"clip": "clipped", "stop": "stopped the run", "warn": "warned", "observe": "was passed"}
 _COUNTED = ("max_total_jobs", "max_duration")
+_PLAIN_BOUND = re.compile(r"[-+]?\d[\w./%]*(?!\s*\*)(\s|$)")
+"""A number, with its unit if it has one, that no measure is multiplied by."""
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -86,7 +89,7 @@ def condition(result: ExpectationResult) -> str:
     """
     _, found, tail = result.text.partition(f" {result.op} ")
     asked = tail.removesuffix(" or stop") if found else quantity(result.bound, result.unit)
-    relative = found and "(" in asked and result.bound is not None
+    relative = found and _PLAIN_BOUND.match(asked) is None and result.bound is not None
     return f"{result.op} {asked}" + (f" ({quantity(result.bound, result.unit)})" if relative else "")
 
 

@@ -330,3 +330,14 @@ def test_both_themes_name_the_same_roles_and_the_page_uses_no_other() -> None:
     assert set(theme.LIGHT) == set(theme.DARK)
     used = set(re.findall(r"var\(--([\w-]+)\)", asset("report.css")))
     assert used <= set(theme.LIGHT)
+
+
+def test_a_run_that_never_began_says_so_where_its_load_would_be() -> None:
+    never = unreachable()
+    page = html([replace(never, recording=replace(never.recording, ended_s=0.0))])
+    assert "The run never began: nothing was sent." in page
+
+
+def test_a_name_written_from_right_to_left_turns_no_other() -> None:
+    page = html([passing("\u202ezero"), passing("one <b>")])
+    assert "<bdi>one &lt;b&gt;</bdi>, <bdi>\u202ezero</bdi>" in page

@@ -103,3 +103,23 @@ def test_marks_and_words_agree() -> None:
 )
 def test_hits_are_told_in_the_guardrails_own_unit(hit: Hit, text: str) -> None:
     assert wording.hit_sentence(hit) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "bound", "asked"),
+    [
+        ("throughput > 2 * throughput during a", "jobs/s", 100.0, "> 2 * throughput during a (100/s)"),
+        ("acked during b >= acked during a", "jobs", 50.0, ">= acked during a (50)"),
+        ("p95(lag) <= p95(lag) during a in every 1s", "s", 0.1, "<= p95(lag) during a in every 1s (100ms)"),
+        ('acked == 3 during "peak (hour)"', "jobs", 3.0, '== 3 during "peak (hour)"'),
+        ("acked > 2_000 in 90% of 1s", "jobs", 2000.0, "> 2_000 in 90% of 1s"),
+        ("p99(latency) < 1.5ms during a", "s", 0.0015, "< 1.5ms during a"),
+        ("throughput > 400/s", "jobs/s", 400.0, "> 400/s"),
+        ("p99(latency) < 250 µs", "s", 0.00025, "< 250 µs"),
+        ("memory < 1e3MB or stop", "bytes", 1e9, "< 1e3MB"),
+    ],
+)
+def test_only_a_bound_that_refers_to_a_measure_is_followed_by_its_figure(
+    text: str, unit: str, bound: float, asked: str
+) -> None:
+    assert wording.condition(expectation(text, "fail", 1.0, bound, unit)) == asked

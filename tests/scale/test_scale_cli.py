@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
+import subprocess
 import time
 from datetime import datetime
 
 import pytest
-from checked import Started, adds_up, outcome_in, plg, suites_in
+from checked import COMMAND, Started, adds_up, environment, outcome_in, plg, suites_in
 
 from plg.cli.main import build_parser, main
+from plg.cli.parallel import _Child
 from plg.clock import MonotonicClock
 from plg.runner.start import read_start
 
@@ -191,7 +194,8 @@ def test_a_signal_reaches_all_that_run_and_all_leave_their_artifacts(number, cod
         done = process.done(40)
     assert done.code == code, done.said
     assert done.last == f"exit {code}: 0 of 3 scenarios passed, 1 not run"
-    assert {suite.get("name") for suite in done.suites()} == {"one", "two"}
+    assert [suite.get("name") for suite in done.suites()] == ["one", "two", "never"]
+    assert done.suites()[2].get("errors") == "1"
     for name in ("one", "two"):
         outcome = done.outcome(name)
         assert outcome["verdict"] == "interrupted"
@@ -226,3 +230,24 @@ def test_scenarios_whose_parent_is_killed_end_and_keep_what_they_did(tmp_path, s
         outcome = outcome_in(saved)
         assert outcome["verdict"] == "interrupted"
         assert outcome["ledger"]["acked"] == server.number("LLEN", f"q-{outcome['scenario']['name']}")
+
+
+def test_an_outcome_that_finds_no_place_on_the_disk_comes_over_the_pipe(tmp_path, server):
+    file = small(tmp_path)
+    process = subprocess.Popen(
+        [*COMMAND, "check", "--feed", str(tmp_path / "nowhere" / "x.json"), "--target", server.url(), "--", str(file)],
+        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = process.communicate(b"go\n", timeout=60)
+    assert (process.returncode, err) in ((0, b""), (5, b""))
+    child = _Child(file, 0, process, io.BytesIO(), tmp_path / "x", "small")
+    for at in range(0, len(out), 1000):
+        child.take(out[at : at + 1000])
+    assert child.left is not None
+    assert child.left.ledger.acked == server.number("LLEN", "q-small") == 40
+
+
+def test_the_name_of_a_scenario_cannot_move_the_cursor_of_those_beside_it(tmp_path):
+    child = _Child(tmp_path / "x", 0, None, io.BytesIO(), tmp_path / "x", "")  # type: ignore[arg-type]  # it is not asked
+    child.take(json.dumps({"ready": "a\x9b2J\u202eb\u2028"}).encode() + b"\n")
+    assert child.line() == "a\\x9b2J\\u202eb\\u2028 gets ready"

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from checked import Done, Started, calmly, ended, plg, suites_in, until
+from checked import Done, Started, calmly, ended, outcome_in, plg, suites_in, until
 from real_servers import free_port
 
 from plg.cli.main import main
@@ -335,3 +335,45 @@ def test_an_interrupt_before_the_run_is_one_too(here):
         run.process.send_signal(signal.SIGINT)
         done = run.done()
     assert done.code == 130, done.said
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_an_interrupt_between_two_scenarios_is_no_pass(here, server, client, parallel):
+    """It comes while the first report is drawn; or, of two at once, when both have ended and a third would begin."""
+    names = [f"mutant{number}" for number in range(4)]
+    for name in names:
+        (here / f"{name}.plg").write_text(PASSING.replace('"mutant"', f'"{name}"'), encoding="utf-8")
+    files = [f"{name}.plg" for name in names]
+    target = ("--target", f"unix://{server.path}", "--parallel", parallel)
+    with Started("check", *files, *target, cwd=here) as run:
+        if parallel == 1:
+            until(lambda: (here / "plg-report" / "mutant0.outcome.json").exists())
+        else:
+            until(lambda: client.llen("q") >= 140)
+        run.process.send_signal(signal.SIGINT)
+        done = run.done()
+    assert done.code == 130, done.said
+    assert "not run" in done.last
+    suites = done.suites()
+    assert [suite.get("name") for suite in suites] == names
+    [never] = suites[-1]
+    assert (never.get("name"), never[0].tag, never[0].get("type")) == ("run", "error", "interrupted")
+    assert "was interrupted before it began" in never[0].get("message")
+
+
+def test_names_that_are_no_text_or_too_long_for_a_file_keep_their_artifacts(here, server):
+    name = os.fsencode(str(here)) + b"/caf\xe9.plg"
+    long = "漢" * 100
+    with open(name, "wb") as file:  # noqa: PTH123  # a path of bytes
+        file.write(PASSING.replace('"mutant"', f'"{long}"').encode())
+    with Started("check", os.fsdecode(name), "--target", f"unix://{server.path}", cwd=here) as run:
+        done = run.done()
+    assert done.code in (0, 5), done.said
+    assert "not written" not in done.said
+    kinds = {path.name.partition(".")[2] for path in done.report.iterdir()}
+    assert kinds == {"xml", "html", "outcome.json", "scenario.yaml"}
+    [saved] = done.report.glob("*.outcome.json")
+    assert saved.name.startswith("漢" * 50)
+    outcome = outcome_in(saved)
+    assert outcome["scenario"]["name"] == long
+    assert outcome["scenario_file"].endswith("caf\ufffd.plg")

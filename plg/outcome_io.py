@@ -36,7 +36,7 @@ _PLAIN = (
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
-    "incomplete", "sources",
+    "incomplete", "sample_step",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 
@@ -185,7 +185,7 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         allowed_rate=_floats(saved["allowed_rate"]),
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
-        **{name: saved[name] for name in _MARKS if name != "sources" or name in saved},
+        **{name: saved[name] for name in _MARKS if name != "sample_step" or name in saved},
     )
     _check(recording)
     return recording

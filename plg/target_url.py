@@ -23,13 +23,18 @@ PASSED_OVER = frozenset(
         "max_connections", "protocol", "retry_on_error", "retry_on_timeout", "socket_keepalive", "socket_read_size",
     }
 )  # fmt: skip
+_WHOLE = ("max_connections", "health_check_interval", "protocol")
 
 
 def url_fault(url: str) -> str | None:
     """What is wrong with the URL, in words that repeat no part of it that might be a password."""
+    if any(not " " <= character != "\x7f" for character in url):
+        return "it holds control characters"
     try:
         parts = urlsplit(url)
     except ValueError:
+        if "[" not in url and "]" not in url:
+            return "it holds letters that no host can have; in a password write them in percent encoding"
         return "an address in [ ] must be one of IPv6, such as [::1]; in a password write [ as %5B and ] as %5D"
     try:
         port = parts.port
@@ -62,6 +67,8 @@ def _place_fault(parts: SplitResult, port: int | None) -> str | None:
 
 def _option_fault(parts: SplitResult) -> str | None:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if (name in TIMEOUTS and not _is_number(value)) or (name in _WHOLE and not value.isdecimal()):
+            return f"{name} must be a number"
         if name in PASSED_OVER:
             continue
         if name not in _TAKEN:
@@ -75,3 +82,10 @@ def _option_fault(parts: SplitResult) -> str | None:
         if name == "ssl_cert_reqs" and value not in ("none", "optional", "required"):
             return "ssl_cert_reqs must be none, optional or required"
     return None
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return 0 <= float(value) < float("inf")
+    except ValueError:
+        return False

@@ -66,8 +66,8 @@ def _check_all(
     interruption: Interruption,
 ) -> int:
     if min(options.parallel, len(files)) > 1:
-        ends = _check_at_once(options, asked, files, console, artifacts, interruption)
-        return _finish(console, ends, files, artifacts, interruption)
+        ends, kept = _check_at_once(options, asked, files, console, artifacts, interruption)
+        return _finish(console, ends, len(files), artifacts, interruption.code if kept else None)
     ends = []
     for number, file in enumerate(files):
         if number:
@@ -78,10 +78,11 @@ def _check_all(
             console.print(last_line(*ends[-1], colour=console.colour))
         if interruption.name() or (options.fail_fast and ends[-1].code != 0):
             break
-    if interruption.name():
-        for file in files[len(ends) :]:
-            artifacts.add_invalid(file, _interrupted(file))
-    return _finish(console, ends, files, artifacts, interruption)
+    # Decided once: a signal that comes while the last files are written keeps nothing from running.
+    kept = files[len(ends) :] if interruption.name() else []
+    for file in kept:
+        artifacts.add_invalid(file, _interrupted(file))
+    return _finish(console, ends, len(files), artifacts, interruption.code if kept else None)
 
 
 def _check_at_once(
@@ -91,8 +92,11 @@ def _check_at_once(
     console: Console,
     artifacts: Artifacts,
     interruption: Interruption,
-) -> list[End]:
-    """Several at a time; each is told of as a whole when it ends, and the artifacts have the order of the files."""
+) -> tuple[list[End], list[Path]]:
+    """Several at a time; each is told of as a whole when it ends, and the artifacts have the order of the files.
+
+    How they ended, and the files that a signal kept from running.
+    """
     from plg.cli.parallel import Parallel
 
     view = RunView(console, quiet=options.quiet)
@@ -114,11 +118,11 @@ def _check_at_once(
 
     view.waiting(asked.start)
     done = Parallel(options, asked.start, console, interruption, tell).run(files)
+    begun = {end.file for end in done}
+    kept = [file for file in files if file not in begun] if interruption.name() else []
     runs = [end.outcome or (end.file, refused[end.file]) for end in done]
-    if interruption.name():
-        runs += [(file, _interrupted(file)) for file in files if file not in {end.file for end in done}]
-    artifacts.add_together(runs)
-    return ends
+    artifacts.add_together([*runs, *((file, _interrupted(file)) for file in kept)])
+    return ends, kept
 
 
 def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
@@ -143,18 +147,15 @@ def _faults(file: Path, error: ScenarioError) -> str:
     return f"{file} has {faults} fault{'s' if faults != 1 else ''}"
 
 
-def _finish(
-    console: Console, ends: list[End], files: list[Path], artifacts: Artifacts, interruption: Interruption
-) -> int:
+def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts, interrupted: int | None) -> int:
+    """``interrupted`` is the exit code of a signal that kept some of the ``files`` from running."""
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
     for note in written.notes:
         console.error(note)
-    codes = [end.code for end in ends]
-    if len(ends) < len(files) and interruption.name():
-        codes.append(interruption.code)
-    return _close(console, ends, min(codes, key=_PRECEDENCE.index), len(files), artifacts)
+    codes = [*(end.code for end in ends), *([] if interrupted is None else [interrupted])]
+    return _close(console, ends, min(codes, key=_PRECEDENCE.index), files, artifacts)
 
 
 class End(NamedTuple):

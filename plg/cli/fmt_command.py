@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from plg.cli.console import Console
@@ -34,20 +37,43 @@ def run(options: argparse.Namespace, console: Console) -> int:
             continue
         if laid_out != raw:
             changed += 1
+            try:
+                if not options.check:
+                    _replace(file, laid_out)
+            except OSError as error:
+                console.error(f"{file}: {(error.strerror or str(error)).lower()}")
+                code = 2
+                continue
             console.print(f"{'would lay out' if options.check else 'laid out'} {file}")
-            if not options.check:
-                _replace(file, laid_out)
     return code or (UNFORMATTED if options.check and changed else 0)
 
 
 def _replace(file: Path, content: bytes) -> None:
-    """Write the whole of it or nothing: beside the file first, and then in its place, with its rights."""
-    file = file.resolve()  # a link stays one
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    """Write the whole of it or nothing, where the file can be exchanged for another; a link or a mount stays one."""
+    file = file.resolve()
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "this is no regular file", str(file))
+    if not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    if found.st_nlink > 1 or not _exchange(file, found, content):
+        file.write_bytes(content)
+
+
+def _exchange(file: Path, found: os.stat_result, content: bytes) -> bool:
+    """Write a file beside it and put that in its place; False where this is not to be had here."""
+    draft = file.with_name(f".plg-fmt.{os.getpid()}")
     try:
         draft.write_bytes(content)
         shutil.copymode(file, draft)
+        made = draft.stat()
+        if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
+            os.chown(draft, found.st_uid, found.st_gid)
         draft.replace(file)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise  # what lies there is whole, and would not be if it were written over
+        return False
+    return True

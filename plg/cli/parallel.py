@@ -52,7 +52,7 @@ class _Child:
     complaints: IO[bytes]
     saved: Path
     name: str
-    unread: bytes = b""
+    unread: list[bytes] = field(default_factory=list)
     ready: bool = False
     begun: bool = False
     state: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +60,11 @@ class _Child:
 
     def take(self, data: bytes) -> None:
         """What the process wrote, in pieces of any size."""
-        *lines, self.unread = (self.unread + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self.unread, lines[0]])
+            self.unread = []
+        self.unread.append(rest)
         for line in lines:
             with suppress(ValueError):
                 message = json.loads(line)
@@ -171,8 +175,11 @@ class Parallel:
 
     def _collect(self, child: _Child) -> Finished:
         self._running.remove(child)
+        assert child.process.stdout is not None, "a pipe was asked for"
+        with suppress(OSError):  # what it said last, while this process was busy with another
+            while data := os.read(child.process.stdout.fileno(), 1 << 16):
+                child.take(data)
         with suppress(KeyError):
-            assert child.process.stdout is not None, "a pipe was asked for"
             self._selector.unregister(child.process.stdout)
         for pipe in (child.process.stdin, child.process.stdout):
             if pipe is not None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge.regions import RegionCache, Regions, check_fit, ended
 from plg.measures import MEASURES, percentile, samples_needed
-from plg.runner.recording import Floats, Hit, Ints, Recording
+from plg.runner.recording import Floats, Hit, Ints, Recording, sample_step
 from plg.scenario import Subject
 
 Flags = npt.NDArray[np.bool_]
@@ -209,10 +209,7 @@ class Reader:
         """Windows no sample was meant for, being narrower than two steps of the sampler."""
         times = self.recording.sample_times
         tried = np.bincount(regions.of_times(times) + 1, minlength=regions.count + 1)[1:]
-        # Those of several samplers lie between one another.
-        each = self.recording.sources
-        step = float(np.median(times[each:] - times[:-each])) if len(times) > each else 0.0
-        return np.asarray((tried == 0) & (regions.lengths < 2 * step))
+        return np.asarray((tried == 0) & (regions.lengths < 2 * sample_step(self.recording)))
 
 
 def deviation(acked: Floats, planned: Floats) -> Floats:

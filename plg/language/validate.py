@@ -99,7 +99,7 @@ def _check_phases(pattern: Any) -> list[DocumentFault]:
     faults: list[DocumentFault] = []
     queue: list[tuple[Any, Path]] = [(pattern, ("pattern",))]
     # The sequence around all of them is not counted: nobody wrote it as a phase.
-    seen = -1 if isinstance(pattern, dict) and pattern.get("type") == "sequence" else 0
+    seen = -1 if isinstance(pattern, dict) and pattern.get("type") == "custom" else 0
     while queue:
         phase, path = queue.pop()
         seen += 1

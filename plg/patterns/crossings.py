@@ -6,6 +6,7 @@ from the chord's by at most ``K·h/2``. A stretch is cut in two until one of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,9 @@ class _Stretches:
         first, last = curve.rate(low + inward), curve.rate(high - inward)
         # What the curve may change from there to the very end: more than that is a jump, and belongs elsewhere.
         change = inward * (np.abs(last - first) / length + self.bend * length)
-        self.first = _smoothly(first, curve.rate(low), change)
-        self.last = _smoothly(last, curve.rate(high), change)
+        # At a jump the rate is that behind it: the end of what stands before is one last bit away.
+        self.first = _smoothly(first, (curve.rate(low),), change)
+        self.last = _smoothly(last, (curve.rate(high), curve.rate(np.nextafter(high, low))), change)
 
     def take(self, mask: Mask) -> _Stretches:
         chosen = object.__new__(_Stretches)
@@ -50,10 +52,13 @@ class _Stretches:
         return _Stretches(self.curve, np.concatenate([self.low, middle]), np.concatenate([middle, self.high]))
 
 
-def _smoothly(inside: Floats, outermost: Floats, change: Floats) -> Floats:
-    """The rates at the very ends, where no jump is between them and those read just inside."""
-    rounding = 8 * np.spacing(np.maximum(inside, outermost))
-    return np.where(np.abs(outermost - inside) <= change + rounding, outermost, inside)
+def _smoothly(inside: Floats, outermost: Sequence[Floats], change: Floats) -> Floats:
+    """The first of the rates at the very end with no jump between it and that read just inside, else the latter."""
+    found = inside
+    for rate in reversed(outermost):
+        rounding = 8 * np.spacing(np.maximum(inside, rate))
+        found = np.where(np.abs(rate - inside) <= change + rounding, rate, found)
+    return found
 
 
 def _smooth(curve: Curve) -> _Stretches:

@@ -26,6 +26,11 @@ def pad(text: str, width: int) -> str:
 
 
 def _columns(letter: str) -> int:
-    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+    # Vowels and finals of Hangul written in pieces stand within the syllable that their first letter began.
+    if (
+        "\u1160" <= letter <= "\u11ff"
+        or unicodedata.combining(letter)
+        or unicodedata.category(letter) in ("Mn", "Me", "Cf")
+    ):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

@@ -34,7 +34,7 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
     """The result of one run: verdict, expectations, guardrails, ledger, and ``last`` the exit code and why."""
     lines = [
         _heading(outcome, colour),
-        *expectation_lines(outcome.expectations, colour=colour),
+        *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
         *_guardrail_lines(outcome, colour),
         *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in outcome.warnings),
         *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),
@@ -58,10 +58,13 @@ def _heading(outcome: Outcome, colour: bool) -> str:
     return f"{name} {verdict} in {format_duration(outcome.duration_s)} on {where}{seed}{deviation}"
 
 
-def expectation_lines(results: Sequence[ExpectationResult], *, colour: bool = False) -> list[str]:
+def expectation_lines(
+    results: Sequence[ExpectationResult], *, colour: bool = False, ascii_only: bool = False
+) -> list[str]:
     """One line a result: its mark, text, observed value and margin, in aligned columns."""
-    texts = [printable(result.text) for result in results]
-    observed = [wording.quantity(result.observed, result.unit) for result in results]
+    # What stands in columns is reckoned as it will be read.
+    texts = [plain(printable(result.text), ascii_only) for result in results]
+    observed = [plain(wording.quantity(result.observed, result.unit), ascii_only) for result in results]
     wide, narrow = min(60, max(map(columns, texts), default=0)), max(map(len, observed), default=0)
     lines = []
     for result, text, value in zip(results, texts, observed, strict=True):

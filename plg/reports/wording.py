@@ -36,7 +36,7 @@ _GUARDRAIL_UNITS = {
 
 _VERBS = {"clip": "clipped", "stop": "stopped the run", "warn": "warned", "observe": "was passed"}
 _COUNTED = ("max_total_jobs", "max_duration")
-_PLAIN_BOUND = re.compile(r"[-+]?\d[\w./%]*(?!\s*\*)(\s|$)")
+_PLAIN_BOUND = re.compile(r"[-+]?\d[\w.]*(?:(?<=[eE])[-+]\d+)?[\w./%]*(?!\s*\*)(\s|$)")
 """A number, with its unit if it has one, that no measure is multiplied by."""
 
 
@@ -87,9 +87,10 @@ def condition(result: ExpectationResult) -> str:
 
     A bound that refers to another measure is followed by the figure it came to.
     """
-    _, found, tail = result.text.partition(f" {result.op} ")
-    asked = tail.removesuffix(" or stop") if found else quantity(result.bound, result.unit)
-    relative = found and _PLAIN_BOUND.match(asked) is None and result.bound is not None
+    # Not the one that may stand in the name of a phase.
+    found = re.match(rf'(?:"[^"]*"|[^"])*? {re.escape(result.op)} (.*)', result.text, re.DOTALL)
+    asked = found[1].removesuffix(" or stop") if found else quantity(result.bound, result.unit)
+    relative = found is not None and _PLAIN_BOUND.match(asked) is None and result.bound is not None
     return f"{result.op} {asked}" + (f" ({quantity(result.bound, result.unit)})" if relative else "")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from plg.histogram import BUCKETS
 from plg.runner.recorder import Sample, SampleLog
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Hit, Ints, Recording
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
 
 MOST_ERROR_TEXTS = 20
 SEVERITY = ("signal", "target", "guardrail", "expectation", None)
@@ -58,7 +58,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         end_depth=int(depths[-1]) if len(depths) else first.end_depth,
         drain_s=_all_drained(parts),
         drain_waited_s=max((p.drain_waited_s for p in parts if p.drain_waited_s is not None), default=None),
-        sources=sum(part.sources for part in parts),
+        sample_step=max((sample_step(part) for part in parts), default=0.0),
         stop=gravest.stop,
         stop_detail=gravest.stop_detail,
         errors=_errors(parts),

@@ -118,8 +118,8 @@ class Recording:
     """Error texts of the target as it said them, with how often; bounded in number."""
     incomplete: str = ""
     """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
-    sources: int = 1
-    """How many samplers the samples are from: one for each generator."""
+    sample_step: float | None = None
+    """Seconds between the samples of one generator, where those of several stand side by side."""
 
     @property
     def cells(self) -> int:
@@ -154,13 +154,22 @@ class Recording:
         return tiles
 
 
+def sample_step(recording: Recording) -> float:
+    """Seconds between two samples of one generator, most of the time; 0 where there are not two."""
+    if recording.sample_step is not None:
+        return recording.sample_step
+    times = recording.sample_times
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
 def tile(width: float, start: float, until: float) -> tuple[Floats, Floats]:
     """Starts and ends of the windows of ``width`` from ``start`` to ``until``, the last half to one and a half long.
 
     A stretch shorter than half a window is one window; an empty one is none.
     """
+    slack = 1e-9 + 4 * float(np.spacing(until)) / width
     # Half a window stands by itself, whichever window it comes after: `round` would look at whether that is even.
-    count = max(1, math.floor((until - start) / width + 0.5 + 1e-9)) if until > start else 0
+    count = max(1, math.floor((until - start) / width + 0.5 + slack)) if until > start else 0
     starts = start + np.arange(count, dtype=np.float64) * width
     return starts, np.append(starts[1:], float(until))[:count]
 

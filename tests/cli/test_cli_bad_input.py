@@ -298,6 +298,28 @@ def test_a_scenario_is_laid_out_in_its_place_or_not_at_all(run, here, monkeypatc
     assert sorted(path.name for path in here.iterdir()) == ["link.plg", "real.plg"]
 
 
+def test_what_cannot_be_exchanged_is_written_over_and_one_fault_keeps_no_other_file(run, here, monkeypatch):
+    untidy = quick().replace("  ", " ")
+    for name in ("a.plg", "b.plg", "c.plg"):
+        (here / name).write_text(untidy, encoding="utf-8")
+    (here / "hard.plg").hardlink_to(here / "a.plg")
+    monkeypatch.setattr("os.access", lambda path, mode: path.name != "b.plg")
+    done = run("fmt", "a.plg", "b.plg", "c.plg")
+    assert done.code == 2
+    assert done.out.splitlines() == ["laid out a.plg", "laid out c.plg"]
+    assert "b.plg: permission denied" in done.err
+    tidy = (here / "a.plg").read_text()
+    assert tidy != untidy
+    assert (here / "hard.plg").read_text() == tidy, "still the same file"
+    assert (here / "b.plg").read_text() == untidy
+    (here / "b.plg").write_text(untidy, encoding="utf-8")
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(16, "busy")))
+    assert run("fmt", "b.plg").code == 0, "a file that is mounted by itself cannot be renamed over"
+    assert (here / "b.plg").read_text() == tidy
+    assert len(list(here.iterdir())) == 4
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -307,6 +329,9 @@ def test_a_scenario_is_laid_out_in_its_place_or_not_at_all(run, here, monkeypatc
         ("redis://[::1", "one of IPv6"),
         ("redis://h?no=1", "is not known"),
         ("unix://run/redis.sock", "three slashes"),
+        ("redis://h?socket_timeout=abc", "socket_timeout must be a number"),
+        ("redis://h?protocol=x", "protocol must be a number"),
+        ("redis://:p\u2100w@h", "letters that no host can have"),
     ],
 )
 def test_a_url_that_cannot_be_meant_is_a_fault_of_the_scenario(run, here, url, said):

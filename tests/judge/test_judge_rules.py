@@ -293,9 +293,21 @@ def test_samples_of_several_generators_are_no_finer_grid() -> None:
     asked = expect("cpu", "<", 9.0, window=0.05)
     assert one(asked, record([], one_of, window=0.05)).verdict == "pass"
     assert one(asked, both).verdict == "no_data"
-    assert one(asked, replace(both, sources=2)).verdict == "pass"
+    assert one(asked, replace(both, sample_step=0.1)).verdict == "pass"
+    # A hole in the samples is one all the same.
+    lost = record([], [g for g in one_of + other if not 2 < g.t < 4], window=0.05)
+    gap = one(expect("cpu", "<", 9.0, window=0.5), replace(lost, sample_step=0.1))
+    assert gap.verdict == "no_data"
 
 
 def test_windows_of_a_pause_have_nothing_planned_and_nothing_else_is_said() -> None:
     result = one(expect("deviation", "<", 0.05, window=1.0), record([]))
     assert (result.verdict, result.detail) == ("no_data", "no window had anything to judge: nothing was planned")
+
+
+def test_windows_late_in_a_long_run_are_cut_by_the_same_rule() -> None:
+    starts, _ = tile(0.001, 10_000.7, 10_000.7015)
+    assert len(starts) == 2
+    for tenths in range(5, 400, 10):
+        starts, _ = tile(0.1, 0.0, tenths / 100)
+        assert len(starts) == max(1, (tenths + 5) // 10), tenths

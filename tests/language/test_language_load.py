@@ -11,6 +11,7 @@ from language_documents import CASES
 
 from plg.diagnostics import ScenarioError
 from plg.language import load as loading
+from plg.language import validate
 from plg.language.load import lint, load, load_document, read_text
 from plg.language.source import MAX_BYTES
 from plg.language.starters import STARTERS, starter, workflow
@@ -250,3 +251,11 @@ def test_the_work_grows_with_the_number_of_phases_and_no_faster() -> None:
     )
     first, second = counted(150), counted(600)
     assert second < first * 4.4
+
+
+@pytest.mark.parametrize(("phases", "refused"), [(5, False), (6, True)])
+def test_the_sequence_around_phases_is_none_itself(monkeypatch: pytest.MonkeyPatch, phases: int, refused: bool) -> None:
+    monkeypatch.setattr(validate, "MAX_PHASES", 5)
+    row = [{"type": "steady", "base_rate": 1, "duration": 1}] * phases
+    faults = validate.check_document({"pattern": {"type": "custom", "phases": row}})
+    assert ("too-large" in [fault.code for fault in faults]) == refused

@@ -116,6 +116,12 @@ def test_a_steep_end_is_the_peak_to_the_last_digits(a: float, b: float) -> None:
     assert highest(ramp) == pytest.approx(max(a, b), rel=1e-13)
 
 
+def test_a_steep_end_before_a_jump_is_the_peak_too() -> None:
+    rise = {"type": "ramp", "start_rate": 2, "end_rate": 20, "duration": 0.5, "ramp_type": "exponential"}
+    row = {"type": "custom", "phases": [rise, {"type": "steady", "base_rate": 1, "duration": 1}]}
+    assert highest(curve({"type": "overlay", "layers": [row]})) == pytest.approx(20, rel=1e-13)
+
+
 def test_what_stands_behind_a_jump_is_no_part_of_the_stretch_before_it() -> None:
     low = {**RISE, "ramp_type": "exponential", "start_rate": 1, "end_rate": 10}
     steps = curve({"type": "overlay", "layers": [low, {"type": "steady", "base_rate": 100, "duration": 4}]})

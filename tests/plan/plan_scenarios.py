@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ def scenario(
     emergency_stop: bool = True,
     seed: int | None = None,
     poisson: bool = False,
+    pacing: Literal["economical", "precise"] = "economical",
     weights: tuple[float, ...] = (8, 2),
     expect: tuple[Expectation, ...] = (),
 ) -> Scenario:
@@ -42,6 +43,7 @@ def scenario(
         guardrails=Guardrails(max_rate, max_jobs, max_duration, emergency_stop=emergency_stop),
         arrivals=Arrivals("poisson" if poisson else "uniform", seed),
         expect=expect,
+        pacing=pacing,
     )
 
 

@@ -107,6 +107,12 @@ def test_service_time_rests_on_the_jobs_whose_answer_is_awaited() -> None:
     fast = {"type": "steady", "base_rate": 1000, "duration": 10}
     (warning,) = plan(fast, expect=(expecting("service_time", "p99"),)).warnings
     assert warning.message == ("p99(service_time) rests on some 500 of 10,000 jobs; it takes 1,000 to mean something")
+    (warning,) = plan(fast, poisson=True, seed=1, expect=(expecting("service_time", "p99.9"),)).warnings
+    assert "rests on some 8," in warning.message
+    (warning,) = plan(
+        {**fast, "base_rate": 3000}, pacing="precise", expect=(expecting("service_time", "p99.9"),)
+    ).warnings
+    assert "rests on some 1,000 of 30,000 jobs" in warning.message
     slow = {"type": "steady", "base_rate": 200, "duration": 10}
     assert plan(slow, expect=(expecting("service_time", "p99"),)).warnings == ()
     (windows,) = plan(fast, expect=(expecting("service_time", "p90", window=1.0),)).warnings
@@ -118,3 +124,5 @@ def test_clips_that_are_not_listed_are_not_said_to_be_all() -> None:
     wave = {"type": "sine", "base_rate": 5, "amplitude": 5, "period": 1, "duration": 20_000}
     message = plan(wave, max_rate=6).warnings[-1].message
     assert message.startswith("max_rate will clip the rate at least 10,000 times, first at ")
+    fewer = plan({**wave, "duration": 100}, max_rate=6).warnings[-1].message
+    assert fewer.startswith("max_rate will clip the rate 100 times, first at ")

@@ -13,7 +13,18 @@ from plg.reports.terminal import expectation_lines
 
 
 @pytest.mark.parametrize(
-    ("text", "width"), [("abc", 3), ("漢字", 4), ("e\u0301", 1), ("🚀x", 3), ("ﾊﾟ", 2), ("", 0), ("µ", 1), ("Ω→", 2)]
+    ("text", "width"),
+    [
+        ("abc", 3),
+        ("漢字", 4),
+        ("e\u0301", 1),
+        ("🚀x", 3),
+        ("ﾊﾟ", 2),
+        ("", 0),
+        ("µ", 1),
+        ("Ω→", 2),
+        ("\u1112\u1161\u11ab", 2),
+    ],
 )
 def test_wide_letters_take_two_columns_and_marks_none(text: str, width: int) -> None:
     assert columns(text) == width
@@ -28,12 +39,14 @@ def test_what_is_cut_fits_and_no_more_would(text: str, width: int) -> None:
     assert columns(pad(part, width)) == width
 
 
-def test_values_stand_below_one_another() -> None:
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_values_stand_below_one_another(ascii_only: bool) -> None:
     lines = expectation_lines(
         [
             expectation('errors during "漢字漢字" == 0', "pass", 0.0, 0.0, "jobs"),
             expectation('errors during "abcd" == 0', "pass", 0.0, 0.0, "jobs"),
-        ]
+        ],
+        ascii_only=ascii_only,
     )
     first, second = (columns(line[: line.rindex("0")]) for line in lines)
     assert first == second

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from report_samples import expectation
 
@@ -116,10 +118,17 @@ def test_hits_are_told_in_the_guardrails_own_unit(hit: Hit, text: str) -> None:
         ("p99(latency) < 1.5ms during a", "s", 0.0015, "< 1.5ms during a"),
         ("throughput > 400/s", "jobs/s", 400.0, "> 400/s"),
         ("p99(latency) < 250 µs", "s", 0.00025, "< 250 µs"),
+        ("deviation < 1e-3%", "fraction", 1e-5, "< 1e-3%"),
+        ("acked >= 1e+3", "jobs", 1000.0, ">= 1e+3"),
+        ('p99(latency) during "x < y" < 1s or stop', "s", 1.0, "< 1s"),
+        ('errors during "q == 1" == 0', "jobs", 0.0, "== 0"),
+        ('lag during "a < b" < 1.5 * lag during "c < d"', "s", 1.0, '< 1.5 * lag during "c < d" (1s)'),
+        ("drain_time < 1m30s", "s", 90.0, "< 1m30s"),
         ("memory < 1e3MB or stop", "bytes", 1e9, "< 1e3MB"),
     ],
 )
 def test_only_a_bound_that_refers_to_a_measure_is_followed_by_its_figure(
     text: str, unit: str, bound: float, asked: str
 ) -> None:
-    assert wording.condition(expectation(text, "fail", 1.0, bound, unit)) == asked
+    op = asked.split(" ", 1)[0]
+    assert wording.condition(replace(expectation(text, "fail", 1.0, bound, unit), op=op)) == asked

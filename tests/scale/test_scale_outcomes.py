@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from plg.judge import rejudge
 from plg.judge.merging import as_shard, judged_alone, merge_outcomes, merge_workers, title
 from plg.outcome import Outcome, ShardInfo, WorkersResult
 from plg.outcome_io import from_json, to_json
+from plg.runner.recording import GAUGES
 
 LIMITS = {"max_rate": 500.0, "max_total_jobs": 20_000.0}
 TEXTS = ("errors == 0", "acked >= 200", "throughput > 15/s in every 1s", "p90(latency) < 250ms during crowd")
@@ -233,10 +236,26 @@ def test_shards_with_different_phases_are_refused() -> None:
     assert message.startswith("its list of phases is ['lunch'], that of 0.json is ")
 
 
-def test_merged_samples_know_how_many_took_them() -> None:
+def test_merged_samples_know_the_step_of_one_generator() -> None:
     parts = outcomes(steady(20))
-    whole = merge(parts)
-    assert whole.recording.sources == 4
-    assert from_json(to_json(whole)).recording.sources == 4
-    unknown = to_json(whole).replace('"sources": 4, ', "")
-    assert from_json(unknown).recording.sources == 1, "as in what an earlier plg has saved"
+    sampled = [
+        replace(
+            part,
+            recording=replace(
+                part.recording,
+                sample_times=np.arange(50) / 10 + k / 1000,
+                samples={name: np.ones(50) for name in GAUGES},
+            ),
+        )
+        for k, part in enumerate(parts)
+    ]
+    for some in (sampled, [sampled[0], *parts[1:]]):
+        whole = merge(some)
+        assert whole.recording.sample_step == pytest.approx(0.1)
+        assert from_json(to_json(whole)).recording.sample_step == whole.recording.sample_step
+    saved = json.loads(to_json(whole))
+    del saved["recording"]["sample_step"]
+    assert from_json(json.dumps(saved)).recording.sample_step is None, "as in what an earlier plg has saved"
+    saved["recording"]["sample_step"] = "soon"
+    with pytest.raises(ScenarioError):
+        from_json(json.dumps(saved))

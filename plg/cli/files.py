@@ -81,7 +81,7 @@ def request(options: argparse.Namespace) -> Request:
 def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
     """Raise `ScenarioError` where shards could not find one another, or a start would be missed."""
     if options.shard is not None and options.run_id is None and not (options.start_at or "+").partition("+")[0]:
-        help = "give all shards the same --run-id, or the same --start-at as a time of day"
+        help = "give all shards the same --run-id, or the same --start-at as a date and time"
         raise usage_error("the shards of one run need a name in common", help)
     if options.share_limits and options.shard is None:
         raise usage_error("--share-limits is for shards: give --shard I/N as well")

@@ -51,7 +51,8 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     limit = limit_of(outcome.scenario, "max_rate")
     caption = "Jobs a second. Dotted: what the pattern asked for; filled: what the queue confirmed."
     if clipped:
-        caption += " The shaded gap between target and allowed was shed by a guardrail."
+        fate = "was shed by a guardrail" if outcome.ledger.shed else "was not sent: a guardrail had ended the run"
+        caption += f" The shaded gap between target and allowed {fate}."
     line = None if limit is None else Limit(limit, f"max_rate {format_rate(limit)}")
     return Chart("load", title, caption, frame(canvas, traces, height=TALL, suffix="", limit=line))
 

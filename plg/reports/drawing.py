@@ -45,11 +45,13 @@ def draw(
     width: int,
     rows: int,
     pen: Ink,
+    over: npt.NDArray[np.bool_] | None = None,
 ) -> list[str]:
     """Lines of a drawing ``rows`` high and at most ``width`` wide (or wide enough for 20 columns of the curve).
 
     ``rates`` (jobs/s) are spread evenly over ``duration`` (s); each column shows the highest of its own. ``phases`` are
-    (name, start in seconds). What rises above ``limit`` is drawn as shed.
+    (name, start in seconds). What rises above ``limit`` is drawn as shed, and so is all of a column that is ``over``:
+    that marks the rates of which nothing will be sent.
     """
     peak = float(rates.max()) if len(rates) else 0.0
     ceiling = max(peak, limit if limit is not None and limit <= 1.6 * peak else 0.0) or 1.0
@@ -61,21 +63,22 @@ def draw(
     gutter = max(map(len, labels.values()))
     tops = highest(rates, max(20, width - gutter - 2))
     heights = np.ceil(np.round(tops / ceiling * rows * 8, 6)).astype(int)
+    lost = np.zeros(len(tops), dtype=bool) if over is None else highest((~over).astype(float), len(tops)) == 0
     lines = [
-        f"{labels.get(row, ''):>{gutter}} {pen.upright}" + _row(heights, row, level, pen)
+        f"{labels.get(row, ''):>{gutter}} {pen.upright}" + _row(heights, lost, row, level, pen)
         for row in reversed(range(rows))
     ]
     return [*lines, *_floor(phases, duration, len(tops), gutter, pen)]
 
 
-def _row(heights: npt.NDArray[np.int_], row: int, level: int | None, pen: Ink) -> str:
+def _row(heights: npt.NDArray[np.int_], lost: npt.NDArray[np.bool_], row: int, level: int | None, pen: Ink) -> str:
     """One line of cells; neighbours of one kind share a colour code."""
     bottom = row * 8
     crossing = level is not None and bottom < level <= bottom + 8
     cells = []
-    for height in heights.tolist():
+    for height, gone in zip(heights.tolist(), lost.tolist(), strict=True):
         part = min(8, height - bottom)
-        if part > 0 and level is not None and bottom >= level:
+        if part > 0 and (gone or (level is not None and bottom >= level)):
             cells.append((pen.shed, 33))
         elif part > 0:
             cells.append((pen.eighths[part - 1], 36))

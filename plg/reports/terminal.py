@@ -111,14 +111,16 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     t: Floats = (np.arange(count, dtype=np.float64) + 0.5) * (duration / count)
     target, allowed = plan.target_rate(t), plan.allowed_rate(t)
     clipped = target > allowed * (1 + 1e-9)
-    limit = float(allowed[clipped].max()) if clipped.any() else None
+    # Where nothing is allowed any more the run has ended, or its rest is shed: no limit on the rate.
+    over = clipped & (allowed <= 0)
+    limit = float(allowed[clipped & ~over].max()) if (clipped & ~over).any() else None
     # What was looked at may lie just beside the peak; the scale ends at the peak that the heading names.
     near = target >= 0.99 * float(document["peak_rate"])
     target = np.where(near & (target == target.max()), document["peak_rate"], target)
     phases = [(printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
     lines = [
         _plan_heading(document, colour),
-        *draw(target, limit, phases, duration, width=width, rows=rows, pen=ink(ascii_only, colour)),
+        *draw(target, limit, phases, duration, width=width, rows=rows, pen=ink(ascii_only, colour), over=over),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
         *(f"  {paint('warning', 'yellow', colour)} {_warning(warning)}" for warning in document["warnings"]),

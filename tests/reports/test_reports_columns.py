@@ -61,3 +61,13 @@ def test_the_name_of_a_phase_stands_under_its_seam() -> None:
     floor, names, _ = lines[-3:]
     seam = floor.index("┴")
     assert columns(names[: names.index("later")]) == seam
+
+
+def test_what_comes_after_the_end_is_drawn_as_not_sent_and_what_comes_before_is_not() -> None:
+    import numpy as np
+
+    over = np.arange(1280) >= 640
+    lines = draw(np.full(1280, 10.0), None, [], 10.0, width=46, rows=2, pen=ink(False, False), over=over)
+    curve = lines[0].partition("│")[2].strip()
+    assert set(curve[: len(curve) // 2 - 1]) == {"█"}
+    assert set(curve[len(curve) // 2 + 1 :]) == {"░"}

@@ -156,7 +156,7 @@ def memtier_stairs(peers: Peers, peak: float, duration: int) -> Entry:
     return once
 
 
-# -- Python libraries --------------------------------------------------------------------------------------------
+# -- Python, by itself and by its libraries ------------------------------------------------------------------------
 
 
 def bare_loop(rate: float, duration: float) -> Entry:

@@ -39,8 +39,6 @@ _MARKS = (
     "incomplete", "sample_step",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
-
-
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -174,6 +172,7 @@ def _histograms_to(h: Histograms) -> dict[str, Any]:
 
 
 def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
+    marks = {"sample_step": None, **saved}  # an earlier plg did not save it
     recording = Recording(
         edges=_floats(saved["edges"]),
         spans={name: tuple((float(a), float(b)) for a, b in pieces) for name, pieces in saved["spans"].items()},
@@ -185,7 +184,7 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         allowed_rate=_floats(saved["allowed_rate"]),
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
-        **{name: saved[name] for name in _MARKS if name != "sample_step" or name in saved},
+        **{name: marks[name] for name in _MARKS},
     )
     _check(recording)
     return recording

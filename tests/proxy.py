@@ -123,7 +123,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 while (self.blackhole or silent) and not self._closing.is_set():
-                    time.sleep(0.005)
+                    time.sleep(0.005)  # a switch that is thrown by assignment wakes nobody
                     source.getpeername()  # raises once the connection was cut
                 if direction == DOWN and self.swallow:
                     continue

@@ -18,12 +18,12 @@ with socket.socket(socket.AF_UNIX) as server:
     server.connect(path)
     start = time.perf_counter() + 0.02
     begun = time.time() + 0.02
-    time.sleep(0.02)
+    time.sleep(0.02)  # what was made until here is warm and gone before the schedule begins
     cpu, wall = time.process_time(), time.perf_counter()
     for tick in range(1, ticks + 1):
         pause = start + tick * TICK - time.perf_counter()
         if pause > 0:
-            time.sleep(pause)
+            time.sleep(pause)  # the schedule itself: to the next tick
         if tick > 1:
             server.recv(4096)
         server.sendall(words)

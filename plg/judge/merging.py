@@ -93,9 +93,7 @@ def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo
         [part] = shard.parts
         if part in seen:
             raise refusal("same-shard", f"{title(shard)} is in {seen[part]} already: it must not count twice", file)
-        if any(name not in outcome.plan for name in ("planned", "sent_estimate", "phases")) or any(
-            "planned" not in row for row in outcome.plan["phases"]
-        ):
+        if not _adds_up(outcome.plan):
             raise refusal("broken-outcome", "the plan in this outcome is damaged", file)
         seen[part] = file
         shards.append(shard)
@@ -103,8 +101,13 @@ def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo
     return shards
 
 
+def _adds_up(plan: Mapping[str, Any]) -> bool:
+    """Whether all is there that `merge_plans` adds."""
+    return {"planned", "sent_estimate", "phases"} <= plan.keys() and all("planned" in row for row in plan["phases"])
+
+
 def _phase_names(outcome: Outcome) -> list[str]:
-    return [str(row.get("name")) for row in outcome.plan.get("phases", ())]
+    return [str(row.get("name")) for row in outcome.plan["phases"]]
 
 
 def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None:

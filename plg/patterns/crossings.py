@@ -20,25 +20,16 @@ if TYPE_CHECKING:
 FINE = 1e-9
 """How much of the level a stretch may stray before it is decided by its middle alone."""
 INWARD = 1e-9
-"""Ends of a smooth stretch are read this share of its length inside it too, and some last bits at least: off any jump.
-"""
+"""Beside a break a stretch is read this share of its length inside too, and some last bits at least: off any jump."""
 
 
 class _Stretches:
     """Smooth stretches of a curve, with the rates at both ends and a bound on how far they stray from the chord."""
 
-    def __init__(self, curve: Curve, low: Floats, high: Floats) -> None:
-        self.curve, self.low, self.high = curve, low, high
-        length = high - low
-        inward = np.minimum(INWARD * length + 8 * np.spacing(high), 0.5 * length)
+    def __init__(self, curve: Curve, low: Floats, high: Floats, first: Floats, last: Floats) -> None:
+        self.curve, self.low, self.high, self.first, self.last = curve, low, high, first, last
         self.bend = curve.curvature(0.5 * (low + high))
-        self.stray = self.bend * length**2 / 8
-        first, last = curve.rate(low + inward), curve.rate(high - inward)
-        # What the curve may change from there to the very end: more than that is a jump, and belongs elsewhere.
-        change = inward * (np.abs(last - first) / length + self.bend * length)
-        # At a jump the rate is that behind it: the end of what stands before is one last bit away.
-        self.first = _smoothly(first, (curve.rate(low),), change)
-        self.last = _smoothly(last, (curve.rate(high), curve.rate(np.nextafter(high, low))), change)
+        self.stray = self.bend * (high - low) ** 2 / 8
 
     def take(self, mask: Mask) -> _Stretches:
         chosen = object.__new__(_Stretches)
@@ -48,8 +39,16 @@ class _Stretches:
         return chosen
 
     def halves(self) -> _Stretches:
+        """Each cut in two. Between two breaks nothing jumps, so one reading serves both sides of the cut."""
         middle = 0.5 * (self.low + self.high)
-        return _Stretches(self.curve, np.concatenate([self.low, middle]), np.concatenate([middle, self.high]))
+        rate = self.curve.rate(middle)
+        return _Stretches(
+            self.curve,
+            np.concatenate([self.low, middle]),
+            np.concatenate([middle, self.high]),
+            np.concatenate([self.first, rate]),
+            np.concatenate([rate, self.last]),
+        )
 
 
 def _smoothly(inside: Floats, outermost: Sequence[Floats], change: Floats) -> Floats:
@@ -66,7 +65,16 @@ def _smooth(curve: Curve) -> _Stretches:
     if len(edges) > MOST_PIECES:
         raise TooManyPieces(f"{len(edges):,} stretches are too many to examine")
     edges = edges[np.concatenate([[True], np.diff(edges) > 0])]
-    return _Stretches(curve, edges[:-1], edges[1:])
+    low, high = edges[:-1], edges[1:]
+    length = high - low
+    inward = np.minimum(INWARD * length + 8 * np.spacing(high), 0.5 * length)
+    work = _Stretches(curve, low, high, curve.rate(low + inward), curve.rate(high - inward))
+    # What the curve may change from there to the very end: more than that is a jump, and belongs elsewhere.
+    change = inward * (np.abs(work.last - work.first) / length + work.bend * length)
+    # At a jump the rate is that behind it: the end of what stands before is one last bit away.
+    work.first = _smoothly(work.first, (curve.rate(low),), change)
+    work.last = _smoothly(work.last, (curve.rate(high), curve.rate(np.nextafter(high, low))), change)
+    return work
 
 
 def stretches_above(curve: Curve, level: float) -> tuple[Floats, Floats]:

@@ -31,10 +31,10 @@ def cutter(proxy, direction, counts, seconds):
         for count in counts:
             proxy.cut_after(direction, count)
             while proxy.armed and time.monotonic() < end:
-                time.sleep(0.002)
+                time.sleep(0.002)  # the proxy tells nobody of a cut, so one looks again
             passed = proxy.passed[DOWN]
             while proxy.passed[DOWN] < passed + 60 and time.monotonic() < end:
-                time.sleep(0.002)
+                time.sleep(0.002)  # nor of what passed
 
     return step
 
@@ -221,7 +221,7 @@ def test_a_name_that_is_not_found_for_a_while(server, monkeypatch):
     def look_up(host, *rest, **more):
         if host == "queue.test":
             if broken:
-                time.sleep(0.4)
+                time.sleep(0.4)  # as long as a resolver takes to give up
                 raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
             host = "127.0.0.1"
         return real(host, *rest, **more)

@@ -1,3 +1,3 @@
 """plg: patterned load for Redis-backed job queues, judged in CI."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

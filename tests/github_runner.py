@@ -24,12 +24,16 @@ def read(path: Path) -> dict[str, Any]:
 
 @dataclass
 class Runner:
-    """One run of the action with ``inputs``; ``folder`` is the workspace, ``temp`` the runner's temporary folder."""
+    """One run of the action with ``inputs``; ``folder`` is the workspace, ``temp`` the runner's temporary folder.
+
+    ``action`` is the folder that the action lies in: this checkout's own, or a copy in another project.
+    """
 
     inputs: dict[str, str]
     folder: Path
     temp: Path
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    action: Path = ACTION.parent
 
     def __post_init__(self) -> None:
         declared = read(ACTION)["inputs"]
@@ -39,7 +43,7 @@ class Runner:
     def value(self, expression: str) -> str:
         """What stands for an expression; only the plain ones that the action uses are known."""
         if expression == "github.action_path":
-            return str(ACTION.parent)
+            return str(self.action)
         parts = expression.split(".")
         if parts[0] == "inputs":
             return self.inputs[parts[1]]

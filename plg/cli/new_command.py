@@ -6,8 +6,10 @@ import argparse
 import shlex
 from pathlib import Path
 
+from plg import __version__
 from plg.cli.console import Console
 from plg.cli.files import usage_error
+from plg.cli.vendoring import checkout, wheel_path, write_wheel
 from plg.language.starters import starter, workflow
 from plg.language.validate import check_document
 
@@ -20,8 +22,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise usage_error(f"{name!r} cannot be the name of a scenario", help)
     scenario = Path(options.name).with_name(f"{name}.plg")
     files = {scenario: starter(options.template, name)}
+    wheel = wheel_path(__version__)
     if options.github:
-        files[Path(".github/workflows/plg.yml")] = workflow(scenario.as_posix())
+        files[Path(".github/workflows/plg.yml")] = workflow(scenario.as_posix(), wheel.as_posix())
     there = [str(path) for path in files if path.exists()]
     if there and not options.force:
         raise usage_error(f"{', '.join(there)} is there already", "--force overwrites")
@@ -29,6 +32,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.print(f"wrote {path}")
+    if options.github:
+        _vendor(wheel, console)
     named = f"./{scenario}" if str(scenario).startswith("-") else str(scenario)
     console.print(f"now run: plg check {shlex.quote(named)}")
     return 0
+
+
+def _vendor(wheel: Path, console: Console) -> None:
+    """Put the wheel that the workflow installs where it looks for it, or say how to."""
+    if write_wheel(wheel):
+        console.print(f"wrote {wheel}, which the workflow installs: commit it too")
+        return
+    source = checkout()
+    named = shlex.quote(str(source)) if source is not None else "CHECKOUT"
+    console.print(f"the workflow installs {wheel}; make it, and commit it too:")
+    console.print(f"  python3 -m pip wheel --no-deps --wheel-dir {wheel.parent} {named}")

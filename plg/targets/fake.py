@@ -45,7 +45,7 @@ def _start() -> tuple[Any, str]:
         import fakeredis
     except ImportError:
         raise TargetError(
-            "missing", "the fake target needs fakeredis: pip install 'plg[fake]', or use --target embedded"
+            "missing", "the fake target needs fakeredis: pip install fakeredis, or use --target embedded"
         ) from None
     from importlib.metadata import version
 

@@ -1,10 +1,13 @@
 """The action's own steps, run for real: install from this checkout, check a scenario, fail by its exit code."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from github_runner import Runner
+from github_runner import ACTION, ROOT, Runner
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -51,3 +54,22 @@ def test_install_and_check(tmp_path: Path) -> None:
     missing = runner.step("check")
     assert missing.returncode == 2
     assert "no file matches" in missing.stderr
+
+
+def test_the_action_in_a_folder_of_another_project(tmp_path: Path) -> None:
+    """Copied with a wheel beside it, it installs that; without one it says what is missing."""
+    action, temp = tmp_path / "shop" / ".github" / "actions" / "plg-check", tmp_path / "temp"
+    action.mkdir(parents=True)
+    temp.mkdir()
+    shutil.copy(ACTION, action)
+    runner = Runner({"scenarios": "*.plg"}, tmp_path / "shop", temp, action=action)
+
+    bare = runner.step("install")
+    assert bare.returncode == 2, bare.stdout + bare.stderr
+    assert "no wheel of plg beside the action" in bare.stdout
+
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(action), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    installed = runner.step("install")
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    assert installed.stdout.startswith("plg ")

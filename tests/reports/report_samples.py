@@ -203,7 +203,7 @@ def failing(duration: float = 16.0, window: float = 0.1, name: str = "flash-sale
         recording=recording(duration, window, hits(duration)),
         workers=WorkersResult(2, 0.005, 2401, percentiles(0.02)),
         errors=(("OOM command not allowed when used memory > 'maxmemory'.", 2), ("connection reset", 1)),
-        plg_version="0.1.0",
+        plg_version="0.2.0",
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def test_a_missing_kaleido_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPa
         raise ImportError(name)
 
     monkeypatch.setattr(module, "import_module", absent)
-    with pytest.raises(ReportUnavailable, match=r"pip install 'plg\[png\]'"):
+    with pytest.raises(ReportUnavailable, match=r"pip install kaleido"):
         png(failing())
 
 

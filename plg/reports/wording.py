@@ -122,16 +122,38 @@ def margin(result: ExpectationResult) -> float | None:
 
 
 def margin_text(result: ExpectationResult) -> str:
-    """The margin in words: ``38% to spare``, ``46% beyond``, ``at the bound``."""
+    """The margin in words: ``38% to spare``, ``46% beyond``, ``70% short``; from twice the bound on ``12 x the limit``.
+
+    A bound from below is ``the minimum``, and what stays under it is ``short``.
+    """
     fraction = margin(result)
-    if fraction is None:
+    if fraction is None or result.observed is None or not result.bound:
         return ""
-    if abs(fraction) < 0.0005:
-        return "at the bound"
-    size = f"{abs(fraction):.0%}" if abs(fraction) >= 0.1 else format_percent(abs(fraction))
-    if size == "100%" and abs(fraction) < 1:
-        size = "over 99%"
-    return f"{size} to spare" if fraction > 0 else f"{size} beyond"
+    if fraction == 0:
+        return "at the limit"
+    times, upper = result.observed / result.bound, result.op in ("<", "<=")
+    if result.bound > 0 and times >= 2:
+        return f"{_times(times)} x the {'limit' if upper else 'minimum'}"
+    if fraction > 0:
+        return f"{_share(fraction)} to spare"
+    return f"{_share(fraction)} {'beyond' if upper else 'short'}"
+
+
+def _times(times: float) -> str:
+    """``2.1``, ``12``, ``10,048``; beyond a million ``over a million``."""
+    if times >= 1e6:
+        return "over a million"
+    return f"{float(f'{times:.2g}'):g}" if times < 10 else f"{times:,.0f}"
+
+
+def _share(fraction: float) -> str:
+    """A distance as a share of the bound; neither nothing nor all of it where it is just not that."""
+    size = abs(fraction)
+    if size < 0.001:
+        return "under 0.1%"
+    if 0.995 <= size < 1:
+        return "over 99%"
+    return f"{size:.0%}" if size >= 0.1 else f"{float(f'{size * 100:.2g}'):g}%"
 
 
 def hit_sentence(hit: Hit) -> str:

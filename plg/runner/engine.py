@@ -347,7 +347,7 @@ class Engine:
             self._next_watch = looked + max(WATCH, 50 * (looked - now))
             if breach:
                 self._brake.halt("expectation", breach)
-        self._meter.show(now, stage)
+        self._meter.show(now, stage, until)
 
     def _take_samples(self, now: float) -> list[Sample]:
         samples = self._sampler.poll(now)

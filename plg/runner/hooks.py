@@ -42,28 +42,33 @@ class Hooks:
 
 
 class Meter:
-    """Feeds the progress hook, at most once an interval."""
+    """Feeds the progress hook, at most once an interval.
+
+    Jobs are whole: at 25/s a second has 24, 25 or 26 of them. While what was confirmed is less than one job from the
+    plan's own curve, the actual rate is read off that curve, so that it does not jump around the target.
+    """
 
     def __init__(self, plan: Plan, account: Account, hooks: Hooks) -> None:
         self._plan, self._account, self._hooks = plan, account, hooks
-        self._shown_at = 0.0
-        self._acked = 0
+        self._shown_at = self._counted_until = self._confirmed = 0.0
         self.lag = 0.0
         """The largest lag (s) since the last showing; the sender keeps it."""
 
-    def show(self, now: float, stage: str) -> None:
-        """Tell how the run stands at ``now``, if it is time."""
+    def show(self, now: float, stage: str, counted_until: float | None = None) -> None:
+        """Tell how the run stands at ``now``, if it is time; what is counted so far may end before ``now``."""
         if self._hooks.progress is None or now - self._shown_at < self._hooks.progress_every:
             return
-        account, span = self._account, now - self._shown_at
-        ends = np.minimum(np.array([self._shown_at, now]), self._plan.duration)
-        planned = float(np.diff(self._plan.target_count(ends))[0])
+        account, until = self._account, now if counted_until is None else counted_until
+        before, due, counted = self._due([self._shown_at, now, until])
+        expected = counted - account.shed - account.late - account.errors
+        confirmed = expected if abs(expected - account.acked) < 1 else account.acked
+        span = until - self._counted_until or now - self._shown_at
         self._hooks.progress(
             Progress(
                 t=now,
                 duration=self._plan.duration,
-                target_rate=planned / span,
-                actual_rate=(account.acked - self._acked) / span,
+                target_rate=(due - before) / (now - self._shown_at),
+                actual_rate=max(0.0, confirmed - self._confirmed) / span,
                 lag=self.lag,
                 queue_depth=math.nan if account.depth is None else account.depth,
                 sent=account.sent,
@@ -74,4 +79,9 @@ class Meter:
                 stage=stage,
             )
         )
-        self._shown_at, self._acked, self.lag = now, account.acked, 0.0
+        self._shown_at, self._counted_until, self._confirmed, self.lag = now, until, confirmed, 0.0
+
+    def _due(self, moments: list[float]) -> list[float]:
+        """How many jobs the plan's curve has until each of the moments."""
+        counts: list[float] = self._plan.target_count(np.minimum(moments, self._plan.duration)).tolist()
+        return counts

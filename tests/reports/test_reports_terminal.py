@@ -113,6 +113,27 @@ def test_a_drawing_fits_its_width_at_any_rate(rate: float, width: int) -> None:
     assert ("#" in text) == (rate > 0)
 
 
+def test_a_steady_plan_is_one_row() -> None:
+    heading, row = draw_plan(Flat(25.0), width=80).splitlines()
+    assert heading.endswith("steady 25/s")
+    assert row.startswith("25/s │████")
+
+
+class Phased(Flat):
+    """The same in two phases."""
+
+    def to_document(self) -> dict[str, object]:
+        names = [{"name": "first", "start_s": 0.0}, {"name": "second", "start_s": 5.0}]
+        return {**super().to_document(), "phases": names}
+
+
+def test_a_steady_plan_of_several_phases_keeps_their_names() -> None:
+    lines = draw_plan(Phased(25.0), width=80).splitlines()
+    assert len([line for line in lines if "│" in line]) == 1
+    assert "first" in lines[-2]
+    assert "second" in lines[-2]
+
+
 class Rising(Flat):
     """A plan that comes to its peak at its very end, where no moment that is looked at lies."""
 

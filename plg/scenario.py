@@ -7,27 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from plg.patterns.base import Pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One kind of job. Exactly one of ``queue`` (a list) and ``stream`` is set. Times in seconds."""
-
-    name: str
-    weight: float = 1.0
-    queue: str | None = None
-    stream: str | None = None
-    max_len: int | None = None
-    encoding: Literal["json", "raw"] = "json"
-    priority: int = 0
-    timeout: float | None = None
-    retry: int = 0
-    payload: Any = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """The key in Redis that this job is written to."""
-        return self.stream if self.stream is not None else (self.queue or "")
+from plg.queues.base import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from plg.histogram import bucket_of
 from plg.judge import make_outcome
 from plg.outcome import Outcome
 from plg.patterns.steady import Steady
+from plg.queues.base import Job, Queue
 from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Recording, cell_edges
-from plg.scenario import Expectation, Guardrails, Job, Scenario, Subject
+from plg.scenario import Expectation, Guardrails, Scenario, Subject
 
 SPANS = {"doors": ((0.0, 4.0),), "crowd": ((4.0, 6.0), (8.0, 9.0)), "stampede": ((6.0, 8.0), (9.0, 10.0))}
 DURATION = 10.0
@@ -165,7 +166,7 @@ def outcome_of(
 ) -> Outcome:
     """The outcome of a made-up run."""
     scenario = Scenario(
-        name="made-up", pattern=Steady(20.0, DURATION), jobs=(Job("job", queue="plg:jobs"),),
+        name="made-up", pattern=Steady(20.0, DURATION), jobs=(Job("job", queue=Queue("list", "plg:jobs")),),
         guardrails=Guardrails(500.0, 20_000, 120.0), expect=expectations, file="made-up.plg",
         document=document or {"name": "made-up", "expect": [e.text for e in expectations]},
     )  # fmt: skip

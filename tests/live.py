@@ -17,6 +17,7 @@ from plg.clock import Clock, MonotonicClock
 from plg.judge import decide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
@@ -24,12 +25,12 @@ from plg.runner.hooks import Hooks
 from plg.runner.opening import open_line
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
-from plg.scenario import Guardrails, Job, Scenario
+from plg.scenario import Guardrails, Scenario
 from plg.targets.open import open_target
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
-QUEUE = Job("job", queue="plg:test", payload={"n": "${seq}"})
-STREAM = Job("job", stream="plg:test", payload={"n": "${seq}"})
+QUEUE = Job("job", queue=Queue("list", "plg:test"), payload={"n": "${seq}"})
+STREAM = Job("job", queue=Queue("stream", "plg:test"), payload={"n": "${seq}"})
 
 
 def steady(rate, duration):

@@ -10,12 +10,13 @@ from simulated import Gauges, Server
 from plg.clock import VirtualClock
 from plg.patterns.registry import read
 from plg.plan import make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks
 from plg.runner.lane import Lane
-from plg.scenario import Guardrails, Job, Scenario
+from plg.scenario import Guardrails, Scenario
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
@@ -24,7 +25,9 @@ def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max
     """``(recording, server, plan)`` of a run; ``lane`` are the patiences of `Lane`."""
     server = server or Server(VirtualClock())
     clock = server.clock
-    scenario = Scenario("s", read(pattern, Path()), (job or Job("job", queue="q"),), limits, max_lag=max_lag)
+    scenario = Scenario(
+        "s", read(pattern, Path()), (job or Job("job", queue=Queue("list", "q")),), limits, max_lag=max_lag
+    )
     plan = make_plan(scenario, seed=1)
     engine = Engine(
         plan, limits, Lane(server.connect, random.Random(1), **lane), batch_encoder(scenario, plan, "run"), clock,

@@ -19,13 +19,14 @@ from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
 from plg.runner.recorder import Sample
 from plg.runner.sampler import resident_bytes
-from plg.scenario import Guardrails, Job, Scenario
+from plg.scenario import Guardrails, Scenario
 from plg.targets.encoding import Piece
 
 
@@ -80,7 +81,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--tick", type=float, default=PACINGS["economical"].tick)
     options = parser.parse_args()
-    jobs = (Job("job", queue="q", payload={"sku": "A-${seq}"}),)
+    jobs = (Job("job", queue=Queue("list", "q"), payload={"sku": "A-${seq}"}),)
     limits = Guardrails(options.rate * 1.2, 10**9, 1e6, max_queue_depth=10**9, max_memory=4e9)
     pattern = read({"type": "steady", "base_rate": options.rate, "duration": options.minutes * 60}, Path())
     scenario = Scenario("hour", pattern, jobs, limits)

@@ -11,48 +11,43 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
 from plg.clock import MonotonicClock
-from plg.language.templates import compile_payload
+from plg.language.templates import compile_value
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
+from plg.queues.base import Job, Queue
+from plg.queues.registry import format_of
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
-from plg.runner.schedule import Batch
 from plg.runner.stretch import Encoder
 from plg.runner.timers import undisturbed
-from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
-from plg.targets.encoding import Command, Parcels, Place
+from plg.scenario import ErrorRateLimit, Guardrails, Scenario
+from plg.targets.encoding import Command, JobEncoder, Kind
 from plg.targets.open import open_target
-from plg.targets.rows import RowWriter
 from plg.targets.wire import Wire
 
 RUN = "0123456789ab"
 HEAD = '{"id":"' + RUN + '-${seq}","at":${now_ms},"pad":"'
 
 
-class SingleValues:
+def single_values(job: Job) -> Encoder:
     """One LPUSH a job, as the rivals send it. plg itself never does this for lists; it shows what the rest costs."""
-
-    def __init__(self, job: Job) -> None:
-        payload = compile_payload(job.payload, tables={}, run=RUN, job=job.name, seed=1)
-        assert payload.text_layout is not None, "only numbers differ between these jobs"
-        key = job.key.encode()
-        head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n" % (len(key), key)
-        self._rows = RowWriter(payload.text_layout, head, consecutive=True)
-        # As for the entries of a stream: each row is a whole command, and has an answer of its own.
-        self._place = Place(job.key, is_stream=True, max_len=None)
-
-    def __call__(self, batch: Batch, ends: Sequence[int], walls: Sequence[float]) -> Parcels:
-        return self._place.from_rows(self._rows.stamped(self._rows.numbered(batch.seq), ends, walls), ends, batch.due)
+    made = format_of(job.queue.kind).recipe(job, RUN)
+    kind = Kind(replace(made, jobs_a_command=1), job.queue.name, partial(compile_value, run=RUN, job=job.name))
+    encoder = JobEncoder([kind])
+    return lambda batch, ends, walls: encoder.encode(batch.seq, batch.due, batch.kind, ends, walls, repeat(""))
 
 
 class CountingLane(Lane):
@@ -69,10 +64,10 @@ class CountingLane(Lane):
 def jobs_of(size: int, queue: str, encoding: str) -> tuple[Job, ...]:
     """One kind of job. ``raw``: ``size`` bytes with an id of its own and its moment. ``json``: plg's envelope."""
     if encoding == "json":
-        return (Job("job", queue=queue, payload={"sku": "A-${seq}"}),)
+        return (Job("job", queue=Queue("list", queue), payload={"sku": "A-${seq}"}),)
     # 13 digits of time take the place of ${now_ms}, and ${seq} has up to 8 digits.
     room = size - (len(HEAD) - len("${now_ms}") + 13 - len("${seq}") + 7) - len('"}')
-    return (Job("job", queue=queue, encoding="raw", payload=HEAD + "x" * max(room, 0) + '"}'),)
+    return (Job("job", queue=Queue("list", queue), encoding="raw", payload=HEAD + "x" * max(room, 0) + '"}'),)
 
 
 def main() -> None:
@@ -90,7 +85,7 @@ def main() -> None:
     jobs = jobs_of(options.size, options.queue, options.encoding)
     scenario = Scenario("bench", pattern, jobs, limits)
     plan = make_plan(scenario)
-    encode: Encoder = SingleValues(jobs[0]) if options.single else batch_encoder(scenario, plan, RUN)
+    encode: Encoder = single_values(jobs[0]) if options.single else batch_encoder(scenario, plan, RUN)
     print(json.dumps(run(options, scenario, plan, encode)))
 
 

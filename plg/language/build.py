@@ -12,7 +12,8 @@ from plg.language.quantities import MAX_DURATION, duration, fraction, rate
 from plg.language.source import Document
 from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB
 from plg.patterns.base import Pattern
-from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Job, Scenario, Workers
+from plg.queues.base import Job, Queue, Retry
+from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Scenario, Workers
 from plg.units import format_duration
 
 MAX_TOTAL = 10**12
@@ -80,16 +81,26 @@ def _jobs(document: Document) -> tuple[Job, ...]:
 
 def _job(job: Document) -> Job:
     given = {"name": "job", **_given(job, *JOB)}
-    if "queue" not in given and "stream" not in given:
-        given["queue"] = DEFAULT_QUEUE
+    given["queue"] = _queue(given)
     readers: dict[str, Callable[[Any], Any]] = {
         "timeout": duration,
         "weight": float,
         "priority": int,
-        "retry": int,
-        "max_len": int,
+        "retry": lambda times: Retry(int(times)),
     }
     return Job(**_converted(given, readers))
+
+
+def _queue(given: dict[str, Any]) -> Queue:
+    """The queue of a job; ``stream`` and ``max_len`` are taken out of what was ``given``."""
+    stream, longest = given.pop("stream", None), given.pop("max_len", None)
+    if stream is not None:
+        return Queue("stream", stream, {} if longest is None else {"max_len": int(longest)})
+    named = given.get("queue", DEFAULT_QUEUE)
+    if isinstance(named, str):
+        return Queue("list", named)
+    settings = {name: value for name, value in named.items() if name not in ("kind", "name")}
+    return Queue(named["kind"], named["name"], settings)
 
 
 def _arrivals(arrivals: Document) -> Arrivals:

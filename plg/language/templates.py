@@ -1,24 +1,26 @@
 """Templates in payloads: ``${seq}``, ``${uuid}``, ``${rand(1,100)}``, ``${users.email}`` and the like.
 
-A payload is compiled once a run. What rendering a job then costs is one call for each template in it and one join:
-the text around the templates is made JSON beforehand.
+A value is compiled once a run, into the pieces that one spelling makes of it. What rendering a job then costs is one
+call for each template in it and one join: the text around the templates is written beforehand.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from plg.diagnostics import Path, nearest
+from plg.language.spelling import JSON, TEXT, Piece, Spelling, Text
 from plg.language.tables import Table
+from plg.queues.recipe import Slot, digest, unique_id
 
 Value = Callable[[int, float, str], Any]
 """The value of a template for job ``seq``, at ``now`` (s since the epoch), in a phase."""
-Text = Callable[[int, float, str], str]
+_NUMBERS = ((Slot("seq"),), (Slot("now_ms"),))
+"""The slots whose value is a number, where they stand alone."""
 
 NAMES = ("seq", "uuid", "now_ms", "phase", "job", "run")
 FUNCTIONS = ("rand", "choice")
@@ -45,67 +47,36 @@ def mixed(number: int) -> int:
     return z ^ (z >> 31)
 
 
-def _digest(*parts: object) -> int:
-    return int.from_bytes(hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:8], "big")
-
-
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A template that can be written into many payloads at once: ``seq`` and ``now_ms`` as decimal digits,
-    ``seq_hex`` as twelve hexadecimal ones."""
+class Template:
+    """A compiled value: constants, slots for numbers, and renderers of what is more than a slot."""
 
-    kind: Literal["seq", "seq_hex", "now_ms"]
+    pieces: tuple[Piece, ...]
 
-
-Layout = tuple[str | Slot, ...]
-"""A payload's text as constants and slots in turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A compiled payload. ``dynamic`` is False where every job carries the same.
-
-    ``json_layout`` and ``text_layout`` say the same as ``json`` and ``text``, as constants and slots; None where a
-    template in the payload is more than a slot.
-    """
-
-    value: Value
-    json: Text
-    text: Text
-    dynamic: bool
-    json_layout: Layout | None = None
-    text_layout: Layout | None = None
+    @property
+    def layout(self) -> tuple[str | Slot, ...] | None:
+        """The pieces, where all that changes are slots; else None."""
+        found = tuple(piece for piece in self.pieces if isinstance(piece, str | Slot))
+        return found if len(found) == len(self.pieces) else None
 
 
-def compile_payload(
-    payload: Any,
+def compile_value(
+    value: Any,
+    spelling: Spelling,
     *,
     tables: Mapping[str, Table] | None = None,
     run: str = "",
     job: str = "job",
     seed: int = 0,
-) -> Payload:
-    """``payload`` (any JSON value) as renderers taking ``(seq, now, phase)``.
+) -> Template:
+    """``value`` (any JSON value, whose strings may hold templates), as ``spelling`` writes it.
 
-    ``value`` gives the plain value, ``json`` its JSON text, and ``text`` what the raw encoding sends: a string as it
-    is, anything else as JSON. ``${rand}`` and ``${choice}`` depend on ``seed`` and ``seq`` alone, ``${uuid}`` on the
-    run and ``seq``, each place in the payload apart. Raises `TemplateError`.
+    ``${rand}`` and ``${choice}`` depend on ``seed`` and ``seq`` alone, ``${uuid}`` on the run and ``seq``, each place
+    in the value apart. Raises `TemplateError`.
     """
-    compiler = _Compiler(tables or {}, run, job, seed)
-    value = compiler.value(payload)
-    parts = compiler.parts(payload)
-    rendered = _joined(parts)
-    dynamic = any(not isinstance(part, str) for part in parts)
-    text = rendered
-    if isinstance(payload, str):
-        text = lambda seq, now, phase: _plain(value(seq, now, phase))  # noqa: E731  # a renderer like the others
-    layout = compiler.layout(payload, raw=False)
-    raw = compiler.layout(payload, raw=True) if isinstance(payload, str) else layout
-    return Payload(value, rendered, text, dynamic, layout, raw)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if spelling is TEXT and not isinstance(value, str):
+        spelling = JSON
+    return Template(tuple(_joined(_Compiler(tables or {}, run, job, seed).spell(value, spelling))))
 
 
 def faults_of(payload: Any, tables: Mapping[str, Table | None], path: Path = ()) -> list[tuple[Path, TemplateError]]:
@@ -140,108 +111,32 @@ class _Compiler:
         self.place = 0
         self.slots: dict[Value, tuple[str | Slot, ...]] = {}
 
-    # A payload as a value, and as pieces of JSON --------------------
-
-    def value(self, payload: Any) -> Value:
-        self.place = 0
-        return self._value(payload)
-
-    def _value(self, payload: Any) -> Value:
-        if isinstance(payload, dict):
-            pairs = [(key, self._value(child)) for key, child in payload.items()]
-            return lambda seq, now, phase: {key: child(seq, now, phase) for key, child in pairs}
-        if isinstance(payload, list):
-            items = [self._value(child) for child in payload]
-            return lambda seq, now, phase: [child(seq, now, phase) for child in items]
-        if not isinstance(payload, str):
-            return lambda seq, now, phase: payload
-        pieces = self.split(payload)
+    def spell(self, value: Any, spelling: Spelling) -> list[Piece]:
+        """A value as constants, slots and renderers."""
+        if isinstance(value, dict):
+            return spelling.mapping((key, self.spell(child, spelling)) for key, child in value.items())
+        if isinstance(value, list):
+            return spelling.sequence(self.spell(child, spelling) for child in value)
+        if not isinstance(value, str):
+            return [spelling.whole(value)]
+        pieces = self.split(value)
+        before, after = spelling.quotes
         if len(pieces) == 1 and not isinstance(pieces[0], str):
-            return pieces[0]
-        return _joined([piece if isinstance(piece, str) else _as_text(piece) for piece in pieces])
-
-    def parts(self, payload: Any) -> list[str | Text]:
-        """The JSON text of a payload: constant pieces, and renderers of what changes between them."""
-        self.place = 0
-        parts: list[str | Text] = []
-        self._parts(payload, parts)
-        return _merged(parts)
-
-    def _parts(self, payload: Any, parts: list[str | Text]) -> None:
-        if isinstance(payload, dict):
-            parts.append("{")
-            for index, (key, child) in enumerate(payload.items()):
-                parts.append(("," if index else "") + json.dumps(key, ensure_ascii=False) + ":")
-                self._parts(child, parts)
-            parts.append("}")
-        elif isinstance(payload, list):
-            parts.append("[")
-            for index, child in enumerate(payload):
-                parts.append("," if index else "")
-                self._parts(child, parts)
-            parts.append("]")
-        elif isinstance(payload, str):
-            self._string(payload, parts)
-        else:
-            parts.append(json.dumps(payload))
-
-    def _string(self, payload: str, parts: list[str | Text]) -> None:
-        pieces = self.split(payload)
-        if len(pieces) == 1 and not isinstance(pieces[0], str):
-            parts.append(_as_json(pieces[0]))
-            return
-        parts.append('"')
-        for piece in pieces:
-            if isinstance(piece, str):
-                parts.append(json.dumps(piece, ensure_ascii=False)[1:-1])
-            else:
-                parts.append(_inside_string(piece))
-        parts.append('"')
-
-    # A payload as constants and slots --------------------
-
-    def layout(self, payload: Any, *, raw: bool) -> Layout | None:
-        """The text of a payload where all that changes are slots. ``raw`` leaves out the quotes of a lone string."""
-        self.place = 0
-        pieces: list[str | Slot] = []
-        return tuple(_joined_constants(pieces)) if self._layout(payload, pieces, raw) else None
-
-    def _layout(self, payload: Any, pieces: list[str | Slot], raw: bool = False) -> bool:
-        if isinstance(payload, dict):
-            pieces.append("{")
-            for index, (key, child) in enumerate(payload.items()):
-                pieces.append(("," if index else "") + json.dumps(key, ensure_ascii=False) + ":")
-                if not self._layout(child, pieces):
-                    return False
-            pieces.append("}")
-        elif isinstance(payload, list):
-            pieces.append("[")
-            for index, child in enumerate(payload):
-                pieces.append("," if index else "")
-                if not self._layout(child, pieces):
-                    return False
-            pieces.append("]")
-        elif isinstance(payload, str):
-            return self._string_layout(payload, pieces, raw)
-        else:
-            pieces.append(json.dumps(payload))
-        return True
-
-    def _string_layout(self, payload: str, pieces: list[str | Slot], raw: bool) -> bool:
-        found: list[str | Slot] = []
-        for piece in self.split(payload):
-            slots = (piece,) if isinstance(piece, str) else self.slots.get(piece)
+            # A template alone in its string keeps the type of its value.
+            slots = self.slots.get(pieces[0])
             if slots is None:
-                return False
-            found += slots
-        # A number alone in its string keeps its type, so it stands without quotes.
-        bare = raw or found in ([Slot("seq")], [Slot("now_ms")])
-        pieces.append("" if bare else '"')
-        for slot in found:
-            escape = isinstance(slot, str) and not raw
-            pieces.append(json.dumps(slot, ensure_ascii=False)[1:-1] if escape else slot)
-        pieces.append("" if bare else '"')
-        return True
+                return [_rendered(pieces[0], spelling.whole)]
+            if slots in _NUMBERS:
+                before, after = spelling.number
+        found = [part for piece in pieces for part in self._inside(piece, spelling)]
+        return [before, *found, after]
+
+    def _inside(self, piece: str | Value, spelling: Spelling) -> list[Piece]:
+        slots = (piece,) if isinstance(piece, str) else self.slots.get(piece)
+        if slots is None:
+            assert not isinstance(piece, str), "constants are slots of themselves"
+            return [_rendered(piece, spelling.inside)]
+        return [spelling.inside(slot) if isinstance(slot, str) else slot for slot in slots]
 
     # One string --------------------
 
@@ -287,16 +182,15 @@ class _Compiler:
         return self.slot(lambda seq, now, phase: constant, constant)
 
     def slot(self, value: Value, *pieces: str | Slot) -> Value:
-        """``value``, remembered as something that `layout` can spell."""
+        """``value``, remembered as something that needs no renderer."""
         self.slots[value] = pieces
         return value
 
     def uuid(self) -> Value:
         """Unique by construction: bits from the run, the job and the place, 48 bits of ``seq``; shaped as version 4."""
-        bits = _digest("uuid", self.run, self.job, self.place)
-        head = f"{bits >> 32 & 0xFFFFFFFF:08x}-{bits >> 16 & 0xFFFF:04x}-4{bits >> 4 & 0xFFF:03x}"
-        prefix = f"{head}-{0x8000 | (bits & 0xF) << 8 | _digest(head) & 0xFF:04x}-"
-        return self.slot(lambda seq, now, phase: f"{prefix}{seq:012x}", prefix, Slot("seq_hex"))
+        prefix, number = unique_id(self.run, self.job, self.place)
+        text = prefix.decode()
+        return self.slot(lambda seq, now, phase: f"{text}{seq:012x}", text, number)
 
     def column(self, table: str, column: str) -> Value:
         if table in self.loose:
@@ -319,7 +213,7 @@ class _Compiler:
             message = f"there is no template function {name}()"
             raise TemplateError("unknown-template", message, _suggest(name, known, "${{{}}}"))
         arguments = _arguments(name, inside)
-        salt = _digest(self.seed, self.job, name, self.place)
+        salt = digest(self.seed, self.job, name, self.place)
         return _rand(arguments, salt) if name == "rand" else _choice(arguments, salt)
 
 
@@ -361,62 +255,16 @@ def _choice(arguments: Sequence[Any], salt: int) -> Value:
 # Pieces --------------------
 
 
-def _as_text(value: Value) -> Text:
-    return lambda seq, now, phase: _plain(value(seq, now, phase))
+def _rendered(value: Value, write: Callable[[Any], str]) -> Text:
+    return lambda seq, now, phase: write(value(seq, now, phase))
 
 
-def _as_json(value: Value) -> Text:
-    def render(seq: int, now: float, phase: str) -> str:
-        found = value(seq, now, phase)
-        return str(found) if type(found) is int else json.dumps(found, ensure_ascii=False)
-
-    return render
-
-
-def _inside_string(value: Value) -> Text:
-    def render(seq: int, now: float, phase: str) -> str:
-        found = value(seq, now, phase)
-        return str(found) if type(found) is int else json.dumps(_plain(found), ensure_ascii=False)[1:-1]
-
-    return render
-
-
-def _joined_constants(pieces: Sequence[str | Slot]) -> list[str | Slot]:
-    joined: list[str | Slot] = []
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Neighbouring constants as one, empty ones left out."""
+    joined: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and joined and isinstance(joined[-1], str):
             joined[-1] += piece
         elif piece != "":
             joined.append(piece)
     return joined
-
-
-def _merged(parts: Sequence[str | Text]) -> list[str | Text]:
-    """Neighbouring constants joined into one."""
-    merged: list[str | Text] = []
-    for part in parts:
-        if isinstance(part, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
-            merged.append(part)
-    return merged
-
-
-def _joined(parts: Sequence[str | Text]) -> Text:
-    """A renderer of all parts in a row; the usual small numbers of templates without a loop."""
-    parts = _merged(parts)
-    holes = [part for part in parts if not isinstance(part, str)]
-    if not holes:
-        constant = "".join(part for part in parts if isinstance(part, str))
-        return lambda seq, now, phase: constant
-    if len(holes) == 1:
-        index = parts.index(holes[0])
-        before = "".join(part for part in parts[:index] if isinstance(part, str))
-        after = "".join(part for part in parts[index + 1 :] if isinstance(part, str))
-        hole = holes[0]
-        return lambda seq, now, phase: before + hole(seq, now, phase) + after
-
-    def render(seq: int, now: float, phase: str) -> str:
-        return "".join([part if isinstance(part, str) else part(seq, now, phase) for part in parts])
-
-    return render

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 from plg.language.tables import read_table
-from plg.language.templates import compile_payload
+from plg.language.templates import compile_value
 from plg.plan import Plan
+from plg.queues.base import Job
+from plg.queues.registry import format_of
 from plg.runner.schedule import Batch
 from plg.scenario import Scenario
-from plg.targets.encoding import JobEncoder, Parcels
+from plg.targets.encoding import JobEncoder, Kind, Parcels
 
 
 class BatchEncoder:
@@ -27,10 +30,13 @@ class BatchEncoder:
 
 
 def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:
-    """The encoder of one run: payload templates compiled, data files read."""
+    """The encoder of one run: recipes and templates compiled, data files read."""
     tables = {name: read_table(Path(path)) for name, path in scenario.data.items()}
-    payloads = [
-        compile_payload(job.payload, tables=tables, run=run_id, job=job.name, seed=plan.seed) for job in scenario.jobs
-    ]
-    phases = any("${phase}" in json.dumps(job.payload) for job in scenario.jobs)
-    return BatchEncoder(JobEncoder(scenario.jobs, payloads, run_id, plan.shard[1]), plan, phases=phases)
+
+    def kind(job: Job) -> Kind:
+        made = format_of(job.queue.kind)
+        compiled = partial(compile_value, tables=tables, run=run_id, job=job.name, seed=plan.seed)
+        return Kind(made.recipe(job, run_id), next(iter(made.keys(job))), compiled)
+
+    phases = any("${phase}" in json.dumps([job.payload, job.args, job.kwargs]) for job in scenario.jobs)
+    return BatchEncoder(JobEncoder([kind(job) for job in scenario.jobs], plan.shard[1]), plan, phases=phases)

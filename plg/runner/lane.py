@@ -105,9 +105,9 @@ class Departure(NamedTuple):
     def of(moment: float, commands: Sequence[Command], timed: bool) -> Departure:
         if len(commands) == 1:
             [command] = commands
-            replies, pieces = 1 if command.single else len(command.due), command.pieces
+            replies, pieces = command.replies * len(command.due) or 1, command.pieces
         else:
-            replies = sum([1 if command.single else len(command.due) for command in commands])
+            replies = sum([command.expected for command in commands])
             pieces = [piece for command in commands for piece in command.pieces]
         return Departure(moment, b"".join(pieces), replies, timed, commands)
 
@@ -174,7 +174,10 @@ class Lane:
         self._dialling = False
         self._proven = True
         self.link: Link | None = connect()
-        self._flights: deque[tuple[Floats, float, bool, bool]] = deque()
+        self._flights: deque[tuple[Floats, float, int, bool]] = deque()
+        """Due times, when they were sent, how many answers each job has (0: one for all of them), and whether timed."""
+        self._answered, self._refused = 0, ""
+        """Answers that the first job in flight has had, where it gets several, and the first error among them."""
         self.in_flight = 0
         self.awaited = 0
         self._heard_at = 0.0
@@ -323,7 +326,7 @@ class Lane:
             self._take_off(departure.commands, moment, departure.timed)
         confirmed = Confirmed.nothing()
         heard: list[tuple[float, list[Answer]]] = []
-        if calm:
+        if calm and not self._refused:
             confirmed = self._land(replies)
         else:
             try:
@@ -349,15 +352,17 @@ class Lane:
         for moment, (count, _) in replies:
             landed = 0
             while count > 0:
-                due, sent_at, single, timed = flights.popleft()
+                due, sent_at, each, timed = flights.popleft()
                 jobs = len(due)
-                if single:
+                if not each:
                     count -= 1
-                elif count >= jobs:
-                    count -= jobs
+                elif each > 1:
+                    jobs, count = self._settled(count, jobs, each)
                 else:
-                    flights.appendleft((due[count:], sent_at, single, timed))
-                    due, jobs, count = due[:count], count, 0
+                    jobs, count = min(count, jobs), max(0, count - jobs)
+                if jobs < len(due):
+                    flights.appendleft((due[jobs:], sent_at, each, timed))
+                    due = due[:jobs]
                     self.awaited += timed
                 if timed:
                     self.awaited -= 1
@@ -368,19 +373,28 @@ class Lane:
         self.in_flight -= sum(sizes)
         return Confirmed(dues, [moment for moment, _ in replies], sizes, timings)
 
+    def _settled(self, count: int, jobs: int, each: int) -> tuple[int, int]:
+        """How many of so many ``jobs`` a ``count`` of answers settles, of which each job has ``each``; and what is left
+        of them."""
+        count += self._answered
+        settled = min(jobs, count // each)
+        left = count - settled * each
+        self._answered = 0 if settled == jobs else left
+        return settled, left - self._answered
+
     def _heed_silence(self, now: float) -> None:
         if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
             self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
 
     def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
         for command in commands:
-            self._flights.append((command.due, now, command.single, timed))
+            self._flights.append((command.due, now, command.replies, timed))
             self.in_flight += len(command.due)
             self.awaited += timed
 
     def _pending(self) -> int:
         """How many answers are outstanding."""
-        return sum(1 if single else len(due) for due, _, single, _ in self._flights)
+        return sum(each * len(due) or 1 for due, _, each, _ in self._flights) - self._answered
 
     def collect(self, now: float) -> list[Answer]:
         """What was answered since the last call, in order; after a loss everything in flight, as unknown."""
@@ -397,6 +411,7 @@ class Lane:
         if self.link is None and self._flights:
             answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
             self._flights.clear()
+            self._answered, self._refused = 0, ""
             self.in_flight = self.awaited = 0
         return answers
 
@@ -423,17 +438,27 @@ class Lane:
         while count > 0:
             if not self._flights:
                 raise LinkLost("the server answered more than it was asked")
-            due, sent_at, single, timed = self._flights[0]
-            take = len(due) if single else min(count, len(due))
-            count -= 1 if single else take
+            due, sent_at, each, timed = self._flights[0]
+            if each > 1:
+                # The answers of one job, until one of them is an error or they are complete; the first error stands.
+                part = min(count, each - self._answered)
+                count, self._answered = count - part, self._answered + part
+                self._refused = self._refused or error or ""
+                if self._answered < each:
+                    continue
+                take, words = 1, self._refused or None
+                self._answered, self._refused = 0, ""
+            else:
+                take, words = min(count, len(due)) if each else len(due), error
+                count -= take if each else 1
             self.in_flight -= take
             if take == len(due):
-                answers.append(Answer(due, sent_at, error, timed=timed))
+                answers.append(Answer(due, sent_at, words, timed=timed))
                 self._flights.popleft()
                 self.awaited -= timed
             else:
-                answers.append(Answer(due[:take], sent_at, error, timed=timed))
-                self._flights[0] = (due[take:], sent_at, single, timed)
+                answers.append(Answer(due[:take], sent_at, words, timed=timed))
+                self._flights[0] = (due[take:], sent_at, each, timed)
 
     def _drop_link(self, now: float, words: str) -> None:
         assert self.link is not None, "only a live link is lost"

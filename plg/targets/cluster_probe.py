@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from plg.queues.use import QueueInUse
 from plg.targets.base import Depth, TargetError
 from plg.targets.cluster import Cluster
-from plg.targets.probe import RedisProbe
-from plg.targets.queues import Queue
+from plg.targets.probe import RedisProbe, together
 
 
 class ClusterProbe:
     """`plg.targets.base.QueueProbe` with a `RedisProbe` to each node; one that fails has the slots asked for anew."""
 
-    def __init__(self, cluster: Cluster, queues: Sequence[Queue]) -> None:
+    def __init__(self, cluster: Cluster, queues: Sequence[QueueInUse]) -> None:
         self._cluster = cluster
         self._queues = queues
         self._slots = cluster.slots
@@ -41,10 +41,3 @@ class ClusterProbe:
         for probe in self._probes:
             probe.close()
         self._probes = []
-
-
-def together(looks: Iterable[Depth]) -> Depth:
-    """The sum of what waits and the greatest age; with jobs waiting of which none is dated, the age is not known."""
-    seen = [look for look in looks if look.waiting]
-    ages = [look.oldest_age for look in seen if look.oldest_age is not None]
-    return Depth(sum(look.waiting for look in seen), max(ages) if ages else None if seen else 0.0)

@@ -97,4 +97,4 @@ class ClusterSource:
         self._sources.append(source)
         self._by_key |= dict.fromkeys(keys, source)
         source.open()
-        make_groups(client, [key for key, kind in own if kind == "stream"])
+        make_groups(client, [key for key, kind in own if kind == "group"])

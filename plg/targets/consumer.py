@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from plg.queues.envelope import enqueued_at
 from plg.targets.address import Address, parse_address
 from plg.targets.base import TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_source import ClusterSource
 from plg.targets.source import Jobs, Source, make_groups
-from plg.targets.stamp import enqueued_at
 
 _TIMEOUT = 5.0
 _PAUSE = 0.1
@@ -155,7 +155,7 @@ def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
     try:
         cluster = Cluster.found_by(first, [key for key, _ in queues]) if orders["cluster"] else None
         if cluster is None:
-            make_groups(first, [key for key, kind in queues if kind == "stream"])
+            make_groups(first, [key for key, kind in queues if kind == "group"])
     finally:
         first.close()
     if cluster is None:

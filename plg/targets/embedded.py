@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from plg.scenario import Job
+from plg.queues.base import Job
 from plg.targets import lifeline
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary

@@ -1,26 +1,27 @@
-"""Jobs as bytes on the wire: LPUSH for lists (many jobs a command), XADD for streams (one each)."""
+"""Jobs as bytes on the wire: the commands of a recipe for each job, or one command for many jobs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from plg.language.templates import Payload, Slot
-from plg.scenario import Job
-from plg.targets.rows import Bytes, RowWriter
+from plg.language.spelling import JSON, PICKLE, TEXT, Spelling, Text
+from plg.language.templates import Template
+from plg.queues.recipe import Recipe, Slot, Spelled, Word
+from plg.targets.rows import SINGLY, Bytes, RowWriter
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Piece = bytes | memoryview
 """Of a memory view the bytes count one by one."""
-MOST_JOBS_A_COMMAND = 512
-"""LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
+Compile = Callable[[object, Spelling], Template]
+"""Compiles a value with templates in it, for one kind of job of one run."""
+_SPELLINGS: dict[str, Spelling] = {"json": JSON, "text": TEXT, "pickle": PICKLE}
 
 FEWEST_ROWS = 6
 """Below so many jobs, making them one by one is quicker than setting up a matrix."""
@@ -29,19 +30,24 @@ FEWEST_ROWS = 6
 class Command(NamedTuple):
     """The bytes for one ``key``, in ``pieces``, and the due times of their jobs.
 
-    ``single``: one answer stands for all of them; else there is one each. Pieces may lie where the next batch will be
-    made: they are to be sent, or copied, before.
+    ``replies`` is the number of answers that each job will have; 0 where one answer stands for all of them. Pieces may
+    lie where the next batch will be made: they are to be sent, or copied, before.
     """
 
     pieces: Sequence[Piece]
     due: Floats
-    single: bool
+    replies: int
     key: str = ""
 
     @property
     def data(self) -> bytes:
         """All pieces in one."""
         return b"".join(self.pieces)
+
+    @property
+    def expected(self) -> int:
+        """How many answers there will be."""
+        return self.replies * len(self.due) or 1
 
 
 PAUSE = None
@@ -60,21 +66,18 @@ def bulk(value: bytes) -> bytes:
 
 
 class JobEncoder:
-    """Encodes batches for one run. ``payloads`` has one compiled payload a job kind, in the order of ``jobs``.
+    """Encodes batches for one run. ``kinds`` are those of the scenario's jobs, in their order.
 
     ``step`` is the distance between two sequence numbers: 1, or the number of shards.
     """
 
-    def __init__(self, jobs: Sequence[Job], payloads: Sequence[Payload], run_id: str, step: int = 1) -> None:
+    def __init__(self, kinds: Sequence[Kind], step: int = 1) -> None:
         # Of several kinds or shards, each gets only some of the numbers.
-        consecutive = len(jobs) == 1 and step == 1
-        places = [Place(job.key, job.stream is not None, job.max_len) for job in jobs]
-        self._places = list(dict.fromkeys(places))
-        self._place_of = np.array([self._places.index(place) for place in places])
-        self._kinds = [
-            _Kind(job, payload, run_id, place.head if place.is_stream else b"", consecutive)
-            for job, payload, place in zip(jobs, payloads, places, strict=True)
-        ]
+        consecutive = len(kinds) == 1 and step == 1
+        self._places = list(dict.fromkeys(kind.place for kind in kinds))
+        self._place_of = np.array([self._places.index(kind.place) for kind in kinds])
+        self._kinds = kinds
+        self._rows = [kind.rows(consecutive) for kind in kinds]
         self._single = [
             int(np.flatnonzero(self._place_of == index)[0]) if np.sum(self._place_of == index) == 1 else None
             for index in range(len(self._places))
@@ -120,7 +123,7 @@ class JobEncoder:
         phases: Iterable[str],
     ) -> Parcels:
         place, only = self._places[index], self._single[index]
-        rows = None if only is None else self._kinds[only].rows
+        rows = None if only is None else self._rows[only]
         if rows is not None and len(seq) >= FEWEST_ROWS:
             numbered = rows.numbered(seq)
             yield PAUSE
@@ -138,71 +141,63 @@ class JobEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A key in Redis, and how jobs are put there."""
+    """A key in Redis, and how jobs are put there.
+
+    Where one command takes up to ``jobs_a_command`` jobs, ``head`` are the words that stand before those of the jobs,
+    of which each has ``words``. ``replies`` is the number of answers a job, 0 where one answer stands for many.
+    """
 
     key: str
-    is_stream: bool
-    max_len: int | None
+    head: tuple[bytes, ...]
+    jobs_a_command: int
+    words: int
+    replies: int
     heads: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def head(self) -> bytes:
-        """What stands before the value of an XADD."""
-        words = [b"XADD", self.key.encode()]
-        if self.max_len is not None:
-            words += [b"MAXLEN", b"=", b"%d" % self.max_len]
-        words += [b"*", b"job"]
-        return b"*%d\r\n" % (len(words) + 1) + b"".join(map(bulk, words))
 
     def from_values(self, values: list[bytes], due: Floats) -> list[Command]:
         """The commands of a group of jobs made one by one."""
-        size = len(values) if self.is_stream else MOST_JOBS_A_COMMAND
-        heads = repeat(self.head if self.is_stream else b"")
+        size = self.jobs_a_command if self.head else len(values)
         return [
-            self._command(
-                [b"".join([h + bulk(v) for h, v in zip(heads, values[at : at + size], strict=False)])],
-                due[at : at + size],
-            )
+            self._command([b"".join(values[at : at + size])], due[at : at + size])
             for at in range(0, len(values), size or 1)
         ]
 
     def from_rows(self, matrices: Sequence[Bytes], ends: Sequence[int], due: Floats) -> Iterator[list[Command]]:
-        """The commands of groups of jobs made many at once; the rows of a stream have its head in them."""
+        """The commands of groups of jobs made many at once."""
         if len(ends) == 1:
             yield self._from_whole(matrices, due)
             return
         text = b"".join([rows.data for rows in matrices])
         ends_of_rows = _ends_of_rows(matrices)
-        start = 0
+        start, most = 0, self.jobs_a_command if self.head else len(due)
         for end in ends:
-            if start < end <= start + MOST_JOBS_A_COMMAND and not self.is_stream:
+            if start < end <= start + most and self.head:
                 # As nearly always, and at every departure: what follows would do the same, more slowly.
-                pieces = (self.lpush(end - start), text[ends_of_rows[start] : ends_of_rows[end]])
-                yield [Command(pieces, due[start:end], True, self.key)]
+                pieces = (self.opening(end - start), text[ends_of_rows[start] : ends_of_rows[end]])
+                yield [Command(pieces, due[start:end], 0, self.key)]
                 start = end
                 continue
             commands = []
             while start < end:
-                stop = end if self.is_stream else min(end, start + MOST_JOBS_A_COMMAND)
-                part = text[ends_of_rows[start] : ends_of_rows[stop]]
-                whole = (part,) if self.is_stream else (self.lpush(stop - start), part)
-                commands.append(Command(whole, due[start:stop], not self.is_stream, self.key))
+                stop = min(end, start + most)
+                commands.append(self._command([text[ends_of_rows[start] : ends_of_rows[stop]]], due[start:stop]))
                 start = stop
             yield commands
 
     def _from_whole(self, matrices: Sequence[Bytes], due: Floats) -> list[Command]:
         # One large group: the rows are sent from where they are.
-        if self.is_stream or len(due) <= MOST_JOBS_A_COMMAND:
+        most = self.jobs_a_command
+        if not self.head or len(due) <= most:
             return [self._command([_bytes_of(rows) for rows in matrices], due)]
         commands: list[Command] = []
         pieces: list[Piece] = []
-        start, room = 0, MOST_JOBS_A_COMMAND
+        start, room = 0, most
         for rows in matrices:
             while len(rows) >= room:
                 pieces.append(_bytes_of(rows[:room]))
-                commands.append(self._command(pieces, due[start : start + MOST_JOBS_A_COMMAND]))
+                commands.append(self._command(pieces, due[start : start + most]))
                 rows, pieces = rows[room:], []
-                start, room = start + MOST_JOBS_A_COMMAND, MOST_JOBS_A_COMMAND
+                start, room = start + most, most
             if len(rows):
                 pieces.append(_bytes_of(rows))
                 room -= len(rows)
@@ -211,14 +206,14 @@ class Place:
         return commands
 
     def _command(self, pieces: Sequence[Piece], due: Floats) -> Command:
-        head = () if self.is_stream else (self.lpush(len(due)),)
-        return Command((*head, *pieces), due, not self.is_stream, self.key)
+        return Command((self.opening(len(due)), *pieces) if self.head else pieces, due, self.replies, self.key)
 
-    def lpush(self, jobs: int) -> bytes:
-        """What stands before the values of an LPUSH; there are few of them, and they are asked for often."""
+    def opening(self, jobs: int) -> bytes:
+        """What stands before the words of so many jobs; there are few of them, and they are asked for often."""
         made = self.heads.get(jobs)
         if made is None:
-            made = self.heads[jobs] = b"*%d\r\n$5\r\nLPUSH\r\n" % (jobs + 2) + bulk(self.key.encode())
+            words = len(self.head) + jobs * self.words
+            made = self.heads[jobs] = b"*%d\r\n" % words + b"".join(map(bulk, self.head))
         return made
 
 
@@ -236,26 +231,78 @@ def _ends_of_rows(matrices: Sequence[Bytes]) -> Sequence[int]:
     return [0, *np.cumsum(lengths).tolist()]
 
 
-class _Kind:
-    """One kind of job: the constant parts of its envelope made once. Without ``rows``, jobs are made one by one."""
+_Fill = bytes | Slot | Text
 
-    def __init__(self, job: Job, payload: Payload, run_id: str, head: bytes, consecutive: bool) -> None:
-        self._payload = payload.text if job.encoding == "raw" else payload.json
-        self._raw = job.encoding == "raw"
-        name, run = json.dumps(job.name), json.dumps(run_id)
-        self._before = f'{{"id":"{run_id}-'
-        self._middle = f'","run":{run},"seq":'
-        self._named = f',"job":{name},"priority":{job.priority},"enqueued_at":'
-        self._after = f',"timeout":{json.dumps(job.timeout)},"retry":{job.retry},"payload":'
-        layout = payload.text_layout if self._raw else payload.json_layout
-        self.rows: RowWriter | None = None
-        if layout is not None:
-            number = Slot("seq")
-            envelope = (self._before, number, self._middle, number, self._named, None, self._after, *layout, "}")
-            self.rows = RowWriter(layout if self._raw else envelope, head, consecutive=consecutive)
+
+class Kind:
+    """One kind of job: its recipe with all values compiled, for the ``key`` that it is put to."""
+
+    def __init__(self, recipe: Recipe, key: str, compile_value: Compile) -> None:
+        self._parts: list[bytes | tuple[_Fill, ...]] = []
+        several = recipe.jobs_a_command > 1
+        head: tuple[bytes, ...] = ()
+        words = 0
+        for command in recipe.commands:
+            filled = [_filled(word, compile_value) for word in command]
+            if several:
+                head = tuple(b"".join(map(_constant, word)) for word in filled[: recipe.shared])
+            else:
+                self._parts.append(b"*%d\r\n" % len(filled))
+            self._parts += filled[len(head) :]
+            words = len(filled) - len(head)
+        self.place = Place(key, head, recipe.jobs_a_command, words, 0 if several else len(recipe.commands))
+        self._singly = [part if isinstance(part, bytes) else [_piece(piece) for piece in part] for part in self._parts]
+
+    def rows(self, consecutive: bool) -> RowWriter | None:
+        """What makes many jobs at once; None where a template in them is more than a slot."""
+        parts: list[bytes | tuple[bytes | Slot, ...]] = []
+        for part in self._parts:
+            if isinstance(part, bytes):
+                parts.append(part)
+                continue
+            plain = tuple(piece for piece in part if isinstance(piece, bytes | Slot))
+            if len(plain) < len(part):
+                return None
+            parts.append(plain)
+        return RowWriter(parts, consecutive=consecutive)
 
     def encode(self, seq: int, wall: float, phase: str) -> bytes:
-        payload = self._payload(seq, wall, phase)
-        if self._raw:
-            return payload.encode()
-        return f"{self._before}{seq}{self._middle}{seq}{self._named}{wall:.6f}{self._after}{payload}}}".encode()
+        """The words of one job, with its commands' own beginnings where it has commands of its own."""
+        return b"".join(
+            [
+                part
+                if isinstance(part, bytes)
+                else bulk(b"".join([p if isinstance(p, bytes) else p(seq, wall, phase) for p in part]))
+                for part in self._singly
+            ]
+        )
+
+
+_Single = Callable[[int, float, str], bytes]
+
+
+def _piece(piece: _Fill) -> bytes | _Single:
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, Slot):
+        return SINGLY[piece.kind]
+    return lambda seq, wall, phase: piece(seq, wall, phase).encode()
+
+
+def _filled(word: Word, compile_value: Compile) -> tuple[_Fill, ...]:
+    """The word with its values compiled, neighbouring constants as one."""
+    found: list[_Fill] = []
+    for piece in word:
+        pieces = compile_value(piece.value, _SPELLINGS[piece.form]).pieces if isinstance(piece, Spelled) else (piece,)
+        for each in pieces:
+            fill = each.encode() if isinstance(each, str) else each
+            if isinstance(fill, bytes) and found and isinstance(found[-1], bytes):
+                found[-1] += fill
+            elif fill != b"":
+                found.append(fill)
+    return tuple(found)
+
+
+def _constant(piece: _Fill) -> bytes:
+    assert isinstance(piece, bytes), "only constants stand before the jobs"
+    return piece

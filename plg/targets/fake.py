@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from plg.scenario import Job
+from plg.queues.base import Job
 from plg.targets.base import Server, TargetError
 from plg.targets.url import UrlTarget
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from plg.queues.use import QueueInUse
 from plg.targets.base import TargetError
 from plg.targets.client import Client
 from plg.targets.faults import explain, own_words
-from plg.targets.queues import Queue
 
 _NAMES = ("valkey", "dragonfly", "keydb", "kvrocks", "garnet", "redict", "redis")
 """Servers that state their own version as ``<name>_version``; those before redis state that of Redis too."""
@@ -44,7 +44,7 @@ def may_be_cluster(facts: Mapping[str, str]) -> bool:
     return facts.get("cluster_enabled", "1") == "1"
 
 
-def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[Queue]) -> Findings:
+def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[QueueInUse]) -> Findings:
     """Looks at the server behind ``client``, whose `greet` gave ``facts``. Raises `TargetError` where jobs cannot be
     written.
     """
@@ -100,45 +100,49 @@ def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
         raise TargetError("refused", f"{shown} is a read-only replica (its master is {master}: give that one's URL)")
 
 
-def _refuse_wrong_types(client: Client, queues: Sequence[Queue]) -> None:
+def _refuse_wrong_types(client: Client, queues: Sequence[QueueInUse]) -> None:
+    wanted = {key: kind for queue in queues for key, kind in queue.keys.items()}
     try:
-        answers = client.ask([("TYPE", queue.key) for queue in queues]) if queues else []
+        answers = client.ask([("TYPE", key) for key in wanted]) if wanted else []
     except TargetError:
         return
-    for queue, answer in zip(queues, answers, strict=True):
+    for (key, kind), answer in zip(wanted.items(), answers, strict=True):
         if isinstance(answer, Exception):
-            _refuse_misplaced(client, queue, answer)
+            _refuse_misplaced(client, key, answer)
             continue
         present = answer.decode()
-        if present not in ("none", queue.kind):
+        if present not in ("none", kind):
             raise TargetError(
                 "refused",
-                f"{client.address.shown} holds {queue.key!r} as a {present}, "
-                f"but the scenario writes a {queue.kind} to it (choose another name, or another database)",
+                f"{client.address.shown} holds {key!r} as a {present}, "
+                f"but the scenario writes a {kind} to it (choose another name, or another database)",
             )
 
 
-def _refuse_misplaced(client: Client, queue: Queue, answer: Exception) -> None:
+def _refuse_misplaced(client: Client, key: str, answer: Exception) -> None:
     """A cluster that keeps the key elsewhere refuses every job; a user who may not ask for the type may still write."""
     from redis.exceptions import AskError, ClusterDownError
 
     if isinstance(answer, AskError | ClusterDownError):  # MOVED is a kind of ASK in redis-py
-        raise explain(answer, f"{client.address.shown}, queue {queue.key!r},")
+        raise explain(answer, f"{client.address.shown}, queue {key!r},")
 
 
-def _rehearse(client: Client, queues: Sequence[Queue]) -> tuple[str, ...]:
-    """Queues one write a queue in a transaction and discards it: the server checks permissions, memory and role.
+def _rehearse(client: Client, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
+    """Queues the commands of one job a queue in a transaction and discards it.
+
+    The server then checks permissions, memory and role.
 
     Raises on a refusal that will last; a passing one becomes a remark.
     """
+    writes = [(queue, words) for queue in queues for words in queue.rehearsal()]
     try:
         # MULTI goes alone: where it is forbidden, the writes after it would be taken for real.
         [begun] = client.ask([("MULTI",)])
-        answers = client.ask([*map(_write_to, queues), ("DISCARD",)]) if begun == b"OK" else []
+        answers = client.ask([*(words for _, words in writes), ("DISCARD",)]) if begun == b"OK" else []
     except TargetError:
         return ()
     remarks = []
-    for queue, answer in zip(queues, answers, strict=False):
+    for (queue, _), answer in zip(writes, answers, strict=False):
         if not isinstance(answer, Exception):
             continue
         words = own_words(answer)
@@ -146,10 +150,6 @@ def _rehearse(client: Client, queues: Sequence[Queue]) -> tuple[str, ...]:
             raise explain(answer, f"{client.address.shown}, queue {queue.key!r},")
         remarks.append(f"the server refuses writes to {queue.key!r} at present: {words}")
     return tuple(dict.fromkeys(remarks))
-
-
-def _write_to(queue: Queue) -> tuple[str, ...]:
-    return ("LPUSH", queue.key, "") if queue.kind == "list" else ("XADD", queue.key, "*", "job", "")
 
 
 def _remarks(facts: Mapping[str, str]) -> list[str]:

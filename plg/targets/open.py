@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plg.scenario import Job
+from plg.queues.base import Job
 from plg.targets.base import TargetError
 from plg.targets.embedded import EmbeddedTarget
 from plg.targets.fake import FakeTarget

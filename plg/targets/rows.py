@@ -7,7 +7,8 @@ a time from a table. This costs some tens of nanoseconds a job where a string a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from plg.language.templates import Slot
+from plg.queues.recipe import Slot
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Piece = str | Slot | None
-"""Constant text, a slot for a number, or None for the moment of sending (seconds with six decimals)."""
+Word = tuple[bytes | Slot, ...]
+"""One RESP bulk string, as constants and slots in turn."""
 
 
 class _Table(NamedTuple):
@@ -46,32 +47,79 @@ _HEX = _table(16, b"%0*x", {1: "u1", 2: "u2"})
 _BUFFERS = 4
 """Thousands of rows kept; one batch may lie in all but one of them."""
 _HEX_WIDTH = 12
-_NOW_MS_WIDTH = 13
-_WALL_WIDTH = 17
 _LARGE_GROUP = 24
 """From so many jobs a moment on it is quicker to write the moment a group than a job."""
 
 
+class Moment(NamedTuple):
+    """How a moment of sending is written: in ticks of which there are so many a ``second``.
+
+    All moments of a second are alike but for the last ``digits``; ``text`` gives that second with zeros for them.
+    ``single`` writes one moment (s since the epoch).
+    """
+
+    second: int
+    digits: int
+    width: int
+    text: Callable[[int], bytes]
+    single: Callable[[float], bytes]
+
+    def ticks(self, wall: Floats) -> Ints:
+        """Moments (s since the epoch) in ticks: milliseconds are cut, as clocks do, and microseconds rounded."""
+        if self.second == 1000:
+            return (wall * 1000).astype(np.int64)
+        return np.rint(wall * self.second).astype(np.int64)
+
+
+def _iso(second: int) -> bytes:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000000", time.gmtime(second)).encode()
+
+
+def _iso_of(microseconds: int) -> bytes:
+    second, rest = divmod(microseconds, 1_000_000)
+    return _iso(second)[:-6] + b"%06d" % rest
+
+
+MOMENTS: Mapping[str, Moment] = {
+    "now_ms": Moment(1000, 3, 13, lambda second: b"%010d000" % second, lambda wall: b"%d" % int(wall * 1000)),
+    "now_s": Moment(1_000_000, 6, 17, lambda second: b"%010d.000000" % second, lambda wall: b"%.6f" % wall),
+    "now_us": Moment(1_000_000, 6, 16, lambda second: b"%010d000000" % second, lambda wall: b"%d" % round(wall * 1e6)),
+    "now_iso": Moment(1_000_000, 6, 26, _iso, lambda wall: _iso_of(round(wall * 1e6))),
+}
+"""The moments by the slot that asks for them; ``now_iso`` is UTC without the Z."""
+
+
+def _alone(moment: Moment) -> Callable[[int, float, str], bytes]:
+    return lambda seq, wall, phase: moment.single(wall)
+
+
+SINGLY: Mapping[str, Callable[[int, float, str], bytes]] = {
+    "seq": lambda seq, wall, phase: b"%d" % seq,
+    "seq_hex": lambda seq, wall, phase: b"%012x" % seq,
+    **{kind: _alone(moment) for kind, moment in MOMENTS.items()},
+}
+"""What each slot holds for one job, at a moment of sending."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:
-    """One row with its slots: offsets of the numbers of each kind, and of the moments."""
+    """One row with its slots: offsets of the numbers of each kind, and of the moments by their kind."""
 
     row: Bytes
     seq: tuple[int, ...]
     seq_hex: tuple[int, ...]
-    now_ms: tuple[int, ...]
-    wall: tuple[int, ...]
+    moments: Mapping[str, tuple[int, ...]]
 
 
 class RowWriter:
-    """Writes jobs of one kind. ``pieces`` spell one job; each becomes a RESP bulk string with ``head`` before it.
+    """Writes jobs of one kind. ``parts`` spell one job: bytes as they are, and words that become RESP bulk strings.
 
     Where the numbers are known to follow one another (``consecutive``), they are made a thousand at a time, and the
     thousand after next from the same bytes: its last three digits are those that stand there already.
     """
 
-    def __init__(self, pieces: Sequence[Piece], head: bytes = b"", *, consecutive: bool = False) -> None:
-        self._pieces, self._head, self._consecutive = pieces, head, consecutive
+    def __init__(self, parts: Sequence[bytes | Word], *, consecutive: bool = False) -> None:
+        self._parts, self._consecutive = parts, consecutive
         self._forms: dict[int, _Row] = {}
         self._thousands: list[tuple[int, int, Bytes] | None] = [None] * _BUFFERS
 
@@ -146,22 +194,24 @@ class RowWriter:
         return form, rows
 
     def _form(self, digits: int) -> _Row:
-        widths = {"seq": digits, "seq_hex": _HEX_WIDTH, "now_ms": _NOW_MS_WIDTH}
-        size = sum(
-            len(p.encode()) if isinstance(p, str) else _WALL_WIDTH if p is None else widths[p.kind]
-            for p in self._pieces
-        )
-        text = bytearray(self._head + b"$%d\r\n" % size)
-        places: dict[str, list[int]] = {"seq": [], "seq_hex": [], "now_ms": [], "wall": []}
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                text += piece.encode()
+        widths = {"seq": digits, "seq_hex": _HEX_WIDTH} | {kind: moment.width for kind, moment in MOMENTS.items()}
+        text = bytearray()
+        places: dict[str, list[int]] = {kind: [] for kind in widths}
+        for part in self._parts:
+            if isinstance(part, bytes):
+                text += part
                 continue
-            kind = "wall" if piece is None else piece.kind
-            places[kind].append(len(text))
-            text += b"0" * (_WALL_WIDTH if piece is None else widths[piece.kind])
-        text += b"\r\n"
-        return _Row(np.frombuffer(bytes(text), dtype=np.uint8), **{kind: tuple(at) for kind, at in places.items()})
+            text += b"$%d\r\n" % sum(widths[p.kind] if isinstance(p, Slot) else len(p) for p in part)
+            for piece in part:
+                if isinstance(piece, Slot):
+                    places[piece.kind].append(len(text))
+                    text += b"0" * widths[piece.kind]
+                else:
+                    text += piece
+            text += b"\r\n"
+        found = {kind: tuple(at) for kind, at in places.items() if at}
+        numbers = {kind: found.pop(kind, ()) for kind in ("seq", "seq_hex")}
+        return _Row(np.frombuffer(bytes(text), dtype=np.uint8), **numbers, moments=found)
 
 
 def _write_by_group(parts: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], walls: Sequence[float]) -> None:
@@ -173,35 +223,25 @@ def _write_by_group(parts: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], wa
             group = rows[start : max(start, end - first)]
             if not len(group):
                 continue  # all of it lies in another matrix
-            if form.wall:
-                _write_text(group, form.wall, b"%017.6f" % wall)
-            if form.now_ms:
-                _write_text(group, form.now_ms, b"%013d" % int(wall * 1000))
+            for kind, places in form.moments.items():
+                _write_text(group, places, MOMENTS[kind].single(wall))
             start += len(group)
         first += len(rows)
 
 
 def _write_moments(rows: Bytes, form: _Row, wall: Floats) -> None:
-    """A moment of its own for each job, in ascending order."""
-    if form.wall:
-        micros = np.rint(wall * 1e6).astype(np.int64)
-        _write_second(rows, form.wall, micros, 1_000_000, b"%010d.000000", 6)
-    if form.now_ms:
-        _write_second(rows, form.now_ms, (wall * 1000).astype(np.int64), 1000, b"%010d000", 3)
-
-
-def _write_second(rows: Bytes, places: tuple[int, ...], ticks: Ints, second: int, text: bytes, width: int) -> None:
-    """Moments in ``ticks``, so many of them a ``second``: all jobs of a second have the same ``text`` but for the last
-    ``width`` digits."""
-    start = 0
-    while start < len(ticks):
-        whole = int(ticks[start]) // second
-        end = int(ticks.searchsorted((whole + 1) * second))
-        alike, part = text % whole, rows[start:end]
-        _write_text(part, places, alike)
-        tails = [at + len(alike) - width for at in places]
-        _write_number(part, tails, ticks[start:end] - whole * second, width, _DECIMAL)
-        start = end
+    """A moment of its own for each job, in ascending order; what the jobs of a second have in common at once."""
+    for kind, places in form.moments.items():
+        moment = MOMENTS[kind]
+        ticks, start = moment.ticks(wall), 0
+        while start < len(ticks):
+            whole = int(ticks[start]) // moment.second
+            end = int(ticks.searchsorted((whole + 1) * moment.second))
+            part = rows[start:end]
+            _write_text(part, places, moment.text(whole))
+            tails = [at + moment.width - moment.digits for at in places]
+            _write_number(part, tails, ticks[start:end] - whole * moment.second, moment.digits, _DECIMAL)
+            start = end
 
 
 def _write_number(rows: Bytes, places: Sequence[int], number: Ints, width: int, table: _Table) -> None:

@@ -52,8 +52,8 @@ class Source:
     ) -> None:
         self._name = name
         self._client = client
-        self._lists = [key for key, kind in queues if kind == "list"]
-        self._streams = [key for key, kind in queues if kind == "stream"]
+        self._lists = [key for key, kind in queues if kind == "pop"]
+        self._streams = [key for key, kind in queues if kind == "group"]
         # The more there are, the longer each waits: together they ask an idle server about as often as ten would.
         self._glance = min(_BLOCK, _GLANCE * max(1.0, peers / 10))
         self._block = min(_LONGEST_BLOCK, _BLOCK * max(1.0, peers / 10)) if alone else self._glance

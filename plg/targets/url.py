@@ -8,16 +8,16 @@ from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar, Self
 
-from plg.scenario import Job
+from plg.queues.base import Job
+from plg.queues.use import KeyConflict, QueueInUse, queues_of
 from plg.targets.address import Address, parse_address
-from plg.targets.base import QueueProbe, Server
+from plg.targets.base import QueueProbe, Server, TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
 from plg.targets.inspection import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
-from plg.targets.queues import Queue, queues_of
 from plg.targets.slots import Node
 
 _SILENT_CLUSTER = "the server is a node of a cluster and does not tell of the others: plg writes to this node alone"
@@ -32,7 +32,7 @@ class UrlTarget:
     kind: ClassVar[str] = "url"
 
     def __init__(self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0) -> None:
-        self._queues = queues_of(jobs)
+        self._queues = _queues(jobs)
         self._address = parse_address(where)
         self._connect_timeout = self._address.connect_timeout or connect_timeout
         self._cluster: Cluster | None = None
@@ -75,7 +75,7 @@ class UrlTarget:
         return self._address
 
     @property
-    def queues(self) -> tuple[Queue, ...]:
+    def queues(self) -> tuple[QueueInUse, ...]:
         """The keys of the scenario's jobs."""
         return self._queues
 
@@ -129,6 +129,13 @@ class UrlTarget:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address.shown}>"
+
+
+def _queues(jobs: Sequence[Job]) -> tuple[QueueInUse, ...]:
+    try:
+        return queues_of(jobs)
+    except KeyConflict as conflict:
+        raise TargetError("refused", str(conflict)) from None
 
 
 def _together(found: Sequence[Findings]) -> Findings:

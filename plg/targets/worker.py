@@ -17,9 +17,9 @@ import numpy as np
 
 import plg
 from plg.histogram import BUCKETS, Distribution
-from plg.scenario import Job
+from plg.queues.base import Job
+from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
-from plg.targets.queues import queues_of
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _START_PATIENCE = 15.0
@@ -58,7 +58,7 @@ class ReferenceWorkers:
         self._orders = {
             "url": target.url,
             "cluster": target.cluster is not None,
-            "queues": [(queue.key, queue.kind) for queue in queues_of(jobs)],
+            "queues": [(queue.key, queue.format.taken) for queue in queues_of(jobs)],
             "count": count,
             "each": each,
             "parent": os.getpid(),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets.base import Depth, TargetError
 from plg.targets.cluster_probe import together
 from plg.targets.open import open_target
@@ -25,7 +25,7 @@ def keys_at(cluster: RealCluster) -> list[str]:
 
 
 def jobs_at(cluster: RealCluster) -> tuple[Job, ...]:
-    return tuple(Job(key, queue=key) for key in keys_at(cluster))
+    return tuple(Job(key, queue=Queue("list", key)) for key in keys_at(cluster))
 
 
 def fill(cluster, key, count, age=0.0):
@@ -112,8 +112,10 @@ def test_every_node_is_asked_whether_it_takes_the_job(cluster):
     first, _, third = keys_at(cluster)
     cluster.nodes[2].ask("SET", third, "text")
     with pytest.raises(TargetError, match=f":{cluster.nodes[2].port} holds '{third}' as a string"):
-        open_target(cluster.nodes[0].url(), (Job("a", queue=first), Job("c", queue=third)))
-    open_target(cluster.nodes[0].url(), (Job("a", queue=first),)).close()
+        open_target(
+            cluster.nodes[0].url(), (Job("a", queue=Queue("list", first)), Job("c", queue=Queue("list", third)))
+        )
+    open_target(cluster.nodes[0].url(), (Job("a", queue=Queue("list", first)),)).close()
 
 
 def test_the_password_of_the_url_is_for_all_nodes(fragile):
@@ -133,11 +135,11 @@ def fragile_with_password(fragile):
 
 def jobs_of(cluster) -> tuple[Job, ...]:
     """Some queues at more than one node, chosen without asking: with a password set, ``ask`` is refused."""
-    return tuple(Job(f"q{n}", queue=f"q{n}") for n in range(8))
+    return tuple(Job(f"q{n}", queue=Queue("list", f"q{n}")) for n in range(8))
 
 
 def test_depth_and_age_are_over_all_nodes(cluster):
-    jobs = (*jobs_at(cluster), Job("s", stream="{s}tream"))
+    jobs = (*jobs_at(cluster), Job("s", queue=Queue("stream", "{s}tream")))
     with open_target(cluster.nodes[0].url(), jobs) as target:
         probe = target.probe()
         assert probe.look() == Depth(0, 0.0)
@@ -160,7 +162,7 @@ def test_the_sum_of_looks():
 def test_the_probe_follows_a_queue_to_another_node(cluster):
     key = cluster.key_at(0)
     fill(cluster, key, 6)
-    with open_target(cluster.nodes[0].url(), (Job("a", queue=key),)) as target:
+    with open_target(cluster.nodes[0].url(), (Job("a", queue=Queue("list", key)),)) as target:
         probe = target.probe()
         assert probe.look().waiting == 6
         cluster.hand_over(key, 1)
@@ -173,7 +175,7 @@ def test_the_probe_follows_a_queue_to_another_node(cluster):
 def test_workers_empty_the_queues_of_all_nodes(cluster):
     keys = keys_at(cluster)
     tagged = "{" + keys[0] + "}:more"
-    jobs = (*jobs_at(cluster), Job("tagged", queue=tagged), Job("s", stream="events"))
+    jobs = (*jobs_at(cluster), Job("tagged", queue=Queue("list", tagged)), Job("s", queue=Queue("stream", "events")))
     for key in (*keys, tagged):
         fill(cluster, key, 40, age=5.0)
     stream = cluster.nodes[cluster.place("events")]
@@ -207,7 +209,7 @@ def test_workers_are_not_slowed_by_queues_that_are_empty(cluster):
 
 def test_workers_follow_a_queue_to_another_node(cluster):
     key = cluster.key_at(0)
-    jobs = (Job("a", queue=key),)
+    jobs = (Job("a", queue=Queue("list", key)),)
     with open_target(cluster.nodes[0].url(), jobs) as target:
         workers = ReferenceWorkers(target, jobs, 2, 0.001)
         workers.start()

@@ -9,7 +9,8 @@ import time
 import pytest
 from live import STREAM, adds_up, agrees, drive, executed_at, kill, most_in_a_window, revive, seqs_in, steady
 
-from plg.scenario import Guardrails, Job
+from plg.queues.base import Job, Queue
+from plg.scenario import Guardrails
 
 
 def queues(cluster):
@@ -23,7 +24,7 @@ def held(cluster, keys):
 
 
 def jobs_for(keys):
-    return tuple(Job(f"j{i}", queue=key) for i, key in enumerate(keys))
+    return tuple(Job(f"j{i}", queue=Queue("list", key)) for i, key in enumerate(keys))
 
 
 @pytest.mark.parametrize("connections", [1, 3])

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from plg.diagnostics import ScenarioError
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, PolicyRefusal, Rule, account_name
 from plg.patterns.steady import Steady
-from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
+from plg.queues.base import Job, Queue
+from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 
 LIMITS = Guardrails(max_rate=500.0, max_total_jobs=20_000, max_duration=120.0)
-SCENARIO = Scenario("sale", Steady(base_rate=10.0, duration=1.0), (Job("job", queue="q"),), LIMITS)
+SCENARIO = Scenario("sale", Steady(base_rate=10.0, duration=1.0), (Job("job", queue=Queue("list", "q")),), LIMITS)
 
 
 def on(target: str, **limits: object) -> Scenario:

@@ -15,7 +15,8 @@ from plg.language import validate
 from plg.language.load import lint, load, load_document, read_text
 from plg.language.source import MAX_BYTES
 from plg.language.starters import STARTERS, starter, workflow
-from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Workers
+from plg.queues.base import Job, Queue, Retry
+from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Workers
 
 LIMITS = {"max_rate": 5, "max_total_jobs": 5, "max_duration": 5}
 
@@ -140,11 +141,11 @@ def test_everything_arrives() -> None:
     )  # fmt: skip
     scenario = load(CASES / "valid" / "jobs.plg").scenario
     assert scenario.jobs[1] == Job(
-        "b", 3.0, "q", None, None, "json", -5, 90.0, 3, [1, -2500.0, True, False, None, {}, [], {"a b": {"c": [[]]}}]
-    )
-    assert scenario.jobs[0].stream == "s"
-    assert scenario.jobs[0].queue is None
-    assert scenario.jobs[4] == Job("e", queue="plg:jobs")
+        "b", Queue("list", "q"), weight=3.0, priority=-5, timeout=90.0, retry=Retry(3),
+        payload=[1, -2500.0, True, False, None, {}, [], {"a b": {"c": [[]]}}],
+    )  # fmt: skip
+    assert (scenario.jobs[0].queue.kind, scenario.jobs[0].queue.name) == ("stream", "s")
+    assert scenario.jobs[4] == Job("e", queue=Queue("list", "plg:jobs"))
     assert scenario.workers == Workers(4, 0.005)
     assert scenario.arrivals == Arrivals("poisson", 42)
     assert scenario.max_lag == 0.25
@@ -156,7 +157,7 @@ def test_defaults() -> None:
     scenario = load_document(
         {"name": "x", "pattern": {"type": "steady", "base_rate": 1, "duration": 1}, "guardrails": LIMITS}
     ).scenario
-    assert scenario.jobs == (Job("job", queue="plg:jobs"),)
+    assert scenario.jobs == (Job("job", queue=Queue("list", "plg:jobs")),)
     assert scenario.guardrails == Guardrails(5.0, 5, 5.0)
     assert (scenario.target, scenario.max_lag, scenario.workers) == ("embedded", 1.0, None)
     assert scenario.file is None
@@ -204,8 +205,9 @@ def test_starters(name: str, tmp_path: Path) -> None:
 def test_the_workflow_is_yaml_and_quotes_its_file() -> None:
     import yaml
 
-    made = yaml.safe_load(workflow("load tests/it's.plg"))
+    made = yaml.safe_load(workflow("load tests/it's.plg", "wheels/plg.whl"))
     commands = [step.get("run", "") for step in made["jobs"]["load"]["steps"]]
+    assert 'pip install "./wheels/plg.whl[embedded]"' in commands
     assert "plg check 'load tests/it'\"'\"'s.plg'" in commands
 
 

@@ -40,7 +40,7 @@ def test_values_take_their_place() -> None:
     loaded = effective()
     scenario = loaded.scenario
     assert scenario.pattern.duration == 2
-    assert scenario.jobs[0].queue == "orders"
+    assert scenario.jobs[0].queue.name == "orders"
     assert scenario.jobs[0].payload == {"n": "5/s", "m": "x2"}
     assert scenario.expect[0].text == "errors < 2"
     assert "params" not in loaded.document
@@ -59,7 +59,7 @@ def test_overrides() -> None:
     loaded = load_document(document(expect=[]), environ={}, overrides={"peak": "9", "length": "4s", "queue": "5"})
     assert loaded.scenario.pattern.duration == 4
     assert loaded.scenario.pattern.peak() == 9
-    assert loaded.scenario.jobs[0].queue == "5"
+    assert loaded.scenario.jobs[0].queue.name == "5"
     assert codes(overrides={"paek": "5"})[0] == "unknown-param"
 
 
@@ -98,7 +98,7 @@ def test_the_environment() -> None:
     loaded = load_document(document(params=params, expect=[]), environ={"PEAK": "7/s", "LENGTH": "3", "Q": ""})
     assert loaded.scenario.pattern.peak() == 7
     assert loaded.scenario.pattern.duration == 3
-    assert loaded.scenario.jobs[0].queue == "q"
+    assert loaded.scenario.jobs[0].queue.name == "q"
     assert codes(more={"params": params, "expect": []}) == ["unset-variable"]
     # What is set from outside needs no variable.
     assert (

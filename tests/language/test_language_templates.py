@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from language_documents import UNHURRIED, json_values
+from spelled import spelled
 
+from plg.language.spelling import JSON
 from plg.language.tables import DataError, Table, read_table
-from plg.language.templates import TemplateError, compile_payload, faults_of
+from plg.language.templates import TemplateError, compile_value, faults_of
 
 USERS = Table(("email", "age"), [["ann@example.org", "31"], ['b"ob\\@example.org', "54"], ["é@example.org", "9"]])
 
@@ -23,7 +26,8 @@ GOLDEN_UUID = "80c0a001-52c3-43f6-83d3-000000000007"
 
 
 def value(payload: Any, seq: int = 7, now: float = 1234.5678, phase: str = "doors", **options: Any) -> Any:
-    return compile_payload(payload, tables={"users": USERS}, run="r1", job="checkout", **options).value(seq, now, phase)
+    given = {"tables": {"users": USERS}, "run": "r1", "job": "checkout"} | options
+    return json.loads(spelled(payload, seq=seq, now=now, phase=phase, **given))
 
 
 @pytest.mark.parametrize(
@@ -60,17 +64,29 @@ def test_rows_come_round() -> None:
 
 @settings(parent=UNHURRIED, max_examples=200)
 @given(json_values, st.integers(0, 2**40), st.floats(0, 4e9), st.text(max_size=5))
-def test_the_json_is_that_of_the_value(payload: Any, seq: int, now: float, phase: str) -> None:
-    made = compile_payload(payload, run="r", job="j", seed=3)
-    assert json.loads(made.json(seq, now, phase)) == made.value(seq, now, phase)
-    found = made.value(seq, now, phase)
-    assert made.text(seq, now, phase) == (found if isinstance(found, str) else made.json(seq, now, phase))
-    assert made.dynamic or made.json(seq, now, phase) == made.json(seq + 1, now + 1, phase + "x")
+def test_every_spelling_holds_the_value(payload: Any, seq: int, now: float, phase: str) -> None:
+    """JSON, plain text and pickle, read by Python's own readers."""
+    given = {"seq": seq, "now": now, "phase": phase, "run": "r", "job": "j", "seed": 3}
+    text = spelled(payload, **given)
+    found = json.loads(text)
+    assert pickle.loads(spelled(payload, "pickle", **given) + b".") == found
+    plain = spelled(payload, "text", **given)
+    assert plain == (found.encode(errors="surrogatepass") if isinstance(found, str) else text)
+    if all(isinstance(piece, str) for piece in compile_value(payload, JSON).pieces):
+        assert text == spelled(payload, **{**given, "seq": seq + 1, "now": now + 1, "phase": phase + "x"})
+
+
+@pytest.mark.parametrize(
+    "value", [2**31, -(2**40), 1e300, 0.1, True, False, None, "a\nb\\u0041\r\x1a\0é€😀", {"é\n": [[], {}, ""]}]
+)
+def test_pickles_of_what_is_hard_to_write(value: Any) -> None:
+    assert pickle.loads(spelled(value, "pickle") + b".") == value
+    assert spelled(value, "pickle").isascii()
 
 
 def test_uuids_are_uuids_and_never_the_same() -> None:
-    made = compile_payload(["${uuid}", "${uuid}", "x${uuid}"], run="r", job="j")
-    found = [text for seq in range(2000) for text in made.value(seq, 0.0, "")]
+    three = ["${uuid}", "${uuid}", "x${uuid}"]
+    found = [text for seq in range(2000) for text in value(three, seq, run="r", job="j")]
     assert len(set(found)) == len(found)
     for text in found[:50]:
         parsed = uuid.UUID(text.removeprefix("x"))
@@ -78,13 +94,7 @@ def test_uuids_are_uuids_and_never_the_same() -> None:
         assert parsed.variant == uuid.RFC_4122
         assert str(parsed) == text.removeprefix("x")
     for other in ({"run": "s", "job": "j"}, {"run": "r", "job": "k"}):
-        assert not {compile_payload("${uuid}", **other).value(seq, 0.0, "") for seq in range(100)} & set(found)
-
-
-def test_value_json_and_text_agree_on_what_is_random() -> None:
-    made = compile_payload({"a": "${uuid}", "b": "${rand(1,1000000)}", "c": '${choice("x","y","z")} ${rand(0.5,1.5)}'})
-    for seq in range(50):
-        assert json.loads(made.json(seq, 0.0, "")) == made.value(seq, 0.0, "")
+        assert not {value("${uuid}", seq, **other) for seq in range(100)} & set(found)
 
 
 def test_random_values_are_even_and_repeatable() -> None:
@@ -101,7 +111,7 @@ def test_random_values_are_even_and_repeatable() -> None:
     chosen = Counter(value('${choice("a","b")}', seq=n) for n in range(1000))
     assert set(chosen) == {"a", "b"}
     assert abs(chosen["a"] - 500) < 80
-    pair = compile_payload(["${rand(1,1000000)}", "${rand(1,1000000)}"]).value(3, 0.0, "")
+    pair = value(["${rand(1,1000000)}", "${rand(1,1000000)}"], seq=3)
     assert pair[0] != pair[1]
 
 
@@ -136,7 +146,7 @@ def test_what_cannot_be_filled(template: str, code: str) -> None:
     assert (path, error.code, rest) == (("payload", "bad", 0), code, [])
     assert payload["bad"][0][error.start : error.end].startswith("${")
     with pytest.raises(TemplateError):
-        compile_payload(template, tables={"users": USERS})
+        compile_value(template, JSON, tables={"users": USERS})
 
 
 def test_a_table_that_could_not_be_read_is_not_blamed_twice() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from plg.patterns.registry import read
 from plg.plan import Chunk, Plan, make_plan
-from plg.scenario import Arrivals, Expectation, Guardrails, Job, Scenario
+from plg.queues.base import Job
+from plg.scenario import Arrivals, Expectation, Guardrails, Scenario
 
 SALE: dict[str, Any] = {
     "type": "custom",
@@ -39,7 +40,7 @@ def scenario(
     return Scenario(
         name="sale",
         pattern=read(pattern, Path()),
-        jobs=tuple(Job(f"job{i}", weight) for i, weight in enumerate(weights)),
+        jobs=tuple(Job(f"job{i}", weight=weight) for i, weight in enumerate(weights)),
         guardrails=Guardrails(max_rate, max_jobs, max_duration, emergency_stop=emergency_stop),
         arrivals=Arrivals("poisson" if poisson else "uniform", seed),
         expect=expect,

@@ -15,6 +15,7 @@ from simulated import Gauges, Server
 from plg.clock import VirtualClock
 from plg.patterns.registry import read
 from plg.plan import make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.cluster_line import ClusterLine
 from plg.runner.dialer import Immediate
@@ -23,13 +24,13 @@ from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks
 from plg.runner.lane import Lane
 from plg.runner.lanes import Lanes
-from plg.scenario import Guardrails, Job, Scenario
+from plg.scenario import Guardrails, Scenario
 from plg.targets.base import TargetError
 from plg.targets.slots import Node, SlotMap, slot_of
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
-JOBS = (Job("a", queue="qa"), Job("b", queue="qb"), Job("c", stream="sc"))
-KEYS = [job.key for job in JOBS]
+JOBS = (Job("a", queue=Queue("list", "qa")), Job("b", queue=Queue("list", "qb")), Job("c", queue=Queue("stream", "sc")))
+KEYS = [job.queue.name for job in JOBS]
 
 
 def steady(rate, duration):

@@ -20,11 +20,12 @@ from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
-from plg.scenario import ErrorRateLimit, Guardrails, Job, Scenario
+from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.wire import Wire
 
 
@@ -92,7 +93,7 @@ def engine_for(rate, duration, monkeypatch, pacing="economical"):
     clock, socket = CountingClock(calls), Socket(calls)
     monkeypatch.setattr("plg.targets.wire.select", Waiting(clock, socket))
     pattern = read({"type": "steady", "base_rate": rate, "duration": duration}, Path())
-    scenario = Scenario("cost", pattern, (Job("job", queue="q", payload={"sku": "A-${seq}"}),), LIMITS)
+    scenario = Scenario("cost", pattern, (Job("job", queue=Queue("list", "q"), payload={"sku": "A-${seq}"}),), LIMITS)
     plan = make_plan(scenario)
     engine = Engine(
         plan, LIMITS, Lane(lambda: Wire(socket, clock), random.Random(1)),

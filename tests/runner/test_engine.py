@@ -17,6 +17,7 @@ from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Drain, Engine
@@ -24,12 +25,12 @@ from plg.runner.hooks import Hooks
 from plg.runner.lane import STALE, Lane
 from plg.runner.recorder import Sample
 from plg.runner.riding import Rider
-from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Job, Scenario
+from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
 
-JOB = Job("job", queue="q")
+JOB = Job("job", queue=Queue("list", "q"))
 
 
 def simulate(
@@ -101,7 +102,11 @@ def test_rates_below_one_a_second_and_pauses():
 
 
 def test_kinds_keep_their_weights_and_queues():
-    jobs = (Job("a", weight=8, queue="x"), Job("b", weight=2, queue="y"), Job("c", weight=5, stream="z"))
+    jobs = (
+        Job("a", weight=8, queue=Queue("list", "x")),
+        Job("b", weight=2, queue=Queue("list", "y")),
+        Job("c", weight=5, queue=Queue("stream", "z")),
+    )
     _, server, _ = simulate(steady(300, 5), jobs=jobs)
     assert {key: len(found) for key, found in server.held.items()} == {"x": 800, "y": 200, "z": 500}
     assert Counter(json.loads(j)["job"] for j in server.jobs()) == {"a": 800, "b": 200, "c": 500}

@@ -34,7 +34,7 @@ def spell(batch, ends, walls):
     """One command a part, which holds the sequence numbers; with pauses, as an encoder may make them."""
     for start, end in pairwise([0, *ends]):
         yield PAUSE
-        yield [Command([repr(batch.seq[start:end].tolist()).encode()], batch.due[start:end], True, "q")]
+        yield [Command([repr(batch.seq[start:end].tolist()).encode()], batch.due[start:end], 0, "q")]
 
 
 def stretch_of(schedule, *, room=10**6, earliest=0.0, until=1.0, passed=0, timed_from=0.0):

@@ -13,15 +13,16 @@ from plg.clock import VirtualClock
 from plg.guardrails.dividing import divide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
+from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.lane import Lane
 from plg.runner.recording import Recording
-from plg.scenario import Arrivals, Guardrails, Job, Scenario
+from plg.scenario import Arrivals, Guardrails, Scenario
 
 LIMITS = Guardrails(max_rate=400.0, max_total_jobs=100_000, max_duration=60.0)
-JOBS = (Job("a", weight=3, queue="qa"), Job("b", weight=1, queue="qb"))
+JOBS = (Job("a", weight=3, queue=Queue("list", "qa")), Job("b", weight=1, queue=Queue("list", "qb")))
 WAVES = {
     "type": "custom",
     "phases": [

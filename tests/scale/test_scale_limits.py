@@ -10,8 +10,8 @@ import pytest
 from clusters import RealCluster
 from real_servers import launcher, server_programs
 
+from plg.queues.base import Job, Queue
 from plg.runner.permits import OwnPermits, SharedPermits
-from plg.scenario import Job
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 from plg.targets.shared_limit import SharedLimit
@@ -19,7 +19,7 @@ from plg.targets.shared_limit import SharedLimit
 
 @pytest.fixture
 def target(server):
-    with open_target(server.url(), (Job("job", queue="q"),)) as target:
+    with open_target(server.url(), (Job("job", queue=Queue("list", "q")),)) as target:
         yield target
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_goes_away_grants_nothing_and_costs_nothing():
     starting = launcher()
     start = next(starting)
     mortal = start(next(path for path in server_programs().values() if path))
-    with open_target(mortal.url(), (Job("job", queue="q"),)) as target:
+    with open_target(mortal.url(), (Job("job", queue=Queue("list", "q")),)) as target:
         permits = SharedPermits(shared(target, limit=10_000), 100.0)
         permits.start(60)
         had = permits.left(0)
@@ -140,7 +140,7 @@ def test_in_a_cluster_the_counter_is_kept_by_the_node_that_owns_it():
     starting = launcher()
     cluster = RealCluster(next(starting), program)
     for run in ("r", "s", "t", "u"):  # their keys are spread over the nodes
-        with open_target(cluster.nodes[0].url(), (Job("job", queue="q"),)) as target:
+        with open_target(cluster.nodes[0].url(), (Job("job", queue=Queue("list", "q")),)) as target:
             with closing(shared(target, limit=50, run=run)) as limit:
                 limit.begin(60)
                 assert limit.claim(60) == (50, 0)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import plg
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets import open as doors
 from plg.targets.base import TargetError
 
 PAGE = Path(plg.__file__).parent.parent / "docs" / "extending-targets.md"
-JOBS = (Job("a", queue="orders"),)
+JOBS = (Job("a", queue=Queue("list", "orders")),)
 SSH = """#!{python}
 import socket, sys, threading
 _, port, _, _ = sys.argv[sys.argv.index("-L") + 1].split(":")

@@ -17,20 +17,20 @@ import pytest
 from real_servers import alive, gone_within
 
 import plg
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets import embedded, lifeline
 from plg.targets.base import TargetError
 from plg.targets.binary import CHOICE, find_binary
 from plg.targets.open import open_target
 
-JOBS = (Job("a", queue="orders"),)
+JOBS = (Job("a", queue=Queue("list", "orders")),)
 HOME = str(Path(plg.__file__).parent.parent)
 CHILD = """
     import sys, time
     sys.path.append({home!r})
-    from plg.scenario import Job
+    from plg.queues.base import Job, Queue
     from plg.targets.open import open_target
-    target = open_target("embedded", [Job("a", queue="orders")])
+    target = open_target("embedded", [Job("a", queue=Queue("list", "orders"))])
     print(target.pid, target._server._keeper.pid, target._server.folder, flush=True)
     {last}
     time.sleep(60)

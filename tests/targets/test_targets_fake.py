@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 
-JOBS = (Job("a", queue="orders"), Job("b", stream="events"))
+JOBS = (Job("a", queue=Queue("list", "orders")), Job("b", queue=Queue("stream", "events")))
 
 
 def command(*words) -> bytes:
@@ -85,6 +85,6 @@ def test_closing_twice_is_fine():
 
 def test_without_fakeredis_the_way_out_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fakeredis", None)
-    with pytest.raises(TargetError, match=r"plg\[fake\]") as caught:
+    with pytest.raises(TargetError, match="pip install fakeredis") as caught:
         open_target("fake", JOBS)
     assert caught.value.kind == "missing"

@@ -9,11 +9,11 @@ import time
 import pytest
 from real_servers import answering, free_port
 
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 
-JOBS = (Job("a", queue="orders"), Job("b", stream="events"))
+JOBS = (Job("a", queue=Queue("list", "orders")), Job("b", queue=Queue("stream", "events")))
 
 
 def refusal(where, *, jobs=JOBS, timeout=3.0):
@@ -53,7 +53,7 @@ def test_a_connection_is_ready_for_commands_and_outlives_the_target(servers, any
     raw.close()
     inside = server.ask("AUTH", "s3cret")
     assert inside == b"+OK\r\n"
-    with open_target(server.url(":s3cret", database=3), (Job("q", queue="q"),)) as target:
+    with open_target(server.url(":s3cret", database=3), (Job("q", queue=Queue("list", "q")),)) as target:
         probe = target.probe()
         assert probe.look().waiting == 1
         probe.close()
@@ -107,7 +107,7 @@ def test_user_without_permission_for_the_key(servers, binary):
     server.ask("ACL", "SETUSER", "ann", "on", ">pw", "~events", "+@all")
     error = refusal(server.url("ann:pw"))
     assert (error.kind, "NOPERM" in str(error)) == ("refused", True)
-    open_target(server.url("ann:pw"), (Job("b", stream="events"),)).close()
+    open_target(server.url("ann:pw"), (Job("b", queue=Queue("stream", "events")),)).close()
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_queues_that_exist_already_are_fine(servers, any_binary):
 
 
 def test_one_key_as_list_and_stream():
-    error = refusal("fake", jobs=(Job("a", queue="q"), Job("b", stream="q")))
+    error = refusal("fake", jobs=(Job("a", queue=Queue("list", "q")), Job("b", queue=Queue("stream", "q"))))
     assert (error.kind, "'q'" in str(error)) == ("refused", True)
 
 

@@ -11,16 +11,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from real_servers import answering
 
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
+from plg.queues.envelope import enqueued_at
+from plg.queues.use import queues_of
 from plg.targets.address import parse_address
 from plg.targets.base import Depth, TargetError
 from plg.targets.probe import RedisProbe
-from plg.targets.queues import queues_of
-from plg.targets.stamp import enqueued_at
 
 NOW = 1_800_000_000.0
-LISTS = (Job("a", queue="orders"), Job("b", queue="refunds"), Job("c", queue="orders"))
-STREAM = (Job("s", stream="events"),)
+LISTS = (
+    Job("a", queue=Queue("list", "orders")),
+    Job("b", queue=Queue("list", "refunds")),
+    Job("c", queue=Queue("list", "orders")),
+)
+STREAM = (Job("s", queue=Queue("stream", "events")),)
 
 
 @pytest.fixture
@@ -78,8 +82,10 @@ def test_jobs_of_others_are_counted_but_have_no_age(clean, look, raw):
 
 def test_raw_jobs_are_not_read_for_a_date(clean, look):
     clean.ask("LPUSH", "orders", job(3.0))
-    assert look(clean, (Job("a", queue="orders", encoding="raw"),)) == Depth(1, None)
-    assert look(clean, (Job("a", queue="orders", encoding="raw"), Job("b", queue="orders"))) == Depth(1, 3.0)
+    assert look(clean, (Job("a", queue=Queue("list", "orders"), encoding="raw"),)) == Depth(1, None)
+    assert look(
+        clean, (Job("a", queue=Queue("list", "orders"), encoding="raw"), Job("b", queue=Queue("list", "orders")))
+    ) == Depth(1, 3.0)
 
 
 def test_a_clock_ahead_of_ours_gives_no_negative_age(clean, look):
@@ -146,7 +152,7 @@ def test_a_stream_waits_for_its_slowest_group(server, entries, groups, list_jobs
 
 
 def _look_by_server_clock(server):
-    probe = RedisProbe(parse_address(server.url()), queues_of((*STREAM, Job("a", queue="orders"))))
+    probe = RedisProbe(parse_address(server.url()), queues_of((*STREAM, Job("a", queue=Queue("list", "orders")))))
     try:
         seen = probe.look()
     finally:

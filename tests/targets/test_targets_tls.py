@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from real_servers import answering, free_port
 
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets.base import TargetError
 from plg.targets.faults import explain
 from plg.targets.open import open_target
 
-JOBS = (Job("a", queue="orders"),)
+JOBS = (Job("a", queue=Queue("list", "orders")),)
 
 
 @pytest.fixture(scope="module")

@@ -20,16 +20,21 @@ from real_servers import alive, gone_within
 
 import plg
 from plg.histogram import bucket_of
-from plg.scenario import Job
+from plg.queues.base import Job, Queue
 from plg.targets import consumer
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 from plg.targets.worker import ReferenceWorkers
 
 HOME = str(Path(plg.__file__).parent.parent)
-LIST = (Job("a", queue="orders"),)
-STREAM = (Job("s", stream="events"),)
-MIXED = (Job("a", queue="orders"), Job("b", queue="refunds"), Job("s", stream="events"), Job("t", stream="others"))
+LIST = (Job("a", queue=Queue("list", "orders")),)
+STREAM = (Job("s", queue=Queue("stream", "events")),)
+MIXED = (
+    Job("a", queue=Queue("list", "orders")),
+    Job("b", queue=Queue("list", "refunds")),
+    Job("s", queue=Queue("stream", "events")),
+    Job("t", queue=Queue("stream", "others")),
+)
 
 
 def fill(server, jobs, count, age=0.0):
@@ -37,10 +42,10 @@ def fill(server, jobs, count, age=0.0):
     for i in range(count):
         job = json.dumps({"seq": i, "enqueued_at": now - age})
         kind = jobs[i % len(jobs)]
-        if kind.stream:
-            server.ask("XADD", kind.stream, "*", "job", job)
+        if kind.queue.kind == "stream":
+            server.ask("XADD", kind.queue.name, "*", "job", job)
         else:
-            server.ask("LPUSH", kind.key, job)
+            server.ask("LPUSH", kind.queue.name, job)
 
 
 def await_(condition, seconds=10.0):
@@ -143,7 +148,7 @@ def _behind(server, key):
 
 
 def test_stop_finishes_what_one_read_brought_from_several_streams(hire, server):
-    streams = (Job("s", stream="events"), Job("t", stream="others"))
+    streams = (Job("s", queue=Queue("stream", "events")), Job("t", queue=Queue("stream", "others")))
     server.ask("XADD", "events", "*", "job", "{}")
     server.ask("XADD", "others", "*", "job", "{}")
     workers = hire(server, streams, 1, 0.2)
@@ -164,7 +169,7 @@ def test_a_lone_stream_beside_empty_lists_is_read_at_its_own_pace(hire, server):
     assert workers.stop().processed == 300
 
 
-@pytest.mark.parametrize("full", MIXED, ids=lambda job: job.key)
+@pytest.mark.parametrize("full", MIXED, ids=lambda job: job.queue.name)
 def test_no_queue_starves(hire, server, full):
     fill(server, [full], 300)
     others = [job for job in MIXED if job is not full]
@@ -177,7 +182,7 @@ def test_no_queue_starves(hire, server, full):
 
 
 def _left(server, job):
-    return _behind(server, job.key) if job.stream else server.number("LLEN", job.key)
+    return _behind(server, job.queue.name) if job.queue.kind == "stream" else server.number("LLEN", job.queue.name)
 
 
 def test_stop_finishes_the_job_at_hand(hire, server):
@@ -268,10 +273,10 @@ def test_they_end_with_plg(server, hidden):
     program = f"""
     import os, sys, time
     sys.path.append({HOME!r})
-    from plg.scenario import Job
+    from plg.queues.base import Job, Queue
     from plg.targets.open import open_target
     from plg.targets.worker import ReferenceWorkers
-    jobs = [Job("a", queue="orders")]
+    jobs = [Job("a", queue=Queue("list", "orders"))]
     workers = ReferenceWorkers(open_target({server.url()!r}, jobs), jobs, 3, 30.0)
     workers.start()
     print(workers.pid, flush=True)
@@ -325,8 +330,8 @@ def test_they_work_on_the_fake(jobs):
         raw = target.connect()
         raw.settimeout(5)
         for i in range(20):
-            words = [b"LPUSH", jobs[i % len(jobs)].key.encode(), b"{}"]
-            if jobs[i % len(jobs)].stream:
+            words = [b"LPUSH", jobs[i % len(jobs)].queue.name.encode(), b"{}"]
+            if jobs[i % len(jobs)].queue.kind == "stream":
                 words = [b"XADD", words[1], b"*", b"job", b"{}"]
             raw.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words))
             assert raw.recv(256)[:1] in b":$+"

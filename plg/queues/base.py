@@ -1,0 +1,100 @@
+"""What a queue format says of itself: how jobs are written, where they wait, and how to ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from plg.queues.recipe import Recipe
+
+Question = tuple[str | bytes | int | float, ...]
+"""A command that reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a job that failed is tried again, and how long (s) after each failure."""
+
+    max: int = 0
+    backoff: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One queue of a scenario: its format, its name and the format's own settings (a prefix, say)."""
+
+    kind: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One kind of job. ``call`` is the task, function or class that a framework's worker runs, with ``args`` and
+    ``kwargs``; formats that pass one object take ``payload``. Times in seconds."""
+
+    name: str
+    queue: Queue = Queue("list", "plg:jobs")
+    weight: float = 1.0
+    call: str | None = None
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    payload: Any = field(default_factory=dict)
+    encoding: Literal["json", "raw"] = "json"
+    priority: int = 0
+    delay: float | None = None
+    timeout: float | None = None
+    retry: Retry = Retry()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One queue as seen: jobs ``waiting``, ``in_flight`` with a worker, ``delayed`` and ``dead``, and the age (s) of
+    the oldest waiting one; None where the format cannot tell."""
+
+    waiting: int
+    oldest_age: float | None
+    in_flight: int | None = None
+    delayed: int | None = None
+    dead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Questions to ask of the server, and what their answers mean.
+
+    ``read`` gets one answer a question (errors as exceptions) and the moment of the asking by this machine's clock (s
+    since the epoch). It returns what is seen, or further questions whose answers it needs.
+    """
+
+    questions: Sequence[Question]
+    read: Callable[[Sequence[Any], float], Sight | Survey]
+
+
+class Format(Protocol):
+    """One framework's jobs. ``name`` is the kind that a scenario writes, ``meaning`` a sentence for people.
+
+    ``settings`` are the keys that ``queue`` takes beside its name, ``expresses`` the fields of a job that mean
+    something to the framework; others are refused by the format's name. ``taken`` tells how the reference workers can
+    take jobs: ``pop`` from the right of a list, ``group`` as a consumer group of a stream; None where only the
+    framework's own can.
+    """
+
+    name: str
+    meaning: str
+    settings: Mapping[str, str]
+    expresses: frozenset[str]
+    taken: Literal["pop", "group"] | None
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        """The keys that jobs of this kind share, with the type of the value each holds.
+
+        The first is the one that workers take from.
+        """
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        """The commands that enqueue one job."""
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """What to ask to see how many jobs wait and how old the oldest is. ``jobs`` all go to the same queue."""

@@ -1,0 +1,44 @@
+"""A plain Redis list: LPUSH at the left, workers take from the right (BRPOP)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Sight, Survey
+from plg.queues.envelope import age, envelope, is_dated
+from plg.queues.recipe import Recipe, constant
+
+MOST_JOBS_A_COMMAND = 512
+"""LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
+
+
+class ListFormat:
+    """See the top of the file."""
+
+    name = "list"
+    meaning = "a plain list: LPUSH, and workers that BRPOP"
+    settings: Mapping[str, str] = {}
+    expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry"})
+    taken = "pop"
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {job.queue.name: "list"}
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        words = (constant("LPUSH"), constant(job.queue.name), envelope(job, run_id))
+        return Recipe((words,), MOST_JOBS_A_COMMAND)
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The length, and the oldest job at the right end."""
+        key = jobs[0].queue.name
+        if not any(map(is_dated, jobs)):
+            return Survey((("LLEN", key),), lambda answers, now: Sight(answers[0], None if answers[0] else 0.0))
+        return Survey((("LLEN", key), ("LRANGE", key, -1, -1)), _seen)
+
+
+def _seen(answers: Sequence[Any], now: float) -> Sight:
+    length, tail = answers
+    if not length:
+        return Sight(0, 0.0)
+    return Sight(length, age(tail[0], now) if tail else None)

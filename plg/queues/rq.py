@@ -1,0 +1,102 @@
+"""RQ (python-rq, 2 and 3): a hash for each job, and a list of their ids that workers take from the left.
+
+The keys and fields are those that ``Queue.enqueue`` of RQ 3.0 writes. RQ is not imported: what a worker reads of a job
+is its ``data``, the pickled list of function, instance, arguments and keyword arguments, and pickles can be written
+without running anything. RQ compresses the data; a worker takes it as it is too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from plg.queues.base import Job, Sight, Survey
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
+
+_DEFAULT_TIMEOUT = 180
+"""Seconds that RQ itself gives a job that says nothing."""
+
+
+class RqFormat:
+    """See the top of the file. ``serializer json`` is for workers started with ``--serializer json``."""
+
+    name = "rq"
+    meaning = "RQ: jobs for `rq worker`"
+    settings: Mapping[str, str] = {"serializer": "pickle (RQ's default) or json, as the workers were started"}
+    expresses = frozenset({"call", "args", "kwargs", "timeout", "retry"})
+    taken = None
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {_key(job): "list", "rq:queues": "set"}
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        number = unique_id(run_id, job.name, "rq")
+        moment: Word = (Slot("now_iso"), b"Z")
+        fields: dict[str, Word] = {
+            "created_at": moment,
+            "enqueued_at": moment,
+            "origin": constant(job.queue.name),
+            "description": constant(job.call or job.name),
+            "status": constant("queued"),
+            "timeout": constant(str(round(job.timeout) if job.timeout is not None else _DEFAULT_TIMEOUT)),
+            "data": self._data(job),
+        }
+        if job.retry.max:
+            fields["retries_left"] = constant(str(job.retry.max))
+            fields["retry_intervals"] = constant(json.dumps([round(job.retry.backoff)]))
+        pairs = [word for name, value in fields.items() for word in (constant(name), value)]
+        return Recipe(
+            (
+                (constant("HSET"), (b"rq:job:", *number), *pairs),
+                (constant("RPUSH"), constant(_key(job)), number),
+            )
+        )
+
+    def _data(self, job: Job) -> Word:
+        called = [job.call, None, list(job.args), dict(job.kwargs)]
+        if job.queue.settings.get("serializer") == "json":
+            return (Spelled(called, "json"),)
+        return (Spelled(called, "pickle"), b".")
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The list, what a worker has moved aside, and RQ's registries; the age stands in the oldest job itself."""
+        key, name = _key(jobs[0]), jobs[0].queue.name
+        return Survey(
+            (
+                ("LLEN", key),
+                ("LINDEX", key, 0),
+                ("LLEN", f"{key}:intermediate"),
+                ("ZCOUNT", f"rq:wip:{name}", "-inf", "+inf"),
+                ("ZCARD", f"rq:scheduled:{name}"),
+                ("ZCARD", f"rq:failed:{name}"),
+            ),
+            _seen,
+        )
+
+
+def _key(job: Job) -> str:
+    return f"rq:queue:{job.queue.name}"
+
+
+def _seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+    waiting, oldest, moving, working, delayed, dead = answers
+
+    def sight(age: float | None) -> Sight:
+        return Sight(waiting, age, moving + working, delayed, dead)
+
+    if oldest is None:
+        return sight(0.0)
+    # The age stands in the job itself, whose key is known only now.
+    return Survey((("HGET", b"rq:job:" + oldest, "enqueued_at"),), lambda found, _: sight(_age(found[0], now)))
+
+
+def _age(stamp: bytes | None, now: float) -> float | None:
+    if stamp is None:
+        return None
+    try:
+        moment = datetime.strptime(stamp.decode(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return max(0.0, now - moment.timestamp())

@@ -1,0 +1,58 @@
+"""The queues that a scenario's jobs go to, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from plg.queues.base import Format, Job, Survey
+from plg.queues.recipe import Slot, Spelled, Word
+from plg.queues.registry import format_of
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInUse:
+    """One queue, its format and all kinds of ``jobs`` that go to it."""
+
+    format: Format
+    jobs: tuple[Job, ...]
+
+    @property
+    def key(self) -> str:
+        """The key that workers take from."""
+        return next(iter(self.keys))
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """All keys that its jobs share, with their types."""
+        return {key: kind for job in self.jobs for key, kind in self.format.keys(job).items()}
+
+    def survey(self) -> Survey:
+        """See `Format.survey`."""
+        return self.format.survey(self.jobs)
+
+    def rehearsal(self) -> list[tuple[bytes, ...]]:
+        """The commands that write a job, with nothing in the job: what a server is asked whether it would take."""
+        return [tuple(map(_hollow, words)) for job in self.jobs[:1] for words in self.format.recipe(job, "").commands]
+
+
+def _hollow(word: Word) -> bytes:
+    pieces = (piece if isinstance(piece, bytes) else b"0" if isinstance(piece, Slot) else b"" for piece in word)
+    return b"".join(pieces) if not any(isinstance(piece, Spelled) for piece in word) else b""
+
+
+class KeyConflict(ValueError):
+    """One key would hold two types of value."""
+
+
+def queues_of(jobs: Sequence[Job]) -> tuple[QueueInUse, ...]:
+    """The distinct queues of ``jobs``, in their order. Raises `KeyConflict`."""
+    found: dict[tuple[str, str], list[Job]] = {}
+    types: dict[str, str] = {}
+    for job in jobs:
+        keys = format_of(job.queue.kind).keys(job)
+        for key, kind in keys.items():
+            if types.setdefault(key, kind) != kind:
+                raise KeyConflict(f"the key {key!r} is a {types[key]} to one job and a {kind} to another")
+        found.setdefault((job.queue.kind, next(iter(keys))), []).append(job)
+    return tuple(QueueInUse(format_of(kind), tuple(own)) for (kind, _), own in found.items())

@@ -1,0 +1,86 @@
+"""A job is settled by the last of its answers, and failed by the first error among them, however answers arrive."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plg.runner.lane import Lane
+from plg.targets.encoding import Command
+
+
+class Answering:
+    """A link that takes everything and hands out the answers it is given."""
+
+    def __init__(self) -> None:
+        self.backlog = 0
+        self.answers: list[tuple[int, str | None]] = []
+
+    def gather(self, pieces: object) -> bool:
+        return True
+
+    def receive(self) -> list[tuple[int, str | None]]:
+        found, self.answers = self.answers, []
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+flights = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=5)
+
+
+@settings(deadline=None, max_examples=300)
+@given(flights, st.randoms(use_true_random=False), st.floats(0, 0.5))
+def test_the_first_error_of_a_job_is_its_fate(shapes, chance: random.Random, errors: float) -> None:
+    link = Answering()
+    lane = Lane(lambda: link, random.Random(1))
+    due, fates, stream = 0, {}, []
+    for each, jobs in shapes:
+        dues = np.arange(due, due + jobs, dtype=np.float64)
+        due += jobs
+        lane.send([Command([b""], dues, each, "q")], 0.0)
+        for answered in [dues.tolist()] if each == 0 else [[one] for one in dues.tolist()]:
+            words = [f"ERR {n}" if chance.random() < errors else None for n in range(each or 1)]
+            stream += words
+            fates |= dict.fromkeys(answered, next((word for word in words if word), None))
+    assert lane._pending() == len(stream)
+    found: dict[float, str | None] = {}
+    while stream:
+        size = chance.randint(1, 4)
+        part, stream = stream[:size], stream[size:]
+        link.answers = _runs(part)
+        for answer in lane.collect(1.0):
+            assert not answer.unknown
+            found |= dict.fromkeys(answer.due.tolist(), answer.error)
+    assert found == fates
+    assert lane.in_flight == lane.awaited == lane._pending() == 0
+
+
+def _runs(words: list[str | None]) -> list[tuple[int, str | None]]:
+    """Good answers are counted together, as the parser does."""
+    runs: list[tuple[int, str | None]] = []
+    for word in words:
+        if word is None and runs and runs[-1][1] is None:
+            runs[-1] = (runs[-1][0] + 1, None)
+        else:
+            runs.append((1, word))
+    return runs
+
+
+def test_good_answers_in_bulk_are_those_one_by_one() -> None:
+    """`_land` and `_resolve` settle the same jobs, wherever the answers are cut."""
+    for cut in range(1, 12):
+        lanes = [Lane(Answering, random.Random(1)) for _ in range(2)]
+        for lane in lanes:
+            lane.send([Command([b""], np.arange(4.0), 3, "q")], 0.0)
+        bulk = [part for size in (cut, 12 - cut) for part in lanes[0]._land([(0.0, (size, None))]).dues]
+        singly: list[SimpleNamespace] = []
+        for size in (cut, 12 - cut):
+            lanes[1]._resolve(size, None, singly)
+        assert np.concatenate(bulk).tolist() == np.concatenate([one.due for one in singly]).tolist() == [0, 1, 2, 3]
+        assert lanes[0].in_flight == lanes[1].in_flight == lanes[0]._answered == 0

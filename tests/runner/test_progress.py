@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from simulated import Server
 from virtual_runs import simulate
@@ -32,6 +34,6 @@ def test_a_stall_shows_and_nothing_is_counted_twice() -> None:
     assert rates.count(0.0) >= 3
     assert max(rates) > 5
     moments = [0.0, *(progress.t for progress in told)]
-    spans = [b - a for a, b in zip(moments, moments[1:], strict=False)]
+    spans = [b - a for a, b in pairwise(moments)]
     total = sum(rate * span for rate, span in zip(rates, spans, strict=True))
     assert total == pytest.approx(told[-1].acked, abs=1.01)

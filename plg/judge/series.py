@@ -35,8 +35,8 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
     end there are rows, with a target of 0, while answers came in or the queue was watched; answers after the last row
     are added to it.
     """
-    starts, lengths, planned_rows = _grid(recording)
-    cells = _rows_of(recording.edges[:-1] + np.minimum(np.diff(recording.edges), 1e-6) / 2, starts)
+    starts, lengths, planned_rows = grid(recording)
+    cells = rows_of_cells(recording, starts)
     count = len(starts)
 
     def total(name: str) -> Floats:
@@ -62,7 +62,7 @@ def _listed(column: Floats, whole: bool) -> list[float | None]:
     return [None if np.isnan(x) else int(x) if whole else x for x in np.round(column, 9).tolist()]
 
 
-def _grid(recording: Recording) -> tuple[Floats, Floats, int]:
+def grid(recording: Recording) -> tuple[Floats, Floats, int]:
     """Starts and lengths (s) of the rows, and how many of them belong to the plan."""
     until = until_of(recording)
     steps = max(1, int(np.ceil(recording.duration / recording.window - 1e-9)))
@@ -93,6 +93,12 @@ def _rows_after(recording: Recording, width: float) -> int:
     late = any(int(column[-1]) for name, column in recording.counters.items() if name not in ("planned", "held"))
     watched = float(recording.sample_times.max(initial=0.0)) - recording.duration
     return min(MAX_AFTER, max(int(late), int(np.ceil(watched / width - 1e-9)) if watched > 0 else 0))
+
+
+def rows_of_cells(recording: Recording, starts: Floats) -> Ints:
+    """The row of each cell, by a moment just after the cell's start; what comes after the last row belongs to it."""
+    edges = recording.edges
+    return _rows_of(edges[:-1] + np.minimum(np.diff(edges), 1e-6) / 2, starts)
 
 
 def _rows_of(times: Floats, starts: Floats) -> Ints:

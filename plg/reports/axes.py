@@ -53,6 +53,16 @@ class TimeAxis:
         }
 
 
+def elapsed(seconds: float, span: float) -> str:
+    """A moment as an axis of ``span`` seconds writes it: ``1:30``, ``2h05``, ``1d 6h``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if span <= _HOUR:
+        return f"{60 * hours + minutes}:{rest:02d}"
+    days, hours = divmod(hours, 24) if span > _DAY else (0, hours)
+    return f"{days}d {hours}h" if span > _DAY else f"{hours}h{minutes:02d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """The unit a chart shows: values are multiplied by ``factor`` and followed by ``suffix``."""

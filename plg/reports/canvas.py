@@ -14,24 +14,26 @@ import numpy.typing as npt
 
 from plg.outcome import Outcome
 from plg.reports.axes import Scale, TimeAxis
-from plg.reports.sampling import downsample
+from plg.reports.sampling import downsample, thin
 from plg.reports.theme import LIGHT, faint
 
 Floats = npt.NDArray[np.float64]
 Trace = dict[str, Any]
 
 MOST_POINTS = 2000
-MOST_BANDS = 120
-MOST_MARKERS = 400
+_MOST_LETTERS = 160
+"""Of a name or a sentence in a chart: the whole of it stands in a table."""
 _STEPS_UP_TO = 600
 _CALM_UP_TO = 160
 """Beyond this many points a curve is drawn thinner, so that its neighbours stay visible."""
 _MARKED_UP_TO = 30
+_NEAR = 1.6
+"""A limit of so many times the highest value still leaves the curve most of the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guardrail as a line: ``value`` in the unit the chart shows."""
+    """A guardrail as a line: ``value`` in the unit the chart shows. One far above the curves is named at the top."""
 
     value: float
     label: str
@@ -55,6 +57,16 @@ class Canvas:
     axis: TimeAxis
     phases: tuple[tuple[str, float, float], ...]
     points: int = MOST_POINTS
+
+    @property
+    def most_phases(self) -> int:
+        """Phases that are shaded and named; more could not be told apart."""
+        return min(120, self.points // 12)
+
+    @property
+    def most_markers(self) -> int:
+        """Signs of one kind."""
+        return min(400, self.points // 5)
 
     @staticmethod
     def of(outcome: Outcome, points: int = MOST_POINTS) -> Canvas:
@@ -108,12 +120,27 @@ def curve(
     return trace
 
 
-def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[tuple[float, float, str]]) -> Trace:
-    """Signs at (seconds, height, text); the text shows when pointed at."""
-    shown = points[:MOST_MARKERS]
+def dots(canvas: Canvas, name: str, role: str, t: Floats, y: Floats, scale: Scale) -> Trace:
+    """A small dot at each (seconds, value in the base unit)."""
+    times, values = thin(t, y, canvas.points)
     return {
         "type": "scatter",
         "name": name,
+        "mode": "markers",
+        "x": canvas.axis.places(times),
+        "y": [float(f"{v * scale.factor:.4g}") for v in values],
+        "marker": {"color": LIGHT[role], "size": 4, "opacity": 0.75},
+        "hovertemplate": f"%{{y:,.4~r}}{scale.suffix}",
+        "meta": {"role": role, "fill": 0},
+    }
+
+
+def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[tuple[float, float, str]]) -> Trace:
+    """Signs at (seconds, height, text); the text shows when pointed at."""
+    shown = points[: canvas.most_markers]
+    return {
+        "type": "scatter",
+        "name": safe_label(name),
         "mode": "markers",
         "x": [canvas.axis.at(t) for t, _, _ in shown],
         "y": [height for _, height, _ in shown],
@@ -138,8 +165,8 @@ def frame(
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # plotly ships no types
 
     top = max((v for trace in traces for v in trace["y"] if v is not None), default=0.0)
-    drawn = limit is not None and limit.value <= 2.5 * top
-    ceiling = max(top, limit.value if limit and drawn else 0.0) or 1.0
+    near = limit is not None and limit.value <= _NEAR * top
+    ceiling = max(top, limit.value if limit and near else 0.0) or 1.0
     layout = _layout(canvas.axis, height)
     layout["yaxis"] |= {"range": [0, ceiling * 1.18], "ticksuffix": suffix, "minallowed": 0}
     if span is not None:
@@ -149,9 +176,9 @@ def frame(
         layout["yaxis"] |= {"type": "log", "range": [low, high], "dtick": 1, "tickformat": ",~r", "minallowed": None}
     layout["shapes"] = _bands(canvas)
     layout["annotations"] = _names(canvas)
-    if limit is not None and drawn:
-        layout["shapes"].append(_limit_line(limit.value))
-        layout["annotations"].append(_limit_label(limit))
+    if limit is not None:
+        layout["shapes"] += [_limit_line(limit.value)] if near else []
+        layout["annotations"].append(_limit_label(limit, near))
     figure = go.Figure(data=list(traces), layout=layout)
     return _plain(figure)
 
@@ -165,7 +192,7 @@ def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
     lines = {"gridcolor": LIGHT["grid"], "linecolor": LIGHT["rule"], "zeroline": False, "automargin": True}
     return {
         "height": height,
-        "margin": {"l": 48, "r": 12, "t": 34, "b": 34},
+        "margin": {"l": 48, "r": 12, "t": 24, "b": 34},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {
@@ -175,7 +202,6 @@ def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
         },
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": LIGHT["paper"], "bordercolor": LIGHT["rule"], "font": {"color": LIGHT["ink"]}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left", "itemwidth": 30},
         "xaxis": {
             **lines,
             "showgrid": False,
@@ -185,13 +211,13 @@ def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
             **axis.layout(),
         },
         "yaxis": {**lines, "nticks": 6, "tickformat": ",~r"},
-        "showlegend": True,
+        "showlegend": False,
     }
 
 
 def _bands(canvas: Canvas) -> list[dict[str, Any]]:
     """Every other phase shaded; none when there are too many to tell apart."""
-    if not 1 < len(canvas.phases) <= MOST_BANDS:
+    if not 1 < len(canvas.phases) <= canvas.most_phases:
         return []
     return [
         {
@@ -204,13 +230,13 @@ def _bands(canvas: Canvas) -> list[dict[str, Any]]:
 
 
 def _names(canvas: Canvas) -> list[dict[str, Any]]:
-    """Names of the phases at the top of their bands; the page hides those that do not fit before their end."""
-    if len(canvas.phases) > MOST_BANDS:
+    """Names of the phases above their bands, where no curve goes; the page hides those that do not fit."""
+    if len(canvas.phases) > canvas.most_phases:
         return []
     whole = canvas.axis.duration or 1.0
     return [
         {
-            "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left", "yanchor": "top",
+            "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
             "text": safe_label(name), "showarrow": False, "name": f"phase:{canvas.axis.at(start + length)}",
             "font": {"size": 11, "color": LIGHT["soft"]}, "visible": length / whole > 0.012 * len(name),
         }
@@ -224,14 +250,19 @@ def _limit_line(value: float) -> dict[str, Any]:
     return {"type": "line", "name": "limit", "layer": "above", "line": line, **place}
 
 
-def _limit_label(limit: Limit) -> dict[str, Any]:
+def _limit_label(limit: Limit, near: bool) -> dict[str, Any]:
+    """At the right end: above its line, or at the top edge with an arrow where it lies far above."""
+    place: dict[str, Any] = {"y": 1, "yref": "paper", "yanchor": "top"}
+    if near:
+        place = {"y": limit.value, "yref": "y", "yanchor": "bottom"}
     return {
-        "x": 0, "y": limit.value, "xref": "paper", "yref": "y", "xanchor": "left", "yanchor": "bottom",
-        "text": safe_label(limit.label), "showarrow": False, "name": "limit",
-        "font": {"size": 11, "color": LIGHT["limit"]},
+        "x": 1, "xref": "paper", "xanchor": "right", **place,
+        "text": safe_label(limit.label if near else f"↑ {limit.label}"), "showarrow": False, "name": "limit",
+        "font": {"size": 11, "color": LIGHT["limit"]}, "bgcolor": LIGHT["paper"], "borderpad": 1,
     }  # fmt: skip
 
 
 def safe_label(text: str) -> str:
-    """Plotly reads a subset of HTML in labels: none of it may come from a scenario."""
+    """Plotly reads a subset of HTML in labels: none of it may come from a scenario. Long ones are cut."""
+    text = text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

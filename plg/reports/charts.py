@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.judge.windows import Times, actual_rate, times
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.axes import Scale, bridge, finite, time_scale
-from plg.reports.canvas import MOST_MARKERS, Canvas, Chart, Limit, Trace, curve, frame, markers, safe_label
+from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, dots, frame, markers, safe_label
 from plg.reports.limits import limit_of
 from plg.reports.sampling import column
 from plg.reports.theme import LIGHT
 from plg.runner.recording import Hit
-from plg.units import format_rate
+from plg.units import format_duration, format_rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,12 +30,13 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     title = "Load"
     if outcome.recording.ended_s == 0:
         return Chart("load", title, "", absent="The run never began: nothing was sent.")
-    t, ends = _windows(outcome)
-    target, allowed, actual = (_held(column(outcome.series, name)) for name in ("target", "allowed", "actual"))
-    if not finite(target, actual).size:
+    ends = _windows(outcome)
+    target, allowed = (_held(column(outcome.series, name)) for name in ("target", "allowed"))
+    windows, actual = actual_rate(outcome.recording)
+    if not finite(target).size:
         return Chart("load", title, "", absent="The run has no windows: it ended before anything was due.")
     clipped = bool(np.nansum(np.abs(target - allowed)) > 0)
-    traces: list[Trace] = []
+    traces = [curve(canvas, "actual (acked)", "actual", windows, actual, RATE, steps=True, filled=0.12)]
     if clipped:
         traces.append(curve(canvas, "allowed", "allowed", ends, allowed, RATE, steps=True, line={"width": 1.2}))
     dotted, gap = {"dash": "dot", "width": 2}, 0.25 if clipped else 0.0
@@ -44,10 +46,8 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
             steps=True, line=dotted, filled=gap, fill="tonexty", area="shed",
         )
     )  # fmt: skip
-    if finite(actual).size:
-        traces.append(curve(canvas, "actual (acked)", "actual", ends, actual, RATE, steps=True, filled=0.12))
     traces += _hit_markers(outcome, canvas)
-    traces += _breach_markers(outcome, canvas, t, column(outcome.series, "actual"))
+    traces += _breach_markers(outcome, canvas, windows, actual)
     limit = limit_of(outcome.scenario, "max_rate")
     caption = "Jobs a second. Dotted: what the pattern asked for; filled: what the queue confirmed."
     if clipped:
@@ -57,13 +57,12 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     return Chart("load", title, caption, frame(canvas, traces, height=TALL, suffix="", limit=line))
 
 
-def _windows(outcome: Outcome) -> tuple[Floats, Floats]:
-    """Starts of the windows, and the same with the end of the last one, so that its level shows too."""
+def _windows(outcome: Outcome) -> Floats:
+    """Starts of the rows of the series, and the end of the last one, so that its level shows too."""
     t = column(outcome.series, "t_s")
     if len(t) == 0:
-        return t, t
-    width = t[1] - t[0] if len(t) > 1 else outcome.recording.window
-    return t, np.append(t, t[-1] + width)
+        return t
+    return np.append(t, t[-1] + (t[1] - t[0] if len(t) > 1 else outcome.recording.window))
 
 
 def _held(y: Floats) -> Floats:
@@ -134,45 +133,48 @@ def machine_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     ]
 
 
-_LATENCY = (("p50", "latency_p50_s"), ("p90", "latency_p90_s"), ("p99", "latency_p99_s"), ("max", "latency_max_s"))
-_SERVICE = (("p50", "service_p50_s"), ("p99", "service_p99_s"))
+_TIMES = {
+    "latency": ("Latency", "From the moment a job was due until the queue confirmed it: a stall cannot hide here."),
+    "service_time": ("Service time", "From the actual send until the answer, on the same scale: the queue alone."),
+    "lag": ("Lag", "The generator's own delay, from due to sent."),
+}
 
 
 def latency_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     """Latency and service time side by side on one scale: where they differ, jobs waited for the generator's turn."""
-    texts = {
-        "latency": ("Latency", "From the moment a job was due until the queue confirmed it: a stall cannot hide here."),
-        "service": ("Service time", "From the actual send until the answer, on the same scale: the queue alone."),
-    }
-    columns = {"latency": _LATENCY, "service": _SERVICE}
-    values = finite(*(column(outcome.series, name) for rows in columns.values() for _, name in rows))
+    return _time_charts(outcome, canvas, ("latency", "service_time"))
+
+
+def _time_charts(outcome: Outcome, canvas: Canvas, measures: Sequence[str]) -> list[Chart]:
+    """Charts of times on one scale: percentiles where a window has the samples for them, else the jobs themselves."""
+    found = {measure: times(outcome.recording, measure, canvas.points) for measure in measures}
+    values = finite(*(part for each in found.values() for part in (*each.curves.values(), each.jobs)))
     positive = values[values > 0]
     if not positive.size:
-        return [Chart(key, texts[key][0], "", absent="No job was answered in this run.") for key in columns]
+        return [Chart(measure, _TIMES[measure][0], "", absent="No job was answered in this run.") for measure in found]
     span = float(positive.min()), float(positive.max())
     log = span[1] > 100 * span[0]
-    return [
-        Chart(key, *_worded(texts[key], log), _times_figure(outcome, canvas, columns[key], span, log))
-        for key in columns
-    ]
+    return [_time_chart(canvas, measure, each, span, log) for measure, each in found.items()]
 
 
-def _worded(text: tuple[str, str], log: bool) -> tuple[str, str]:
-    return (text[0], text[1] + " Logarithmic scale.") if log else text
-
-
-def _times_figure(
-    outcome: Outcome, canvas: Canvas, rows: Sequence[tuple[str, str]], span: tuple[float, float], log: bool
-) -> Mapping[str, object]:
+def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, float], log: bool) -> Chart:
+    title, caption = _TIMES[measure]
     scale = time_scale(span[1])
-    traces = []
-    for name, key in rows:
-        t, y = bridge(column(outcome.series, "t_s"), column(outcome.series, key))
+    traces: list[Trace] = []
+    if len(found.jobs):
+        floor = span[0] if log else 0.0
+        traces.append(dots(canvas, "each job", "max", found.jobs_t, np.maximum(found.jobs, floor), scale))
+        caption += " Each dot is a job; a percentile is drawn where a window has the samples for it."
+    for name, y in found.curves.items():
         shown = np.where(y > 0, y, np.nan) if log else y
         style = {"dash": "dot", "width": 1.2} if name == "max" else {}
-        traces.append(curve(canvas, name, name, t, shown, scale, line=style))
+        if np.isfinite(shown).any():
+            traces.append(curve(canvas, name, name, found.t, shown, scale, line=style, steps=True))
+    if not traces:
+        return Chart(measure, title, "", absent="No job was timed in this run.")
     limits = (span[0] * scale.factor, span[1] * scale.factor)
-    return frame(canvas, traces, height=LOW + 40, suffix=scale.suffix, log=log, span=limits)
+    figure = frame(canvas, traces, height=LOW + 40, suffix=scale.suffix, log=log, span=limits)
+    return Chart(measure, title, caption + (" Logarithmic scale." if log else ""), figure)
 
 
 def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
@@ -188,10 +190,11 @@ def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     if found:
         dashes = {"errors": "solid", "shed": "dash", "late": "dot"}
         traces = [curve(canvas, n, role, t, y, JOBS, steps=True, line={"dash": dashes[n]}) for n, y, role in found]
-        caption = "Jobs a window. Errors: refused, or the connection died. Shed: clipped by a guardrail. Late: overdue."
+        width = format_duration(t[1] - t[0]) if len(t) > 1 else "the run"
+        caption = f"Jobs in each {width}. Errors: refused, or the connection died. Shed: clipped by a guardrail."
+        caption += " Late: overdue."
         losses = Chart("errors", title, caption, frame(canvas, traces, height=LOW, suffix=""))
-    lag = "The generator's own delay from due to sent, p99 of each window."
-    return [losses, gauge_chart(outcome, canvas, "lag", "Lag", lag, "lag_p99_s", "late", "")]
+    return [losses, *_time_charts(outcome, canvas, ("lag",))]
 
 
 _ACTIONS = (
@@ -207,10 +210,11 @@ def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     title = "Guardrail timeline"
     if not outcome.guardrail_hits:
         return Chart("guardrails", title, "", absent="No guardrail acted in this run.")
-    rows = sorted({safe_label(hit.guardrail) for hit in outcome.guardrail_hits})
+    rows = sorted({safe_label(hit.guardrail) for hit in outcome.guardrail_hits})[:20]
     traces: list[Trace] = []
     for action, name, role, symbol in _ACTIONS:
-        hits = [hit for hit in outcome.guardrail_hits if hit.action == action][:MOST_MARKERS]
+        hits = [hit for hit in outcome.guardrail_hits if hit.action == action and safe_label(hit.guardrail) in rows]
+        hits = hits[: canvas.most_markers]
         if hits:
             traces.append(_stretches(canvas, name, role, symbol, hits))
     figure = frame(canvas, [{**trace, "y": []} for trace in traces], height=110 + 34 * len(rows), suffix="")

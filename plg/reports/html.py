@@ -10,9 +10,9 @@ import numpy as np
 from plg.outcome import Outcome
 from plg.reports import charts, sections, wording
 from plg.reports.axes import TimeAxis, bridge
-from plg.reports.canvas import Canvas, Limit, curve, frame
+from plg.reports.canvas import Canvas, Chart, Limit, curve, frame
 from plg.reports.comparison import compare
-from plg.reports.page import figure, page, pair, section
+from plg.reports.page import figure, fitting, page, pair, section
 
 
 def html(outcomes: Sequence[Outcome]) -> str:
@@ -24,13 +24,27 @@ def html(outcomes: Sequence[Outcome]) -> str:
 
 def report(outcome: Outcome) -> str:
     """The report of one run."""
-    canvas = Canvas.of(outcome)
-    load = charts.load_chart(outcome, canvas)
-    queue = charts.queue_charts(outcome, canvas)
-    latency = charts.latency_charts(outcome, canvas)
-    losses = charts.loss_charts(outcome, canvas)
-    machine = charts.machine_charts(outcome, canvas)
-    guardrails = charts.guardrail_chart(outcome, canvas)
+
+    def draw(points: int) -> list[Chart]:
+        canvas = Canvas.of(outcome, points)
+        return [
+            charts.load_chart(outcome, canvas),
+            *charts.queue_charts(outcome, canvas),
+            *charts.latency_charts(outcome, canvas),
+            *charts.loss_charts(outcome, canvas),
+            *charts.machine_charts(outcome, canvas),
+            charts.guardrail_chart(outcome, canvas),
+        ]
+
+    drawn = fitting(draw)
+    load, queue, latency, losses, machine, guardrails = (
+        drawn[0],
+        drawn[1:3],
+        drawn[3:5],
+        drawn[5:7],
+        drawn[7:9],
+        drawn[9],
+    )
     parts = [
         sections.expectations(outcome),
         sections.ledger(outcome),
@@ -44,8 +58,7 @@ def report(outcome: Outcome) -> str:
         sections.warnings(outcome),
         sections.scenario(outcome),
     ]
-    title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
-    drawn = [load, *queue, *latency, *losses, *machine, guardrails]
+    title = f"{outcome.name[:200]}: {wording.VERDICT_WORDS[outcome.verdict]}"
     return page(title, sections.header(outcome), parts, footer(outcome), drawn)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from plg.judge.windows import actual_rate
 from plg.outcome import Outcome
 from plg.reports import wording
-from plg.reports.sampling import column, sparkline
+from plg.reports.sampling import Floats, column, sparkline
 from plg.units import format_duration
 
 _SIGNS = {"✓": "✅", "✗": "❌", "?": "❔", "!": "⚠️"}
@@ -47,7 +48,7 @@ def _section(outcome: Outcome) -> str:
 
 
 def _curves(outcome: Outcome) -> list[str]:
-    target, actual = column(outcome.series, "target"), column(outcome.series, "actual")
+    target, actual = column(outcome.series, "target"), _actual(outcome)
     known = np.concatenate([target[np.isfinite(target)], actual[np.isfinite(actual)]])
     if known.size == 0:
         return []
@@ -62,7 +63,16 @@ def _curves(outcome: Outcome) -> list[str]:
     ]
 
 
-def _peak(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
+def _actual(outcome: Outcome) -> Floats:
+    """The actual rate at the moments of the series, read off windows as wide as the rate needs."""
+    starts, rate = actual_rate(outcome.recording)
+    t = column(outcome.series, "t_s")
+    if not len(starts):
+        return np.full(len(t), np.nan)
+    return np.where(t < starts[-1], rate[np.searchsorted(starts, t + 1e-9, side="right") - 1], np.nan)
+
+
+def _peak(values: Floats) -> float | None:
     return float(np.nanmax(values)) if np.isfinite(values).any() else None
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib import resources
 
 from plg.reports.canvas import Chart
+from plg.reports.still import still, swatch
 from plg.reports.theme import custom_properties
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 """What the page may do: run what it carries. Nothing is fetched, even if an escape were missed."""
+
+
+ROOM = {
+    "charts": 400_000, "expectations": 180_000, "phases": 40_000, "hits": 40_000, "remarks": 15_000, "errors": 10_000,
+    "scenario": 70_000, "runs": 40_000, "matrix": 160_000,
+}  # fmt: skip
+"""Bytes that each part of a page may take, so that with Plotly (1.2 MB) every page stays below 2 MB."""
+FULLY = "all of them are in the saved outcome"
+_MOST_POINTS, _FEWEST_POINTS = 2000, 60
 
 
 def asset(name: str) -> str:
@@ -54,18 +64,60 @@ def inert_json(value: object) -> str:
 
 
 def figure(chart: Chart, *, heading: bool = True) -> str:
-    """A chart with its heading and caption, or the reason why there is none."""
+    """A chart with its heading, caption and legend, or the reason why there is none.
+
+    The picture stands there until a script has drawn the chart that can be zoomed, and for good where scripts are
+    forbidden.
+    """
     title = f"<h3>{escape(chart.title)}</h3>" if heading else ""
     if chart.figure is None:
         return f'<figure>{title}<p class="empty">{escape(chart.absent)}</p></figure>\n'
     key = escape(chart.key)
-    label = escape(f"{chart.title}. {chart.caption}")
-    height = int(chart.figure["layout"]["height"])
+    label = f'role="img" aria-label="{escape(f"{chart.title}. {chart.caption}")}"'
     return (
         f'<figure data-chart="data-{key}">{title}<figcaption>{escape(chart.caption)}</figcaption>'
-        f'<div class="plot" style="min-height:{height:d}px" data-key="{key}" role="img" aria-label="{label}"></div>'
-        "<noscript>The chart needs JavaScript; the tables hold the figures.</noscript></figure>\n"
+        f'<div class="legend">{legend(chart)}</div>'
+        f'<div class="drawing"><div class="still" {label}>{still(chart.figure, 560 if heading else 1056)}</div>'
+        f'<div class="plot" data-key="{key}" {label} hidden></div></div></figure>\n'
     )
+
+
+def legend(chart: Chart) -> str:
+    """The names of the curves with their colours, where there are several. The script makes switches of them."""
+    traces = chart.figure["data"] if chart.figure else []
+    if len(traces) < 2:
+        return ""
+    # Names are harmless already: Plotly reads markup in them.
+    names = "".join(f"<li>{swatch(trace)} {trace['name']}</li>" for trace in traces)
+    return f"<ul>{names}</ul>"
+
+
+def fitting(draw: Callable[[int], Sequence[Chart]]) -> Sequence[Chart]:
+    """The charts that ``draw`` makes with the most points a curve that leave the page small enough."""
+    points = _MOST_POINTS
+    while True:
+        charts = draw(points)
+        figures = [chart.figure for chart in charts if chart.figure is not None]
+        size = sum(len(inert_json(each)) + len(still(each, 560).encode()) for each in figures)
+        if size <= ROOM["charts"] or points <= _FEWEST_POINTS:
+            return charts
+        points = max(_FEWEST_POINTS, int(0.9 * points * ROOM["charts"] / size))
+
+
+def within(rows: Iterable[str], room: int) -> list[str]:
+    """The first of the rows, as many as have ``room`` (bytes)."""
+    kept = []
+    for row in rows:
+        room -= len(row.encode("utf-8", "replace"))
+        if room < 0:
+            break
+        kept.append(row)
+    return kept
+
+
+def short(text: str, most: int = 300) -> str:
+    """``text`` as HTML, cut with an ellipsis where it is longer than ``most`` characters."""
+    return escape(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def pair(charts: Sequence[Chart]) -> str:
@@ -88,23 +140,31 @@ def cell(content: str, label: str = "", css: str = "") -> str:
     """A table cell; ``content`` is HTML, ``label`` the heading it shows beside itself on a phone."""
     classes = f' class="{css}"' if css else ""
     heading = f' data-label="{escape(label)}"' if label else ""
-    return f'<td role="cell"{classes}{heading}>{content}</td>'
+    right = ' align="right"' if "num" in css.split() else ""
+    return f'<td role="cell"{classes}{right}{heading}>{content}</td>'
 
 
-def table(caption: str, headings: Sequence[tuple[str, str]], rows: Iterable[str], css: str = "stack") -> str:
+def table(
+    caption: str, headings: Sequence[tuple[str, str]], rows: Sequence[str], room: int = 50_000, full: str = FULLY
+) -> str:
     """A table of ``rows`` (HTML of the cells); ``headings`` are (text, css class) of the columns.
 
-    Roles are spelled out, because a table laid out anew for a phone would lose them.
+    Rows beyond the ``room`` (bytes) are left out, and a sentence says how many, and where they are in ``full``. Roles
+    are spelled out, because a table laid out anew for a phone would lose them; lines and distances, because it may be
+    shown without the style sheet.
     """
     head = "".join(f'<th role="columnheader" scope="col" class="{c}">{escape(text)}</th>' for text, c in headings)
-    body = "".join(f'<tr role="row">{row}</tr>\n' for row in rows)
+    kept = within((f'<tr role="row">{row}</tr>\n' for row in rows), room)
+    more = len(rows) - len(kept)
+    note = f'<p class="lead">{len(kept):,d} of {len(rows):,d} rows are shown: {full}.</p>\n' if more else ""
     return (
-        f'<table role="table" class="{css}">\n<caption>{escape(caption)}</caption>\n'
+        '<table role="table" class="stack" border="1" cellspacing="0" cellpadding="6">\n'
+        f"<caption>{escape(caption)}</caption>\n"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
-        f'<tbody role="rowgroup">\n{body}</tbody>\n</table>\n'
+        f'<tbody role="rowgroup">\n{"".join(kept)}</tbody>\n</table>\n{note}'
     )
 
 
 def row_heading(content: str) -> str:
     """The first cell of a row, as its heading."""
-    return f'<th role="rowheader" scope="row">{content}</th>'
+    return f'<th role="rowheader" scope="row" align="left">{content}</th>'

@@ -12,7 +12,9 @@ from plg.reports.canvas import Canvas, Chart, safe_label
 from plg.reports.theme import LIGHT
 
 _POINTS = 1200
-_GAP, _TOP = 64, 96
+_GAP, _TOP = 84, 112
+_NAMES = 18
+"""Pixels between a chart and its title, in which the names of the phases stand."""
 
 
 class ReportUnavailable(Exception):
@@ -79,11 +81,12 @@ def _add(layout: dict[str, Any], data: list[dict[str, Any]], chart: Chart, numbe
     layout |= {"paper_bgcolor": LIGHT["paper"], "margin": {"l": 70, "r": 30, "t": 0, "b": 40}, "showlegend": True}
     layout[f"xaxis{suffix}"] = {**part["xaxis"], "anchor": f"y{suffix}", "domain": [0, 1]}
     layout[f"yaxis{suffix}"] = {**part["yaxis"], "anchor": f"x{suffix}", "domain": domain}
-    layout[f"legend{suffix}"] = {**part["legend"], "y": domain[1], "x": 1, "xanchor": "right"}
+    above = domain[1] + _NAMES / layout["height"]
+    layout[f"legend{suffix}"] = {"orientation": "h", "x": 1, "xanchor": "right", "y": above, "yanchor": "bottom"}
     data += [
         {**t, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "legend": f"legend{suffix}"} for t in chart.figure["data"]
     ]
-    layout["annotations"].append(_note(f"<b>{safe_label(chart.title)}</b>", domain[1], LIGHT["ink"], 14))
+    layout["annotations"].append(_note(f"<b>{safe_label(chart.title)}</b>", above, LIGHT["ink"], 14))
     for kind in ("shapes", "annotations"):
         layout[kind] += [_placed(item, suffix, domain) for item in part.get(kind, ())]
 

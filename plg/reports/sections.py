@@ -7,7 +7,8 @@ from html import escape
 
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
-from plg.reports.page import cell, empty, row_heading, section, table
+from plg.reports.page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
+from plg.reports.still import bar, patch
 from plg.units import format_duration
 
 _CLASSES = {"pass": "good", "fail": "bad", "stopped": "bad", "error": "bad", "invalid": "doubt", "interrupted": "doubt"}
@@ -15,26 +16,25 @@ _SIGNS = {"pass": "✓", "fail": "✗", "stopped": "■", "error": "✗", "inval
 _KEYS = {"acked": "actual", "failed": "errors", "unknown": "p50", "shed": "shed", "late": "late", "cancelled": "max"}
 """Colours of the ledger's columns."""
 _MOST_ROWS = 200
-_MOST_YAML = 120_000
 
 
 def badge(outcome: Outcome) -> str:
     """The verdict as a sign, a word and a colour."""
     css, sign = _CLASSES[outcome.verdict], _SIGNS[outcome.verdict]
     word = wording.VERDICT_WORDS[outcome.verdict]
-    return f'<span class="verdict {css}"><span aria-hidden="true">{sign}</span> {word}</span>'
+    return f'<strong class="verdict {css}"><span aria-hidden="true">{sign}</span> {word}</strong>'
 
 
 def header(outcome: Outcome) -> str:
     """Verdict, reason, key figures and the run card."""
     about = str(outcome.scenario.get("description") or "")
     tags = outcome.scenario.get("tags") or ()
-    listed = "".join(f"<li>{escape(str(tag))}</li>" for tag in tags)
+    listed = "".join(f"<li>{short(str(tag), 60)}</li>" for tag in tags[:40])
     return (
         f'<p class="eyebrow">plg report · {escape(_moment(outcome.started_at))}</p>\n'
-        f'<div class="title"><h1>{escape(outcome.name)}</h1>{badge(outcome)}</div>\n'
-        f'<p class="reason">{escape(sentence(outcome.reason))}</p>\n'
-        + (f'<p class="about">{escape(about)}</p>\n' if about else "")
+        f'<div class="title"><h1>{short(outcome.name, 200)}</h1>{badge(outcome)}</div>\n'
+        f'<p class="reason">{short(sentence(outcome.reason), 1000)}</p>\n'
+        + (f'<p class="about">{short(about, 2000)}</p>\n' if about else "")
         + (f'<ul class="tags" aria-label="Tags">{listed}</ul>\n' if listed else "")
         + _figures(outcome)
         + _card(outcome)
@@ -67,7 +67,7 @@ def _figures(outcome: Outcome) -> str:
         ("Guardrail hits", wording.count(acts), "clips and stops"),
     ]
     cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(note)}</small></dd></div>"
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)} <small>{escape(note)}</small></dd></div>"
         for name, value, note in rows
     )
     return f'<dl class="figures">{cells}</dl>\n'
@@ -84,7 +84,7 @@ def _card(outcome: Outcome) -> str:
         ("Run", outcome.run_id),
         ("plg", outcome.plg_version or wording.NOTHING),
     ]
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{short(value)}</dd></div>" for name, value in rows)
     return f'<dl class="card">{cells}</dl>\n'
 
 
@@ -93,8 +93,13 @@ def expectations(outcome: Outcome) -> str:
     if not outcome.expectations:
         return section("Expectations", empty("The scenario states none, so nothing was judged."))
     headings = [("Result", ""), ("Expectation", ""), ("Observed", "num"), ("Margin", ""), ("First breach", "")]
-    rows = [_expectation_row(result) for result in outcome.expectations]
-    return section("Expectations", table("What was promised and what was observed.", headings, rows))
+    # Where not all of them have room, the broken ones come first.
+    results = sorted(outcome.expectations, key=lambda result: result.verdict == "pass")
+    few = len(results) <= _MOST_ROWS
+    rows = [_expectation_row(result, few) for result in (outcome.expectations if few else results)]
+    caption = "What was promised and what was observed." + ("" if few else " Those that do not hold come first.")
+    full = f"{FULLY} and in junit.xml"
+    return section("Expectations", table(caption, headings, rows, ROOM["expectations"], full))
 
 
 def state_class(result: ExpectationResult) -> str:
@@ -104,18 +109,18 @@ def state_class(result: ExpectationResult) -> str:
     return "bad" if result.verdict == "fail" and result.level == "expect" else "doubt"
 
 
-def _expectation_row(result: ExpectationResult) -> str:
+def _expectation_row(result: ExpectationResult, metered: bool) -> str:
     place = f"{result.file}:{result.line}" if result.file and result.line else result.file or ""
-    notes = "".join(f'<span class="note">{escape(note)}</span>' for note in (result.detail, place) if note)
+    notes = "".join(f'<div class="note">{short(note)}</div>' for note in (result.detail, place) if note)
     state = f'<span aria-hidden="true">{wording.mark(result)}</span> {wording.word(result)}'
     breached = "" if result.first_breach_s is None else format_duration(result.first_breach_s)
-    phase = f'<span class="note">in {escape(result.first_breach_phase)}</span>' if result.first_breach_phase else ""
+    phase = f'<div class="note">in {short(result.first_breach_phase, 100)}</div>' if result.first_breach_phase else ""
     return "".join(
         [
             cell(state, css=f"state wide {state_class(result)}"),
-            cell(f'<code class="asked">{escape(result.text)}</code>{notes}', css="wide"),
+            cell(f'<code class="asked">{short(result.text)}</code>{notes}', css="wide"),
             cell(escape(wording.quantity(result.observed, result.unit)), "Observed", "num"),
-            cell(escape(wording.margin_text(result)) + _meter(result), "Margin"),
+            cell(escape(wording.margin_text(result)) + (_meter(result) if metered else ""), "Margin"),
             cell(breached + phase if breached else wording.NOTHING, "First breach"),
         ]
     )
@@ -127,10 +132,11 @@ def _meter(result: ExpectationResult) -> str:
         return ""
     share = max(0.0, min(1.0, result.observed / (1.5 * result.bound)))
     return (
-        '<svg class="meter" viewBox="0 0 120 12" aria-hidden="true">'
-        '<rect class="rail" y="4" width="120" height="4" rx="2"/>'
-        f'<rect class="{state_class(result)}" y="4" width="{120 * share:.1f}" height="4" rx="2"/>'
-        '<rect class="bound" x="79" width="2" height="12"/></svg>'
+        '<br><svg class="meter" width="120" height="12" viewBox="0 0 120 12" aria-hidden="true">'
+        + bar("rule", 0, 120, 4, 4)
+        + bar(state_class(result), 0, 120 * share, 4, 4)
+        + bar("ink", 79, 2, 0, 12)
+        + "</svg>"
     )
 
 
@@ -148,7 +154,7 @@ def ledger(outcome: Outcome) -> str:
         _equation("planned", book.planned, first),
         _equation("sent", book.sent, second),
         _strip(book),
-        _remarks([f"{text} ({wording.plural(times, 'time')})" for text, times in outcome.errors]),
+        _remarks([f"{text[:900]} ({wording.plural(times, 'time')})" for text, times in outcome.errors], "errors"),
         lead=lead,
     )
 
@@ -158,8 +164,7 @@ def _equation(total: str, value: int, parts: Sequence[tuple[str, int]]) -> str:
     for number, (name, amount) in enumerate(parts):
         css = "term" + (" first" if number == 0 else "") + ("" if amount else " zero")
         key = _KEYS.get(name)
-        swatch = f'<span class="key" style="background:var(--{key})" aria-hidden="true"></span>' if key else ""
-        cells.append(f'<div class="{css}"><dt>{swatch}{name}</dt><dd>{amount:,d}</dd></div>')
+        cells.append(f'<div class="{css}"><dt>{patch(key) if key else ""}{name}</dt><dd>{amount:,d}</dd></div>')
     return f'<dl class="ledger">{"".join(cells)}</dl>\n'
 
 
@@ -170,12 +175,19 @@ def _strip(book: Ledger) -> str:
     total = sum(amount for _, amount in parts)
     if not total:
         return ""
-    spans = "".join(f'<span style="flex:{amount};background:var(--{role})"></span>' for role, amount in parts if amount)
-    return f'<div class="strip" aria-hidden="true">{spans}</div>\n'
+    bars, start = [], 0.0
+    for role, amount in parts:
+        width = 1000 * amount / total
+        bars += [bar(role, start, width, 0, 10)] if amount else []
+        start += width
+    shape = 'viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"'
+    return f'<svg class="strip" width="100%" height="10" {shape}>{"".join(bars)}</svg>\n'
 
 
-def _remarks(lines: Sequence[str]) -> str:
-    return f'<ul class="remarks">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>\n' if lines else ""
+def _remarks(lines: Sequence[str], part: str = "remarks") -> str:
+    items = within((f"<li>{short(line, 1000)}</li>" for line in lines), ROOM[part])
+    more = f"<li>and {len(lines) - len(items):,d} more: {FULLY}</li>" if len(items) < len(lines) else ""
+    return f'<ul class="remarks">{"".join(items)}{more}</ul>\n' if lines else ""
 
 
 def warnings(outcome: Outcome) -> str:
@@ -201,7 +213,7 @@ def times(outcome: Outcome) -> str:
 
 def _times_row(name: str, meaning: str, values: Percentiles) -> str:
     cells = [cell(escape(wording.quantity(values.get(p), "s")), p, "num") for p in _PERCENTILES]
-    return row_heading(f'{name} <span class="note">{meaning}</span>') + "".join(cells)
+    return row_heading(f'{name} <div class="note">{meaning}</div>') + "".join(cells)
 
 
 def _workers(outcome: Outcome) -> str:
@@ -217,12 +229,10 @@ def phases(outcome: Outcome) -> str:
     if not outcome.phases:
         return section("Phases", empty("No phase was reached."))
     columns = ("Start", "Length", "Planned", "Sent", "Acked", "Deviation", "p50", "p95", "p99", "max")
-    rows = [_phase_row(phase, columns) for phase in outcome.phases[:_MOST_ROWS]]
-    more = len(outcome.phases) - _MOST_ROWS
-    note = f'<p class="lead">and {more:,d} more, in the saved outcome.</p>' if more > 0 else ""
+    rows = [_phase_row(phase, columns) for phase in outcome.phases]
     headings = [("Phase", ""), *((name, "num") for name in columns)]
     caption = "Counts, deviation and latency of each phase, by due time."
-    return section("Phases", table(caption, headings, rows), note)
+    return section("Phases", table(caption, headings, rows, ROOM["phases"]))
 
 
 def _phase_row(phase: PhaseResult, columns: Sequence[str]) -> str:
@@ -233,7 +243,7 @@ def _phase_row(phase: PhaseResult, columns: Sequence[str]) -> str:
         *(wording.quantity(phase.latency.get(p), "s") for p in ("p50", "p95", "p99", "max")),
     ]  # fmt: skip
     cells = [cell(escape(value), name, "num") for value, name in zip(values, columns, strict=True)]
-    return row_heading(escape(phase.name)) + "".join(cells)
+    return row_heading(short(phase.name, 100)) + "".join(cells)
 
 
 def hits(outcome: Outcome) -> str:
@@ -241,22 +251,23 @@ def hits(outcome: Outcome) -> str:
     if not outcome.guardrail_hits:
         return ""
     headings = [("Guardrail", ""), ("Action", ""), *((name, "num") for name in ("From", "To", "Seen", "Allowed"))]
-    told = any(wording.reaction(hit) for hit in outcome.guardrail_hits[:_MOST_ROWS])
+    hits = outcome.guardrail_hits
+    if len(hits) > _MOST_ROWS:
+        hits = tuple(sorted(hits, key=lambda hit: hit.action != "stop"))
+    told = any(wording.reaction(hit) for hit in hits)
     if told:
         headings.append(("Reaction", ""))
     rows = [
-        row_heading(f"<code>{escape(hit.guardrail)}</code>")
+        row_heading(f"<code>{short(hit.guardrail, 60)}</code>")
         + cell(escape(hit.action), "Action")
         + cell(format_duration(hit.start_s), "From", "num")
         + cell(format_duration(hit.end_s), "To", "num")
         + cell(escape(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
         + cell(escape(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
         + (cell(escape(wording.reaction(hit) or wording.NOTHING), "Reaction", "wide") if told else "")
-        for hit in outcome.guardrail_hits[:_MOST_ROWS]
+        for hit in hits
     ]
-    more = len(outcome.guardrail_hits) - _MOST_ROWS
-    note = f'<p class="lead">and {more:,d} more, in the saved outcome.</p>' if more > 0 else ""
-    return table("Every time a guardrail acted or warned.", headings, rows) + note
+    return table("Every time a guardrail acted or warned.", headings, rows, ROOM["hits"])
 
 
 def scenario(outcome: Outcome) -> str:
@@ -264,15 +275,13 @@ def scenario(outcome: Outcome) -> str:
     from plg.language.write import write_yaml
 
     text = write_yaml(dict(outcome.scenario))
-    cut = (
-        text
-        if len(text) <= _MOST_YAML
-        else text[:_MOST_YAML] + "\n# … cut here: the whole scenario is in the outcome\n"
-    )
+    shown = within((f"{escape(line, quote=False)}\n" for line in text.splitlines()), ROOM["scenario"])
+    if len(shown) < text.count("\n"):
+        shown.append("# … cut here: the whole scenario is in the saved outcome\n")
     lines = text.count("\n")
     return section(
         "Effective scenario",
         f"<details><summary>Show {wording.plural(lines, 'line')} of YAML</summary>"
-        f'<pre tabindex="0"><code>{escape(cut)}</code></pre></details>\n',
+        f'<pre tabindex="0"><code>{"".join(shown)}</code></pre></details>\n',
         lead=f"With parameters and overrides applied. SHA-256 {outcome.scenario_hash[:16]}.",
     )

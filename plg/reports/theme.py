@@ -87,13 +87,16 @@ RUNS = 7
 
 
 def custom_properties() -> str:
-    """Both sets as CSS. ``data-theme="light"`` on the root forces the light one, as printing does."""
+    """Both sets as CSS, and a class ``k-ROLE`` a colour. ``data-theme="light"`` on the root forces the light one, as
+    printing does."""
     light = "".join(f"--{name}:{value};" for name, value in LIGHT.items())
     dark = "".join(f"--{name}:{value};" for name, value in DARK.items())
     return (
         f":root{{color-scheme:light;{light}}}\n"
         f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\n"
         f"@media print{{:root:root{{color-scheme:light;{light}}}}}\n"
+        + "".join(f".k-{name}{{color:var(--{name})}}" for name in LIGHT)
+        + "\n"
     )
 
 

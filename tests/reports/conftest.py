@@ -34,11 +34,11 @@ def browser() -> str:
 def dump(browser: str) -> Callable[..., str]:
     """Open a page without a screen and return its document as it stands after the scripts have run."""
 
-    def run(page: Path, folder: Path, *flags: str, width: int = 1280) -> str:
+    def run(page: Path | str, folder: Path, *flags: str, width: int = 1280) -> str:
         command = [
             browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
             "--no-first-run", f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1400",
-            "--virtual-time-budget=15000", *flags, "--dump-dom", page.as_uri(),
+            "--virtual-time-budget=15000", *flags, "--dump-dom", page if isinstance(page, str) else page.as_uri(),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

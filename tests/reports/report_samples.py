@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plg.histogram import bucket_of
 from plg.outcome import ExpectationResult, Ledger, Outcome, PhaseResult, TargetInfo, WorkersResult
 from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording, cell_edges
 
@@ -32,25 +33,48 @@ SCENARIO: dict[str, Any] = {
 }
 
 
-def recording(duration: float, window: float, hits: tuple[Hit, ...] = (), stop: str | None = None) -> Recording:
-    """A recording that reports only glance at: right shapes, no counts."""
+def recording(
+    duration: float, window: float, hits: tuple[Hit, ...] = (), stop: str | None = None, until: float | None = None
+) -> Recording:
+    """A recording of the run whose columns `series` makes up, with everything that charts read of it."""
     edges = cell_edges(duration, window, ())
+    columns = {name: np.array(values, dtype=np.float64) for name, values in series(duration, window, until).items()}
     cells = len(edges) - 1
+    counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
+    for name in ("sent", "planned", "shed"):
+        counters[name][:-1] = np.nan_to_num(columns[name])
+    counters["acked"] = counters["sent"].copy()
+    empty = Histograms.empty(cells)
+    p50s = {"latency": columns["latency_p50_s"], "service_time": columns["service_p50_s"], "lag": columns["lag_p99_s"]}
+    rates = {name: np.append(columns[name], 0.0) for name in ("target", "allowed")}
     return Recording(
         edges=edges,
         window=window,
         duration=duration,
         spans={},
-        counters={name: np.zeros(cells, dtype=np.int64) for name in COUNTERS},
-        histograms={name: Histograms.empty(cells) for name in TIMES},
+        counters=counters,
+        histograms={name: times_of(p50s[name], counters["acked"]) if until != 0 else empty for name in TIMES},
         sample_times=np.zeros(0),
         samples={name: np.zeros(0) for name in GAUGES},
-        target_rate=np.zeros(cells),
-        allowed_rate=np.zeros(cells),
+        target_rate=rates["target"],
+        allowed_rate=rates["allowed"],
         hits=hits,
-        ended_s=duration,
+        ended_s=duration if until is None else until,
         stop=stop,
     )
+
+
+def times_of(p50: np.ndarray, jobs: np.ndarray) -> Histograms:
+    """A histogram a cell: 90 of 100 jobs at its p50, 8 at twice that, the rest at four times."""
+    shares = np.stack([jobs - jobs // 10 - jobs // 50, jobs // 10, jobs // 50], axis=1)
+    values = np.append(np.nan_to_num(p50), 0.0)[:, None] * np.array([1.0, 2.0, 4.0])
+    filled = shares > 0
+    count = filled.sum(axis=1)
+    return Histograms(
+        np.append(0, np.cumsum(count)), bucket_of(values[filled].copy()), shares[filled],
+        (values * shares).sum(axis=1), np.where(jobs > 0, values[:, 0], np.inf),
+        np.where(jobs > 0, np.where(filled, values, 0).max(axis=1), -np.inf),
+    )  # fmt: skip
 
 
 def percentiles(p50: float) -> dict[str, float | None]:
@@ -250,7 +274,7 @@ def stopped() -> Outcome:
         duration_s=11.2,
         ledger=Ledger(2520, 1700, 40, 0, 780, 1700, 0, 0),
         guardrail_hits=(*hits(16.0)[:2], *stop),
-        recording=recording(16.0, 0.1, stop, stop="guardrail"),
+        recording=recording(16.0, 0.1, stop, stop="guardrail", until=11.2),
     )
 
 
@@ -266,6 +290,7 @@ def unreachable() -> Outcome:
         duration_s=0.0,
         target=TargetInfo("redis", "redis://localhost:6390/0"),
         series={name: nothing[name] for name in ("t_s", "target", "allowed", "planned")},
+        recording=recording(16.0, 0.1, until=0.0),
         ledger=Ledger(2520, 0, 0, 0, 2520, 0, 0, 0),
         deviation=None,
         phases=(),

@@ -39,6 +39,12 @@ LATE = """<script>
     seen.ground = getComputedStyle(document.body).backgroundColor;
     seen.plots = [...document.querySelectorAll(".plot")].map((p) =>
       [p.querySelector(".main-svg").getBoundingClientRect().width, p.parentElement.clientWidth]);
+    seen.stills = [...document.querySelectorAll(".still")].map((still) => still.getClientRects().length);
+    seen.legends = [...document.querySelectorAll("figure[data-chart]")].flatMap((figure) => {
+      const legend = figure.querySelector(".legend").getBoundingClientRect();
+      return [...figure.querySelectorAll(".plot text")].map((text) => text.getBoundingClientRect())
+        .filter((box) => box.width && box.top < legend.bottom - 1 && box.bottom > legend.top + 1).length;
+    });
     const told = JSON.stringify(seen);
     if (parent !== window) parent.postMessage(told, "*");
     else document.body.setAttribute("data-seen", told);
@@ -81,7 +87,7 @@ def hostile() -> Outcome:
 
 
 PAGES: dict[str, Callable[[], list[Outcome]]] = {
-    **{name: (lambda make=make: [make()]) for name, make in SAMPLES.items()},  # type: ignore[misc]
+    **{name: (lambda make=make: [make()]) for name, make in SAMPLES.items() if name != "error"},  # type: ignore[misc]
     "hostile": lambda: [hostile()],
     "compare": lambda: [failing(), passing(), stopped(), long()],
 }
@@ -118,6 +124,19 @@ def test_every_chart_is_drawn_without_network_or_complaint(name: str, pages: dic
     assert found["fetched"] == []
     assert found["charts"]
     assert all(found["charts"].values()), found["charts"]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_drawn_chart_takes_the_place_of_its_picture(name: str, pages: dict[str, Any]) -> None:
+    found = pages[f"{name}@1280"]
+    assert len(found["stills"]) == len(found["charts"])
+    assert set(found["stills"]) <= {0}
+
+
+@pytest.mark.parametrize("page", ["fail@360", "fail@390", "fail@1280", "compare@390", "stopped@1280", "long@1280"])
+def test_a_legend_covers_no_label(page: str, pages: dict[str, Any]) -> None:
+    assert pages[page]["legends"]
+    assert set(pages[page]["legends"]) == {0}
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])

@@ -41,7 +41,7 @@
   /* A phase's name is shown only where it fits between the start and the end of the phase as they are on the screen. */
   function label(note, layout, width) {
     if (!note.name.startsWith("phase:")) {
-      return { ...note, font: { ...note.font, color: colour("limit") } };
+      return { ...note, bgcolor: colour("paper"), font: { ...note.font, color: colour("limit") } };
     }
     const time = (value) => (typeof value === "string" ? Date.parse(value.replace(" ", "T") + "Z") : value);
     const [from, to] = layout.xaxis.range.map(time);
@@ -62,7 +62,7 @@
     });
   }
 
-  const widthOf = (chart) => Math.max(240, Math.floor(chart.box.parentElement.clientWidth));
+  const widthOf = (chart) => Math.max(240, Math.floor(chart.box.closest("figure").clientWidth));
   const drawAll = (width) => charts.forEach((chart) => draw(chart, width || widthOf(chart)));
 
   /* All charts share their time axis: zooming one zooms the others. */
@@ -80,13 +80,35 @@
     following = false;
   }
 
+  /* A name in the legend shows and hides its curve. */
+  function switches(chart, name, number) {
+    name.tabIndex = 0;
+    name.setAttribute("role", "switch");
+    name.setAttribute("aria-checked", "true");
+    const turn = () => {
+      const trace = chart.spec.data[number];
+      trace.visible = trace.visible === false;
+      name.setAttribute("aria-checked", String(trace.visible));
+      draw(chart, widthOf(chart));
+    };
+    name.addEventListener("click", turn);
+    name.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      turn();
+    });
+  }
+
   function start(figure) {
     const box = figure.querySelector(".plot");
     const spec = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
     spec.layout.dragmode = touch ? false : "zoom";
     const chart = { box, spec, whole: [...spec.layout.xaxis.range] };
-    charts.push(chart);
+    box.hidden = false;
     return draw(chart, widthOf(chart)).then(() => {
+      charts.push(chart);
+      figure.querySelector(".still").hidden = true;
+      figure.querySelectorAll(".legend li").forEach((name, number) => switches(chart, name, number));
       box.on("plotly_relayout", (change) => follow(chart, change));
       figure.dataset.drawn = String(box.querySelectorAll(".trace path, .point path, path.js-line").length);
     });

@@ -1,0 +1,107 @@
+"""Windows of the charts: no rate above what was asked for, no job lost, no percentile without its samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from simulated import Server
+from virtual_runs import simulate
+
+from plg.clock import VirtualClock
+from plg.judge.windows import actual_rate, times
+from plg.measures import samples_needed
+from plg.runner.recording import Recording
+
+
+def steady(rate: float, duration: float) -> dict[str, Any]:
+    return {"type": "steady", "base_rate": rate, "duration": duration}
+
+
+def custom(*phases: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "custom", "phases": [{"name": f"p{i}", **phase} for i, phase in enumerate(phases)]}
+
+
+def run(pattern: dict[str, Any], server: Server | None = None) -> Recording:
+    recording: Recording = simulate(pattern, server=server)[0]
+    return recording
+
+
+@pytest.mark.parametrize("duration", [10.0, 60.0, 200.0])
+@pytest.mark.parametrize("rate", [0.5, 1.0, 3.0, 7.3, 25.0, 33.3, 110.0, 450.0])
+def test_a_steady_rate_is_drawn_as_asked_for(rate: float, duration: float) -> None:
+    recording = run(steady(rate, duration))
+    t, actual = actual_rate(recording)
+    assert len(t) >= 2
+    assert actual.max() <= rate * 1.03
+    assert actual.min() >= rate * 0.97 or rate * duration < 50
+    assert np.sum(np.diff(t) * actual[:-1]) == pytest.approx(recording.total("acked"))
+
+
+SHAPES = {
+    "a ramp": {"type": "ramp", "start_rate": 1, "end_rate": 60, "duration": 15},
+    "a wave": {"type": "sine", "base_rate": 30, "amplitude": 25, "period": 20, "duration": 60},
+    "bursts": {
+        "type": "burst", "base_rate": 5, "burst_rate": 300, "burst_duration": 0.5, "burst_interval": 4, "duration": 20,
+    },
+    "a silence": custom(steady(20, 5), steady(0, 10), steady(2, 10)),
+    "many short phases": custom(*(steady(3 + i % 5, 1) for i in range(40))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_window_is_above_the_peak_and_none_loses_a_job(shape: str) -> None:
+    recording = run(SHAPES[shape])
+    t, actual = actual_rate(recording)
+    assert actual.max() <= 1.05 * recording.target_rate.max()
+    assert np.sum(np.diff(t) * actual[:-1]) == pytest.approx(recording.total("acked"))
+
+
+def test_windows_end_where_the_rate_jumps() -> None:
+    t, actual = actual_rate(run(SHAPES["a silence"]))
+    assert {5.0, 15.0} <= set(np.round(t, 6))
+    assert set(actual[(t >= 5) & (t < 15)]) == {0.0}
+
+
+def test_a_stall_shows_as_one_and_what_comes_after_the_end_is_no_spike() -> None:
+    recording = run(steady(20, 10), Server(VirtualClock(), stalled=[(4.0, 6.0), (9.0, 13.0)]))
+    t, actual = actual_rate(recording)
+    assert actual[(t >= 4) & (t < 5)].max() == 0
+    assert t[-1] == pytest.approx(13, abs=0.2)
+    assert actual[-1] == pytest.approx(20 / 3, rel=0.1)
+    assert np.sum(np.diff(t) * actual[:-1]) == pytest.approx(recording.total("acked"))
+
+
+@pytest.mark.parametrize("pattern", [steady(0.5, 30), steady(25, 20), steady(300, 20), SHAPES["bursts"]], ids=str)
+def test_percentiles_stand_only_where_the_samples_are_and_else_the_jobs_do(pattern: dict[str, Any]) -> None:
+    recording = run(pattern)
+    for measure in ("lag", "latency"):
+        found = times(recording, measure)
+        histograms = recording.histograms[measure]
+        jobs = np.add.reduceat(np.append(histograms.counts, 0), histograms.offsets[:-1]) * (
+            np.diff(histograms.offsets) > 0
+        )
+        for start, end, *values in zip(
+            found.t[::2], found.t[1::2], *(y[::2] for y in found.curves.values()), strict=True
+        ):
+            inside = (recording.edges[:-1] >= start - 1e-9) & (recording.edges[:-1] < end - 1e-9)
+            for name, value in zip(found.curves, values, strict=True):
+                needed = {"p50": 0.5, "p90": 0.9, "p99": 0.99}.get(name)
+                assert needed is None or np.isnan(value) == (jobs[inside].sum() < samples_needed(needed))
+            dotted = (found.jobs_t >= start) & (found.jobs_t < end)
+            assert dotted.any() or not np.isnan(found.curves["p99"][::2][found.t[::2] == start]).any()
+
+
+def test_the_jobs_of_a_sparse_run_stand_where_they_were_and_as_long_as_they_took() -> None:
+    recording = run(steady(0.5, 30), Server(VirtualClock(), delay=0.0123))
+    found = times(recording, "latency")
+    assert len(found.jobs) == 15
+    assert np.abs(found.jobs_t - (1 + 2 * np.arange(15))).max() <= recording.window
+    assert found.jobs == pytest.approx(0.0246, rel=0.05)
+
+
+def test_a_run_that_never_began_has_no_windows() -> None:
+    none = replace(run(steady(20, 5)), ended_s=0.0, stop="target")
+    assert [len(part) for part in actual_rate(none)] == [0, 0]

@@ -35,8 +35,8 @@ _PLAIN = (
 )  # fmt: skip
 """Fields of an outcome that are plain data already."""
 _MARKS = (
-    "window", "duration", "ended_s", "start_depth", "end_depth", "drain_s", "drain_waited_s", "stop", "stop_detail",
-    "incomplete", "sample_step",
+    "window", "duration", "ended_s", "start_depth", "end_depth", "end_age_s", "last_send_s", "drain_s",
+    "drain_waited_s", "stop", "stop_detail", "incomplete", "sample_step",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -172,7 +172,7 @@ def _histograms_to(h: Histograms) -> dict[str, Any]:
 
 
 def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
-    marks = {"sample_step": None, **saved}  # an earlier plg did not save it
+    marks = {"sample_step": None, "end_age_s": None, "last_send_s": None, **saved}  # an earlier plg did not save them
     recording = Recording(
         edges=_floats(saved["edges"]),
         spans={name: tuple((float(a), float(b)) for a, b in pieces) for name, pieces in saved["spans"].items()},

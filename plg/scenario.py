@@ -87,7 +87,8 @@ class Scenario:
     """One scenario, ready to plan.
 
     ``target`` is a URL, ``embedded`` or ``fake``; ``data`` maps a name to the path of its CSV file; ``connections`` is
-    how many the jobs go over (to each node of a cluster).
+    how many the jobs go over (to each node of a cluster). ``watch`` is how long (s) the queue is watched after the last
+    send, None for as long as the expectations need.
     """
 
     name: str
@@ -104,5 +105,6 @@ class Scenario:
     connections: int = 1
     pacing: Literal["economical", "precise"] = "economical"
     max_lag: float = 1.0
+    watch: float | None = None
     file: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict)

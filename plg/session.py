@@ -18,10 +18,11 @@ from plg.language.load import Loaded, load
 from plg.outcome import Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
+from plg.plan.watching import watch_length
 from plg.redaction import redact
 from plg.runner.cells import Grid, nothing_sent
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Drain, Engine
+from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks, Progress
 from plg.runner.opening import open_line
 from plg.runner.permits import SharedPermits
@@ -29,6 +30,7 @@ from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
+from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.targets.base import Server, Target, TargetError
 from plg.targets.open import open_target
@@ -216,9 +218,9 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             sampler,
             grid=prepared.grid,
             max_lag=scenario.max_lag,
-            drain=Drain(depth, _drain_patience(scenario)),
+            watch=Watch(depth, watch_length(scenario)),
             pacing=PACINGS[scenario.pacing],
-            hooks=Hooks(observer.interrupted, _watch(prepared), observer.progress, observer.progress_every),
+            hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
             permits=permits,
         )
         observer.before_start()
@@ -254,19 +256,11 @@ def _share(target: Target, prepared: Prepared) -> SharedPermits | None:
     limits, shard = prepared.scenario.guardrails, prepared.shard
     shared = SharedLimit(target, shard.group, shard.parts[0], shard.of, limits.max_total_jobs)
     permits = SharedPermits(shared, min(prepared.plan.peak_rate, limits.max_rate) / shard.of)
-    permits.start(limits.max_duration + _drain_patience(prepared.scenario))
+    permits.start(limits.max_duration + watch_length(prepared.scenario))
     return permits
 
 
-def _drain_patience(scenario: Scenario) -> float:
-    """How long to wait for the queue to drain: somewhat beyond what is asked of it; not at all when nobody asks."""
-    bounds = [e.bound for e in scenario.expect if e.subject.measure == "drain_time" and e.bound is not None]
-    if bounds:
-        return max(bounds) * 1.1 + 1.0
-    return 30.0 if scenario.workers is not None else 0.0
-
-
-def _watch(prepared: Prepared) -> Callable[[Recording], str | None] | None:
+def _breach(prepared: Prepared) -> Callable[[Recording], str | None] | None:
     alone = prepared.shard is not None
     stopping = tuple(e for e in prepared.scenario.expect if e.stop and (not alone or judged_alone(e)))
     if not stopping:

@@ -20,11 +20,12 @@ from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.cells import Grid
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Drain, Engine
+from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks
 from plg.runner.opening import open_line
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
+from plg.runner.watch import Watch
 from plg.scenario import Guardrails, Scenario
 from plg.targets.open import open_target
 
@@ -87,7 +88,7 @@ def drive(
         sampler.start(start)
         engine = Engine(
             plan, limits, lane, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler,
-            grid=Grid.of(plan), max_lag=max_lag, drain=Drain(depth),
+            grid=Grid.of(plan), max_lag=max_lag, watch=Watch(depth),
             hooks=Hooks(interrupted=interrupted),
         )  # fmt: skip
         events = Events(happen)

@@ -181,10 +181,17 @@ class Gauges:
         self._read = read or (lambda t: Sample(t, 0.0, 0.0, 0.01, 5e7))
         self._interval = interval
         self._next = 0.0
+        self._hurried = False
 
     def poll(self, now: float) -> list[Sample]:
         samples = []
         while self._next <= now:
             samples.append(self._read(self._next))
             self._next += self._interval
+        if self._hurried:
+            samples.append(self._read(now))
+            self._hurried = False
         return samples
+
+    def hurry(self) -> None:
+        self._hurried = True

@@ -21,7 +21,7 @@ from plg.scenario import Guardrails, Scenario
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
 
-def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, **lane):
+def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, watch=None, **lane):
     """``(recording, server, plan)`` of a run; ``lane`` are the patiences of `Lane`."""
     server = server or Server(VirtualClock())
     clock = server.clock
@@ -31,6 +31,6 @@ def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max
     plan = make_plan(scenario, seed=1)
     engine = Engine(
         plan, limits, Lane(server.connect, random.Random(1), **lane), batch_encoder(scenario, plan, "run"), clock,
-        gauges or Gauges(), grid=Grid.of(plan), max_lag=max_lag, hooks=hooks or Hooks(),
+        gauges or Gauges(), grid=Grid.of(plan), max_lag=max_lag, hooks=hooks or Hooks(), watch=watch,
     )  # fmt: skip
     return engine.run(clock.now()), server, plan

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import bucket_of
+from plg.judge.looks import known
 from plg.judge.readings import Reader, deviation, error_rate, hits_counted, middle, overlapping
 from plg.measures import MEASURES, percentile
 from plg.runner.recording import Floats, Ints
@@ -47,6 +48,18 @@ def one_way(subject: Subject) -> int:
     return 0
 
 
+def decided(subject: Subject, op: str, values: Floats, bound: float) -> npt.NDArray[np.bool_]:
+    """Whether readings that lack a part of their span give the verdict of the whole, whatever the part holds."""
+    direction = one_way(subject)
+    if not direction:
+        return np.zeros(len(values), dtype=np.bool_)
+    beyond = direction * (values - bound) > 0
+    if op in ("==", "!="):
+        return np.asarray(beyond)
+    farther = holds(op, np.full(len(values), direction * np.inf), bound)
+    return np.asarray((holds(op, values, bound) == farther) & ~np.isnan(values))
+
+
 def first_breach_time(reader: Reader, subject: Subject, op: str, bound: float, value: float) -> float | None:
     """The earliest time (s) from which the value so far is in breach to the end; None where that has no meaning.
 
@@ -68,6 +81,8 @@ def first_breach_time(reader: Reader, subject: Subject, op: str, bound: float, v
         return None
     good = np.flatnonzero(~broken)
     moment = float(times[good[-1] + 1 if len(good) else 0])
+    if kind == "gauge":
+        return moment
     # What a stop cancelled was due later, but is missing since the stop.
     return min(moment, reader.recording.ended_s) if reader.recording.stop else moment
 
@@ -126,8 +141,8 @@ def _time_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) ->
 
 
 def _gauge_so_far(reader: Reader, subject: Subject, bound: float) -> tuple[Floats, Floats]:
-    times, values = reader.samples(subject.measure)
-    inside = reader.regions.get(subject.during).of_times(times) >= 0
+    times, values = known(reader.recording, subject.measure)
+    inside = reader.regions.get(subject.during, None, subject.measure).of_times(times) >= 0
     times, values = times[inside], values[inside]
     aggregate = subject.aggregate or "max"
     total = np.arange(1, len(values) + 1)

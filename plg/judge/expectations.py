@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import Floats
-from plg.judge.breach import first_breach_time, holds
+from plg.judge.breach import decided, first_breach_time, holds
+from plg.judge.draining import drain_time, judge_drain
+from plg.judge.looks import why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text
@@ -78,7 +80,17 @@ def dress(expectation: Expectation, found: Finding, recording: Recording) -> Exp
 
 def relative_bound(reader: Reader, relative: Subject, factor: float) -> float:
     """``factor`` times what ``relative`` reads over its span. Raises `NoData`."""
-    return factor * (_drain(reader.recording) if relative.measure == "drain_time" else _value(reader, relative)[0])
+    if relative.measure == "drain_time":
+        return factor * drain_time(reader.recording)
+    value, readings = _value(reader, relative)
+    _check_seen(reader, relative, readings)
+    return factor * value
+
+
+def _check_seen(reader: Reader, subject: Subject, readings: Readings, settled: Flags | None = None) -> None:
+    """Raise `NoData` where a part of the only region was not seen, unless the verdict is ``settled`` without it."""
+    if readings.blind[0] and (settled is None or not settled[0]):
+        raise NoData(why_unseen(reader.recording, subject.measure))
 
 
 def _relative_remark(relative: Subject, factor: float, bound: float) -> str:
@@ -97,15 +109,18 @@ def _value(reader: Reader, subject: Subject) -> tuple[float, Readings]:
         least, had = samples_needed(q), int(readings.basis[0])
         raise NoData(f"{subject.aggregate} needs at least {least:,} samples, has {had:,}")
     if np.isnan(value):
-        raise NoData(nothing_to_read(subject))
+        blind = readings.blind[0] and len(reader.recording.sample_times)
+        raise NoData(why_unseen(reader.recording, subject.measure) if blind else nothing_to_read(subject))
     return value, readings
 
 
 def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     subject, op = expectation.subject, expectation.op
     if subject.measure == "drain_time":
-        return _judge_drain(reader.recording, op, bound)
+        kept, value, remark = judge_drain(reader.recording, op, bound)
+        return Finding("pass" if kept else "fail", value, bound, remark)
     value, readings = _value(reader, subject)
+    _check_seen(reader, subject, readings, decided(subject, op, readings.values, bound))
     detail = _basis(reader, subject, int(readings.basis[0]))
     if holds(op, np.array([value]), bound)[0]:
         return Finding("pass", value, bound, detail)
@@ -125,27 +140,6 @@ def _basis(reader: Reader, subject: Subject, basis: int) -> str:
     return ""
 
 
-def _drain(recording: Recording) -> float:
-    if recording.drain_s is None:
-        raise NoData("nobody waited for the queue to drain")
-    return recording.drain_s
-
-
-def _judge_drain(recording: Recording, op: str, bound: float) -> Finding:
-    """drain_time; where the wait was given up it is known only to be longer than that."""
-    waited = recording.drain_waited_s
-    if recording.drain_s is not None or waited is None:
-        value = _drain(recording)
-        return Finding("pass" if holds(op, np.array([value]), bound)[0] else "fail", value, bound)
-    depth = "" if recording.end_depth is None else f", {counted(recording.end_depth, 'job')} left"
-    detail = f"the queue had not drained after {figure(waited, 's')}{depth}"
-    if op in ("<", "<=", "==") and waited >= bound:
-        return Finding("fail", waited, bound, detail)
-    if op in (">", ">=", "!=") and waited >= bound:
-        return Finding("pass", waited, bound, detail)
-    raise NoData(detail)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowFindings:
     """Windows sorted out: those that hold, those that fail, and those that had to hold but cannot be told."""
@@ -157,16 +151,18 @@ class WindowFindings:
     allowed: int
 
 
-def sort_out(readings: Readings, op: str, bound: float, quota: float) -> WindowFindings:
+def sort_out(readings: Readings, expectation: Expectation, bound: float) -> WindowFindings:
     """Judge each window; idle ones are left out.
 
-    A percentile of too few samples is still told where the samples agree: all of them within the bound, or none.
+    A percentile of too few samples is still told where the samples agree: all of them within the bound, or none. A
+    window of which a part was not seen is told where that part cannot change the verdict.
     """
-    values = readings.values
+    values, op, quota = readings.values, expectation.op, expectation.quota
     good = holds(op, values, bound)
     doubtful = readings.thin & (holds(op, readings.low, bound) != holds(op, readings.high, bound))
     judged = ~readings.idle
-    missing = judged & (np.isnan(values) | doubtful)
+    unseen = readings.blind & ~decided(expectation.subject, op, values, bound)
+    missing = judged & (np.isnan(values) | doubtful | unseen)
     failed = judged & ~missing & ~good
     return WindowFindings(values, failed, missing, judged, allowance(quota, int(judged.sum())))
 
@@ -184,13 +180,13 @@ def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     q = percentile(subject.aggregate or "")
     if q is not None and readings.basis.sum() > 0:
         _value(reader, subject)
-    windows = sort_out(readings, op, bound, expectation.quota)
+    windows = sort_out(readings, expectation, bound)
     if not windows.judged.any():
         raise NoData(f"no window had anything to judge: {nothing_to_read(subject, acked=False)}")
-    regions = reader.regions.get(subject.during, width)
+    regions = reader.regions.get(subject.during, width, subject.measure)
     failures, missing = int(windows.failed.sum()), int(windows.missing.sum())
     order = _worst_first(windows, op, bound)
-    detail = _windows_detail(reader, expectation, windows, order)
+    detail = _windows_detail(reader, expectation, readings, windows, order)
     if failures > windows.allowed:
         breach = float(regions.starts[np.flatnonzero(windows.failed)[0]])
         return Finding("fail", float(windows.values[order[windows.allowed]]), bound, detail, breach)
@@ -211,10 +207,10 @@ def _worst_first(windows: WindowFindings, op: str, bound: float) -> npt.NDArray[
 
 
 def _windows_detail(
-    reader: Reader, expectation: Expectation, windows: WindowFindings, order: npt.NDArray[np.intp]
+    reader: Reader, expectation: Expectation, readings: Readings, windows: WindowFindings, order: npt.NDArray[np.intp]
 ) -> str:
     subject = expectation.subject
-    regions = reader.regions.get(subject.during, expectation.window)
+    regions = reader.regions.get(subject.during, expectation.window, subject.measure)
     total, failures, missing = (int(part.sum()) for part in (windows.judged, windows.failed, windows.missing))
     parts = [f"{failures:,} of {counted(total, 'window')} failed"]
     if windows.allowed:
@@ -223,6 +219,8 @@ def _windows_detail(
         first = float(regions.starts[np.flatnonzero(windows.missing)[0]])
         at = moment(first, phase_at(reader.recording.spans, first))
         parts.append(f"{missing:,} without enough data, the first at {at}")
+        if (windows.missing & readings.blind).any():
+            parts.append(why_unseen(reader.recording, subject.measure))
     if len(order):
         start = float(regions.starts[order[0]])
         value = figure(float(windows.values[order[0]]), MEASURES[subject.measure].unit)

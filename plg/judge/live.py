@@ -3,7 +3,7 @@
 What is judged early must not be mended by what is still to come, or rest on too little:
 
 - windows: those wholly past (the last of the plan waits for the last answers); broken when more have failed than the
-  quota allows of all windows of the span;
+  quota allows of all windows of the span. Of the queue's, where some may fail: never, for the watch adds to them;
 - a span that is past: as at the end of the run;
 - counts, ``max`` and ``min``: as soon as no later event can mend them (``errors == 0`` at the first error);
 - ``deviation``: by the arrivals certainly lost (shed, late, failed, unknown) of those due, from 100 due on;
@@ -22,6 +22,7 @@ import numpy as np
 
 from plg.judge.breach import holds, one_way
 from plg.judge.expectations import Finding, allowance, dress, find, relative_bound, sort_out
+from plg.judge.looks import QUEUE_GAUGES
 from plg.judge.readings import Reader
 from plg.judge.regions import NoData, intervals_of
 from plg.judge.wording import counted
@@ -87,9 +88,15 @@ def _past(reader: Reader, subject: Subject, now: float) -> bool:
 
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
     subject = expectation.subject
-    regions = reader.regions.get(subject.during, expectation.window)
-    windows = sort_out(reader.read(subject, expectation.window), expectation.op, bound, expectation.quota)
-    failed = np.flatnonzero(windows.failed & ~regions.opens & (regions.ends <= now + 1e-9))
+    regions = reader.regions.get(subject.during, expectation.window, subject.measure)
+    windows = sort_out(reader.read(subject, expectation.window), expectation, bound)
+    past = ~regions.opens & (regions.ends <= now + 1e-9)
+    if subject.measure in QUEUE_GAUGES:
+        # The watch adds windows, so that a share of them is known only at its end.
+        if expectation.quota < 1:
+            return None
+        past[-1] = False
+    failed = np.flatnonzero(windows.failed & past)
     allowed = allowance(expectation.quota, regions.count)
     if len(failed) <= allowed:
         return None
@@ -116,7 +123,7 @@ def _value_so_far(reader: Reader, subject: Subject, op: str, bound: float, now: 
         q = percentile(subject.aggregate or "")
         enough = max(MIN_SAMPLES if kind == "time" else MIN_GAUGE_SAMPLES, 2 * samples_needed(q) if q else 0)
     value = float(readings.values[0])
-    return None if readings.basis[0] < enough or np.isnan(value) else value
+    return None if readings.basis[0] < enough or np.isnan(value) or readings.blind[0] else value
 
 
 def _reading(reader: Reader, subject: Subject) -> float | None:

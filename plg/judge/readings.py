@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import BUCKETS, lower_edge
-from plg.judge.regions import RegionCache, Regions, check_fit, ended
+from plg.judge.looks import gaps, known, undated
+from plg.judge.regions import RegionCache, Regions, check_fit
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.runner.recording import Floats, Hit, Ints, Recording, sample_step
 from plg.scenario import Subject
@@ -25,7 +26,8 @@ class Readings:
 
     ``values`` is NaN where there is nothing to read. ``idle`` marks regions in which nothing was due and nothing
     happened: there is nothing to judge in them. ``basis`` is the number of samples or jobs behind each value. ``low``
-    and ``high`` are the smallest and largest sample, ``thin`` marks percentiles that rest on too few samples.
+    and ``high`` are the smallest and largest sample, ``thin`` marks percentiles that rest on too few samples, ``blind``
+    regions for a part of which there is no data.
     """
 
     values: Floats
@@ -34,10 +36,12 @@ class Readings:
     thin: Flags
     low: Floats
     high: Floats
+    blind: Flags
 
 
 def _plain(values: Floats, basis: Floats, idle: Flags) -> Readings:
-    return Readings(values, basis, idle, np.zeros(len(values), dtype=np.bool_), values, values)
+    none = np.zeros(len(values), dtype=np.bool_)
+    return Readings(values, basis, idle, none, values, values, none)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +98,7 @@ class Reader:
 
     def read(self, subject: Subject, width: float | None = None) -> Readings:
         """Readings in the whole span of the subject, or in each window of ``width``. Raises `NoData`."""
-        regions = self.regions.get(subject.during, width)
+        regions = self.regions.get(subject.during, width, subject.measure)
         kind = MEASURES[subject.measure].kind
         if kind == "gauge":
             return self._gauge(subject, regions)
@@ -159,7 +163,7 @@ class Reader:
         low, high = (np.where(empty, np.nan, edge) for edge in (rows.minima, rows.maxima))
         if q is not None:
             thin = ~empty & (rows.totals < samples_needed(q))
-            return Readings(rows.quantile(q), totals, idle, thin, low, high)
+            return Readings(rows.quantile(q), totals, idle, thin, low, high, np.zeros(len(thin), dtype=np.bool_))
         if aggregate == "mean":
             return _plain(np.divide(rows.sums, totals, out=np.full(regions.count, np.nan), where=~empty), totals, idle)
         return _plain(low if aggregate == "min" else high, totals, idle)
@@ -172,17 +176,8 @@ class Reader:
             self._rows[key] = add_up(self.recording, measure, self.cells(during, width), count)
         return self._rows[key]
 
-    def samples(self, name: str) -> tuple[Floats, Floats]:
-        """Times and values of a gauge while the run lasted, in order of time, without those that could not be taken."""
-        recording = self.recording
-        times, until = recording.sample_times, ended(recording)
-        values = recording.samples.get(name, np.full(len(times), np.nan))
-        kept = ~np.isnan(values) & (times <= until + 1e-9)
-        order = np.argsort(times[kept], kind="stable")
-        return times[kept][order], values[kept][order]
-
     def _gauge(self, subject: Subject, regions: Regions) -> Readings:
-        times, values = self.samples(subject.measure)
+        times, values = known(self.recording, subject.measure)
         owner = regions.of_times(times)
         values, owner = values[owner >= 0], owner[owner >= 0]
         order = np.lexsort((values, owner))
@@ -192,18 +187,33 @@ class Reader:
         first = np.cumsum(totals) - totals
         low, high, out = (np.full(regions.count, np.nan) for _ in range(3))
         low[found], high[found] = values[first[found]], values[(first + totals - 1)[found]]
-        idle = self._unsampled(regions)
+        blind = self._blind(subject.measure, regions)
+        idle = self._unsampled(regions) & ~blind
         basis = totals.astype(np.float64)
         aggregate = subject.aggregate or "max"
         q = percentile(aggregate)
         if q is not None:
             rank = np.maximum(1, np.ceil(q * totals - 1e-9)).astype(np.int64)
             out[found] = values[(first + rank - 1)[found]]
-            return Readings(out, basis, idle, found & (totals < samples_needed(q)), low, high)
+            return Readings(out, basis, idle, found & (totals < samples_needed(q)), low, high, blind)
         if aggregate == "mean":
             out[found] = np.bincount(owner, weights=values, minlength=regions.count)[found] / totals[found]
-            return _plain(out, basis, idle)
-        return _plain(low if aggregate == "min" else high, basis, idle)
+        else:
+            out = low if aggregate == "min" else high
+        return replace(_plain(out, basis, idle), blind=blind)
+
+    def _blind(self, gauge: str, regions: Regions) -> Flags:
+        """Regions for a part of which a gauge has no data."""
+        blind = np.zeros(regions.count, dtype=np.bool_)
+        starts, ends = gaps(self.recording, gauge)
+        first = np.searchsorted(np.where(regions.opens, np.inf, regions.ends), starts, side="right")
+        last = np.searchsorted(regions.starts, ends, side="left")
+        for begin, end in zip(first.tolist(), last.tolist(), strict=True):
+            blind[regions.owner[begin:end]] = True
+        if gauge == "queue_age":
+            owner = regions.of_times(undated(self.recording))
+            blind[owner[owner >= 0]] = True
+        return blind
 
     def _unsampled(self, regions: Regions) -> Flags:
         """Windows no sample was meant for, being narrower than two steps of the sampler."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from plg.judge.looks import QUEUE_GAUGES, stays, watched_until
 from plg.runner.recording import Floats, Intervals, Ints, Recording, tile
 
 _SNAP = 0.01
@@ -81,6 +82,39 @@ def intervals_of(recording: Recording, during: str | None) -> list[tuple[float, 
     return stretches
 
 
+def queue_intervals(recording: Recording, during: str | None, gauge: str) -> list[tuple[float, float]]:
+    """The same for a gauge of the queue: with the watch after the last send, in which a phase has the stretches while
+    its jobs wait (`plg.judge.looks.stays`)."""
+    stretches = intervals_of(recording, during)
+    if during is None:
+        until = watched_until(recording)
+        return [(0.0, until if recording.stop else max(until, recording.duration))]
+    stop = recording.ended_s if recording.stop else np.inf
+    own = [(start, min(end, stop)) for start, end in stretches if start < stop]
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted([*own, *stays(recording, gauge, during)]):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def queue_span(recording: Recording, during: str | None, gauge: str) -> Regions:
+    """One region for a gauge of the queue."""
+    starts, ends = (np.array(side) for side in zip(*queue_intervals(recording, during, gauge), strict=True))
+    closed = np.zeros(len(starts), dtype=np.bool_)
+    return Regions(1, starts, ends, closed.astype(np.int64), closed, np.array([float((ends - starts).sum())]))
+
+
+def queue_windows(recording: Recording, during: str | None, gauge: str, width: float) -> Regions:
+    """Each window of ``width`` seconds is a region, those of the watch too."""
+    tiles = [tile(width, start, end) for start, end in queue_intervals(recording, during, gauge)]
+    starts, ends = (np.concatenate(side) for side in zip(*tiles, strict=True))
+    closed = np.zeros(len(starts), dtype=np.bool_)
+    return Regions(len(starts), starts, ends, np.arange(len(starts), dtype=np.int64), closed, ends - starts)
+
+
 def span(recording: Recording, during: str | None) -> Regions:
     """One region: a phase with all of its stretches, or the whole run with what was answered after the plan's end."""
     stretches = intervals_of(recording, during)
@@ -131,14 +165,22 @@ class RegionCache:
     """The regions of one recording, built once for all the expectations that ask for them."""
 
     recording: Recording
-    _built: dict[tuple[str | None, float | None], Regions] = field(default_factory=dict)
+    _built: dict[tuple[str | None, float | None, str], Regions] = field(default_factory=dict)
 
-    def get(self, during: str | None, width: float | None = None) -> Regions:
-        key = (during, width)
+    def get(self, during: str | None, width: float | None = None, measure: str = "") -> Regions:
+        """The regions that a measure is read in; only those of a gauge of the queue differ."""
+        gauge = measure if measure in QUEUE_GAUGES else ""
+        key = (during, width, gauge)
         if key not in self._built:
-            whole = span(self.recording, during) if width is None else windows(self.recording, during, width)
-            self._built[key] = whole
+            self._built[key] = self._build(during, width, gauge)
         return self._built[key]
+
+    def _build(self, during: str | None, width: float | None, gauge: str) -> Regions:
+        if not gauge:
+            return span(self.recording, during) if width is None else windows(self.recording, during, width)
+        if width is None:
+            return queue_span(self.recording, during, gauge)
+        return queue_windows(self.recording, during, gauge, width)
 
 
 def phase_at(spans: Mapping[str, Intervals], t: float) -> str | None:

@@ -14,6 +14,7 @@ from plg.runner.cells import Grid
 from plg.runner.lane import Answer, Confirmed
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Recording
+from plg.runner.watch import Remains
 
 _MOST_ERROR_TEXTS = 20
 
@@ -24,15 +25,6 @@ class Stop:
 
     kind: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """The queue after the last send: its depth before the run, how long (s) it was watched, and when it was back."""
-
-    start_depth: int | None = None
-    waited_s: float | None = None
-    drain_s: float | None = None
 
 
 class Account:
@@ -98,7 +90,7 @@ class Account:
         return next(reversed(self._error_texts), "")
 
     def recording(
-        self, ended: float, taken: int, stop: Stop | None, drained: Drained, excursions: Iterable[Excursion]
+        self, ended: float, taken: int, stop: Stop | None, remains: Remains, excursions: Iterable[Excursion]
     ) -> Recording:
         """What is known at ``ended``, when ``taken`` arrivals of the plan had been dealt with."""
         grid = self._grid
@@ -121,10 +113,12 @@ class Account:
             allowed_rate=grid.allowed_rate,
             hits=self._hits(ended, excursions),
             ended_s=ended,
-            start_depth=drained.start_depth,
-            end_depth=self.depth,
-            drain_s=drained.drain_s,
-            drain_waited_s=drained.waited_s,
+            start_depth=remains.start_depth,
+            end_depth=remains.end_depth,
+            end_age_s=remains.end_age,
+            last_send_s=remains.last_send,
+            drain_s=remains.drain_s,
+            drain_waited_s=remains.waiting_s,
             stop=stop.kind if stop else None,
             stop_detail=stop.detail if stop else "",
             errors=tuple(self._error_texts.items()),

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from plg.guardrails.limiter import RateLimiter
 from plg.pacing import PACINGS, Pacing
 from plg.plan import Plan
 from plg.plan.plan import CHUNK
-from plg.runner.account import Account, Drained, Stop
+from plg.runner.account import Account, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
@@ -34,6 +33,7 @@ from plg.runner.riding import Pace, Rider
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
 from plg.runner.stretch import Encoder
+from plg.runner.watch import INTERRUPTED_PATIENCE, LOOK_PATIENCE, Remains, Watch
 from plg.scenario import Guardrails
 from plg.targets.encoding import parcels
 
@@ -45,6 +45,8 @@ WATCH = 0.25
 """Least seconds between judgements of the expectations that may stop the run."""
 ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
+_LOOKING = 0.005
+"""Seconds between two glances at whether the last look has ended."""
 INTERRUPTED_GRACE = 0.5
 """The same after a signal: somebody is waiting for the prompt."""
 _CHUNK_S, _FEWEST = 0.1, 2048
@@ -52,14 +54,6 @@ _CHUNK_S, _FEWEST = 0.1, 2048
 departures."""
 BATCH = 2000
 """Most arrivals encoded between two looks at the answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Whether to wait for the queue to return to ``start_depth`` after the last send, and for how long (s)."""
-
-    start_depth: int | None
-    wait_s: float = 0.0
 
 
 class Engine:
@@ -76,14 +70,15 @@ class Engine:
         *,
         grid: Grid,
         max_lag: float = 1.0,
-        drain: Drain | None = None,
+        watch: Watch | None = None,
         hooks: Hooks | None = None,
         pacing: Pacing = PACINGS["economical"],
         permits: Permits | None = None,
     ) -> None:
         self._plan, self._limits, self._lane, self._encode = plan, limits, lane, encode
         self._clock, self._sampler, self._start = clock, sampler, clock.now()
-        self._max_lag, self._drain, self._hooks = max_lag, drain or Drain(None), hooks or Hooks()
+        self._max_lag, self._watch, self._hooks = max_lag, watch or Watch(None), hooks or Hooks()
+        self._remains = Remains(self._watch.start_depth)
         self._pacing = pacing
         self._account = Account(plan, grid, limits.max_rate)
         self._brake = Brake(limits, self._account)
@@ -118,13 +113,9 @@ class Engine:
         self._send_plan()
         ended = self._now()
         self._await_answers()
-        drained = Drained(self._drain.start_depth)
-        if self._brake.stop is None and self._drain.wait_s > 0 and self._drain.start_depth is not None:
-            drained = self._await_drain(self._drain.start_depth)
+        self._watch_queue()
         self._lane.close()
-        return self._recording(
-            ended if self._brake.stop else min(ended, self._plan.duration), self._brake.stop, drained
-        )
+        return self._recording(ended if self._brake.stop else min(ended, self._plan.duration), self._brake.stop)
 
     def _send_plan(self) -> None:
         while self._schedule.head < math.inf:
@@ -152,6 +143,8 @@ class Engine:
         ):
             self._wait(min(self.next_housekeeping, self._plan.duration))
             self._collect(self._now())
+            if not self._lane.in_flight:
+                self._begin_watch(self._now())
             self.keep_house(self._now())
 
     def _await_answers(self) -> None:
@@ -172,16 +165,31 @@ class Engine:
         if self._lane.down:
             self._brake.halt("target", self._lane.last_words)
 
-    def _await_drain(self, start_depth: int) -> Drained:
-        begin = self._pace.last_send
-        while self._now() - begin < self._drain.wait_s and not self._interrupted():
+    def _watch_queue(self) -> None:
+        """Take the last look, and go on looking while jobs of the run wait and the watch is not over."""
+        if self._brake.stop is not None and self._brake.stop.kind == "target":
+            return
+        self._begin_watch(self._now())
+        self._take_last_look()
+        end = self._pace.last_send + self._watch.length
+        while self._remains.waits and self._brake.stop is None and self._now() < end and not self._interrupted():
             self._wait(self._now() + HOUSEKEEPING / 2)
             now = self._now()
-            for sample in self._take_samples(now):
-                if sample.t >= begin and sample.queue_depth <= start_depth:
-                    return Drained(start_depth, now - begin, max(0.0, sample.t - begin))
+            self._take_samples(now)
+            self._look_for_breach(now, now)
             self._meter.show(now, "draining")
-        return Drained(start_depth, self._now() - begin)
+
+    def _take_last_look(self) -> None:
+        self._sampler.hurry()
+        begin, patience = self._now(), LOOK_PATIENCE
+        while not self._remains.looked and self._now() - begin < patience:
+            if self._interrupted():
+                patience = INTERRUPTED_PATIENCE
+            self._wait(self._now() + _LOOKING)
+            self._take_samples(self._now())
+
+    def _begin_watch(self, now: float) -> None:
+        self._remains.begin(self._pace.last_send if self._account.sent else None, now)
 
     # -- one wake-up --------------------------------------------------------------------------------------------
 
@@ -340,19 +348,25 @@ class Engine:
         self._brake.heed_samples(self._take_samples(now), now)
         until = min(now, self.counted_until)
         self._brake.heed_progress(until)
-        if self._hooks.watch is not None and now >= self._next_watch and self._brake.stop is None:
-            breach = self._hooks.watch(self._recording(until, Stop("live", ""), Drained(self._drain.start_depth)))
-            # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
-            looked = self._now()
-            self._next_watch = looked + max(WATCH, 50 * (looked - now))
-            if breach:
-                self._brake.halt("expectation", breach)
+        self._look_for_breach(now, until)
         self._meter.show(now, stage, until)
+
+    def _look_for_breach(self, now: float, until: float) -> None:
+        """Judge the expectations that may stop the run by all that is counted ``until`` then, if it is time."""
+        if self._hooks.watch is None or now < self._next_watch or self._brake.stop is not None:
+            return
+        breach = self._hooks.watch(self._recording(until, Stop("live", "")))
+        # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
+        looked = self._now()
+        self._next_watch = looked + max(WATCH, 50 * (looked - now))
+        if breach:
+            self._brake.halt("expectation", breach)
 
     def _take_samples(self, now: float) -> list[Sample]:
         samples = self._sampler.poll(now)
         for sample in samples:
             self._account.add_sample(sample)
+        self._remains.heed(samples)
         return samples
 
     def _reach(self, guardrail: str, now: float, asked: float, limit: float) -> None:
@@ -374,5 +388,5 @@ class Engine:
             self._brake.halt("signal", name)
         return bool(name)
 
-    def _recording(self, ended: float, stop: Stop | None, drained: Drained) -> Recording:
-        return self._account.recording(ended, self._schedule.taken, stop, drained, self._brake.excursions())
+    def _recording(self, ended: float, stop: Stop | None) -> Recording:
+        return self._account.recording(ended, self._schedule.taken, stop, self._remains, self._brake.excursions())

@@ -88,9 +88,12 @@ class Recording:
     """The result of one run (or of several merged ones). Times in seconds from the start of the run.
 
     ``edges`` has one entry more than there are cells and its last is infinity. ``window`` is the width of the plain
-    window grid. ``spans`` gives each phase its intervals. ``ended_s`` is when the last arrival was dealt with;
-    ``drain_s`` how long the queue took to return to ``start_depth`` after the last send (None: it did not within
-    ``drain_waited_s``, or nobody looked, when that is None too).
+    window grid. ``spans`` gives each phase its intervals. ``ended_s`` is when the last arrival was dealt with.
+
+    Of the queue: ``start_depth`` is what lay there before; ``last_send_s`` the moment of the last send, None while jobs
+    are to come or where none was sent. From then on, ``drain_s`` is when a look first found no more than
+    ``start_depth``, ``drain_waited_s`` when one last found more (each None where no look did). ``end_depth`` and
+    ``end_age_s`` are what the last look found: None where it failed, the age also where it cannot be told.
     """
 
     edges: Floats
@@ -108,6 +111,8 @@ class Recording:
     ended_s: float = 0.0
     start_depth: int | None = None
     end_depth: int | None = None
+    end_age_s: float | None = None
+    last_send_s: float | None = None
     drain_s: float | None = None
     drain_waited_s: float | None = None
     stop: str | None = None

@@ -26,6 +26,9 @@ class Sampler(Protocol):
     def poll(self, now: float) -> list[Sample]:
         """``now`` in seconds of the run."""
 
+    def hurry(self) -> None:
+        """Take the next sample at once."""
+
 
 def resident_bytes() -> float:
     """Resident memory of this process in bytes."""
@@ -51,7 +54,7 @@ class ThreadSampler:
         self._zero = self._told = 0.0
         self._usage = _Usage(interval / 2)
         self._samples: deque[Sample] = deque()
-        self._stop = threading.Event()
+        self._wake, self._stopped = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="plg-sampler", daemon=True)
 
     def start(self, zero: float) -> None:
@@ -70,14 +73,23 @@ class ThreadSampler:
             self._told = taken[-1].t
         return taken
 
+    def hurry(self) -> None:
+        """See `Sampler.hurry`; after a look that is under way."""
+        self._wake.set()
+
     def stop(self) -> None:
-        self._stop.set()
+        self._stopped = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=3)
         self._probe.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            if self._stopped:
+                return
             began = self._clock.now() - self._zero
             depth, age = self._look()
             ended = self._clock.now() - self._zero

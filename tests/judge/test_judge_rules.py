@@ -28,7 +28,7 @@ QUIET = record([])
     [
         ("latency", "p50", "no latency samples"), ("lag", "max", "no lag samples"),
         ("queue_depth", None, "no queue_depth samples"), ("cpu", "mean", "no cpu samples"),
-        ("error_rate", None, "nothing was sent"), ("drain_time", None, "nobody waited for the queue to drain"),
+        ("error_rate", None, "nothing was sent"), ("drain_time", None, "nothing was sent, so nothing had to drain"),
     ],
 )  # fmt: skip
 def test_no_data_never_passes(op: str, measure: str, aggregate: str | None, says: str) -> None:
@@ -122,10 +122,12 @@ def test_windows_must_fall_on_what_was_recorded() -> None:
 def test_a_gauge_that_could_not_be_taken_is_missing_and_one_not_meant_is_idle() -> None:
     glances = [Glance(t / 4, queue_depth=math.nan if 8 <= t < 16 else 3) for t in range(40)]
     recording = record([], glances)
-    assert one(expect("queue_depth", "<", 5.0), recording).verdict == "pass"
+    whole = one(expect("queue_depth", "<", 5.0), recording)
+    assert (whole.verdict, whole.detail) == ("no_data", "the queue could not be seen from 2.0s to 4.0s")
     windowed = one(expect("queue_depth", "<", 5.0, window=1.0), recording)
     assert (windowed.verdict, "2 without enough data, the first at 2.0s" in windowed.detail) == ("no_data", True)
-    finer = one(expect("queue_depth", "<", 5.0, window=0.1, during="doors"), record([], glances[:8]))
+    steadily = [Glance(t / 4, queue_depth=3) for t in range(40)]
+    finer = one(expect("queue_depth", "<", 5.0, window=0.1, during="doors"), record([], steadily))
     assert finer.verdict == "pass"
     all_lost = record([], [Glance(t, queue_depth=math.nan) for t in range(10)])
     assert one(expect("queue_depth", "<", 5.0), all_lost).verdict == "no_data"

@@ -1,0 +1,41 @@
+"""How long a run looks at the queue after its last send."""
+
+from __future__ import annotations
+
+from plg.scenario import Expectation, Scenario, Subject
+
+MOST = 60.0
+"""Seconds of watch at the most, where the scenario does not say how long."""
+QUEUE = ("queue_depth", "queue_age", "drain_time")
+"""The measures that are read off the queue, and tell of the work."""
+
+
+def watch_length(scenario: Scenario) -> float:
+    """Seconds from the last send for which the queue is watched while jobs of the run wait in it: as the scenario says,
+    else as long as its expectations need, at most `MOST`."""
+    if scenario.watch is not None:
+        return scenario.watch
+    return max((needed(expectation) for expectation in scenario.expect), default=0.0)
+
+
+def needed(expectation: Expectation) -> float:
+    """Seconds after the last send until an expectation is decided, whatever the queue does; 0 where it looks at none.
+
+    A time (drain_time, the greatest queue_age) is decided when it is past, for which there is a margin. A depth does
+    not grow after the last send, so the greatest is known at once; any other figure of it changes as long as jobs wait.
+    """
+    sides = [side for side in (expectation.subject, expectation.relative) if side is not None]
+    looks = [side for side in sides if side.measure in QUEUE]
+    if not looks or (expectation.quota == 1 and all(_known_at_once(side) for side in looks)):
+        return 0.0
+    if expectation.bound is None or expectation.quota < 1 or not all(_is_time(side) for side in looks):
+        return MOST
+    return min(MOST, expectation.bound * 1.1 + 1.0)
+
+
+def _known_at_once(subject: Subject) -> bool:
+    return subject.measure == "queue_depth" and subject.aggregate in (None, "max")
+
+
+def _is_time(subject: Subject) -> bool:
+    return subject.measure == "drain_time" or (subject.measure == "queue_age" and subject.aggregate in (None, "max"))

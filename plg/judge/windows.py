@@ -19,12 +19,14 @@ from plg.runner.recording import Floats, Ints, Recording
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _WINDOWS = 25
 """A run of few jobs has about so many windows."""
-_FEWEST, _ENOUGH = 5, 50
+_FEWEST, _ENOUGH = 5, 20
 """Jobs that a window of rates holds at least, and at most has to hold."""
+_SHORTEST = 0.1
+"""Seconds of a window of rates: answers that come a millisecond sooner or later do not show in it."""
 _FOR_P99 = 120
 """Jobs that a window of percentiles is to hold: as many as p99 takes, and some that may have failed."""
 _WHOLE = 0.02
-"""How far from a whole number the jobs of a window may be before a better end is looked for."""
+"""How far from a whole number the jobs until the end of a window may be before a better end is looked for."""
 _JUMP = 0.25
 """A rate that changes by so much of the run's highest within one row has jumped."""
 _MOST_SEAMS = 400
@@ -137,12 +139,14 @@ class _Base:
     def _end(self, start: int, least: float, few: float) -> int:
         """Index of the edge at which the window that begins at edge ``start`` ends."""
         wall = self._wall(start, few)
-        first = int(np.searchsorted(self.jobs, self.jobs[start] + least - 1e-6))
+        enough = int(np.searchsorted(self.jobs, self.jobs[start] + least - 1e-6))
+        first = max(enough, int(np.searchsorted(self.edges, self.edges[start] + _SHORTEST - 1e-9)))
         if first >= wall:
             return wall
         last = int(np.searchsorted(self.jobs, self.jobs[start] + 2 * least, side="right")) - 1
-        held = self.jobs[first : min(max(first, last), wall) + 1] - self.jobs[start]
-        off = np.abs(held - np.round(held))
+        # Counted from the start of the run: jobs are due halfway between two whole numbers of the curve.
+        until = self.jobs[first : min(max(first, last), wall) + 1]
+        off = np.abs(until - np.round(until))
         end = first + int(np.argmax(off <= _WHOLE) if (off <= _WHOLE).any() else np.argmin(off))
         return wall if self.jobs[wall] - self.jobs[end] < least - 1e-6 else end
 
@@ -151,7 +155,8 @@ class _Base:
         after = self.hard[np.searchsorted(self.hard, start, side="right") :]
         held = self.jobs[after] - self.jobs[start]
         at_silence = (self.jobs[np.minimum(after + 1, len(self.jobs) - 1)] == self.jobs[after]) | (held == 0)
-        return int(after[np.argmax((held >= few) | at_silence)])
+        far = np.flatnonzero((held >= few) | at_silence)
+        return int(after[far[0]] if len(far) else after[-1])
 
 
 def _jumps(rate: Floats) -> Flags:

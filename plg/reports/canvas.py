@@ -73,7 +73,14 @@ class Canvas:
         planned = float(outcome.plan.get("duration_s") or 0.0)
         rows = outcome.plan.get("phases") or ()
         phases = tuple((str(p["name"]), float(p["start_s"]), float(p["duration_s"])) for p in rows)
-        return Canvas(TimeAxis(max(planned, outcome.duration_s)), phases, points)
+        return Canvas(TimeAxis(max(planned, outcome.duration_s, _watched(outcome))), phases, points)
+
+
+def _watched(outcome: Outcome) -> float:
+    """The end (s) of the last row of the series: the queue may have been watched after the plan's end."""
+    t = outcome.series.get("t_s") or (0.0,)
+    last, before = float(t[-1] or 0.0), float(t[-2] or 0.0) if len(t) > 1 else 0.0
+    return last + (last - before)
 
 
 def curve(
@@ -145,6 +152,7 @@ def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[
         "x": [canvas.axis.at(t) for t, _, _ in shown],
         "y": [height for _, height, _ in shown],
         "text": [safe_label(text) for _, _, text in shown],
+        "cliponaxis": False,
         "marker": {"color": LIGHT[role], "size": 11, "symbol": symbol, "line": {"width": 1, "color": LIGHT["paper"]}},
         "hovertemplate": "%{text}<extra></extra>",
         "meta": {"role": role, "fill": 0},

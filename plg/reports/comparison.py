@@ -65,10 +65,10 @@ def _curves(outcomes: Sequence[Outcome]) -> Curves:
 
 
 def _charts(outcomes: Sequence[Outcome], labels: Sequence[str], curves: Curves, points: int) -> list[Chart]:
-    longest = max((float(o.plan.get("duration_s") or o.duration_s) for o in outcomes), default=1.0)
-    first = Canvas.of(outcomes[0])
+    each = [Canvas.of(outcome) for outcome in outcomes]
+    longest = max(canvas.axis.duration for canvas in each)
     same = len({str(outcome.plan.get("phases")) for outcome in outcomes}) == 1
-    canvas = Canvas(TimeAxis(longest), first.phases if same else (), max(60, points // len(outcomes)))
+    canvas = Canvas(TimeAxis(longest), each[0].phases if same else (), max(60, points // len(outcomes)))
     letters = [label.split()[0] for label in labels]
     names = {"load": labels}
     return [_chart(key, curves[key], names.get(key, letters), canvas) for key in _CHARTS]
@@ -162,6 +162,8 @@ def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[s
     if not known.size:
         few = "None of the runs has a window with jobs enough for it." if name in TIMES else ""
         return Chart(key, title, "", absent=few or "None of the runs has this measurement.")
+    if key == "errors" and not known.any():
+        return Chart(key, title, "", absent="No job failed in any of the runs.")
     scale = time_scale(float(known.max())) if suffix is None else Scale(1.0, suffix)
     traces, steps = [], name in (*TIMES, "actual", "errors")
     for number, ((t, y), label) in enumerate(zip(curves, labels, strict=True)):

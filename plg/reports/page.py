@@ -158,7 +158,7 @@ def table(
     more = len(rows) - len(kept)
     note = f'<p class="lead">{len(kept):,d} of {len(rows):,d} rows are shown: {full}.</p>\n' if more else ""
     return (
-        '<table role="table" class="stack" border="1" cellspacing="0" cellpadding="6">\n'
+        '<table role="table" class="stack" border="1" cellspacing="0" cellpadding="4">\n'
         f"<caption>{escape(caption)}</caption>\n"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
         f'<tbody role="rowgroup">\n{"".join(kept)}</tbody>\n</table>\n{note}'

@@ -82,7 +82,14 @@ def _add(layout: dict[str, Any], data: list[dict[str, Any]], chart: Chart, numbe
     layout[f"xaxis{suffix}"] = {**part["xaxis"], "anchor": f"y{suffix}", "domain": [0, 1]}
     layout[f"yaxis{suffix}"] = {**part["yaxis"], "anchor": f"x{suffix}", "domain": domain}
     above = domain[1] + _NAMES / layout["height"]
-    layout[f"legend{suffix}"] = {"orientation": "h", "x": 1, "xanchor": "right", "y": above, "yanchor": "bottom"}
+    layout[f"legend{suffix}"] = {
+        "orientation": "h",
+        "x": 1,
+        "xanchor": "right",
+        "y": above,
+        "yanchor": "bottom",
+        "traceorder": "normal",
+    }
     data += [
         {**t, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "legend": f"legend{suffix}"} for t in chart.figure["data"]
     ]

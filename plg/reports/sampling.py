@@ -42,6 +42,14 @@ def downsample(t: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:
     return t[index], y[index]
 
 
+def corners(t: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The curve without the inner points of its level stretches."""
+    level = (y[1:] == y[:-1]) | (np.isnan(y[1:]) & np.isnan(y[:-1]))
+    kept = np.ones(len(y), dtype=np.bool_)
+    kept[1:-1] = ~(level[1:] & level[:-1])
+    return t[kept], y[kept]
+
+
 def thin(t: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:
     """At most ``most`` of the points, in order of time: of each stretch the highest, and beside it the first."""
     order = np.argsort(t, kind="stable")

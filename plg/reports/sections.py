@@ -131,8 +131,9 @@ def _meter(result: ExpectationResult) -> str:
     if wording.margin(result) is None or result.observed is None or not result.bound or result.bound < 0:
         return ""
     share = max(0.0, min(1.0, result.observed / (1.5 * result.bound)))
+    shape = 'width="72" height="12" viewBox="0 0 120 12" preserveAspectRatio="none" aria-hidden="true"'
     return (
-        '<br><svg class="meter" width="120" height="12" viewBox="0 0 120 12" aria-hidden="true">'
+        f'<br><svg class="meter" {shape}>'
         + bar("rule", 0, 120, 4, 4)
         + bar(state_class(result), 0, 120 * share, 4, 4)
         + bar("ink", 79, 2, 0, 12)

@@ -6,6 +6,7 @@ It draws the figure that Plotly is given, so the two forms show the same. Colour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from plg.reports.sampling import downsample
+from plg.reports.sampling import corners, downsample
 from plg.reports.scales import Place, place_of, x_ticks, y_ticks
 from plg.reports.theme import LIGHT
 
@@ -75,6 +76,7 @@ class _Plot:
     right: float
     bottom: float
     x: Place
+    x_end: float
     y: Place
     x_labels: Sequence[tuple[float, str]]
     y_labels: Sequence[tuple[float, str]]
@@ -85,25 +87,17 @@ class _Plot:
         left = 12 + max((len(text) for _, text in labels), default=0) * 1.25 * _LETTER
         right, bottom = float(width - _RIGHT), float(height - _BOTTOM)
         return _Plot(
-            left, right, bottom, place_of(layout["xaxis"], left, right), place_of(layout["yaxis"], bottom, _TOP),
+            left, right, bottom, place_of(layout["xaxis"], left, right), layout["xaxis"]["range"][1],
+            place_of(layout["yaxis"], bottom, _TOP),
             x_ticks(layout["xaxis"], most=max(3, int((right - left) / 90))), labels,
         )  # fmt: skip
 
     def ground(self, layout: Mapping[str, Any]) -> Iterator[str]:
-        """Shaded phases and the lines of limits."""
+        """Shaded phases."""
         for shape in layout.get("shapes", ()):
             if shape["type"] == "rect":
                 start, end = self._inside(shape["x0"]), self._inside(shape["x1"])
-                yield (
-                    f'<rect x="{start:.1f}" y="{_TOP}" width="{max(0.0, end - start):.1f}"'
-                    f' height="{self.bottom - _TOP:.1f}" {ink("band")} fill="currentColor"/>\n'
-                )
-            else:
-                y = self.y(shape["y0"])
-                yield (
-                    f'<path d="M{self.left:.1f} {y:.1f}H{self.right:.1f}" {ink("limit")} stroke="currentColor"'
-                    f' stroke-width="1.4" stroke-dasharray="7 5"/>\n'
-                )
+                yield bar("band", round(start, 1), max(0.0, end - start), _TOP, self.bottom - _TOP) + "\n"
 
     def axes(self) -> Iterator[str]:
         """Grid lines with their values, and the axis of time."""
@@ -142,11 +136,14 @@ class _Plot:
 
     def _points(self, trace: Mapping[str, Any]) -> Points:
         x, y = trace["x"], trace["y"]
-        if len(x) > _MOST_POINTS and "lines" in trace["mode"] and not any(isinstance(value, str) for value in y):
-            kept = downsample(np.array(x, float), np.array([np.nan if v is None else v for v in y]), _MOST_POINTS)
+        if "lines" in trace["mode"] and not any(isinstance(value, str) for value in y):
+            curve = corners(np.array(x, float), np.array([np.nan if v is None else v for v in y]))
+            kept = downsample(*curve, _MOST_POINTS)
             x, y = kept[0].tolist(), [None if v != v else v for v in kept[1].tolist()]
+        # A level goes on to the edge; other curves end with their last point inside.
+        end = math.inf if trace.get("line", {}).get("shape") == "hv" else self.x_end
         return [
-            None if a is None or b is None else (self._inside(a), min(max(self.y(b), 0.0), self.bottom))
+            None if a is None or b is None or a > end else (self._inside(a), min(max(self.y(b), 0.0), self.bottom))
             for a, b in zip(x, y, strict=True)
         ]
 
@@ -163,7 +160,12 @@ class _Plot:
         return min(max(self.x(x), self.left), self.right)
 
     def notes(self, layout: Mapping[str, Any]) -> Iterator[str]:
-        """Names of phases where they fit, and limits."""
+        """Limits, and names of phases where they fit."""
+        for shape in layout.get("shapes", ()):
+            if shape["type"] == "line":
+                path = f"M{self.left:.1f} {self.y(shape['y0']):.1f}H{self.right:.1f}"
+                dash = 'stroke="currentColor" stroke-width="1.4" stroke-dasharray="7 5"'
+                yield f'<path d="{path}" {ink("limit")} {dash}/>\n'
         for note in layout.get("annotations", ()):
             text = unescape(note["text"])
             if note["name"] == "limit":

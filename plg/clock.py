@@ -24,6 +24,9 @@ class Clock(Protocol):
     def give_way(self) -> None:
         """Let another process that waits for this processor have it first."""
 
+    def suspended(self) -> float:
+        """Seconds for which the machine was suspended, from an arbitrary origin: ``now`` stood still meanwhile."""
+
 
 class MonotonicClock:
     """The machine's monotonic clock."""
@@ -40,6 +43,10 @@ class MonotonicClock:
         if remaining > 0:
             time.sleep(remaining)
 
+    def suspended(self) -> float:
+        boot = getattr(time, "CLOCK_BOOTTIME", None)
+        return 0.0 if boot is None else time.clock_gettime(boot) - time.monotonic()
+
 
 class VirtualClock:
     """A clock that moves only when somebody waits: an hour passes in the time it takes to compute it."""
@@ -47,6 +54,7 @@ class VirtualClock:
     def __init__(self, start: float = 0.0, wall: float = 1_700_000_000.0) -> None:
         self._now = start
         self._wall_offset = wall - start
+        self._suspended = 0.0
 
     def now(self) -> float:
         return self._now
@@ -62,6 +70,13 @@ class VirtualClock:
 
     def give_way(self) -> None:
         """Nobody waits."""
+
+    def suspended(self) -> float:
+        return self._suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Let the machine be suspended: the world goes on, this clock does not."""
+        self._suspended += seconds
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass, as work that takes time would."""

@@ -13,6 +13,9 @@ from typing import Literal
 
 Kind = Literal["time", "gauge", "count", "figure"]
 Unit = Literal["s", "jobs", "jobs/s", "fraction", "bytes"]
+Lateness = Literal["changes", "thins", "none"]
+"""What a generator that is late does to a measure: it *changes* its value; or it can have caused no breach, only sent
+fewer of the jobs that the measure looks for one in (*thins*); or it has no say in it (*none*)."""
 
 AGGREGATES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "min", "max", "mean")
 """The aggregates shown to users; any percentile ``pN`` with 0 < N < 100 is accepted."""
@@ -22,12 +25,13 @@ _PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,9})?)$")
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure: its kind, the unit its bound is written in, and a sentence for people."""
+    """One measure: its kind, the unit its bound is written in, a sentence for people, and what lateness does to it."""
 
     name: str
     kind: Kind
     unit: Unit
     meaning: str
+    lateness: Lateness = "changes"
 
 
 MEASURES: dict[str, Measure] = {
@@ -36,24 +40,24 @@ MEASURES: dict[str, Measure] = {
         Measure("lag", "time", "s", "sent - due: how late plg itself was"),
         Measure("service_time", "time", "s", "acked - sent: how long the queue took to answer"),
         Measure("latency", "time", "s", "acked - due: what a caller would have waited"),
-        Measure("planned", "count", "jobs", "arrivals that were due"),
+        Measure("planned", "count", "jobs", "arrivals that were due", "none"),
         Measure("sent", "count", "jobs", "jobs written to the queue's connection"),
         Measure("acked", "count", "jobs", "jobs the queue confirmed"),
-        Measure("failed", "count", "jobs", "jobs the queue refused"),
-        Measure("unknown", "count", "jobs", "jobs whose connection died before the answer"),
-        Measure("shed", "count", "jobs", "arrivals clipped by a guardrail"),
+        Measure("failed", "count", "jobs", "jobs the queue refused", "thins"),
+        Measure("unknown", "count", "jobs", "jobs whose connection died before the answer", "thins"),
+        Measure("shed", "count", "jobs", "arrivals clipped by a guardrail", "none"),
         Measure("late", "count", "jobs", "arrivals dropped because they were overdue by more than max_lag"),
-        Measure("cancelled", "count", "jobs", "arrivals left when the run was stopped"),
-        Measure("guardrail_hits", "count", "jobs", "times a guardrail acted"),
-        Measure("errors", "count", "jobs", "failed + unknown"),
-        Measure("error_rate", "figure", "fraction", "errors / sent"),
+        Measure("cancelled", "count", "jobs", "arrivals left when the run was stopped", "none"),
+        Measure("guardrail_hits", "count", "jobs", "times a guardrail acted", "none"),
+        Measure("errors", "count", "jobs", "failed + unknown", "thins"),
+        Measure("error_rate", "figure", "fraction", "errors / sent", "thins"),
         Measure("throughput", "figure", "jobs/s", "acked jobs per second"),
         Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
         Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
         Measure("queue_depth", "gauge", "jobs", "jobs waiting in the queues of the scenario"),
         Measure("queue_age", "gauge", "s", "age of the oldest waiting job"),
-        Measure("cpu", "gauge", "fraction", "processor time of the generator, 1 = one core"),
-        Measure("memory", "gauge", "bytes", "resident memory of the generator"),
+        Measure("cpu", "gauge", "fraction", "processor time of the generator, 1 = one core", "none"),
+        Measure("memory", "gauge", "bytes", "resident memory of the generator", "none"),
     )
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Hit, Recording, Stall
 
 VERSION = 1
 
@@ -84,6 +84,8 @@ class ExpectationResult:
     line: int | None = None
     detail: str = ""
     stopped: bool = False
+    invalid: bool = False
+    """Whether plg's own lateness keeps the line from having a verdict: it is no_data then, and the run INVALID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Outcome:
     recording: Recording
     workers: WorkersResult | None = None
     errors: tuple[tuple[str, int], ...] = field(default=())
+    stalls: tuple[Stall, ...] = ()
     shard: ShardInfo | None = None
     plg_version: str = ""
     version: int = VERSION

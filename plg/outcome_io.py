@@ -24,7 +24,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.histogram import BUCKETS
 from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, ShardInfo, TargetInfo, WorkersResult
 from plg.resources import read_text
-from plg.runner.recording import Histograms, Hit, Recording
+from plg.runner.recording import COUNTERS, Histograms, Hit, Recording, Stall
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""
@@ -52,6 +52,7 @@ def to_json(outcome: Outcome) -> str:
         "phases": [asdict(phase) for phase in outcome.phases],
         "expectations": [asdict(result) for result in outcome.expectations],
         "guardrail_hits": [asdict(hit) for hit in outcome.guardrail_hits],
+        "stalls": [asdict(stall) for stall in outcome.stalls],
         "warnings": list(outcome.warnings),
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
         "workers": None if outcome.workers is None else asdict(outcome.workers),
@@ -143,6 +144,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),
         errors=recording.errors,
+        stalls=recording.stalls,
     )
 
 
@@ -173,16 +175,20 @@ def _histograms_to(h: Histograms) -> dict[str, Any]:
 
 def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
     marks = {"sample_step": None, "end_age_s": None, "last_send_s": None, **saved}  # an earlier plg did not save them
+    edges = _floats(saved["edges"])
+    # An earlier plg did not count all of them.
+    counters = {name: np.zeros(len(edges) - 1, dtype=np.int64) for name in COUNTERS}
     recording = Recording(
-        edges=_floats(saved["edges"]),
+        edges=edges,
         spans={name: tuple((float(a), float(b)) for a, b in pieces) for name, pieces in saved["spans"].items()},
-        counters={name: _ints(column) for name, column in saved["counters"].items()},
+        counters=counters | {name: _ints(column) for name, column in saved["counters"].items()},
         histograms={name: _histograms_from(columns) for name, columns in saved["histograms"].items()},
         sample_times=_floats(saved["sample_times"]),
         samples={name: _floats(column) for name, column in saved["samples"].items()},
         target_rate=_floats(saved["target_rate"]),
         allowed_rate=_floats(saved["allowed_rate"]),
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
+        stalls=tuple(Stall(**stall) for stall in document.get("stalls", ())),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
         **{name: marks[name] for name in _MARKS},
     )

@@ -9,6 +9,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+HELD_LAG = 0.05
+"""What plg itself keeps waiting for longer than this (s) counts as held up."""
+GLANCE = 0.02
+"""While an answer is awaited plg looks at the clock at least this often (s), so that its own sleep shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pacing:

@@ -62,10 +62,10 @@ def random_events(seed: int, jobs: int, bad: float = 0.1, duration: float = DURA
     for due in sorted(draw.random() * duration for _ in range(jobs)):
         fate = draw.choice(("shed", "late", "failed", "unknown")) if draw.random() < bad else "acked"
         if fate in ("shed", "late"):
-            events.append(Event(due, fate, held=draw.random() < 0.2))
+            events.append(Event(due, fate))
             continue
         sent = due + draw.expovariate(200)
-        events.append(Event(due, fate, sent, sent + draw.lognormvariate(-5, 1.2), draw.random() < 0.05))
+        events.append(Event(due, fate, sent, sent + draw.lognormvariate(-5, 1.2)))
     return events
 
 

@@ -15,6 +15,7 @@ from plg.cli.files import expand, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.judge.deciding import worst
 from plg.reports.artifacts import Artifacts
 from plg.reports.easel import Easel
 from plg.reports.terminal import last_line
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _SHORT = 60.0
 """Seconds of a run beyond which what draws is not kept waiting: half a second less would not be noticed there, what
 Plotly takes of a small machine's memory might."""
-_PRECEDENCE = (1, 130, 143, 2, 6, 4, 3, 5, 0)
-"""Exit codes of several scenarios, the one that decides first."""
 
 
 def check(
@@ -155,7 +154,7 @@ def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts,
     for note in written.notes:
         console.error(note)
     codes = [*(end.code for end in ends), *([] if interrupted is None else [interrupted])]
-    return _close(console, ends, min(codes, key=_PRECEDENCE.index), files, artifacts)
+    return _close(console, ends, worst(codes), files, artifacts)
 
 
 class End(NamedTuple):

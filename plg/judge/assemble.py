@@ -81,7 +81,8 @@ def make_outcome(
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
-        recording=recording, workers=_workers_result(workers), errors=recording.errors, plg_version=__version__,
+        recording=recording, workers=_workers_result(workers), errors=recording.errors, stalls=recording.stalls,
+        plg_version=__version__,
     )  # fmt: skip
 
 

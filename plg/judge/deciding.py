@@ -6,17 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from plg.judge.regions import phase_at
+from plg.judge.soundness import too_late
 from plg.judge.wording import counted, figure, moment
 from plg.outcome import ExpectationResult, Ledger, Verdict
 from plg.runner.recording import Recording
-from plg.units import format_percent
 
 PASS, INTERNAL, USAGE, FAILED, STOPPED, INVALID, TARGET, SIGINT, SIGTERM = 0, 1, 2, 3, 4, 5, 6, 130, 143
-PRECEDENCE = (INTERNAL, SIGINT, SIGTERM, USAGE, TARGET, STOPPED, FAILED, INVALID, PASS)
-"""Which exit code wins when several apply, in one run or over several scenarios."""
-MAX_HELD = 0.01
-"""Share of the arrivals that plg itself may hold up before the run says nothing about the target."""
-
+PRECEDENCE = (INTERNAL, SIGINT, SIGTERM, USAGE, TARGET, STOPPED, INVALID, FAILED, PASS)
+"""Which exit code wins when several apply, in one run or over several scenarios. Within a run that is INVALID a line
+that plg's own lateness cannot have broken fails all the same: `plg.judge.soundness` says which have no verdict."""
 
 _GUARDED_UNITS = {
     "max_rate": "jobs/s", "max_duration": "s", "max_queue_age": "s", "max_memory": "bytes",
@@ -37,12 +35,6 @@ def worst(codes: Iterable[int]) -> int:
     return min(codes, key=lambda code: PRECEDENCE.index(code) if code in PRECEDENCE else -1, default=PASS)
 
 
-def held_share(recording: Recording) -> float:
-    """Arrivals that plg was slow to send, as a share of those planned; 0 where nothing was planned."""
-    planned = recording.total("planned")
-    return recording.total("held") / planned if planned else 0.0
-
-
 def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decision:
     """Verdict, exit code and reason of one run, by `PRECEDENCE`. A ``warn`` changes nothing."""
     imbalance = Ledger.of(recording).imbalance()
@@ -55,11 +47,12 @@ def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decisi
         return stopped(recording)
     if recording.incomplete:
         return Decision("invalid", INVALID, f"not judged: {recording.incomplete}")
-    broken = [r for r in results if r.level == "expect" and r.verdict != "pass"]
+    late = _late(results, recording)
+    broken = [r for r in results if r.level == "expect" and r.verdict != "pass" and not r.invalid]
     if broken:
-        return Decision("fail", FAILED, _failure(broken, results, recording))
-    if held_share(recording) > MAX_HELD:
-        return Decision("invalid", INVALID, _held(recording))
+        return Decision("fail", FAILED, _failure(broken, results, recording, late))
+    if late:
+        return Decision("invalid", INVALID, late)
     return Decision("pass", PASS, _held_all(results, recording))
 
 
@@ -90,14 +83,19 @@ def _guarded(recording: Recording) -> Decision:
     return Decision("stopped", STOPPED, reason)
 
 
-def _held(recording: Recording) -> str:
-    return (
-        f"the generator could not hold the schedule: it held up {format_percent(held_share(recording))} "
-        f"of the arrivals (at most {format_percent(MAX_HELD)} may be)"
-    )
+def _late(results: Sequence[ExpectationResult], recording: Recording) -> str:
+    """Why plg itself keeps the run from saying anything, or keeps a line from it."""
+    whole = too_late(recording)
+    if whole:
+        return f"the generator could not hold the schedule: {whole}"
+    untold = [r for r in results if r.level == "expect" and r.invalid]
+    more = f", and {counted(len(untold) - 1, 'other')}" if len(untold) > 1 else ""
+    return f"the generator could not hold the schedule: {untold[0].text}: {untold[0].detail}{more}" if untold else ""
 
 
-def _failure(broken: list[ExpectationResult], results: Sequence[ExpectationResult], recording: Recording) -> str:
+def _failure(
+    broken: list[ExpectationResult], results: Sequence[ExpectationResult], recording: Recording, late: str
+) -> str:
     total = sum(r.level == "expect" for r in results)
     failed = sum(r.verdict == "fail" for r in broken)
     untold = len(broken) - failed
@@ -109,8 +107,8 @@ def _failure(broken: list[ExpectationResult], results: Sequence[ExpectationResul
         said += f", and {counted(len(broken) - 1, 'other')}"
     if recording.stop == "expectation":
         said += f"; the run ended {_at(recording)}"
-    if held_share(recording) > MAX_HELD:
-        said += f"; besides, {_held(recording)}"
+    if late:
+        said += f"; besides, {late}"
     return said
 
 

@@ -15,6 +15,7 @@ from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
+from plg.judge.soundness import MAX_HELD, excuse, spoiled
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.outcome import ExpectationResult
@@ -33,6 +34,7 @@ class Finding:
     bound: float | None = None
     detail: str = ""
     breach_s: float | None = None
+    invalid: bool = False
 
 
 def judge(expectations: Sequence[Expectation], recording: Recording) -> tuple[ExpectationResult, ...]:
@@ -46,7 +48,17 @@ def judge(expectations: Sequence[Expectation], recording: Recording) -> tuple[Ex
 
 
 def find(reader: Reader, expectation: Expectation) -> Finding:
-    """Judge one expectation."""
+    """Judge one expectation. What plg's own lateness can have caused is no verdict about the target."""
+    found = _found(reader, expectation)
+    why = excuse(reader, expectation, found.verdict, found.observed, found.bound)
+    if not why:
+        return found
+    if found.observed is not None:
+        why += f"; it reads {figure(found.observed, MEASURES[expectation.subject.measure].unit)}"
+    return Finding("no_data", None, found.bound, why, invalid=True)
+
+
+def _found(reader: Reader, expectation: Expectation) -> Finding:
     bound = expectation.bound
     try:
         remark = ""
@@ -61,7 +73,7 @@ def find(reader: Reader, expectation: Expectation) -> Finding:
     if not remark:
         return found
     detail = "; ".join(part for part in (found.detail, remark) if part)
-    return Finding(found.verdict, found.observed, found.bound, detail, found.breach_s)
+    return replace(found, detail=detail)
 
 
 def dress(expectation: Expectation, found: Finding, recording: Recording) -> ExpectationResult:
@@ -74,7 +86,7 @@ def dress(expectation: Expectation, found: Finding, recording: Recording) -> Exp
         text=expectation.text, level=expectation.level, verdict=found.verdict,
         observed=found.observed, bound=found.bound, unit=MEASURES[subject.measure].unit, op=expectation.op,
         first_breach_s=found.breach_s, first_breach_phase=phase, file=expectation.file, line=expectation.line,
-        detail=found.detail,
+        detail=found.detail, invalid=found.invalid,
     )  # fmt: skip
 
 
@@ -142,29 +154,39 @@ def _basis(reader: Reader, subject: Subject, basis: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowFindings:
-    """Windows sorted out: those that hold, those that fail, and those that had to hold but cannot be told."""
+    """Windows sorted out: those that hold, those that fail, and those that had to hold but cannot be told, some of them
+    because plg itself ``spoiled`` them."""
 
     values: Floats
     failed: Flags
     missing: Flags
+    spoiled: Flags
     judged: Flags
     allowed: int
 
 
-def sort_out(readings: Readings, expectation: Expectation, bound: float) -> WindowFindings:
+def sort_out(reader: Reader, readings: Readings, expectation: Expectation, bound: float) -> WindowFindings:
     """Judge each window; idle ones are left out.
 
     A percentile of too few samples is still told where the samples agree: all of them within the bound, or none. A
     window of which a part was not seen is told where that part cannot change the verdict.
     """
-    values, op, quota = readings.values, expectation.op, expectation.quota
+    subject, op, quota = expectation.subject, expectation.op, expectation.quota
+    values = readings.values
     good = holds(op, values, bound)
     doubtful = readings.thin & (holds(op, readings.low, bound) != holds(op, readings.high, bound))
     judged = ~readings.idle
     unseen = readings.blind & ~decided(expectation.subject, op, values, bound)
     missing = judged & (np.isnan(values) | doubtful | unseen)
     failed = judged & ~missing & ~good
-    return WindowFindings(values, failed, missing, judged, allowance(quota, int(judged.sum())))
+    share = spoiled(reader, subject, expectation.window)
+    if MEASURES[subject.measure].lateness == "changes":
+        # What broke in a window in which plg held up anything at all may be plg's own.
+        own = judged & ((share > MAX_HELD) | (failed & (share > 0)))
+    else:
+        own = judged & (share > MAX_HELD) & ~failed
+    missing, failed = missing | own, failed & ~own
+    return WindowFindings(values, failed, missing, own, judged, allowance(quota, int(judged.sum())))
 
 
 def allowance(quota: float, windows: int) -> int:
@@ -180,7 +202,7 @@ def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     q = percentile(subject.aggregate or "")
     if q is not None and readings.basis.sum() > 0:
         _value(reader, subject)
-    windows = sort_out(readings, expectation, bound)
+    windows = sort_out(reader, readings, expectation, bound)
     if not windows.judged.any():
         raise NoData(f"no window had anything to judge: {nothing_to_read(subject, acked=False)}")
     regions = reader.regions.get(subject.during, width, subject.measure)
@@ -191,7 +213,8 @@ def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
         breach = float(regions.starts[np.flatnonzero(windows.failed)[0]])
         return Finding("fail", float(windows.values[order[windows.allowed]]), bound, detail, breach)
     if failures + missing > windows.allowed:
-        return Finding("no_data", None, bound, detail)
+        own = failures + missing - int(windows.spoiled.sum()) <= windows.allowed
+        return Finding("no_data", None, bound, detail, invalid=own)
     return Finding("pass", float(windows.values[order[windows.allowed - missing]]), bound, detail)
 
 
@@ -221,6 +244,9 @@ def _windows_detail(
         parts.append(f"{missing:,} without enough data, the first at {at}")
         if (windows.missing & readings.blind).any():
             parts.append(why_unseen(reader.recording, subject.measure))
+    own = int(windows.spoiled.sum())
+    if own:
+        parts.append(f"{counted(own, 'window')} spoiled by what plg itself held up")
     if len(order):
         start = float(regions.starts[order[0]])
         value = figure(float(windows.values[order[0]]), MEASURES[subject.measure].unit)

@@ -25,6 +25,7 @@ from plg.judge.expectations import Finding, allowance, dress, find, relative_bou
 from plg.judge.looks import QUEUE_GAUGES
 from plg.judge.readings import Reader
 from plg.judge.regions import NoData, intervals_of
+from plg.judge.soundness import excuse
 from plg.judge.wording import counted
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.outcome import ExpectationResult
@@ -77,6 +78,8 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
     value = _value_so_far(reader, subject, expectation.op, bound, now)
     if value is None or holds(expectation.op, np.array([value]), bound)[0]:
         return None
+    if excuse(reader, expectation, "fail", value, bound):
+        return None
     return Finding("fail", value, bound, "broken while the run was going", now)
 
 
@@ -89,7 +92,7 @@ def _past(reader: Reader, subject: Subject, now: float) -> bool:
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
     subject = expectation.subject
     regions = reader.regions.get(subject.during, expectation.window, subject.measure)
-    windows = sort_out(reader.read(subject, expectation.window), expectation, bound)
+    windows = sort_out(reader, reader.read(subject, expectation.window), expectation, bound)
     past = ~regions.opens & (regions.ends <= now + 1e-9)
     if subject.measure in QUEUE_GAUGES:
         # The watch adds windows, so that a share of them is known only at its end.

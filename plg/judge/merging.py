@@ -159,7 +159,7 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),
         recording=recording, workers=merge_workers([o.workers for o in outcomes]), errors=recording.errors,
-        shard=shard,
+        stalls=recording.stalls, shard=shard,
     )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def _ledger_case(outcome: Outcome, suite: str) -> TestCase:
         message = f"the ledger does not add up: {wording.plural(missing, 'job')} unaccounted for"
         case.add_error_info(message, f"{message}\n{sentence}", "ledger")
     else:
-        case.stdout = sentence
+        case.stdout = _legal("\n".join(filter(None, [sentence, wording.stalls_sentence(outcome.recording)])))
     return case
 
 
@@ -148,7 +148,8 @@ def _trouble(outcome: Outcome, cases: Sequence[TestCase]) -> Any:
     def make(suite: str) -> TestCase:
         case = _case("run", suite)
         errors = "\n".join(f"{text} ({wording.plural(times, 'time')})" for text, times in outcome.errors)
-        full = "\n".join(filter(None, [outcome.reason, outcome.recording.stop_detail, errors]))
+        stalls = wording.stalls_sentence(outcome.recording)
+        full = "\n".join(filter(None, [outcome.reason, stalls, outcome.recording.stop_detail, errors]))
         case.add_error_info(_line(outcome.reason) or outcome.verdict, _legal(full), outcome.verdict)
         return case
 

@@ -107,7 +107,7 @@ def _remarks(outcome: Outcome) -> list[str]:
     lines = [f"- {_text(wording.hit_sentence(hit))}" for hit in outcome.guardrail_hits[:10]]
     if len(outcome.guardrail_hits) > 10:
         lines.append(f"- and {len(outcome.guardrail_hits) - 10:,d} more guardrail hits")
-    lines += [f"- {_text(warning)}" for warning in outcome.warnings]
+    lines += [f"- {_text(remark)}" for remark in wording.remarks(outcome)]
     lines += [f"- {_code(text)} ({wording.plural(times, 'time')})" for text, times in outcome.errors]
     seed = "" if outcome.seed is None else f", seed {outcome.seed}"
     foot = (

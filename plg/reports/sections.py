@@ -193,7 +193,8 @@ def _remarks(lines: Sequence[str], part: str = "remarks") -> str:
 
 def warnings(outcome: Outcome) -> str:
     """What plg remarked before and during the run; empty when it had nothing to say."""
-    return section("Remarks", _remarks(outcome.warnings)) if outcome.warnings else ""
+    remarks = wording.remarks(outcome)
+    return section("Remarks", _remarks(remarks)) if remarks else ""
 
 
 _PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from plg.judge.regions import phase_at
 from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
-from plg.runner.recording import Hit
+from plg.runner.recording import Hit, Recording
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 VERDICT_WORDS: Mapping[Verdict, str] = {
@@ -168,6 +169,31 @@ def hit_sentence(hit: Hit) -> str:
     wanted = hit.action == "clip" or (hit.action == "stop" and hit.guardrail in _COUNTED)
     asked = f"{quantity(hit.requested, unit)} {'asked' if wanted else 'seen'}"
     return f"{hit.guardrail} {verb} {span}: {asked}, {quantity(hit.allowed, unit)} allowed"
+
+
+def stalls_sentence(recording: Recording) -> str:
+    """``plg itself stood still 3 times, 2.4s in all, the longest 2.1s at 5s in stampede``; empty where it never did."""
+    stalls = recording.stalls
+    if not stalls:
+        return ""
+    longest = max(stalls, key=lambda stall: stall.length_s)
+    phase = phase_at(recording.spans, longest.start_s)
+    at = f"{_seconds(longest.length_s)} at {_seconds(max(0.0, longest.start_s))}{f' in {phase}' if phase else ''}"
+    cause = ", the machine being suspended" if longest.suspended_s else ""
+    if len(stalls) == 1:
+        return f"plg itself stood still for {at}{cause}"
+    whole = _seconds(sum(stall.length_s for stall in stalls))
+    return f"plg itself stood still {plural(len(stalls), 'time')}, {whole} in all, the longest {at}{cause}"
+
+
+def remarks(outcome: Outcome) -> tuple[str, ...]:
+    """All that is remarked on a run, its own stalls last."""
+    stalls = stalls_sentence(outcome.recording)
+    return (*outcome.warnings, stalls) if stalls else outcome.warnings
+
+
+def _seconds(value: float) -> str:
+    return format_duration(round(value, 3))
 
 
 def reaction(hit: Hit) -> str:

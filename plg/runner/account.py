@@ -13,7 +13,7 @@ from plg.plan import Clip, Plan
 from plg.runner.cells import Grid
 from plg.runner.lane import Answer, Confirmed
 from plg.runner.recorder import Recorder, Sample, SampleLog
-from plg.runner.recording import Floats, Hit, Recording
+from plg.runner.recording import Floats, Hit, Recording, Stall
 from plg.runner.watch import Remains
 
 _MOST_ERROR_TEXTS = 20
@@ -76,8 +76,13 @@ class Account:
         self.late += len(due)
 
     def count_held(self, due: Floats) -> None:
-        """Arrivals, among the sent or the late ones, were kept waiting by plg itself."""
+        """Arrivals, among the sent or the late ones, were kept waiting by plg itself, or their answers were."""
         self._recorder.count_due("held", due)
+
+    def count_overdue(self, now: float, jobs: int) -> None:
+        """So many of them leave after all."""
+        if jobs:
+            self._recorder.count("overdue", np.array([now]), np.array([jobs]))
 
     def add_sample(self, sample: Sample) -> None:
         """A look at the gauges."""
@@ -90,7 +95,13 @@ class Account:
         return next(reversed(self._error_texts), "")
 
     def recording(
-        self, ended: float, taken: int, stop: Stop | None, remains: Remains, excursions: Iterable[Excursion]
+        self,
+        ended: float,
+        taken: int,
+        stop: Stop | None,
+        remains: Remains,
+        excursions: Iterable[Excursion],
+        stalls: tuple[Stall, ...] = (),
     ) -> Recording:
         """What is known at ``ended``, when ``taken`` arrivals of the plan had been dealt with."""
         grid = self._grid
@@ -122,6 +133,7 @@ class Account:
             stop=stop.kind if stop else None,
             stop_detail=stop.detail if stop else "",
             errors=tuple(self._error_texts.items()),
+            stalls=stalls,
         )
 
     def _hits(self, ended: float, excursions: Iterable[Excursion]) -> tuple[Hit, ...]:

@@ -32,6 +32,11 @@ class Brake:
         if self.stop is None:
             self.stop = Stop(kind, detail)
 
+    def pardon(self, seconds: float) -> None:
+        """plg itself stood still for so long: nobody else is to be judged by that time."""
+        if self._refusing_since is not None:
+            self._refusing_since += seconds
+
     def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
         """Look at answers that were just counted: so many jobs fine, refused, and lost."""
         if self._limits.max_error_rate is not None:

@@ -136,6 +136,10 @@ class ClusterLine(StepByStep):
     def abandon(self, now: float, why: str) -> list[Answer]:
         return [answer for line in self._all() for answer in line.abandon(now, why)]
 
+    def pardon(self, seconds: float) -> None:
+        for line in self._all():
+            line.pardon(seconds)
+
     def close(self) -> None:
         self._dialer.close()
         for line in self._all():

@@ -18,17 +18,18 @@ import numpy as np
 
 from plg.clock import Clock
 from plg.guardrails.limiter import RateLimiter
-from plg.pacing import PACINGS, Pacing
+from plg.pacing import GLANCE, HELD_LAG, PACINGS, Pacing
 from plg.plan import Plan
 from plg.plan.plan import CHUNK
 from plg.runner.account import Account, Stop
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
-from plg.runner.lane import Answer, Confirmed, Line
+from plg.runner.lane import Answer, Confirmed, Line, Ridden
+from plg.runner.lateness import Lateness
 from plg.runner.permits import OwnPermits, Permits
 from plg.runner.recorder import Sample
-from plg.runner.recording import Floats, Recording
+from plg.runner.recording import Recording
 from plg.runner.riding import Pace, Rider
 from plg.runner.sampler import Sampler
 from plg.runner.schedule import Batch, Schedule
@@ -37,8 +38,6 @@ from plg.runner.watch import INTERRUPTED_PATIENCE, LOOK_PATIENCE, Remains, Watch
 from plg.scenario import Guardrails
 from plg.targets.encoding import parcels
 
-HELD_LAG = 0.05
-"""An arrival that plg itself kept waiting longer than this (s) counts as held."""
 HOUSEKEEPING = 0.05
 """Seconds between looks at samples and limits when nothing else wakes the loop."""
 WATCH = 0.25
@@ -87,7 +86,7 @@ class Engine:
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
         self._permits = permits or OwnPermits(limits.max_total_jobs)
         self._pace = Pace()
-        self._blocked_until = 0.0
+        self.lateness = Lateness(self._account, max_lag)
         self._blocked = False
         self._astray = 0
         self.next_housekeeping = self._next_watch = 0.0
@@ -95,8 +94,8 @@ class Engine:
         """Seconds of the run up to which all that happened is counted."""
         self._rest_shed = False
         # A plan that fits the limit to the full is not stopped for the moment by which its last job is sent late.
-        fits = plan.duration <= limits.max_duration
-        self._cutoff = limits.max_duration + (HELD_LAG if fits else 0.0)
+        self._fits = plan.duration <= limits.max_duration
+        self._cutoff = limits.max_duration + (HELD_LAG if self._fits else 0.0)
         self._rider = Rider(
             self._schedule, lane, encode, clock, self._account, self._limiter, self._permits, self._meter, self._pace,
             self, pacing, max_lag=max_lag, cutoff=self._cutoff,
@@ -119,7 +118,7 @@ class Engine:
 
     def _send_plan(self) -> None:
         while self._schedule.head < math.inf:
-            now = self._now()
+            now = self.look()
             self._collect(now)
             if now >= self.next_housekeeping:
                 self.keep_house(now)
@@ -130,8 +129,7 @@ class Engine:
                 return
             deadline = self._deadline(now)
             if self._blocked:
-                # Waiting until then, for the target or for the limit, is meant; what comes on top is plg's own.
-                self._blocked_until = deadline
+                self.lateness.blocked(deadline)
             elif self._rider.ride():
                 continue
             self._wait(deadline)
@@ -142,21 +140,21 @@ class Engine:
             and self._now() < min(self._plan.duration, self._limits.max_duration)
         ):
             self._wait(min(self.next_housekeeping, self._plan.duration))
-            self._collect(self._now())
+            self._collect(self.look())
             if not self._lane.in_flight:
                 self._begin_watch(self._now())
             self.keep_house(self._now())
 
     def _await_answers(self) -> None:
-        heard, grace = self._now(), ANSWERS_GRACE
-        while self._lane.in_flight and self._now() - heard < grace:
+        heard, grace = self._awake(), ANSWERS_GRACE
+        while self._lane.in_flight and self._awake() - heard < grace:
             if self._interrupted():
                 grace = INTERRUPTED_GRACE
             before = self._lane.in_flight
             self._wait(self._now() + HOUSEKEEPING)
-            self._collect(self._now())
+            self._collect(self.look())
             if self._lane.in_flight < before:
-                heard = self._now()
+                heard = self._awake()
         now = self._now()
         if self._lane.in_flight:
             self.settle([(now, self._lane.abandon(now, f"no answer within {grace:g} s of the end"))])
@@ -171,8 +169,9 @@ class Engine:
             return
         self._begin_watch(self._now())
         self._take_last_look()
-        end = self._pace.last_send + self._watch.length
-        while self._remains.waits and self._brake.stop is None and self._now() < end and not self._interrupted():
+        # What plg sleeps through is no watching.
+        end = self._pace.last_send + self._watch.length - self.lateness.lost_s
+        while self._remains.waits and self._brake.stop is None and self._awake() < end and not self._interrupted():
             self._wait(self._now() + HOUSEKEEPING / 2)
             now = self._now()
             self._take_samples(now)
@@ -181,8 +180,8 @@ class Engine:
 
     def _take_last_look(self) -> None:
         self._sampler.hurry()
-        begin, patience = self._now(), LOOK_PATIENCE
-        while not self._remains.looked and self._now() - begin < patience:
+        begin, patience = self._awake(), LOOK_PATIENCE
+        while not self._remains.looked and self._awake() - begin < patience:
             if self._interrupted():
                 patience = INTERRUPTED_PATIENCE
             self._wait(self._now() + _LOOKING)
@@ -196,16 +195,48 @@ class Engine:
     def _now(self) -> float:
         return self._clock.now() - self._start
 
+    def look(self) -> float:
+        """The moment (s of the run); what plg slept through before it is noted."""
+        now = self._now()
+        self._forgive(self.lateness.look(now))
+        return now
+
+    def overslept(self) -> bool:
+        """Look at the clock; whether plg slept through something before."""
+        stalled = self.lateness.look(self._now())
+        self._forgive(stalled)
+        return stalled > 0
+
+    def rode(self, ridden: Ridden) -> None:
+        """Note what a ride slept through."""
+        self._forgive(self.lateness.rode(ridden.by, ridden.at))
+
+    def _forgive(self, stalled: float) -> None:
+        if stalled:
+            self._lane.pardon(stalled)
+            self._brake.pardon(stalled)
+
+    def _awake(self) -> float:
+        """Seconds of the run for which plg was awake."""
+        return self.look() - self.lateness.lost_s
+
     def _wait(self, until: float) -> None:
+        now = self.look()
         # A wake-up for an answer costs as much as one for a send, so between close sends only some are awaited.
-        answers = self._lane.awaited > 0 or until - self._now() > self._pacing.lull
+        answers = self._lane.awaited > 0 or until - now > self._pacing.lull
+        if answers and self._lane.in_flight:
+            until = min(until, now + GLANCE)
+        self.lateness.sleep(until)
         self._lane.wait(self._clock, self._start + until, answers=answers)
+        self.look()
 
     def _collect(self, now: float) -> None:
         answers = self._lane.collect(now)
         if answers:
             # The moment after the reading, never before: a job is not answered before it was executed.
-            self.settle([(self._now(), answers)])
+            self.settle([(self.look(), answers)])
+            self.lateness.heard(answers)
+        self.lateness.spoiled = False
         self.counted_until = now
 
     def confirm(self, confirmed: Confirmed) -> None:
@@ -246,12 +277,12 @@ class Engine:
             self._account.count_acked(confirmed)
 
     def _dispatch(self, now: float) -> None:
-        if now >= self._cutoff:
+        self._blocked = not self._lane.ready(now)
+        self.lateness.step(now, ready=not self._blocked)
+        if now >= self._cutoff and not self._slept_past(now):
             self._reach("max_duration", now, self._plan.duration, self._limits.max_duration)
             return
-        self._blocked_until = min(self._blocked_until, now)
         self._drop_overdue(now)
-        self._blocked = not self._lane.ready(now)
         if self._blocked:
             if self._lane.given_up(now):
                 self._brake.halt("target", self._lane.last_words)
@@ -259,6 +290,8 @@ class Engine:
         if self._astray:
             self._limiter.answered(self._astray, self._now())
             self._astray = 0
+        if self._schedule.head > now:
+            self.lateness.caught_up()
         if now < self._pace.earliest or self._schedule.head > now:
             return
         # The next send is a tick after this one was meant to be, so a late wake-up does not delay those after it.
@@ -268,6 +301,7 @@ class Engine:
             if room <= 0:
                 if self._permits.exhausted(self._account.sent):
                     self._reach("max_total_jobs", now, self._plan.planned, self._limits.max_total_jobs)
+                self.lateness.out_of_room(now)
                 self._blocked = True
                 return
             batch = self._schedule.take(now, room)
@@ -285,8 +319,6 @@ class Engine:
         if not jobs:
             return
         first = float(batch.due[0])
-        if now - first > HELD_LAG:
-            self._count_held(batch.due, now)
         commands = next(parcels(self._encode(batch, [jobs], [self._clock.wall()])))
         now = self._now()
         timed = now >= self._pace.timed_from
@@ -297,14 +329,24 @@ class Engine:
         self._clock.give_way()  # to the server, which may have been woken on this processor
         self._limiter.leave(jobs)
         self._account.count_sent(batch.due, [now], [jobs])
+        self.lateness.sent(batch.due, now)
         self._pace.last_send = now
         if now - first > self._meter.lag:
             self._meter.lag = now - first
 
     # -- arrivals that cannot be sent as planned ----------------------------------------------------------------------
 
+    def _slept_past(self, now: float) -> bool:
+        """Whether a plan that fits into max_duration is not over by then through plg alone: what is left is late."""
+        own = self._fits and bool(self.lateness.is_own(np.array([self._schedule.head]), now)[0])
+        if own:
+            self._drop_before(math.inf, now)
+        return own
+
     def _drop_overdue(self, now: float) -> None:
-        horizon = now - self._max_lag
+        self._drop_before(now - self._max_lag, now)
+
+    def _drop_before(self, horizon: float, now: float) -> None:
         while self._schedule.head < horizon:
             batch = self._schedule.take(math.nextafter(horizon, -math.inf), 1 << 16)
             if batch is None:
@@ -312,12 +354,7 @@ class Engine:
             shed, kept = batch.split()
             self._account.count_shed(shed)
             self._account.count_late(kept.due)
-            self._count_held(kept.due, now)
-
-    def _count_held(self, due: Floats, now: float) -> None:
-        # Only what plg itself caused: time spent blocked by the target or by the rate limit is not ours.
-        if len(due) and now - max(float(due[0]), self._blocked_until) > HELD_LAG:
-            self._account.count_held(due[now - np.maximum(due, self._blocked_until) > HELD_LAG])
+            self.lateness.dropped(kept.due, now)
 
     def _deadline(self, now: float) -> float:
         """When to wake next if no answer comes before."""
@@ -345,6 +382,7 @@ class Engine:
         self.next_housekeeping = now + HOUSEKEEPING
         if self._interrupted():
             return
+        self.lateness.heed_suspension(now, self._clock.suspended())
         self._brake.heed_samples(self._take_samples(now), now)
         until = min(now, self.counted_until)
         self._brake.heed_progress(until)
@@ -389,4 +427,6 @@ class Engine:
         return bool(name)
 
     def _recording(self, ended: float, stop: Stop | None) -> Recording:
-        return self._account.recording(ended, self._schedule.taken, stop, self._remains, self._brake.excursions())
+        return self._account.recording(
+            ended, self._schedule.taken, stop, self._remains, self._brake.excursions(), self.lateness.stalls
+        )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from plg.clock import Clock
-from plg.pacing import Pacing
+from plg.pacing import GLANCE, HELD_LAG, Pacing
 from plg.runner.dialer import Dialer, Immediate
 from plg.runner.recording import Floats
 from plg.targets.base import TargetError
@@ -65,6 +65,7 @@ class Line(Protocol):
     def collect(self, now: float) -> list[Answer]: ...
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
     def abandon(self, now: float, why: str) -> list[Answer]: ...
+    def pardon(self, seconds: float) -> None: ...
     def close(self) -> None: ...
 
 
@@ -132,12 +133,20 @@ class Confirmed(NamedTuple):
 
 class Ridden(NamedTuple):
     """What became of departures: when the first of them left (s of the run), what was ``confirmed``, other answers with
-    the moments at which they were read, and when answers were last ``looked`` for (minus infinity: never)."""
+    the moments at which they were read, and when answers were last ``looked`` for (minus infinity: never). The clock
+    was last read ``at`` a moment, and that was meant to be ``by`` another: a ride ends where plg overslept."""
 
     left: list[float]
     confirmed: Confirmed
     heard: list[tuple[float, list[Answer]]]
     looked: float
+    by: float
+    at: float
+
+    @property
+    def overslept(self) -> bool:
+        """Whether what was read last had waited for plg to wake."""
+        return self.at - self.by > HELD_LAG
 
 
 class StepByStep:
@@ -256,7 +265,7 @@ class Lane:
         patience, margin, resume = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, -math.inf
         fine = calm = True
         fresh, lost = False, ""
-        now = time_of() - zero
+        now = by = time_of() - zero
         looked, held_until, had_its_turn = -math.inf, now, True
         try:
             for moment, data, expected, timed, _ in departures:
@@ -273,16 +282,22 @@ class Lane:
                             fine = False
                         else:
                             resume = verdict
-                        now = time_of() - zero
+                        by, now = now, time_of() - zero
+                        if now - by > HELD_LAG:
+                            fine = False
                         continue
-                    until = ready if now < ready < moment - margin else moment
+                    by = ready if now < ready < moment - margin else moment
                     if awaited > 0:
-                        wait(zero + until)
+                        if by - now > GLANCE:
+                            by = now + GLANCE
+                        wait(zero + by)
                     else:
-                        sleep(until - now)
+                        sleep(by - now)
                     came = receive()
                     # The moment after the reading, never before: a job is not answered before it was executed.
                     now = looked = time_of() - zero
+                    if now - by > HELD_LAG:
+                        fine = False
                     for reply in came:
                         replies.append((now, reply))
                         pending -= reply[0]
@@ -294,7 +309,9 @@ class Lane:
                 left.append(now)
                 fine = send(data)
                 fresh = True
-                now = time_of() - zero
+                by, now = now, time_of() - zero
+                if now - by > HELD_LAG:
+                    fine = False
                 pending += expected
                 if timed:
                     if awaited <= 0 and (had_its_turn or resume > now):
@@ -305,7 +322,7 @@ class Lane:
         if fresh:
             clock.give_way()
         # Only who has just looked for answers may complain that there are none.
-        return self._ridden(departures, left, replies, calm, lost, looked)
+        return self._ridden(departures, left, replies, calm, lost, looked, by, now)
 
     def _ridden(
         self,
@@ -315,6 +332,8 @@ class Lane:
         calm: bool,
         lost: str,
         looked: float,
+        by: float,
+        at: float,
     ) -> Ridden:
         """Bring the flights up to what happened on a ride in which answers were last looked for at ``looked``.
 
@@ -340,8 +359,10 @@ class Lane:
             self._heard_at, self._proven = replies[-1][0], True
         if lost:
             self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
-        self._heed_silence(looked)
-        return Ridden(left, confirmed, heard, looked)
+        ridden = Ridden(left, confirmed, heard, looked, by, at)
+        if not ridden.overslept:
+            self._heed_silence(looked)
+        return ridden
 
     def _land(self, replies: Sequence[tuple[float, Reply]]) -> Confirmed:
         """The flights that so many good answers were for. As `_resolve`, with no object made for each."""
@@ -427,6 +448,12 @@ class Lane:
         if self.link is not None:
             self._drop_link(now, why)
         return self.collect(now)
+
+    def pardon(self, seconds: float) -> None:
+        """plg itself stood still for so long: the target's silence counts from then."""
+        self._heard_at += seconds
+        if self._lost_at is not None:
+            self._lost_at += seconds
 
     def close(self) -> None:
         self._dialer.close()

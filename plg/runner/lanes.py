@@ -70,6 +70,10 @@ class Lanes(StepByStep):
     def abandon(self, now: float, why: str) -> list[Answer]:
         return [answer for lane in self._lanes for answer in lane.abandon(now, why)]
 
+    def pardon(self, seconds: float) -> None:
+        for lane in self._lanes:
+            lane.pardon(seconds)
+
     def close(self) -> None:
         for lane in self._lanes:
             lane.close()

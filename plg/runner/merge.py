@@ -62,6 +62,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         stop=gravest.stop,
         stop_detail=gravest.stop_detail,
         errors=_errors(parts),
+        stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )
 
 

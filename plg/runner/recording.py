@@ -20,10 +20,11 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Intervals = tuple[tuple[float, float], ...]
 
-COUNTERS = ("planned", "sent", "shed", "late", "cancelled", "acked", "failed", "unknown", "held")
+COUNTERS = ("planned", "sent", "shed", "late", "cancelled", "acked", "failed", "unknown", "held", "overdue")
 """Columns of counts per cell. planned, shed, late and cancelled stand at the due time, sent at the moment of sending,
-acked, failed and unknown at the moment of the answer. ``held`` counts arrivals plg itself was slow to send: the judge
-calls a run INVALID by it; they are among the sent or late ones."""
+acked, failed and unknown at the moment of the answer. ``held`` counts by due time what plg itself spoiled: arrivals it
+was slow to send or dropped for that, and jobs whose answers it may have read late. ``overdue`` counts the arrivals of
+these that were sent after all, at the moment of sending. The judge calls a run INVALID by these two."""
 TIMES = ("lag", "service_time", "latency")
 """Measures with a histogram per cell, by due time."""
 GAUGES = ("queue_depth", "queue_age", "cpu", "memory")
@@ -83,6 +84,23 @@ class Hit:
     over the limit is sent at all. None for other actions, and in outcomes that were saved before it was recorded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """plg itself stood still from ``start_s`` to ``end_s`` of the run.
+
+    While a machine is suspended the clock of the run stands still too: such a stall has no length in the run, and
+    ``suspended_s`` tells for how long the world went on.
+    """
+
+    start_s: float
+    end_s: float
+    suspended_s: float = 0.0
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s + self.suspended_s
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
     """The result of one run (or of several merged ones). Times in seconds from the start of the run.
@@ -125,6 +143,8 @@ class Recording:
     """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
     sample_step: float | None = None
     """Seconds between the samples of one generator, where those of several stand side by side."""
+    stalls: tuple[Stall, ...] = ()
+    """When plg itself stood still, in order of time; of very many the longest."""
 
     @property
     def cells(self) -> int:

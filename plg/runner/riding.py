@@ -16,6 +16,7 @@ from plg.pacing import Pacing
 from plg.runner.account import Account
 from plg.runner.hooks import Meter
 from plg.runner.lane import STALE, Answer, Chores, Confirmed, Line, Ridden
+from plg.runner.lateness import Lateness
 from plg.runner.permits import Permits
 from plg.runner.schedule import Schedule
 from plg.runner.stretch import Encoder, Stretch, exhaust, is_dense, look_ahead
@@ -46,9 +47,12 @@ class House(Protocol):
 
     next_housekeeping: float
     counted_until: float
+    lateness: Lateness
 
     @property
     def stopped(self) -> bool: ...
+    def overslept(self) -> bool: ...
+    def rode(self, ridden: Ridden) -> None: ...
     def confirm(self, confirmed: Confirmed) -> None: ...
     def settle(self, heard: Sequence[tuple[float, list[Answer]]]) -> None: ...
     def keep_house(self, now: float) -> None: ...
@@ -99,8 +103,12 @@ class Rider:
         ridden: list[tuple[Stretch, Ridden]] = []
         while line:
             stretch = line.popleft()
+            if self._house.overslept():
+                self._release(len(stretch.kept))
+                break
             chores = self._chores(ridden, stretch, line)
             ride = self._lane.ride(stretch.departures, self._clock, self.start, self._pacing, chores)
+            self._house.rode(ride)
             whole = len(ride.left) == len(stretch.ends) and self._lane.rides
             self._adapt(whole)
             self._over = not whole or self._house.stopped
@@ -185,7 +193,7 @@ class Rider:
 
     def _count(self, stretch: Stretch, ride: Ridden) -> Iterator[None]:
         """The first departures of a stretch left, and answers came. Done in pieces, with a ``yield`` between."""
-        left, confirmed, heard, looked = ride
+        left, confirmed, heard, looked = ride.left, ride.confirmed, ride.heard, ride.looked
         ends = stretch.ends[: len(left)]
         jobs = ends[-1] if ends else 0
         self._reserved -= jobs
@@ -205,6 +213,8 @@ class Rider:
         yield
         self._house.confirm(confirmed)
         self._house.settle(heard)
+        if ride.overslept:
+            self._house.lateness.confirmed_late(confirmed, heard, ride.at)
         yield
         self._house.counted_until = max(self._house.counted_until, looked)
         yield from self._account.tidy()

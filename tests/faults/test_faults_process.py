@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 SCENARIO = """scenario "fault" {{
   {extra}
   job a {{ queue "plg:test" payload {{ n: "${{seq}}" }} }}
-  traffic {{ steady {rate}/s over {seconds}s }}
+  traffic {{ {traffic} }}
   guardrails {{ max_rate 50000/s max_total_jobs 1_000_000 max_duration 5m }}
-  expect {{ acked > 0 }}
+  expect {{ {expect} }}
 }}
 """
 
@@ -34,8 +34,9 @@ SCENARIO = """scenario "fault" {{
 class Check:
     """A ``plg check`` under way."""
 
-    def __init__(self, folder, target, *, rate=300, seconds=3, extra="", **options):
-        (folder / "s.plg").write_text(SCENARIO.format(rate=rate, seconds=seconds, extra=extra))
+    def __init__(self, folder, target, *, rate=300, seconds=3, extra="", traffic=None, expect="acked > 0", **options):
+        traffic = traffic or f"steady {rate}/s over {seconds}s"
+        (folder / "s.plg").write_text(SCENARIO.format(traffic=traffic, expect=expect, extra=extra))
         self.out = folder / "out"
         environment = {k: v for k, v in os.environ.items() if k not in ("GITHUB_ACTIONS", "REDIS_URL", "PLG_POLICY")}
         self.process = subprocess.Popen(
@@ -190,6 +191,49 @@ def test_plg_stopped_and_continued_is_invalid(server, tmp_path):
     assert outcome["ledger"]["late"] > 50
     agree(outcome["ledger"], seqs_in(server))
     check.artifacts_are_whole()
+
+
+def test_plg_stopped_between_a_send_and_its_answer_blames_nobody(server, tmp_path):
+    """A job a second: the stop falls between two sends, or between one and its answer, and nothing is ever late."""
+    check = Check(tmp_path, server.url(), rate=1, seconds=4, expect="max(latency) < 200ms")
+    until(lambda: server.number("LLEN", "plg:test") == 1)
+    os.kill(check.process.pid, signal.SIGSTOP)
+    time.sleep(0.4)
+    os.kill(check.process.pid, signal.SIGCONT)
+    code = check.end()
+    outcome = check.outcome()
+    [stall] = outcome["stalls"]
+    assert stall["end_s"] - stall["start_s"] == pytest.approx(0.4, abs=0.1)
+    assert outcome["ledger"]["acked"] == 4
+    assert "plg itself stood still for" in check.said
+    # Whether the answer had been read before is chance.
+    slow = outcome["latency_s"]["max"] > 0.2
+    assert code == (5 if slow else 0), check.said
+    check.artifacts_are_whole()
+
+
+def test_a_phase_that_plg_slept_through_has_no_verdict(server, tmp_path):
+    """Less than 1% of the run, and nearly all of a phase: every way to a verdict says so."""
+    traffic = "calm: steady 20_000/s over 3s then stampede: steady 300/s over 1s then after: steady 10/s over 3s"
+    check = Check(tmp_path, server.url(), traffic=traffic, expect="errors == 0  p95(latency) < 250ms during stampede")
+    until(lambda: server.number("LLEN", "plg:test") >= 60_000)
+    os.kill(check.process.pid, signal.SIGSTOP)
+    time.sleep(2.2)
+    os.kill(check.process.pid, signal.SIGCONT)
+    assert check.end() == 5, check.said + check.complaints
+    outcome = check.outcome()
+    assert outcome["verdict"] == "invalid"
+    assert [(r["verdict"], r["invalid"]) for r in outcome["expectations"]] == [("pass", False), ("no_data", True)]
+    assert outcome["ledger"]["late"] > 200
+    again = subprocess.run(
+        [sys.executable, "-m", "plg", "judge", str(check.out / "fault.outcome.json")], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 5, again.stdout + again.stderr
+    suite = ElementTree.parse(check.out / "junit.xml").getroot()
+    assert {case.get("name") for case in suite.iter("testcase") if case.find("error") is not None} == {
+        "run", "p95(latency) < 250ms during stampede"
+    }  # fmt: skip
 
 
 def test_plg_killed_takes_its_server_along_and_leaves_no_half_of_a_file(tmp_path):

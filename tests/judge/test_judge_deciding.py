@@ -11,7 +11,8 @@ import pytest
 from judged import Event, expect, record, steady
 
 from plg.judge import decide, judge, worst
-from plg.judge.deciding import PRECEDENCE, held_share
+from plg.judge.deciding import PRECEDENCE
+from plg.judge.soundness import held_share
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Hit, Recording
 
@@ -60,7 +61,7 @@ def test_a_generator_that_was_slow_makes_the_run_invalid_beyond_one_percent() ->
     decision = decide([result("pass")], held(RUN, 3))
     assert (decision.exit_code, decision.verdict) == (5, "invalid")
     assert decision.reason == (
-        "the generator could not hold the schedule: it held up 1.5% of the arrivals (at most 1% may be)"
+        "the generator could not hold the schedule: plg itself held up 1.5% of the arrivals (at most 1% may be)"
     )
     assert held_share(record([])) == 0.0
 
@@ -83,11 +84,12 @@ def test_precedence(stop: str | None, failing: bool, slow: bool) -> None:
     expected = next(code for code in (143, 6, 4, 3, 5, 0) if code in applying)
     decision = decide([result("fail" if failing else "pass")], recording)
     assert decision.exit_code == expected
-    assert worst(applying) == expected
+    # Over several scenarios nothing says that it was not the lateness of the one that broke the line of the other.
+    assert worst(applying) == next(code for code in (143, 6, 4, 5, 3, 0) if code in applying)
 
 
 def test_over_several_scenarios_the_gravest_code_wins() -> None:
-    stated = [2, 6, 4, 3, 5]
+    stated = [2, 6, 4, 5, 3]
     for a, b in itertools.combinations(stated, 2):
         assert worst([b, 0, a]) == a
     assert worst([]) == 0
@@ -121,7 +123,7 @@ REASONS = [
     (
         [result("fail")], held(RUN, 100),
         "1 of 1 expectation failed: deviation < 5% (observed 7.3%); besides, "
-        "the generator could not hold the schedule: it held up 50% of the arrivals (at most 1% may be)",
+        "the generator could not hold the schedule: plg itself held up 50% of the arrivals (at most 1% may be)",
     ),
     (
         [result("pass"), result("fail", "warn")], replace(RUN, stop="expectation", ended_s=8.5),

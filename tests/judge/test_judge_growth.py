@@ -32,6 +32,7 @@ def long(cells: int) -> Recording:
     edges = np.concatenate([np.arange(cells, dtype=float), [np.inf]])
     counters = {name: np.full(cells, 40, dtype=np.int64) for name in COUNTERS}
     counters["acked"] -= 10
+    counters |= {name: np.zeros(cells, dtype=np.int64) for name in ("cancelled", "held", "overdue")}
     rows = np.arange(cells + 1, dtype=np.int64) * 20
     buckets = np.sort(draw.integers(600, 1400, (cells, 20)), axis=1).ravel()
     histograms = Histograms(

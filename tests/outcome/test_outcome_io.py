@@ -26,7 +26,7 @@ from plg.judge.series import COLUMNS
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, pack, read_outcome, to_json, unpack
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording
+from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording, Stall
 
 ASKED = (
     expect("deviation", "<", 0.05), expect("deviation", "<", 0.05, window=0.5),
@@ -63,7 +63,8 @@ def samples() -> dict[str, Outcome]:
         end_depth=7,
         errors=(("OOM “…”", 3),),
     )
-    held = record([replace(e, held=True) for e in steady(20)])
+    stalls = (Stall(1.0, 3.5), Stall(4.0, 4.0, 2.0))
+    held = record([replace(e, held=True) for e in steady(20)], stalls=stalls)
     return {
         "fail": outcome_of(everything, expectations=ASKED, workers=Consumers(), warnings=("mind this",)),
         "pass": outcome_of(record(steady(20), drain_s=0.25, drain_waited_s=0.25)),
@@ -112,6 +113,15 @@ def test_an_outcome_saved_before_reactions_were_recorded_is_read() -> None:
     assert back.recording.hits == back.guardrail_hits
 
 
+def test_an_outcome_saved_before_stalls_were_recorded_is_read() -> None:
+    outcome = samples()["fail"]
+    document = json.loads(to_json(outcome))
+    assert document.pop("stalls") == []
+    assert document["recording"]["counters"].pop("overdue")
+    assert not any(result.pop("invalid") for result in document["expectations"])
+    assert same(from_json(json.dumps(document)), outcome)
+
+
 @pytest.mark.parametrize("name", samples())
 def test_a_saved_outcome_is_judged_as_the_run_was(name: str) -> None:
     outcome = outcome_of(samples()[name].recording, expectations=ASKED)
@@ -154,17 +164,18 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
     top = schema()["properties"]
     recording = top["recording"]["properties"]
     assert set(top) == {f.name for f in fields(Outcome)}
-    assert set(recording) == {f.name for f in fields(Recording)} - {"hits", "errors"}
+    assert set(recording) == {f.name for f in fields(Recording)} - {"hits", "errors", "stalls"}
     pairs: list[tuple[dict[str, Any], type]] = [
         (top["target"], outcomes.TargetInfo), (top["ledger"], outcomes.Ledger),
         (top["phases"]["items"], outcomes.PhaseResult),
         (top["expectations"]["items"], outcomes.ExpectationResult), (top["guardrail_hits"]["items"], Hit),
+        (top["stalls"]["items"], Stall),
         (top["workers"]["oneOf"][1], outcomes.WorkersResult), (schema()["$defs"]["histograms"], Histograms),
     ]  # fmt: skip
     for node, kind in pairs:
         assert set(node["properties"]) == {f.name for f in fields(kind)}
-        # The time of reaction came later: outcomes saved before do not have it.
-        assert set(node["required"]) == set(node["properties"]) - {"reaction_s"}
+        # These came later: outcomes saved before do not have them.
+        assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid"}
     assert tuple(top["series"]["properties"]) == COLUMNS
     assert set(schema()["$defs"]["percentiles"]["properties"]) == set(outcomes.PERCENTILES)
     for name, known in (("counters", COUNTERS), ("histograms", TIMES), ("samples", GAUGES)):

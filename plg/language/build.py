@@ -36,7 +36,7 @@ def build_scenario(
 
     Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
-    given = _given(document, "description", "connections", "pacing", "max_lag", "tags")
+    given = _given(document, "description", "connections", "pacing", "max_lag", "watch", "tags")
     names = semantics.phase_names(document["pattern"])
     return Scenario(
         name=document["name"],
@@ -50,7 +50,7 @@ def build_scenario(
         data={name: str(folder / path) for name, path in document.get("data", {}).items()},
         file=file,
         document=document,
-        **_converted(given, {"connections": int, "max_lag": duration, "tags": tuple}),
+        **_converted(given, {"connections": int, "max_lag": duration, "watch": duration, "tags": tuple}),
     )
 
 

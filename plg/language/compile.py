@@ -98,6 +98,10 @@ class _Compiler(Traffic):
         token = node.children[0]
         self.put(document, (), "max_lag", self.value(token, "time"), token)
 
+    def _watch(self, document: Document, node: Node) -> None:
+        token = node.children[0]
+        self.put(document, (), "watch", self.value(token, "time"), token)
+
     def _job(self, document: Document, node: Node) -> None:
         title, *settings = node.children
         jobs = document.setdefault("jobs", [])

@@ -84,6 +84,7 @@ class _Reader:
         during = self.phase(own[0] if own else later)
         if isinstance(head, str):
             measure = self.measure(head)
+            self.own_span(measure, own[0] if own else later)
             if measure is not None and measure.kind == "time":
                 takes = ", ".join(AGGREGATES)
                 help = f"write p99({head}); the aggregates are {takes}, or any other percentile"
@@ -103,6 +104,16 @@ class _Reader:
             help = f"write {token}(latency)"
         self.fault("unknown-measure", f"there is no measure {str(token)!r}", token, help)
         return None
+
+    def own_span(self, measure: Measure | None, node: Any) -> None:
+        """drain_time begins at the last send of the run, and no phase has a last send of its own that drains."""
+        if measure is not None and measure.name == "drain_time" and node is not None:
+            self.fault(
+                "unexpected-phase",
+                "drain_time is one value of the whole run: it counts from the last send, in whichever phase that is",
+                node,
+                "leave `during …` out; queue_age during PHASE tells how long the jobs of a phase waited",
+            )
 
     def aggregate(self, token: Any, measure: Measure | None) -> None:
         takes = ", ".join(AGGREGATES)
@@ -152,7 +163,11 @@ class _Reader:
             self.fault("unknown-param", f"{str(word)!r} is neither a param nor a measure", word, help)
             return None, None, factor
         relative, theirs = self.subject(other)
-        if relative is not None and relative.during is None:
+        if theirs is not None and theirs.name == "drain_time" and relative is not None and relative.during is None:
+            self.fault(
+                "compares-itself", "drain_time is one value of the run and bounds nothing", other, "write a time"
+            )
+        elif relative is not None and relative.during is None:
             self.fault(
                 "needs-phase",
                 "a measure as a bound needs its phase",
@@ -161,7 +176,7 @@ class _Reader:
             )
         if measure is not None and theirs is not None and measure.unit != theirs.unit:
             self.fault("wrong-unit", f"{measure.name} and {theirs.name} are not the same kind of quantity", other)
-        if subject is not None and relative is not None and subject == relative:
+        if subject is not None and relative is not None and subject == relative and subject.measure != "drain_time":
             self.fault("compares-itself", "both sides are the same measure", other, "name another phase")
         return None, relative, factor
 

@@ -7,6 +7,7 @@ _PLAIN = {
     "STRING": "a string in double quotes",
     "NAME": "a name",
     "REF": "",
+    "PATH": "",
     "LABEL": "",
     "CALL": "",
     "ERROR": "",

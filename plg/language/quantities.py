@@ -180,6 +180,15 @@ def _name(value: Any) -> Fault | None:
     return fault
 
 
+def _place(value: Any) -> Fault | None:
+    fault = _text(value, 1, 1000)
+    if fault is None and not re.fullmatch(r"payload(\.[^.\x00-\x1f\x7f]+)*", value):
+        return Fault(
+            "wrong-type", f"must be a path into the payload, not {show(value)}", "write it such as payload.created"
+        )
+    return fault
+
+
 def _megabytes(value: Any) -> Fault | None:
     """A number of 10^6 bytes. The DSL writes a size with its unit; a string is left here only where it is wrong."""
     if not isinstance(value, str):
@@ -240,6 +249,7 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "key": lambda value: _text(value, 1, 1000),
     "file": lambda value: _text(value, 1, 1000),
     "url": lambda value: _text(value, 1, 2000),
+    "place": _place,
     "name": _name,
     "rampType": _choice(*RAMP_TYPES),
     "interpolation": _choice(*INTERPOLATIONS),

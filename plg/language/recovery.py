@@ -18,7 +18,18 @@ MAX_SYNTAX_ERRORS = 50
 """After so many syntax errors the rest of a file is not looked at."""
 CLAUSE_WORDS = {"over", "every", "for", "in", "from", "seed", "x", "speed", "max_rate", "steps", "each", "of"}
 ALL_STATEMENTS = {
-    *("_DESCRIPTION", "_TAGS", "_PARAM", "_TARGET", "_DATA", "_WORKERS", "_CONNECTIONS", "_PACING", "_MAX_LAG"),
+    *(
+        "_DESCRIPTION",
+        "_TAGS",
+        "_PARAM",
+        "_TARGET",
+        "_DATA",
+        "_WORKERS",
+        "_CONNECTIONS",
+        "_PACING",
+        "_MAX_LAG",
+        "_WATCH",
+    ),
     *("_JOB", "_TRAFFIC", "_GUARDRAILS", "_EXPECT"),
 }
 

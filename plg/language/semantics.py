@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,9 +17,11 @@ from plg.language.source import Document
 from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
+from plg.queues.envelope import moment, place_of
 from plg.redaction import redact
 from plg.target_url import SCHEMES, url_fault
 
+_NOW = re.compile(r"(?<!\$)\$\{\s*now_ms\s*\}")
 _IN_TEXT = ("rate", "positiveRate", "duration", "time", "percent", "cpuPercent")
 """Kinds of value that may be written as text with a unit."""
 
@@ -28,6 +31,7 @@ def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentF
     faults: list[DocumentFault] = []
     faults += _phases(document.get("pattern"))
     faults += _jobs(document)
+    faults += _moments(document)
     faults += _guardrails(document.get("guardrails"))
     faults += _rest(document)
     faults += _target(document.get("target"))
@@ -198,6 +202,49 @@ def each_job(document: Document) -> Iterator[tuple[Path, Document]]:
     for index, job in enumerate(jobs if isinstance(jobs, list) else []):
         if isinstance(job, dict):
             yield ("jobs", index), job
+
+
+def _moments(document: Document) -> Iterator[DocumentFault]:
+    """Places in payloads that are said to hold the moment of enqueueing, and cannot."""
+    for path, job in each_job(document):
+        place = job.get("enqueued_at")
+        if not isinstance(place, str) or fault_of("place", place) is not None:
+            continue
+        if job.get("encoding", "json") == "json":
+            message = "only a raw job needs `enqueued_at`: the envelope of this one says when it was enqueued"
+            yield DocumentFault("no-moment", message, (*path, "enqueued_at"), "leave it out", at_key=True)
+            continue
+        fault = _moment_fault(job.get("payload", {}), place_of(place) or ())
+        if fault is not None:
+            yield DocumentFault("no-moment", fault[0], (*path, "enqueued_at"), fault[1])
+
+
+def _moment_fault(payload: Any, place: tuple[str, ...]) -> tuple[str, str] | None:
+    """What is wrong with a place in a payload as the moment of enqueueing: a sentence and a help."""
+    value, spelled = payload, "payload"
+    for key in place:
+        if isinstance(value, list):
+            index = int(key) if key.isdecimal() else len(value)
+            if index >= len(value):
+                return f"`{spelled}` has no entry {key}: it is a list of {len(value)}", "its entries count from 0"
+            value = value[index]
+        elif isinstance(value, dict):
+            if key not in value:
+                known = list(map(str, value))
+                suggestion = nearest(key, known)
+                help = (
+                    f"did you mean `{spelled}.{suggestion}`?" if suggestion else f"it has {', '.join(known) or 'none'}"
+                )
+                return f"`{spelled}` has no `{key}`", help
+            value = value[key]
+        else:
+            return f"`{spelled}` is {show(value)} and has no `{key}`", "name a key of an object"
+        spelled += f".{key}"
+    # As it would read if it were sent now: only then is it a moment, and that of sending.
+    stamp = moment(_NOW.sub("1800000000000", value), 1.8e9) if isinstance(value, str) and _NOW.search(value) else None
+    if stamp is None or abs(stamp - 1.8e9) > 1:
+        return f"`{spelled}` is {show(value)}, which is not the moment of sending", 'write "${now_ms}" there'
+    return None
 
 
 # Guardrails, target --------------------

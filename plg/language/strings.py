@@ -11,6 +11,8 @@ HOLE = r'\$\{(?:[^{}"\\\n]|"[^"\\\n]*")*\}'
 STRING = rf'"(?:[^"\\\n$]|\\.|{HOLE}|\$(?!\{{(?:[^{{}}"\\\n]|"[^"\\\n]*")*\}}))*"'
 """A string of the DSL, as the grammar has it: inside ``${…}`` it may hold quotes of its own."""
 NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
+BARE_PATH = re.compile(r"[^\W\d]\w*(?:-\w+)*(?:\.\w+(?:-\w+)*)*")
+"""A place in a payload that needs no quotes."""
 QUANTITY = re.compile(
     r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+(?![A-Za-zµ\d]))?"
     r"(?:/[A-Za-zµ]+|%|[A-Za-zµ]+(?:\d[\d_]*(?:\.\d+)?[A-Za-zµ]+)*)?"

@@ -76,6 +76,10 @@ class Values:
             return {"param": str(token[1:])}
         if token.type == "NAME":
             return self.word(token, kind)
+        if token.type == "PATH":
+            if kind != "place":
+                self.fault("wrong-type", f"{token} is not a value", place(token), f'write "{token}" for a text')
+            return str(token)
         text = strings.compact(token)
         if strings.PLAIN_NUMBER.fullmatch(text):
             if kind in _EXAMPLES:

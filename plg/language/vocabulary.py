@@ -158,7 +158,7 @@ PHASES: dict[str, PhaseType] = {
         "together { … and … }",
     ),
 }
-CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing"}
+CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing", "place"}
 """The kinds whose values are words. A bare name where one is due is that word and never a param."""
 NESTED = {"custom": "phases", "overlay": "layers"}
 """The phase types made of other phases, and the field that holds them."""
@@ -196,6 +196,7 @@ JOB: dict[str, Field] = {
     "priority": Field("priority", 0, "the priority written into the job"),
     "timeout": Field("duration", None, "the timeout written into the job"),
     "retry": Field("natural", 0, "the retries written into the job"),
+    "enqueued_at": Field("place", None, "where a raw payload holds its moment of enqueueing"),
     "payload": Field("payload", {}, "what the job carries; its strings may hold templates"),
 }
 WORKERS = {
@@ -206,7 +207,10 @@ POINT = {
     "at": Field("time", REQUIRED, "when, from the start of the phase"),
     "rate": Field("rate", REQUIRED, "the rate then"),
 }
-SINGLE = {"max_lag": Field("time", "1s", "the longest an arrival may be overdue before it is dropped")}
+SINGLE = {
+    "max_lag": Field("time", "1s", "the longest an arrival may be overdue before it is dropped"),
+    "watch": Field("time", None, "how long the queue is watched after the last send"),
+}
 """Amounts that stand in the document itself."""
 ARRIVALS = {
     "process": Field("process", "uniform", "evenly spaced, or at random"),
@@ -228,6 +232,7 @@ SCENARIO_FIELDS = (
     "connections",
     "pacing",
     "max_lag",
+    "watch",
     "arrivals",
     "pattern",
     "guardrails",

@@ -61,6 +61,8 @@ def _sections(document: Document) -> Iterator[str]:
         setup.append(f"pacing {_value('pacing', document['pacing'])}")
     if "max_lag" in document:
         setup.append(f"max_lag {_duration(document['max_lag'])}")
+    if "watch" in document:
+        setup.append(f"watch {_duration(document['watch'])}")
     yield from ["\n".join(setup)] if setup else []
     jobs = [
         *document.get("jobs", ()),
@@ -130,6 +132,8 @@ def _value(kind: str, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if kind in ("key", "file", "text", "url", "name"):
+        return _quoted(value)
+    if kind == "place" and not strings.BARE_PATH.fullmatch(value):
         return _quoted(value)
     return str(value) if isinstance(value, str) else _number(value)
 

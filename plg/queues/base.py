@@ -32,7 +32,8 @@ class Queue:
 @dataclass(frozen=True, slots=True)
 class Job:
     """One kind of job. ``call`` is the task, function or class that a framework's worker runs, with ``args`` and
-    ``kwargs``; formats that pass one object take ``payload``. Times in seconds."""
+    ``kwargs``; formats that pass one object take ``payload``. ``enqueued_at`` is where a raw payload holds its moment
+    of enqueueing: ``payload.created``. Times in seconds."""
 
     name: str
     queue: Queue = Queue("list", "plg:jobs")
@@ -46,6 +47,7 @@ class Job:
     delay: float | None = None
     timeout: float | None = None
     retry: Retry = Retry()
+    enqueued_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
 
 from plg.queues.base import Job
 from plg.queues.recipe import Slot, Spelled, Word
@@ -22,27 +25,87 @@ def envelope(job: Job, run_id: str) -> Word:
     return (*texts, Spelled(job.payload, "json"), b"}")
 
 
-def is_dated(job: Job) -> bool:
-    """Whether jobs of this kind tell when they were put into their queue."""
-    return job.encoding == "json"
+Place = tuple[str, ...]
+"""Where in a job its moment of enqueueing stands: the keys that lead to it (numbers in lists), none for all of it."""
+ENVELOPE: Place = ("enqueued_at",)
+
+
+def place_of(path: str) -> Place | None:
+    """``payload.meta.created`` as the keys behind ``payload``; None for what is no such path."""
+    first, *keys = path.split(".")
+    return tuple(keys) if first == "payload" and all(keys) else None
+
+
+def moment_in(job: Job) -> Place | None:
+    """Where jobs of this kind say when they were put into their queue; None where they do not."""
+    if job.encoding == "json":
+        return ENVELOPE
+    return place_of(job.enqueued_at) if job.enqueued_at is not None else None
+
+
+def places_of(jobs: Iterable[Job]) -> tuple[Place, ...]:
+    """All of these places, each once."""
+    return tuple(dict.fromkeys(place for job in jobs if (place := moment_in(job)) is not None))
 
 
 _FUTURE = 60.0
-"""An ``enqueued_at`` further ahead (s) is not a time in seconds by a clock like ours: milliseconds, for one."""
+"""A moment further ahead (s) is not one by a clock like ours, or not in that unit."""
+_SMALLER = (1e3, 1e6, 1e9)
+"""What a second counts in milliseconds, microseconds and nanoseconds."""
+_SINCE = 1e9
+"""September 2001: a moment in a unit smaller than the second is later (s), or it is meant in another."""
 
 
-def enqueued_at(job: bytes, now: float) -> float | None:
-    """``enqueued_at`` of ``job`` (s since the epoch); None for jobs not in plg's form. ``now`` is on the same scale."""
+def enqueued_at(job: bytes, now: float, places: Iterable[Place] = (ENVELOPE,)) -> float | None:
+    """The moment (s since the epoch) at the first of ``places`` that holds one; None where none does.
+
+    ``now`` is on the same scale.
+    """
     try:
-        stamp = json.loads(job)["enqueued_at"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
-        return None
-    return float(stamp) if 0 < stamp <= now + _FUTURE else None
+        whole = json.loads(job)
+    except (ValueError, RecursionError):
+        whole = job.decode("utf-8", "replace")
+    found = (moment(_at(whole, place), now) for place in places)
+    return next((stamp for stamp in found if stamp is not None), None)
 
 
-def age(job: bytes, now: float) -> float | None:
+def _at(value: Any, place: Place) -> Any:
+    for key in place:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def moment(value: Any, now: float) -> float | None:
+    """Seconds since the epoch of a number in a unit that puts it at or before ``now``, or of a text: such a number, or
+    a date and time by ISO 8601 (UTC where it names no zone). None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return _iso(value, now)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    latest = now + _FUTURE
+    if 0 < value <= latest:
+        return float(value)
+    return next((value / unit for unit in _SMALLER if _SINCE <= value / unit <= latest), None)
+
+
+def _iso(text: str, now: float) -> float | None:
+    try:
+        found = datetime.fromisoformat(text.strip())
+        stamp = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return stamp if 0 < stamp <= now + _FUTURE else None
+
+
+def age(job: bytes, now: float, places: Iterable[Place]) -> float | None:
     """How long ago (s) ``job`` was put into its queue; None where it does not say."""
-    stamp = enqueued_at(job, now)
+    stamp = enqueued_at(job, now, places)
     return None if stamp is None else max(0.0, now - stamp)

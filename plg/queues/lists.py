@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Sight, Survey
-from plg.queues.envelope import age, envelope, is_dated
+from plg.queues.envelope import age, envelope, places_of
 from plg.queues.recipe import Recipe, constant
 
 MOST_JOBS_A_COMMAND = 512
@@ -19,7 +19,7 @@ class ListFormat:
     name = "list"
     meaning = "a plain list: LPUSH, and workers that BRPOP"
     settings: Mapping[str, str] = {}
-    expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry"})
+    expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "pop"
 
     def keys(self, job: Job) -> Mapping[str, str]:
@@ -32,13 +32,13 @@ class ListFormat:
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The length, and the oldest job at the right end."""
         key = jobs[0].queue.name
-        if not any(map(is_dated, jobs)):
+        places = places_of(jobs)
+        if not places:
             return Survey((("LLEN", key),), lambda answers, now: Sight(answers[0], None if answers[0] else 0.0))
-        return Survey((("LLEN", key), ("LRANGE", key, -1, -1)), _seen)
 
+        def seen(answers: Sequence[Any], now: float) -> Sight:
+            length, tail = answers
+            # A job that was there at the first question and not at the second has been taken: nothing waits.
+            return Sight(length, age(tail[0], now, places)) if length and tail else Sight(0, 0.0)
 
-def _seen(answers: Sequence[Any], now: float) -> Sight:
-    length, tail = answers
-    if not length:
-        return Sight(0, 0.0)
-    return Sight(length, age(tail[0], now) if tail else None)
+        return Survey((("LLEN", key), ("LRANGE", key, -1, -1)), seen)

@@ -17,7 +17,7 @@ class StreamFormat:
     name = "stream"
     meaning = "a plain stream: XADD, and workers in consumer groups"
     settings: Mapping[str, str] = {"max_len": "the length the stream is trimmed to"}
-    expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry"})
+    expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "group"
 
     def keys(self, job: Job) -> Mapping[str, str]:
@@ -134,6 +134,7 @@ def _sight(stream: StreamEnds, groups: Sequence[Group], answers: Sequence[Any], 
         if not isinstance(undelivered, Exception) and undelivered:
             oldest.append(_id(undelivered[0][0]))
     waiting = max(group.behind(stream) for group in groups)
-    if not waiting:
+    # What was there when the groups were asked for and is not now has been dealt with: nothing waits.
+    if not waiting or not oldest:
         return Sight(0, 0.0)
-    return Sight(waiting, max(0.0, now - min(oldest)[0] / 1e3) if oldest else None)
+    return Sight(waiting, max(0.0, now - min(oldest)[0] / 1e3))

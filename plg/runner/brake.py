@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
@@ -69,7 +70,8 @@ class Brake:
         for sample in samples:
             asked = sample.t if sample.asked is None else sample.asked
             self._heed("max_queue_depth", now, sample.queue_depth, asked)
-            self._heed("max_queue_age", now, sample.queue_age, asked)
+            age = sample.age_at_least if math.isnan(sample.queue_age) else sample.queue_age
+            self._heed("max_queue_age", now, age, asked)
             self._heed("max_cpu", now, sample.cpu, sample.t)
             self._heed("max_memory", now, sample.memory, sample.t)
 

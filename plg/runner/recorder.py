@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from plg.runner.column import Column
 from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Ints
@@ -24,6 +26,8 @@ class Sample:
     queue_age: float
     cpu: float
     memory: float
+    age_at_least: float = math.nan
+    """What the age is at least, where it cannot be told in whole: a limit is held against that."""
     asked: float | None = None
     """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
 
@@ -65,7 +69,13 @@ def _larger(a: Floats, b: Floats) -> Floats:
     """The larger of each gauge, at the moment of the former."""
     joined = np.fmax(a, b)
     joined[..., 0] = a[..., 0]
+    # Jobs whose age could not be told are not made good by an empty queue a moment later.
+    joined[..., 2] = np.where(_undated(a) | _undated(b), np.nan, joined[..., 2])
     return joined
+
+
+def _undated(rows: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray((rows[..., 1] > 0) & np.isnan(rows[..., 2]))
 
 
 class _Groups:

@@ -91,18 +91,21 @@ class ThreadSampler:
             if self._stopped:
                 return
             began = self._clock.now() - self._zero
-            depth, age = self._look()
+            depth, age, least = self._look()
             ended = self._clock.now() - self._zero
             usage = self._usage.read()
             # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
-            self._samples.append(Sample(max(ended, self._told), depth, age, *usage, asked=began))
+            self._samples.append(Sample(max(ended, self._told), depth, age, *usage, age_at_least=least, asked=began))
 
-    def _look(self) -> tuple[float, float]:
+    def _look(self) -> tuple[float, float, float]:
+        """Depth, age, and what the age is at least; NaN for what could not be seen."""
         try:
             look = self._probe.look()
         except TargetError:
-            return math.nan, math.nan
-        return float(look.waiting), math.nan if look.oldest_age is None else look.oldest_age
+            return math.nan, math.nan, math.nan
+        if look.oldest_age is None:
+            return float(look.waiting), math.nan, look.at_least or math.nan
+        return float(look.waiting), look.oldest_age, look.oldest_age
 
 
 class _Usage:

@@ -35,10 +35,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Jobs waiting over all queues of a scenario, and the age (s) of the oldest; None where it cannot be known."""
+    """Jobs waiting over all queues of a scenario, and the age (s) of the oldest.
+
+    Where that cannot be known it is None, and ``at_least`` the greatest age that is known of.
+    """
 
     waiting: int
     oldest_age: float | None
+    at_least: float = 0.0
 
 
 class QueueProbe(Protocol):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from plg.queues.envelope import enqueued_at
+from plg.queues.envelope import ENVELOPE, Place, enqueued_at
 from plg.targets.address import Address, parse_address
 from plg.targets.base import TargetError
 from plg.targets.client import Client
@@ -71,12 +71,13 @@ class Consumer(threading.Thread):
     at most N / each jobs a second, and no fewer while jobs wait and the machine keeps up.
     """
 
-    def __init__(self, name: str, source: Jobs, each: float) -> None:
+    def __init__(self, name: str, source: Jobs, each: float, places: Sequence[Place] = (ENVELOPE,)) -> None:
         super().__init__(name=name, daemon=True)
         self.tally = Tally()
         self.stopping = threading.Event()
         self._each = each
         self._source = source
+        self._places = places
         # A job taken this soon after the last was finished had waited for us: our own overhead, not its arrival.
         self._overhead = min(0.002, each / 4)
         self._free_since = 0.0
@@ -98,7 +99,7 @@ class Consumer(threading.Thread):
 
     def _work(self, job: bytes, receipt: tuple[str, bytes] | None) -> None:
         now, wall = time.monotonic(), time.time()
-        stamp = enqueued_at(job, wall)
+        stamp = enqueued_at(job, wall, self._places)
         if stamp is not None:
             self.tally.wait(max(0.0, wall - stamp))
         end = max(self._free_since, now - self._overhead) + self._each
@@ -168,7 +169,8 @@ def _start(orders: Mapping[str, Any]) -> list[Consumer]:
     source = _sources(orders)
     threading.stack_size(_STACK)  # there may be hundreds of consumers, none of which goes deep
     names = [f"plg-{os.getpid()}-{i}" for i in range(orders["count"])]
-    consumers = [Consumer(name, source(name), orders["each"]) for name in names]
+    places = [tuple(place) for place in orders["places"]]
+    consumers = [Consumer(name, source(name), orders["each"], places) for name in names]
     for consumer in consumers:
         consumer.open()
     return consumers

@@ -59,7 +59,11 @@ def _is_absence(answer: Exception) -> bool:
 
 
 def together(looks: Iterable[Depth]) -> Depth:
-    """The sum of what waits and the greatest age; with jobs waiting of which none is dated, the age is not known."""
+    """The sum of what waits, and the greatest age; that is not known where any of the jobs that may be the oldest does
+    not tell its own, but what the others tell is the least it can be."""
     seen = [look for look in looks if look.waiting]
-    ages = [look.oldest_age for look in seen if look.oldest_age is not None]
-    return Depth(sum(look.waiting for look in seen), max(ages) if ages else None if seen else 0.0)
+    waiting = sum(look.waiting for look in seen)
+    least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
+    if any(look.oldest_age is None for look in seen):
+        return Depth(waiting, None, least)
+    return Depth(waiting, least)

@@ -18,6 +18,7 @@ import numpy as np
 import plg
 from plg.histogram import BUCKETS, Distribution
 from plg.queues.base import Job
+from plg.queues.envelope import places_of
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
 
@@ -31,7 +32,8 @@ _STOP_PATIENCE = 10.0
 class WorkersReport:
     """What the workers did: jobs ``processed``, and how long each had waited from enqueued_at until it was taken (s).
 
-    Only jobs in plg's own form are dated, so ``waits`` may hold fewer than were processed. ``warnings`` are sentences.
+    Only jobs that say when they were enqueued are dated, so ``waits`` may hold fewer than were processed. ``warnings``
+    are sentences.
     """
 
     count: int
@@ -59,6 +61,7 @@ class ReferenceWorkers:
             "url": target.url,
             "cluster": target.cluster is not None,
             "queues": [(queue.key, queue.format.taken) for queue in queues_of(jobs)],
+            "places": places_of(jobs),
             "count": count,
             "each": each,
             "parent": os.getpid(),

@@ -156,7 +156,9 @@ def test_the_sum_of_looks():
     assert together([]) == Depth(0, 0.0)
     assert together([Depth(0, 0.0), Depth(0, 0.0)]) == Depth(0, 0.0)
     assert together([Depth(2, None), Depth(0, 0.0)]) == Depth(2, None)
-    assert together([Depth(2, None), Depth(3, 1.5), Depth(1, 0.5)]) == Depth(6, 1.5)
+    assert together([Depth(2, None), Depth(3, 1.5), Depth(1, 0.5)]) == Depth(6, None, at_least=1.5)
+    assert together([Depth(2, None, at_least=4.0), Depth(3, 1.5)]) == Depth(5, None, at_least=4.0)
+    assert together([Depth(3, 1.5), Depth(1, 0.5), Depth(0, None)]) == Depth(4, 1.5)
 
 
 def test_the_probe_follows_a_queue_to_another_node(cluster):
@@ -226,7 +228,7 @@ def test_workers_follow_a_queue_to_another_node(cluster):
 
 def test_the_map_of_a_cluster_whose_node_is_gone_comes_from_another(fragile):
     cluster = fragile()
-    with open_target(cluster.nodes[0].url(), (Job("a", queue=cluster.key_at(1)),)) as target:
+    with open_target(cluster.nodes[0].url(), (Job("a", queue=Queue("list", cluster.key_at(1))),)) as target:
         old = target.cluster.slots
         cluster.nodes[0].stop()
         found = target.cluster.survey(old)

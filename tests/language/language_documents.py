@@ -211,6 +211,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         document["max_lag"] = draw(durations)
     if draw(st.booleans()):
+        document["watch"] = draw(durations)
+    if draw(st.booleans()):
         document["connections"] = draw(st.integers(1, 64))
     if draw(st.booleans()):
         document["pacing"] = draw(st.sampled_from(["economical", "precise"]))

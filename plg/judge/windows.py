@@ -1,8 +1,7 @@
 """Windows as wide as the rate needs: the rows on which rates and percentiles of a run can be shown truly.
 
 A window of the recording is a fixed time. At 25/s one of 50ms has one job or two, which as a rate is 20/s or 40/s, and
-its 99th percentile is that of one job. These windows hold a number of jobs instead, a whole one where the plan's curve
-lets them, and end where the rate jumps.
+its 99th percentile is that of one job. These windows hold a number of jobs instead, and end where the rate jumps.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ _SHORTEST = 0.1
 """Seconds of a window of rates: answers that come a millisecond sooner or later do not show in it."""
 _FOR_P99 = 120
 """Jobs that a window of percentiles is to hold: as many as p99 takes, and some that may have failed."""
-_WHOLE = 0.02
-"""How far from a whole number the jobs until the end of a window may be before a better end is looked for."""
 _JUMP = 0.25
 """A rate that changes by so much of the run's highest within one row has jumped."""
 _MOST_SEAMS = 400
@@ -35,8 +32,9 @@ _MOST_SEAMS = 400
 def actual_rate(recording: Recording) -> tuple[Floats, Floats]:
     """Start (s) and acked jobs a second of each window; the last entry repeats the one before it, at its end.
 
-    Answers after the plan's end are spread evenly over the time in which they came; those of a few jobs are counted in
-    the plan's last window. Both are empty for a run that never began.
+    Jobs are whole, and an answer comes a little sooner or later: where the count is that near to the plan's curve, the
+    curve is used. Answers after the plan's end are spread evenly over the time in which they came; those of a few jobs
+    are counted in the plan's last window. Both are empty for a run that never began.
     """
     if recording.ended_s == 0:
         return np.zeros(0), np.zeros(0)
@@ -46,8 +44,30 @@ def actual_rate(recording: Recording) -> tuple[Floats, Floats]:
     if recording.counters["acked"][-1] >= _FEWEST and not recording.stop:
         starts = np.append(starts, recording.duration)
         lengths = np.append(lengths, max(_last_answer(recording) - recording.duration, recording.window))
-    acked = tally(rows_of_cells(recording, starts), recording.counters["acked"], len(starts))
+    acked = _levelled(recording, rows_of_cells(recording, starts), len(starts))
     return np.append(starts, starts[-1:] + lengths[-1:]), np.append(acked / lengths, acked[-1:] / lengths[-1:])
+
+
+def _levelled(recording: Recording, cells: Ints, count: int) -> Floats:
+    """Jobs acked in each window, as the plan's curve less the jobs known to be lost has them where it is near.
+
+    Near is less than a job, or than a twentieth of a window's jobs up to two. What is left out or added by that is
+    never more, also over all windows.
+    """
+    widths = np.diff(np.minimum(recording.edges, until_of(recording)))
+    planned = np.where(widths > 0, widths * recording.allowed_rate, 0.0)
+    lost = recording.counters["failed"] + recording.counters["unknown"] + recording.counters["late"]
+    curve = np.cumsum(tally(cells, planned - lost, count))
+    acked = tally(cells, recording.counters["acked"], count)
+    until = np.cumsum(acked)
+    near = np.clip(acked / 20, 1, 2)
+    ahead = 0.0
+    for i, gap in enumerate((until - curve)[:-1].tolist()):
+        if abs(gap - ahead) < near[i]:
+            until[i] = curve[i] + ahead
+        else:
+            ahead = gap
+    return np.maximum(np.diff(until, prepend=0.0), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +75,15 @@ class Times:
     """A time measure by due time, in seconds.
 
     ``t`` has the start and the end of each window, and so have the ``curves`` (p50, p90, p99, max), with NaN where a
-    window lacks the samples. ``jobs_t`` and ``jobs`` are the jobs
-    of windows without a 99th percentile, or all jobs of a run that has few: each stands for those of one cell whose
-    times are alike.
+    window lacks the samples. ``jobs_t`` and ``jobs`` are the jobs of windows without a 99th percentile, or
+    ``all_jobs`` of a run that has few: each stands for those of one cell whose times are alike.
     """
 
     t: Floats
     curves: dict[str, Floats]
     jobs_t: Floats
     jobs: Floats
+    all_jobs: bool
 
 
 def times(recording: Recording, measure: str, most: int = 2000) -> Times:
@@ -77,7 +97,7 @@ def times(recording: Recording, measure: str, most: int = 2000) -> Times:
     curves["max"] = np.where(dotted, np.nan, rows.maxima)
     t = np.column_stack([starts, starts + lengths]).ravel()
     held = {name: np.repeat(values, 2) for name, values in curves.items()}
-    return Times(t, held, *_jobs(recording, measure, dotted[cells]))
+    return Times(t, held, *_jobs(recording, measure, dotted[cells]), bool(dotted.all()))
 
 
 def _jobs(recording: Recording, measure: str, shown: Flags) -> tuple[Floats, Floats]:
@@ -126,7 +146,7 @@ class _Base:
         return _Base(edges, np.append(0.0, np.cumsum(idle)), hard)
 
     def windows(self, least: float, few: float) -> tuple[Floats, Floats]:
-        """Starts and lengths (s) of windows with ``least`` jobs and up to twice as many.
+        """Starts and lengths (s) of windows with ``least`` jobs or more.
 
         One that ends at a hard edge may have fewer, but not less than a ``few``.
         """
@@ -141,14 +161,9 @@ class _Base:
         wall = self._wall(start, few)
         enough = int(np.searchsorted(self.jobs, self.jobs[start] + least - 1e-6))
         first = max(enough, int(np.searchsorted(self.edges, self.edges[start] + _SHORTEST - 1e-9)))
-        if first >= wall:
+        if first >= wall or self.jobs[wall] - self.jobs[first] < least - 1e-6:
             return wall
-        last = int(np.searchsorted(self.jobs, self.jobs[start] + 2 * least, side="right")) - 1
-        # Counted from the start of the run: jobs are due halfway between two whole numbers of the curve.
-        until = self.jobs[first : min(max(first, last), wall) + 1]
-        off = np.abs(until - np.round(until))
-        end = first + int(np.argmax(off <= _WHOLE) if (off <= _WHOLE).any() else np.argmin(off))
-        return wall if self.jobs[wall] - self.jobs[end] < least - 1e-6 else end
+        return first
 
     def _wall(self, start: int, few: float) -> int:
         """The next hard edge; one that leaves the window less than a ``few`` jobs is passed, unless silence begins."""

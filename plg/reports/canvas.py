@@ -242,14 +242,21 @@ def _names(canvas: Canvas) -> list[dict[str, Any]]:
     if len(canvas.phases) > canvas.most_phases:
         return []
     whole = canvas.axis.duration or 1.0
-    return [
-        {
-            "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
-            "text": safe_label(name), "showarrow": False, "name": f"phase:{canvas.axis.at(start + length)}",
-            "font": {"size": 11, "color": LIGHT["soft"]}, "visible": length / whole > 0.012 * len(name),
-        }
-        for name, start, length in canvas.phases
-    ]  # fmt: skip
+    names, taken = [], 0.0
+    for name, start, length in canvas.phases:
+        # A phase within another begins where that does, or under its name.
+        room, needed = length / whole, 0.012 * len(name)
+        visible = room > needed and start / whole >= taken
+        taken = start / whole + needed if visible else taken
+        names.append(
+            {
+                "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left",
+                "yanchor": "bottom", "text": safe_label(name), "showarrow": False,
+                "name": f"phase:{canvas.axis.at(start + length)}",
+                "font": {"size": 11, "color": LIGHT["soft"]}, "visible": visible,
+            }
+        )  # fmt: skip
+    return names
 
 
 def _limit_line(value: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from plg.units import format_duration, format_rate
 Floats = npt.NDArray[np.float64]
 
 TALL, LOW = 380, 260
+_BINS = 60
 JOBS = Scale(1.0, "")
 RATE = Scale(1.0, "/s")
 
@@ -100,7 +101,7 @@ def gauge_chart(
     if not finite(y).size:
         return Chart(key, title, "", absent="No samples were taken in this run.")
     seconds = name.endswith("_s")
-    scale = time_scale(float(np.nanmax(y))) if seconds else JOBS
+    scale = time_scale(float(np.nanmax(y)) or 1.0) if seconds else JOBS
     suffix = {"cpu_percent": "%", "memory_mb": " MB"}.get(name, scale.suffix)
     limit = limit_of(outcome.scenario, guardrail)
     line = None
@@ -164,7 +165,11 @@ def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, f
     if len(found.jobs):
         floor = span[0] if log else 0.0
         traces.append(dots(canvas, "each job", "max", found.jobs_t, np.maximum(found.jobs, floor), scale))
-        caption += " Each dot is a job; a percentile is drawn where a window has the samples for it."
+        caption += (
+            " Each dot is a job."
+            if found.all_jobs
+            else " Where a window has too few jobs for a p99, its jobs are dots."
+        )
     for name, y in found.curves.items():
         shown = np.where(y > 0, y, np.nan) if log else y
         style = {"dash": "dot", "width": 1.2} if name == "max" else {}
@@ -180,21 +185,33 @@ def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, f
 def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     """Jobs that were due and did not arrive, by cause; and how late plg was with those that did."""
     title = "Errors and jobs not sent"
-    t = column(outcome.series, "t_s")
     causes = (("errors", "errors"), ("shed", "shed"), ("late", "late"))
-    found = [(name, column(outcome.series, name), role) for name, role in causes]
-    found = [(name, y, role) for name, y, role in found if np.nansum(y) > 0]
+    t, width, counts = _bins(outcome, [name for name, _ in causes])
+    found = [(name, counts[name], role) for name, role in causes if np.nansum(counts[name]) > 0]
     losses = Chart("errors", title, "", absent="No job failed, was shed or came too late.")
     if not finite(*(column(outcome.series, name) for name, _ in causes)).size:
         losses = Chart("errors", title, "", absent="Nothing was counted: the run ended before anything was sent.")
     if found:
         dashes = {"errors": "solid", "shed": "dash", "late": "dot"}
-        traces = [curve(canvas, n, role, t, y, JOBS, steps=True, line={"dash": dashes[n]}) for n, y, role in found]
-        width = format_duration(t[1] - t[0]) if len(t) > 1 else "the run"
-        caption = f"Jobs in each {width}. Errors: refused, or the connection died. Shed: clipped by a guardrail."
-        caption += " Late: overdue."
+        traces = [
+            curve(canvas, name, role, t, _held(y), JOBS, steps=True, line={"dash": dashes[name]}, filled=0.2)
+            for name, y, role in found
+        ]
+        caption = f"Jobs in each {format_duration(width)}. Errors: refused, or the connection died."
+        caption += " Shed: clipped by a guardrail. Late: overdue."
         losses = Chart("errors", title, caption, frame(canvas, traces, height=LOW, suffix=""))
     return [losses, *_time_charts(outcome, canvas, ("lag",))]
+
+
+def _bins(outcome: Outcome, names: Sequence[str]) -> tuple[Floats, float, dict[str, Floats]]:
+    """Starts (s) of some sixty equal stretches and the end of the last, their width (s), and the counts in each."""
+    t = _windows(outcome)
+    counts = {name: column(outcome.series, name) for name in names}
+    if len(t) < 2:
+        return t, outcome.recording.window, counts
+    first = np.arange(0, len(t) - 1, -(-(len(t) - 1) // _BINS))
+    width = float(t[first[1]] if len(first) > 1 else t[-1])
+    return np.append(t[first], t[-1]), width, {n: np.add.reduceat(y, first) for n, y in counts.items()}
 
 
 _ACTIONS = (

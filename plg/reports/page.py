@@ -83,9 +83,10 @@ def figure(chart: Chart, *, heading: bool = True) -> str:
 
 
 def legend(chart: Chart) -> str:
-    """The names of the curves with their colours, where there are several. The script makes switches of them."""
+    """The names of the curves with their colours, unless the chart's title names them. The script makes switches of
+    them."""
     traces = chart.figure["data"] if chart.figure else []
-    if len(traces) < 2:
+    if any(trace.get("showlegend") is False for trace in traces):
         return ""
     # Names are harmless already: Plotly reads markup in them.
     names = "".join(f"<li>{swatch(trace)} {trace['name']}</li>" for trace in traces)

@@ -166,6 +166,7 @@ class _Plot:
                 path = f"M{self.left:.1f} {self.y(shape['y0']):.1f}H{self.right:.1f}"
                 dash = 'stroke="currentColor" stroke-width="1.4" stroke-dasharray="7 5"'
                 yield f'<path d="{path}" {ink("limit")} {dash}/>\n'
+        taken = 0.0
         for note in layout.get("annotations", ()):
             text = unescape(note["text"])
             if note["name"] == "limit":
@@ -173,7 +174,8 @@ class _Plot:
                 yield _text(self.right - 2, self.y(note["y"]) - 4 if near else _TOP + 12, text, "limit", "end")
                 continue
             start, end = self._inside(note["x"]), self._inside(float(note["name"].removeprefix("phase:")))
-            if end - start > 4 + _LETTER * len(text):
+            if min(end - start, self.right - taken) > 4 + _LETTER * len(text) and start >= taken:
+                taken = start + 4 + _LETTER * len(text)
                 yield _text(start, _TOP - 7, text, "soft", "start")
 
 

@@ -179,6 +179,17 @@ def test_a_far_limit_is_named_at_the_top_and_does_not_squash_the_curve() -> None
     assert "Guardrail: 50,000." in " ".join(page.text["figcaption"])
 
 
+def test_a_legend_names_every_curve_that_the_title_does_not() -> None:
+    text = html([failing()])
+    figures = re.findall(r'<figure data-chart="data-(\w+)">.*?<div class="legend">(.*?)</div>', text, re.DOTALL)
+    named = {key: re.findall(r"</svg> (.*?)</li>", legend) for key, legend in figures}
+    assert named["load"] == ["actual (acked)", "allowed", "target", "clipped", "first breach"]
+    assert named["errors"] == ["errors", "shed"]
+    assert named["depth"] == []
+    only = {**failing().series, "errors": [0.0] * len(failing().series["t_s"])}
+    assert re.search(r'"data-errors">.*?</svg> shed</li></ul>', html([replace(failing(), series=only)]), re.DOTALL)
+
+
 def test_a_stopped_run_marks_where() -> None:
     figure = charts_of(Reader(html([stopped()])))["guardrails"]
     assert [trace["name"] for trace in figure["data"]] == ["warned", "clipped", "stopped"]

@@ -33,13 +33,15 @@
       shape.name === "phase"
         ? { ...shape, fillcolor: colour("band") }
         : { ...shape, line: { ...shape.line, color: colour("limit") } });
-    layout.annotations = (layout.annotations || []).map((note) => label(note, layout, width));
+    const taken = { until: -Infinity };
+    layout.annotations = (layout.annotations || []).map((note) => label(note, layout, width, taken));
     layout.autosize = false;
     layout.width = width;
   }
 
-  /* A phase's name is shown only where it fits between the start and the end of the phase as they are on the screen. */
-  function label(note, layout, width) {
+  /* A phase's name is shown only where it fits between the start and the end of the phase as they are on the screen,
+     and not over the name of another. */
+  function label(note, layout, width, taken) {
     if (!note.name.startsWith("phase:")) {
       return { ...note, bgcolor: colour("paper"), font: { ...note.font, color: colour("limit") } };
     }
@@ -47,8 +49,10 @@
     const [from, to] = layout.xaxis.range.map(time);
     const start = Math.max(from, note.x);
     const end = Math.min(to, Number(note.name.slice(6)));
-    const room = ((end - start) / (to - from)) * (width - 70);
-    const visible = note.x >= from && room > 7 + 6.2 * note.text.length;
+    const scale = (width - 70) / (to - from);
+    const needed = 7 + 6.2 * note.text.length;
+    const visible = note.x >= from && (end - start) * scale > needed && note.x >= taken.until;
+    if (visible) taken.until = note.x + needed / scale;
     return { ...note, visible, font: { ...note.font, color: colour("soft") } };
   }
 

@@ -65,6 +65,12 @@ def to_json(outcome: Outcome) -> str:
 
 def read_outcome(path: Path) -> Outcome:
     """The outcome saved in a file. Raises `ScenarioError` where it cannot be read."""
+    other = _other(path)
+    if other:
+        help = "an outcome is what plg check leaves: plg-report/NAME.outcome.json"
+        raise ScenarioError(
+            [Diagnostic("not-an-outcome", f"{path} is {other}, not a saved outcome", str(path), help=help)]
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
@@ -72,6 +78,20 @@ def read_outcome(path: Path) -> Outcome:
     except UnicodeDecodeError:
         raise _broken(str(path), "this is not text") from None
     return from_json(text, str(path))
+
+
+def _other(path: Path) -> str:
+    """What a file is by its name, where that is no outcome; empty where it may be one."""
+    if path.is_dir():
+        return "a folder"
+    kinds = {
+        ".plg": "a scenario",
+        ".yaml": "a scenario",
+        ".yml": "a scenario",
+        ".xml": "an XML document",
+        ".html": "a page",
+    }
+    return kinds.get(path.suffix.lower(), "")
 
 
 def from_json(text: str, file: str = "<outcome>", *, trusted: bool = False) -> Outcome:

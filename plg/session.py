@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plg.clock import Clock, MonotonicClock
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
+from plg.interrupt import Interrupted
 from plg.judge import first_breach, make_outcome
 from plg.judge.assemble import scenario_hash
 from plg.judge.merging import as_shard, judged_alone
@@ -85,12 +86,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready."""
+    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready.
+
+    What cannot look at ``interrupted`` itself, because it waits for a server, is done within ``attentive``, out of
+    which a signal comes as `Interrupted`.
+    """
 
     progress: Callable[[Progress], None] | None = None
     interrupted: Callable[[], str | None] = lambda: None
     progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
+    attentive: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -149,10 +155,14 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     server = Server("unknown", redact(scenario.target), "unknown", "")
     notes = list(prepared.notes)
     try:
-        with open_target(scenario.target, scenario.jobs) as target:
+        with ExitStack() as opened:
+            with observer.attentive():
+                target = opened.enter_context(open_target(scenario.target, scenario.jobs))
             server = target.server
             notes += target.notes
             ran = _run_on(target, prepared, clock, observer)
+    except Interrupted:
+        ran = replace(ran, recording=nothing_sent(prepared.grid, "signal", observer.interrupted() or ""))
     except TargetError as error:
         # Who interrupts a vain attempt to connect wants to be told that, not what the attempt would have come to.
         interruption = observer.interrupted()
@@ -196,8 +206,10 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         interruption = wait_until(given.at - PREPARATION, clock, observer.interrupted)
         if interruption:
             return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
-    lane = open_line(target, scenario.connections, clock)
     with ExitStack() as ends:
+        attention = ends.enter_context(ExitStack())
+        attention.enter_context(observer.attentive())
+        lane = open_line(target, scenario.connections, clock)
         ends.callback(lane.close)
         probe = target.probe()
         ends.callback(probe.close)
@@ -208,6 +220,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         permits = _share(target, prepared)
         if permits is not None:
             ends.callback(permits.stop)
+        attention.close()
         sampler = ThreadSampler(probe, clock)
         engine = Engine(
             plan,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,8 +20,8 @@ from plg.reports.easel import Easel
 from plg.reports.terminal import last_line
 
 if TYPE_CHECKING:
-    from plg.cli.check_command import Interruption
     from plg.cli.parallel import Finished
+    from plg.cli.signals import Interruption
 
 _SHORT = 60.0
 """Seconds of a run beyond which what draws is not kept waiting: half a second less would not be noticed there, what
@@ -33,7 +32,7 @@ def check(
     options: argparse.Namespace,
     console: Console,
     easel: Easel,
-    signals: Callable[[], AbstractContextManager[Interruption]],
+    interruption: Interruption,
 ) -> int:
     """Check every file named; the gravest exit code is returned."""
     artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard, easel=easel)
@@ -45,15 +44,17 @@ def check(
             raise usage_error(words, "name another folder with --out")
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
+        artifacts.give_up(error.diagnostics[0].message)
         console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
         return 2
-    with signals() as interruption:
-        try:
-            return _check_all(options, asked, files, console, artifacts, interruption)
-        except KeyboardInterrupt:
-            reason = f"{interruption.name()} came twice: ended at once, nothing more was written"
-            console.print(last_line(interruption.code, reason, colour=console.colour))
-            return interruption.code
+    artifacts.begin(files)
+    try:
+        return _check_all(options, asked, files, console, artifacts, interruption)
+    except KeyboardInterrupt:
+        reason = f"{interruption.name()} came twice: ended at once"
+        artifacts.give_up(reason)
+        console.print(last_line(interruption.code, reason, colour=console.colour))
+        return interruption.code
 
 
 def _check_all(
@@ -74,7 +75,7 @@ def _check_all(
             artifacts.easel.set_up()
         ends.append(_check_safely(file, asked, console, artifacts, interruption, quiet=options.quiet))
         if len(files) > 1:
-            console.print(last_line(*ends[-1], colour=console.colour))
+            console.print(last_line(*ends[-1][:2], colour=console.colour))
         if interruption.name() or (options.fail_fast and ends[-1].code != 0):
             break
     # Decided once: a signal that comes while the last files are written keeps nothing from running.
@@ -107,13 +108,13 @@ def _check_at_once(
             console.print()
         if end.outcome is not None:
             view.verdict(end.outcome)
-            ends.append(End(end.outcome.exit_code, end.outcome.reason))
+            ends.append(End(end.outcome.exit_code, end.outcome.reason, end.outcome.name))
         else:
             refused[end.file] = _refusal(end, asked)
             console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
             told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
-            ends.append(End(end.code, told))
-        console.print(last_line(*ends[-1], colour=console.colour))
+            ends.append(End(end.code, told, end.file.stem))
+        console.print(last_line(*ends[-1][:2], colour=console.colour))
 
     view.waiting(asked.start)
     done = Parallel(options, asked.start, console, interruption, tell).run(files)
@@ -131,7 +132,7 @@ def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
             session.prepare(end.file, asked)
         except ScenarioError as error:
             return error
-    if end.code in (130, 143):
+    if end.code in (129, 130, 143):
         return _interrupted(end.file)
     words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
     return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
@@ -158,10 +159,23 @@ def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts,
 
 
 class End(NamedTuple):
-    """How one scenario ended: its exit code and why."""
+    """How one scenario ended: its exit code, why, and the name of the scenario."""
 
     code: int
     reason: str
+    name: str
+
+
+_MOST_NAMED = 5
+"""Scenarios that the last line names; more would be no line."""
+
+
+def _failed(ends: Sequence[End]) -> str:
+    """Which scenarios did not pass, and why each."""
+    failed = [end for end in ends if end.code != 0]
+    named = "; ".join(f"{end.name} (exit {end.code}): {end.reason}" for end in failed[:_MOST_NAMED])
+    more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+    return f"; {named}{more}" if failed else ""
 
 
 def _check_safely(
@@ -183,7 +197,7 @@ def _check_safely(
         console.error(message)
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
         artifacts.add_invalid(file, ScenarioError([Diagnostic("internal-error", message, file=str(file))]))
-        return End(1, message)
+        return End(1, message, file.stem)
 
 
 def _check_one(
@@ -202,16 +216,18 @@ def _check_one(
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.add_invalid(file, error)
-        return End(2, _faults(file, error))
+        return End(2, _faults(file, error), file.stem)
     view.plan(prepared.scenario, prepared.plan, prepared.notes)
     view.waiting(prepared.start)
     if prepared.plan.duration > _SHORT:
         artifacts.easel.clear()
-    observer = session.Observer(view.progress, interruption.name, view.interval, artifacts.easel.await_calm)
+    observer = session.Observer(
+        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, interruption.attentive
+    )
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)
     view.verdict(outcome)
-    return End(outcome.exit_code, outcome.reason)
+    return End(outcome.exit_code, outcome.reason, outcome.name)
 
 
 def _close(console: Console, ends: list[End], code: int, files: int, artifacts: Artifacts) -> int:
@@ -220,6 +236,6 @@ def _close(console: Console, ends: list[End], code: int, files: int, artifacts: 
     where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
     console.print(where)
     passed, left = sum(end.code == 0 for end in ends), files - len(ends)
-    many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "")
+    many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "") + _failed(ends)
     console.print(last_line(code, many if files > 1 else ends[0].reason, colour=console.colour))
     return code

@@ -20,7 +20,7 @@ from plg.outcome_io import to_json
 from plg.runner.hooks import Progress
 
 if TYPE_CHECKING:
-    from plg.cli.check_command import Interruption
+    from plg.cli.signals import Interruption
 
 INTERVAL = 0.5
 """Seconds between two lines of progress."""
@@ -36,7 +36,9 @@ def run(file: Path, asked: session.Request, into: Path, interruption: Interrupti
     feed.put({"ready": prepared.scenario.name})
     if not sys.stdin.readline() and feed.interrupted() is None:
         return 1  # nobody is there any more who could want it
-    outcome = session.run(prepared, session.Observer(feed.progress, feed.interrupted, INTERVAL))
+    outcome = session.run(
+        prepared, session.Observer(feed.progress, feed.interrupted, INTERVAL, attentive=interruption.attentive)
+    )
     _leave(to_json(outcome), into, feed)
     return outcome.exit_code
 

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from plg import __version__
 from plg.cli.console import Console
@@ -18,7 +19,7 @@ from plg.cli.options import add_commands
 _EPILOG = """exit codes:
   0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
   4 stopped by a guardrail    5 the generator could not hold the schedule    6 target refused, unreachable or lost
-  130/143 interrupted
+  129/130/143 interrupted
 
 start here:
   plg new sale --template flash-sale      a scenario to begin with
@@ -40,6 +41,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = _main(given)
+    except SystemExit as end:
+        # The command line could not be read: what an earlier check left must not pass for the result of this one.
+        if end.code == 2:
+            _redden(given, "the command line could not be read")
+        raise
+    if arguments is None:
+        from plg.cli.signals import ignore
+
+        ignore()
+    return code
+
+
+def _main(arguments: list[str]) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if getattr(options, "command", None) is None:
@@ -61,17 +78,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
+        _redden(arguments, "interrupted")
         return 130
     except OSError as error:
+        _redden(arguments, "a file could not be read or written")
         console.error(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
         return 2
     except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
         if os.environ.get("PLG_DEBUG"):
             raise
+        _redden(arguments, "internal error")
         console.error(f"internal error: {type(error).__name__}: {error}")
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
         console.error("exit 1: internal error")
         return 1
+
+
+def _redden(arguments: Sequence[str], reason: str) -> None:
+    """A check that ended before it could say so itself: mark the junit.xml that an earlier one left in its folder."""
+    if not arguments or arguments[0] != "check":
+        return
+    folder = "plg-report"
+    for argument, following in pairwise([*arguments, ""]):
+        if argument == "--out":
+            folder = following
+        elif argument.startswith("--out="):
+            folder = argument.removeprefix("--out=")
+    from pathlib import Path
+
+    if not (Path(folder) / "junit.xml").exists():
+        return
+    from plg.reports.artifacts import Artifacts
+
+    Artifacts(Path(folder)).give_up(reason)
 
 
 def _spare_time() -> None:

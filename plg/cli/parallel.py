@@ -8,7 +8,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from plg.child import python_command
 from plg.cli.console import Console
+from plg.cli.signals import CODES
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, read_outcome
 from plg.reports.columns import columns, cut
@@ -25,7 +26,7 @@ from plg.reports.terminal import printable
 from plg.units import format_duration, format_rate
 
 if TYPE_CHECKING:
-    from plg.cli.check_command import Interruption
+    from plg.cli.signals import Interruption
     from plg.runner.start import Start
 
 _LOOK = 0.1
@@ -138,7 +139,7 @@ class Parallel:
         saved = self._folder / f".plg-{os.getpid()}-{number}.json"
         complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
         process = subprocess.Popen(
-            [sys.executable, "-m", "plg", *_arguments(self._options, file, saved, self._start)],
+            python_command("plg.cli.main", _arguments(self._options, file, saved, self._start)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
@@ -192,7 +193,7 @@ class Parallel:
         child.saved.unlink(missing_ok=True)
         code = child.process.returncode
         code = 128 - code if code < 0 else code  # as a shell tells of a signal
-        if outcome is None and code not in (2, 130, 143):
+        if outcome is None and code not in (2, *CODES):
             code = 1
         end = Finished(child.file, code, outcome, complaint)
         self._failed = self._failed or code != 0
@@ -210,7 +211,6 @@ class Parallel:
             yield
         except BaseException:
             self._signal_all(signal.SIGTERM)
-            self._signal_all(signal.SIGTERM)  # the second one ends a check at once
             for child in self._running:
                 try:
                     child.process.wait(2.0)

@@ -11,8 +11,8 @@ from plg.judge.wording import counted, figure, moment
 from plg.outcome import ExpectationResult, Ledger, Verdict
 from plg.runner.recording import Recording
 
-PASS, INTERNAL, USAGE, FAILED, STOPPED, INVALID, TARGET, SIGINT, SIGTERM = 0, 1, 2, 3, 4, 5, 6, 130, 143
-PRECEDENCE = (INTERNAL, SIGINT, SIGTERM, USAGE, TARGET, STOPPED, INVALID, FAILED, PASS)
+PASS, INTERNAL, USAGE, FAILED, STOPPED, INVALID, TARGET, SIGHUP, SIGINT, SIGTERM = 0, 1, 2, 3, 4, 5, 6, 129, 130, 143
+PRECEDENCE = (INTERNAL, SIGINT, SIGTERM, SIGHUP, USAGE, TARGET, STOPPED, INVALID, FAILED, PASS)
 """Which exit code wins when several apply, in one run or over several scenarios. Within a run that is INVALID a line
 that plg's own lateness cannot have broken fails all the same: `plg.judge.soundness` says which have no verdict."""
 
@@ -61,9 +61,9 @@ def _at(recording: Recording) -> str:
 
 
 def _interrupted(recording: Recording) -> Decision:
-    terminated = "TERM" in recording.stop_detail.upper()
-    name = "SIGTERM" if terminated else "SIGINT"
-    return Decision("interrupted", SIGTERM if terminated else SIGINT, f"interrupted by {name} {_at(recording)}")
+    codes = {"SIGTERM": SIGTERM, "SIGHUP": SIGHUP}
+    name = recording.stop_detail if recording.stop_detail in codes else "SIGINT"
+    return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {_at(recording)}")
 
 
 def _lost(recording: Recording) -> Decision:

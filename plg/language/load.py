@@ -56,6 +56,9 @@ def read_source(path: FilePath | str) -> Source:
     Faults of the text do not raise: they are in ``faults``, beside the document that could be saved.
     """
     path = FilePath(path)
+    if path.is_dir():
+        help = f"name its files, for example {path}/*.plg"
+        raise ScenarioError([Diagnostic("unreadable-file", f"{path} is a folder, not a scenario", str(path), help=help)])
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         fault = Diagnostic("unknown-format", f"{path} is not a scenario file", str(path), None, f"known: {known}")
@@ -76,7 +79,11 @@ def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = Fil
         from plg.language.yaml_source import read_yaml
 
         document, faults = read_yaml(text, file, spans)
-    if document is not None and not isinstance(document, dict):
+    if isinstance(document, dict) and "recording" in document and "run_id" in document:
+        help = f"read it with: plg judge {file}, or: plg report {file}; a scenario is a .plg, .yaml or .json file"
+        faults = [Diagnostic("not-a-scenario", f"{file} is the outcome of a run, not a scenario", file, help=help)]
+        document = None
+    elif document is not None and not isinstance(document, dict):
         message = "a scenario is a mapping of fields, such as name, pattern and guardrails"
         faults = [*faults, Diagnostic("wrong-type", message, file, spans.nearest(()))]
         document = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -240,6 +242,10 @@ jobs:
 """
 
 
+_PLAIN = re.compile(r"[\w ./'+=-]+")
+"""What YAML reads as it stands, in the middle of a line."""
+
+
 def starter(template: str, name: str) -> str:
     """The text of a scenario called ``name``. Raises `KeyError` for a template that is not in `STARTERS`."""
     return format_text(STARTERS[template].lstrip("\n").replace("scenario NAME", f"scenario {quote(name)}", 1))
@@ -247,4 +253,11 @@ def starter(template: str, name: str) -> str:
 
 def workflow(file: str, wheel: str) -> str:
     """A GitHub Actions workflow that installs ``wheel``, runs the scenario in ``file`` and keeps the report."""
-    return _WORKFLOW.replace("{wheel}", wheel).replace("{file}", shlex.quote(file))
+    return _WORKFLOW.replace("{wheel}", wheel).replace("plg check {file}", _yaml(f"plg check {shlex.quote(file)}"))
+
+
+def _yaml(command: str) -> str:
+    """A command as a YAML scalar: as it is where YAML reads it so, else in quotes; `${{` is no expression in it."""
+    if _PLAIN.fullmatch(command):
+        return command
+    return json.dumps(command, ensure_ascii=False).replace("${{", "${{ '${{' }}")

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plg.diagnostics import ScenarioError
+from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
 from plg.reports.easel import Easel
 from plg.reports.render import Drawing, RenderError, render
+from plg.reports.repository import root_of
+from plg.reports.shared_folder import SharedFolder
 
 if TYPE_CHECKING:
     from plg.reports.junit import InvalidScenario
@@ -50,8 +52,11 @@ class Artifacts:
         self.easel = easel or Easel()
         self.failed = False
         self._png = png
+        self._root = root_of(Path(), os.environ)
         self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
         self._runs: list[Outcome | InvalidScenario] = []
+        self._pending: dict[str, InvalidScenario] = {}
+        self._shared = SharedFolder(folder, f"junit{self._suffix}.xml")
         self._attachments: dict[str, str] = {}
         self._names: set[str] = set()
         self._notes: list[str] = []
@@ -66,6 +71,26 @@ class Artifacts:
         except OSError as error:
             return f"{self.folder} cannot hold the artifacts: {(error.strerror or str(error)).lower()}"
         return None
+
+    def begin(self, files: Sequence[Path]) -> None:
+        """Write a JUnit document in which none of the files has finished.
+
+        However the check ends, what an earlier one left there is not taken for its result.
+        """
+        self._pending = {str(file): _invalid(file, _unfinished(file)) for file in files}
+        self._write_junit()
+
+    def give_up(self, reason: str) -> None:
+        """The check ends before anything was run, or at once: say so where the result would stand."""
+        fault = Diagnostic("usage", reason, "<command line>")
+        if self._pending:
+            pending = [_invalid(Path(file), _unfinished(Path(file), reason)) for file in self._pending]
+            self._runs += pending
+            self._pending = {}
+        else:
+            self._runs.append(_invalid(Path("plg check"), ScenarioError([fault])))
+        self._write_junit()
+        self._shared.leave()
 
     def add(self, outcome: Outcome) -> None:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
@@ -84,6 +109,7 @@ class Artifacts:
         from plg.outcome_io import to_json
 
         waiting = []
+        self._pending = {}
         for run in runs:
             if isinstance(run, Outcome):
                 saved = to_json(run)
@@ -101,6 +127,7 @@ class Artifacts:
         from plg.language.write import write_yaml
 
         self._runs.append(outcome)
+        self._pending.pop(outcome.scenario_file or "", None)
         stem = self._stem(outcome.name) + self._suffix
         self._write(f"{stem}.outcome.json", saved)
         self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
@@ -115,10 +142,15 @@ class Artifacts:
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""
         self._runs.append(_invalid(file, error, rendered))
+        self._pending.pop(str(file), None)
         self._write_junit()
 
     def finish(self, *, github: bool) -> Written:
         """What is left to say once all have run; with ``github`` also annotations and the step summary."""
+        if self._pending:
+            self._pending = {}
+            self._write_junit()
+        self._shared.leave()
         annotations: list[str] = []
         if github:
             annotations = self._github()
@@ -129,14 +161,14 @@ class Artifacts:
         from plg.reports.markdown import markdown
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        runs = [run for run in self._runs if isinstance(run, Outcome)]
-        if summary and runs:
+        if summary and self._runs:
             try:
                 with Path(summary).open("a", encoding="utf-8") as file:
-                    file.write(markdown(runs) + "\n")
+                    file.write(markdown(self._runs) + "\n")
             except OSError as error:
                 self._complain(summary, error)
-        texts = [annotate(r) if isinstance(r, Outcome) else annotate_invalid(r.error) for r in self._runs]
+        root = self._root
+        texts = [annotate(r, root) if isinstance(r, Outcome) else annotate_invalid(r.error, root) for r in self._runs]
         return [text.rstrip("\n") for text in texts if text.strip()]
 
     def _stem(self, name: str) -> str:
@@ -153,9 +185,12 @@ class Artifacts:
         return stem
 
     def _write_junit(self) -> None:
-        from plg.reports.junit import junit
+        from plg.reports.junit import combine, junit
 
-        self._write(f"junit{self._suffix}.xml", junit(self._runs, self._attachments))
+        runs = [*self._runs, *self._pending.values()]
+        if runs:
+            documents = self._shared.others(junit(runs, self._attachments, self._root))
+            self._write(f"junit{self._suffix}.xml", combine(documents) if len(documents) > 1 else documents[0])
 
     def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
         try:
@@ -183,6 +218,10 @@ class Artifacts:
         note = f"{path} not written: {(error.strerror or str(error)).lower()}"
         if note not in self._notes:
             self._notes.append(note)
+
+
+def _unfinished(file: Path, why: str = "the check did not come to its end") -> ScenarioError:
+    return ScenarioError([Diagnostic("not-finished", f"{file} was not judged: {why}", str(file))])
 
 
 def _invalid(file: Path, error: ScenarioError, rendered: str = "") -> InvalidScenario:

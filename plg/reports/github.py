@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from plg.diagnostics import ScenarioError
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
+from plg.reports.repository import from_root
 
 
-def annotate(outcome: Outcome) -> str:
+def annotate(outcome: Outcome, root: Path | None = None) -> str:
     """One ``::error`` a failed expectation and one ``::warning`` a failed warning; empty when all hold.
 
     A run that went wrong as a whole (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason.
-    Each line ends in a newline.
+    Files are named from the ``root`` of the repository. Each line ends in a newline.
     """
-    lines = [_annotation(outcome, result) for result in outcome.expectations if result.verdict != "pass"]
+    lines = [_annotation(outcome, result, root) for result in outcome.expectations if result.verdict != "pass"]
     silent = not any(line.startswith("::error") for line in lines)
     if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
         title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
-        lines.insert(0, command("error", outcome.reason, title=title, file=outcome.scenario_file))
+        lines.insert(0, command("error", outcome.reason, title=title, file=from_root(outcome.scenario_file, root)))
     return "".join(f"{line}\n" for line in lines)
 
 
-def annotate_invalid(error: ScenarioError) -> str:
-    """One annotation a fault of a scenario that was refused. Each line ends in a newline."""
+def annotate_invalid(error: ScenarioError, root: Path | None = None) -> str:
+    """One annotation a fault of a scenario that was refused. See `annotate`."""
     lines = []
     for fault in error.diagnostics:
         level = "warning" if fault.severity == "warning" else "error"
         message = f"{fault.message}\nhelp: {fault.help}" if fault.help else fault.message
         span = fault.span
-        lines.append(command(level, message, title=fault.code, file=fault.file, line=span.line if span else None))
+        lines.append(
+            command(
+                level, message, title=fault.code, file=from_root(fault.file, root), line=span.line if span else None
+            )
+        )
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -46,13 +52,13 @@ def group(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"::group::{_data(title)}", *lines, "::endgroup::"]) + "\n"
 
 
-def _annotation(outcome: Outcome, result: ExpectationResult) -> str:
+def _annotation(outcome: Outcome, result: ExpectationResult, root: Path | None) -> str:
     level = "warning" if result.level == "warn" else "error"
     return command(
         level,
         f"{wording.breach(result)}\n{result.text}",
         title=f"{outcome.name}: {result.text}",
-        file=result.file or outcome.scenario_file,
+        file=from_root(result.file or outcome.scenario_file, root),
         line=result.line,
     )
 

@@ -6,17 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from plg.diagnostics import ScenarioError
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
+from plg.reports.repository import from_root
 
 if TYPE_CHECKING:
     from junit_xml import TestCase, TestSuite  # type: ignore[import-untyped]  # junit-xml ships no types
 
 _ILLEGAL = re.compile("[^\t\n\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+
+
+_NOT_THE_FILE = ("interrupted", "internal-error", "not-finished", "usage")
+"""Codes of why a scenario came to no outcome that is not the fault of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,14 @@ class InvalidScenario:
     rendered: str = ""
 
 
-def junit(runs: Sequence[Outcome | InvalidScenario], attachments: Mapping[str, str] | None = None) -> str:
+def junit(
+    runs: Sequence[Outcome | InvalidScenario],
+    attachments: Mapping[str, str] | None = None,
+    root: Path | None = None,
+) -> str:
     """The document for all ``runs``, in their order. ``attachments`` maps a run id to the path of its HTML report.
+
+    Files are named from the ``root`` of the repository, where one is given.
 
     The run's duration is shared equally among its cases, so that a tool which adds them up shows the real duration.
     """
@@ -41,7 +53,24 @@ def junit(runs: Sequence[Outcome | InvalidScenario], attachments: Mapping[str, s
         _suite(run, name, paths.get(run.run_id)) if isinstance(run, Outcome) else _invalid_suite(run, name)
         for run, name in zip(runs, names, strict=True)
     ]
+    for case in (case for suite in suites for case in suite.test_cases):
+        case.file = from_root(case.file, root)
     return _document(suites, runs)
+
+
+def combine(documents: Sequence[str]) -> str:
+    """One document with the suites of all, in their order; suites of one name are told apart."""
+    roots = [ElementTree.fromstring(document) for document in documents]
+    first, suites = roots[0], [suite for root in roots for suite in root]
+    for root in roots[1:]:
+        first.extend(list(root))
+    for suite, name in zip(suites, _unique([suite.get("name", "") for suite in suites]), strict=True):
+        suite.set("name", name)
+    for count in ("tests", "failures", "errors"):
+        first.set(count, str(sum(int(root.get(count, "0")) for root in roots)))
+    first.set("time", f"{sum(float(root.get('time', '0')) for root in roots):.3f}")
+    ElementTree.indent(first)
+    return "<?xml version='1.0' encoding='utf-8'?>\n" + ElementTree.tostring(first, encoding="unicode") + "\n"
 
 
 def junit_invalid(invalid: InvalidScenario) -> str:
@@ -161,8 +190,7 @@ def _invalid_suite(invalid: InvalidScenario, name: str) -> TestSuite:
 
     first = invalid.error.diagnostics[0] if invalid.error.diagnostics else None
     line = first.span.line if first and first.span else None
-    # That one never came to run need not be the fault of its file.
-    kind = first.code if first and first.code in ("interrupted", "internal-error") else "invalid-scenario"
+    kind = first.code if first and first.code in _NOT_THE_FILE else "invalid-scenario"
     title = "scenario is valid" if kind == "invalid-scenario" else "run"
     case = _case(title, name, file=first.file if first else None, line=line)
     more = len(invalid.error.diagnostics) - 1

@@ -10,6 +10,7 @@ import numpy as np
 from plg.judge.windows import actual_rate
 from plg.outcome import Outcome
 from plg.reports import wording
+from plg.reports.junit import InvalidScenario
 from plg.reports.sampling import Floats, column, sparkline
 from plg.units import format_duration
 
@@ -18,18 +19,44 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"})
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
-    """One section an outcome; a table of verdicts stands first when there are several."""
-    sections = [_section(outcome) for outcome in outcomes]
-    return "\n".join([*([_overview(outcomes)] if len(outcomes) > 1 else []), *sections])
+_MOST_FAULTS = 20
 
 
-def _overview(outcomes: Sequence[Outcome]) -> str:
+def markdown(runs: Sequence[Outcome | InvalidScenario]) -> str:
+    """One section a run, those that came to no outcome first; a table of verdicts stands above several."""
+    refused = [run for run in runs if isinstance(run, InvalidScenario)]
+    outcomes = [run for run in runs if isinstance(run, Outcome)]
+    sections = [*map(_refused, refused), *map(_section, outcomes)]
     rows = [
-        f"| {_sign(run)} {wording.VERDICT_WORDS[run.verdict]} | {_text(run.name)} | {_text(run.reason)} |"
-        for run in outcomes
+        *(f"| ❌ {_REFUSED} | {_text(run.name)} | {_text(_first(run))} |" for run in refused),
+        *(
+            f"| {_sign(run)} {wording.VERDICT_WORDS[run.verdict]} | {_text(run.name)} | {_text(run.reason)} |"
+            for run in sorted(outcomes, key=lambda run: run.exit_code == 0)
+        ),
     ]
-    return "\n".join(["| Verdict | Scenario | Why |", "|---|---|---|", *rows, ""])
+    table = ["\n".join(["| Verdict | Scenario | Why |", "|---|---|---|", *rows, ""])] if len(runs) > 1 else []
+    return "\n".join([*table, *sections])
+
+
+_REFUSED = "NOT RUN"
+
+
+def _first(run: InvalidScenario) -> str:
+    faults = run.error.diagnostics
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return (faults[0].message if faults else str(run.error)) + more
+
+
+def _refused(run: InvalidScenario) -> str:
+    """A scenario that came to no outcome: its faults, each with its place."""
+    lines = []
+    for fault in run.error.diagnostics[:_MOST_FAULTS]:
+        place = f" ({fault.file}:{fault.span.line})" if fault.span else ""
+        lines.append(f"- {_text(fault.message + place)}")
+    more = len(run.error.diagnostics) - _MOST_FAULTS
+    return "\n".join(
+        [f"## ❌ {_text(run.name)}: {_REFUSED}", "", *lines, *([f"- and {more} more"] if more > 0 else []), ""]
+    )
 
 
 def _section(outcome: Outcome) -> str:

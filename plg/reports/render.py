@@ -15,6 +15,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO, Literal, Self
 
+from plg.child import python_command
+
 Format = Literal["html", "png"]
 _UNAVAILABLE = 3
 _READY = b"\n"
@@ -40,7 +42,7 @@ class Drawing:
 
     def __init__(self, form: Format) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "plg.reports.render", form],
+            python_command("plg.reports.render", [form]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,7 +91,9 @@ def _of(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _main(form: str) -> int:
+def main() -> int:
+    """Draw the form that is the first argument. See the top of the file."""
+    form = sys.argv[1]
     if form == "html":
         _load()
     sys.stdout.buffer.write(_READY)
@@ -127,7 +131,3 @@ def _draw(given: str, form: str) -> int:
         sys.stderr.write(f"{error}\n")
         return _UNAVAILABLE
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1]))

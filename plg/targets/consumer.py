@@ -1,9 +1,9 @@
 """The reference consumer: a process of its own that takes jobs and is busy with each for a set time.
 
 It is started by `plg.targets.worker.ReferenceWorkers`, reads its orders as one line of JSON from standard input,
-answers ``ready``, and works until the line ``stop`` comes; then it finishes the jobs at hand and prints its tally. The
-end of the input without ``stop`` means that plg is gone, and ends it at once. It imports neither numpy nor anything it
-could do without: it runs beside the schedule.
+answers ``ready``, and works until the line ``stop`` comes; then it gives the jobs at hand a moment and prints its
+tally. The end of the input without ``stop`` means that plg is gone, and ends it at once. It imports neither numpy nor
+anything it could do without: it runs beside the schedule.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from plg.targets.source import Jobs, Source, make_groups
 _TIMEOUT = 5.0
 _PAUSE = 0.1
 _WATCH = 0.5
+_LET_GO = 0.5
+"""Seconds that jobs at hand get to be finished once the run has ended."""
 _STACK = 256 * 1024
 
 
@@ -195,10 +197,8 @@ def main() -> None:
     _await_stop(orders["parent"])
     for consumer in consumers:
         consumer.stopping.set()
+    # A job at hand may take days: who is not done soon is let go, and its job does not count as processed.
+    until = time.monotonic() + _LET_GO
     for consumer in consumers:
-        consumer.join()
+        consumer.join(max(0.0, until - time.monotonic()))
     _say(_report(consumers))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,16 +6,14 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import plg
+from plg.child import python_command
 from plg.histogram import BUCKETS, Distribution
 from plg.queues.base import Job
 from plg.queues.envelope import places_of
@@ -24,8 +22,8 @@ from plg.targets.base import Target, TargetError
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _START_PATIENCE = 15.0
-_STOP_PATIENCE = 10.0
-"""Seconds beyond the job at hand that a polite stop may take."""
+_STOP_PATIENCE = 5.0
+"""Seconds that the workers get to say what they did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +91,12 @@ class ReferenceWorkers:
         raise TargetError("missing", "the process of the reference workers did not start")
 
     def stop(self) -> WorkersReport:
-        """Lets every worker finish the job at hand and returns the tally; a crash is told in its warnings."""
+        """Ends the workers, whatever they are busy with, and returns the tally; a crash is told in its warnings."""
         process, self._process = self._process, None
         if process is None:
             return self._report({}, ("the reference workers were not running",))
         try:
-            output, _ = process.communicate(b"stop\n", timeout=self._each + _STOP_PATIENCE)
+            output, _ = process.communicate(b"stop\n", timeout=_STOP_PATIENCE)
         except subprocess.TimeoutExpired:
             _end(process)
             return self._report({}, ("the reference workers did not stop in time: what they did is not known",))
@@ -123,15 +121,8 @@ def _waits(tally: Mapping[str, Any]) -> Distribution:
 
 
 def _spawn() -> subprocess.Popen[bytes]:
-    home = str(Path(plg.__file__).parent.parent)
-    # Not -m: it would put the working folder of the user first among the places to import from. The place of this very
-    # package comes first only until it is found, as it may lie beside packages that hide parts of the standard library.
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import plg; del sys.path[0]; "
-        "from plg.targets.consumer import main; main()"
-    )
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, home],
+        python_command("plg.targets.consumer"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -31,13 +31,13 @@ def test_one_that_fails_does_not_stop_the_rest(run, three):
     assert [suite.get("name") for suite in done.suites()] == ["first", "b", "third"]
     assert done.outcome("first")["ledger"]["acked"] == done.outcome("third")["ledger"]["acked"] == 20
     assert done.last.startswith("exit 2: ")
-    assert done.last.endswith(" of 3 scenarios passed")
+    assert re.match(r"exit 2: [01] of 3 scenarios passed; .*b \(exit 2\): b.plg has 1 fault; third \(exit 3\): ", done.last)
 
 
 def test_fail_fast_stops_at_the_first(run, three):
     done = calmly(lambda: run("check", "a.plg", "b.plg", "c.plg", "--fail-fast"))
     assert done.code == 2
-    assert done.last == "exit 2: 1 of 3 scenarios passed, 1 not run"
+    assert done.last == "exit 2: 1 of 3 scenarios passed, 1 not run; b (exit 2): b.plg has 1 fault"
     assert len(done.suites()) == 2
     assert not (done.report / "third.outcome.json").exists()
 

@@ -64,7 +64,8 @@ def test_it_has_loaded_all_before_it_says_that_it_is_ready() -> None:
         "        print(json.dumps(sorted(sys.modules)))\n"
         "        return io.BytesIO(b'')\n"
         "sys.stdin = Input()\n"
-        "sys.exit(render._main('html'))\n"
+        "sys.argv[1:] = ['html']\n"
+        "sys.exit(render.main())\n"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()

@@ -122,7 +122,7 @@ def test_a_bug_in_one_file_leaves_the_others_theirs(here, capsys, monkeypatch, s
     done = Done(code, said.out, said.err, here)
     assert done.code == 1
     assert done.last.startswith("exit 1: ")
-    assert done.last.endswith(" of 3 scenarios passed")
+    assert " of 3 scenarios passed; b (exit 1): internal error: ZeroDivisionError: planted" in done.last
     assert "exit 1: internal error: ZeroDivisionError: planted" in done.out
     assert "Traceback" not in done.said
     assert [suite.get("name") for suite in done.suites()] == ["a", "b", "c"]

@@ -58,7 +58,9 @@ def read_source(path: FilePath | str) -> Source:
     path = FilePath(path)
     if path.is_dir():
         help = f"name its files, for example {path}/*.plg"
-        raise ScenarioError([Diagnostic("unreadable-file", f"{path} is a folder, not a scenario", str(path), help=help)])
+        raise ScenarioError(
+            [Diagnostic("unreadable-file", f"{path} is a folder, not a scenario", str(path), help=help)]
+        )
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         fault = Diagnostic("unknown-format", f"{path} is not a scenario file", str(path), None, f"known: {known}")

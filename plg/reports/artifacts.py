@@ -56,7 +56,7 @@ class Artifacts:
         self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
         self._runs: list[Outcome | InvalidScenario] = []
         self._pending: dict[str, InvalidScenario] = {}
-        self._shared = SharedFolder(folder, f"junit{self._suffix}.xml")
+        self._shared = SharedFolder(folder, f"junit{self._suffix}")
         self._attachments: dict[str, str] = {}
         self._names: set[str] = set()
         self._notes: list[str] = []

@@ -20,10 +20,10 @@ _PATIENCE = 5.0
 
 
 class SharedFolder:
-    """This check's place in a folder. ``name`` is that of the document the checks share."""
+    """This check's place in a folder. ``name`` is that of the document that they share."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
+        self._folder, self._prefix = folder, f"{_PREFIX}{name}-"
         self._own: Path | None = None
         self._held = -1
 
@@ -54,14 +54,14 @@ class SharedFolder:
             if not any(map(_alive, self._files())):
                 for path in self._files():
                     path.unlink(missing_ok=True)
-            own = self._folder / f"{_PREFIX}{time.time_ns():020d}-{os.getpid()}{self._name}"
+            own = self._folder / f"{self._prefix}{time.time_ns():020d}-{os.getpid()}"
             self._held = os.open(own, os.O_WRONLY | os.O_CREAT, 0o644)
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._own = own
         return self._own
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob(f"{_PREFIX}*{self._name}"))
+        return sorted(self._folder.glob(f"{self._prefix}*"))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -138,6 +138,7 @@ def test_what_cannot_be_drawn_costs_no_other_file(monkeypatch: pytest.MonkeyPatc
     outcome = SAMPLES[sorted(SAMPLES)[0]]()
     artifacts = Artifacts(tmp_path / "out")
     artifacts.add(outcome)
+    artifacts.finish(github=False)
     names = sorted(path.suffix for path in (tmp_path / "out").iterdir())
     assert names == [".json", ".xml", ".yaml"]
     (note,) = artifacts.finish(github=False).notes
@@ -148,7 +149,7 @@ def test_the_outcome_is_written_while_it_is_drawn(monkeypatch: pytest.MonkeyPatc
     outcome, seen = SAMPLES[sorted(SAMPLES)[0]](), []
 
     def finish(drawing: Drawing) -> bytes:
-        seen.extend(sorted(path.suffix for path in (tmp_path / "out").iterdir()))
+        seen.extend(sorted(path.suffix for path in (tmp_path / "out").glob("[!.]*")))
         raise RenderError("later")
 
     monkeypatch.setattr(Drawing, "finish", finish)

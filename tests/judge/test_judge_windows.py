@@ -65,6 +65,16 @@ def test_windows_end_where_the_rate_jumps() -> None:
     assert set(actual[(t >= 5) & (t < 15)]) == {0.0}
 
 
+def test_bursts_keep_their_height_and_their_edges() -> None:
+    t, actual = actual_rate(run(SHAPES["bursts"]))
+    starts = np.round(t[:-1] % 4, 3)
+    burst = actual[:-1] > 100
+    assert burst.sum() >= 5
+    assert actual[:-1][burst] == pytest.approx(300, rel=0.02)
+    assert actual[:-1][~burst] == pytest.approx(5, rel=0.2)
+    assert len(set(starts[np.flatnonzero(np.diff(burst.astype(int)) == 1) + 1])) == 1
+
+
 def test_lost_jobs_are_missing_where_they_were_lost() -> None:
     server = Server(VirtualClock(), refuse_key=lambda key, at: "OOM" if 4 <= at < 6 and int(at * 20) % 4 == 0 else None)
     recording = run(steady(20, 10), server)

@@ -100,7 +100,9 @@ def test_every_table_can_be_heard(outcome: Outcome) -> None:
     scopes = [attributes.get("scope") for tag, attributes in page.elements if tag == "th"]
     assert set(scopes) <= {"col", "row"}
     plots = [attributes for tag, attributes in page.elements if attributes.get("class") == "plot"]
-    assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
+    assert all(plot["role"] == "img" and plot["aria-label"] and "hidden" in plot for plot in plots)
+    stills = [attributes for tag, attributes in page.elements if attributes.get("class") == "still"]
+    assert [still["aria-label"] for still in stills] == [plot["aria-label"] for plot in plots]
 
 
 def test_results_are_told_by_words_not_only_by_colour() -> None:
@@ -120,6 +122,7 @@ def test_every_chart_of_a_full_run_has_data() -> None:
 def test_charts_use_only_what_the_bundle_draws(outcome: Outcome) -> None:
     for figure in charts_of(Reader(html([outcome]))).values():
         assert {trace["type"] for trace in figure["data"]} <= {"scatter", "bar"}
+        assert figure["layout"]["showlegend"] is False  # type: ignore[call-overload]  # the page has its own
 
 
 def test_ten_hours_are_drawn_with_few_points_and_no_peak_lost() -> None:

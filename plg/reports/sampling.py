@@ -42,12 +42,25 @@ def downsample(t: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:
     return t[index], y[index]
 
 
-def corners(t: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """The curve without the inner points of its level stretches."""
+def outline(t: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
+    """The curve as it looks in a picture of so many ``columns``: of each, its first, lowest, highest and last point.
+
+    Inner points of level stretches are left out, and those without a value are kept: gaps stay gaps.
+    """
     level = (y[1:] == y[:-1]) | (np.isnan(y[1:]) & np.isnan(y[:-1]))
     kept = np.ones(len(y), dtype=np.bool_)
     kept[1:-1] = ~(level[1:] & level[:-1])
-    return t[kept], y[kept]
+    t, y = t[kept], y[kept]
+    if len(t) <= columns:
+        return t, y
+    place = np.floor((t - t[0]) / (t[-1] - t[0] or 1.0) * columns)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(place)) + 1, [len(t)]])
+    low, high = np.where(np.isnan(y), np.inf, y), np.where(np.isnan(y), -np.inf, y)
+    index = np.flatnonzero(np.isnan(y)).tolist()
+    for start, end in pairwise(edges.tolist()):
+        index += [start, start + int(low[start:end].argmin()), start + int(high[start:end].argmax()), end - 1]
+    picked = np.unique(np.array(index, dtype=np.intp))
+    return t[picked], y[picked]
 
 
 def thin(t: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:

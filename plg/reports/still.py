@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from plg.reports.sampling import corners, downsample
+from plg.reports.sampling import outline
 from plg.reports.scales import Place, place_of, x_ticks, y_ticks
 from plg.reports.theme import LIGHT
 
 _RIGHT, _TOP, _BOTTOM = 12, 24, 28
-_MOST_POINTS = 400
+_COLUMNS = 250
 _DASHES = {"dot": "2 3", "dash": "7 5", "dashdot": "7 3 2 3"}
 _LETTER = 6.2
 """Width of a letter (px) at the size of the labels, on average."""
@@ -137,8 +137,7 @@ class _Plot:
     def _points(self, trace: Mapping[str, Any]) -> Points:
         x, y = trace["x"], trace["y"]
         if "lines" in trace["mode"] and not any(isinstance(value, str) for value in y):
-            curve = corners(np.array(x, float), np.array([np.nan if v is None else v for v in y]))
-            kept = downsample(*curve, _MOST_POINTS)
+            kept = outline(np.array(x, float), np.array([np.nan if v is None else v for v in y]), _COLUMNS)
             x, y = kept[0].tolist(), [None if v != v else v for v in kept[1].tolist()]
         # A level goes on to the edge; other curves end with their last point inside.
         end = math.inf if trace.get("line", {}).get("shape") == "hv" else self.x_end

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plg.reports.axes import TimeAxis, bridge, time_scale
-from plg.reports.sampling import column, downsample, highest, sparkline
+from plg.reports.sampling import column, downsample, highest, outline, sparkline
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 values = st.lists(st.one_of(st.floats(0, 1e9), st.just(float("nan"))), min_size=1, max_size=400)
@@ -104,3 +104,30 @@ def test_the_clock_never_writes_a_moment_that_could_be_read_as_a_year() -> None:
     assert all(len(str(int(place))) > 4 for place in places)
     assert places[1] - places[0] == 2000
     assert TimeAxis(16.0).places(np.array([0.25])) == [0.25]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.floats(0, 9), st.sampled_from([1.0, 5.0])), min_size=2, max_size=400))
+def test_an_outline_keeps_what_a_picture_shows(values: list[float | None]) -> None:
+    y = np.array([np.nan if v is None else v for v in values])
+    t = np.arange(len(y)) * 0.5
+    columns = 20
+    kept_t, kept_y = outline(t, y, columns)
+    where = np.searchsorted(t, kept_t)
+    assert np.array_equal(y[where], kept_y, equal_nan=True)
+    assert len(kept_t) <= 4 * (columns + 1) + np.isnan(y).sum()
+    assert (kept_t[0], kept_t[-1]) == (t[0], t[-1])
+    held = y[where][np.searchsorted(kept_t, t, side="right") - 1]
+    for stripe in range(columns):
+        inside = np.floor(t / t[-1] * columns) == stripe
+        drawn = inside & np.isin(t, kept_t)
+        if np.isfinite(y[inside]).any() and drawn.any():
+            assert np.nanmax(y[inside]) <= max(np.nanmax(y[drawn], initial=0), np.nanmax(held[inside], initial=0))
+
+
+def test_the_edges_of_a_burst_stay_upright() -> None:
+    y = np.where((np.arange(36_000) // 900) % 8 == 0, 450.0, 50.0)
+    t, kept = outline(np.arange(36_000.0), y, 250)
+    jumps = np.flatnonzero(np.diff(kept))
+    assert len(jumps) == 10 - 1
+    assert set(np.diff(t)[jumps]) == {1.0}

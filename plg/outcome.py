@@ -99,6 +99,22 @@ class WorkersResult:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueResult:
+    """The queues of the scenario: jobs waiting before the run and at the last look after it, and the age (s) of the
+    oldest then; None where that is not known.
+
+    ``nobody_worked``: no job was taken, all that was acked still waits. ``said`` is what every report says of it, a
+    sentence; empty where nothing is left.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    oldest_s: float | None = None
+    nobody_worked: bool = False
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShardInfo:
     """Which ``parts`` (from 1) of a run that was divided among ``of`` generators this is: one, or those merged.
 
@@ -144,6 +160,7 @@ class Outcome:
     warnings: tuple[str, ...]
     series: Mapping[str, list[float | None]]
     recording: Recording
+    queue: QueueResult = QueueResult()
     workers: WorkersResult | None = None
     errors: tuple[tuple[str, int], ...] = field(default=())
     stalls: tuple[Stall, ...] = ()

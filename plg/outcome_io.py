@@ -22,7 +22,17 @@ import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.histogram import BUCKETS
-from plg.outcome import VERSION, ExpectationResult, Ledger, Outcome, PhaseResult, ShardInfo, TargetInfo, WorkersResult
+from plg.outcome import (
+    VERSION,
+    ExpectationResult,
+    Ledger,
+    Outcome,
+    PhaseResult,
+    QueueResult,
+    ShardInfo,
+    TargetInfo,
+    WorkersResult,
+)
 from plg.resources import read_text
 from plg.runner.recording import COUNTERS, Histograms, Hit, Recording, Stall
 
@@ -44,7 +54,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 def to_json(outcome: Outcome) -> str:
     """The outcome as JSON text, by ``schemas/outcome.schema.json``."""
-    document: dict[str, Any] = {"version": outcome.version}
+    document: dict[str, Any] = {"version": outcome.version, "queue": asdict(outcome.queue)}
     document |= {name: getattr(outcome, name) for name in _PLAIN}
     document |= {
         "target": asdict(outcome.target),
@@ -161,6 +171,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         guardrail_hits=recording.hits,
         warnings=tuple(document["warnings"]),
         recording=recording,
+        queue=QueueResult(**document.get("queue", {})),  # an earlier plg did not save it
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),
         errors=recording.errors,

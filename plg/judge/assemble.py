@@ -15,6 +15,7 @@ from plg.histogram import Distribution
 from plg.judge.deciding import decide
 from plg.judge.expectations import judge
 from plg.judge.regions import ended
+from plg.judge.remains import queue_result
 from plg.judge.series import series
 from plg.measures import percentile
 from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, PhaseResult, TargetInfo, WorkersResult
@@ -81,8 +82,8 @@ def make_outcome(
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
-        recording=recording, workers=_workers_result(workers), errors=recording.errors, stalls=recording.stalls,
-        plg_version=__version__,
+        recording=recording, queue=queue_result(recording), workers=_workers_result(workers), errors=recording.errors,
+        stalls=recording.stalls, plg_version=__version__,
     )  # fmt: skip
 
 

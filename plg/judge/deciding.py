@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from plg.judge.regions import phase_at
+from plg.judge.remains import nobody_worked
 from plg.judge.soundness import too_late
 from plg.judge.wording import counted, figure, moment
 from plg.outcome import ExpectationResult, Ledger, Verdict
@@ -125,6 +126,8 @@ def _held_all(results: Sequence[ExpectationResult], recording: Recording) -> str
     said = {0: "nothing was expected and nothing went wrong", 1: "the one expectation held"}.get(
         len(judged), f"all {len(judged)} expectations held"
     )
+    if nobody_worked(recording):
+        said += ", but no job was taken from the queue"
     if recording.stop == "expectation":
         said += f", though a warning ended the run {_at(recording)}"
     return f"{said} ({counted(warned, 'warning')})" if warned else said

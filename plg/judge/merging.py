@@ -11,6 +11,7 @@ from plg.judge.assemble import deviation_of, percentiles, phase_results
 from plg.judge.deciding import decide
 from plg.judge.expectations import judge
 from plg.judge.regions import ended
+from plg.judge.remains import queue_result
 from plg.judge.saved import read_lines, refusal
 from plg.judge.series import series
 from plg.judge.wording import counted
@@ -27,6 +28,8 @@ MAX_SKEW = 0.05
 
 def as_shard(outcome: Outcome, shard: ShardInfo) -> Outcome:
     """The outcome of one generator of several. What the scenario expects is expected of the whole, not of it."""
+    # The queue holds the jobs of all shards: whether any was taken, the whole run tells.
+    outcome = replace(outcome, queue=queue_result(replace(outcome.recording, incomplete="a shard")))
     if outcome.verdict != "pass":
         return replace(outcome, shard=shard)
     ledger = outcome.ledger
@@ -158,7 +161,8 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
         ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked), phases=phase_results(plan, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),
-        recording=recording, workers=merge_workers([o.workers for o in outcomes]), errors=recording.errors,
+        recording=recording, queue=queue_result(recording), workers=merge_workers([o.workers for o in outcomes]),
+        errors=recording.errors,
         stalls=recording.stalls, shard=shard,
     )  # fmt: skip
 

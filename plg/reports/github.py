@@ -14,14 +14,18 @@ from plg.reports.repository import from_root
 def annotate(outcome: Outcome, root: Path | None = None) -> str:
     """One ``::error`` a failed expectation and one ``::warning`` a failed warning; empty when all hold.
 
-    A run that went wrong as a whole (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason.
-    Files are named from the ``root`` of the repository. Each line ends in a newline.
+    A run in which no job was taken from the queue begins with a ``::warning`` of that. A run that went wrong as a whole
+    (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason. Files are named from the ``root``
+    of the repository. Each line ends in a newline.
     """
     lines = [_annotation(outcome, result, root) for result in outcome.expectations if result.verdict != "pass"]
     silent = not any(line.startswith("::error") for line in lines)
     if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
         title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
         lines.insert(0, command("error", outcome.reason, title=title, file=from_root(outcome.scenario_file, root)))
+    for said in wording.headline(outcome):
+        title, file = f"{outcome.name}: nobody worked", from_root(outcome.scenario_file, root)
+        lines.insert(0, command("warning", said, title=title, file=file))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -85,6 +85,9 @@ def _suite(outcome: Outcome, name: str, attachment: str | None) -> TestSuite:
     cases += [_guardrail_case(outcome, name), _ledger_case(outcome, name)]
     if trouble := _trouble(outcome, cases):
         cases.insert(0, trouble(name))
+    for said in wording.headline(outcome):
+        cases.insert(0, _case("work", name))
+        cases[0].add_skipped_info(_line(said))
     titles = _unique([case.name for case in cases])
     for case, title in zip(cases, titles, strict=True):
         case.name = title
@@ -159,7 +162,9 @@ def _ledger_case(outcome: Outcome, suite: str) -> TestCase:
         message = f"the ledger does not add up: {wording.plural(missing, 'job')} unaccounted for"
         case.add_error_info(message, f"{message}\n{sentence}", "ledger")
     else:
-        case.stdout = _legal("\n".join(filter(None, [sentence, wording.stalls_sentence(outcome.recording)])))
+        case.stdout = _legal(
+            "\n".join(filter(None, [sentence, *wording.left(outcome), wording.stalls_sentence(outcome.recording)]))
+        )
     return case
 
 

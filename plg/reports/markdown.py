@@ -61,6 +61,7 @@ def _refused(run: InvalidScenario) -> str:
 
 def _section(outcome: Outcome) -> str:
     parts = [
+        *(f"> ⚠️ {_text(sentence)}\n" for sentence in wording.headline(outcome)),
         f"## {_sign(outcome)} {_text(outcome.name)}: {wording.VERDICT_WORDS[outcome.verdict]}",
         "",
         _text(outcome.reason),

@@ -31,7 +31,10 @@ def header(outcome: Outcome) -> str:
     tags = outcome.scenario.get("tags") or ()
     listed = "".join(f"<li>{short(str(tag), 60)}</li>" for tag in tags[:40])
     return (
-        f'<p class="eyebrow">plg report · {escape(_moment(outcome.started_at))}</p>\n'
+        "".join(
+            f'<p class="reason doubt" role="alert">{escape(sentence(said))}</p>\n' for said in wording.headline(outcome)
+        )
+        + f'<p class="eyebrow">plg report · {escape(_moment(outcome.started_at))}</p>\n'
         f'<div class="title"><h1>{short(outcome.name, 200)}</h1>{badge(outcome)}</div>\n'
         f'<p class="reason">{short(sentence(outcome.reason), 1000)}</p>\n'
         + (f'<p class="about">{short(about, 2000)}</p>\n' if about else "")

@@ -33,6 +33,7 @@ def plain(text: str, ascii_only: bool) -> str:
 def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False, last: bool = True) -> str:
     """The result of one run: verdict, expectations, guardrails, ledger, and ``last`` the exit code and why."""
     lines = [
+        *(paint(f"warning: {said}", "yellow", colour) for said in wording.headline(outcome)),
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
         *_guardrail_lines(outcome, colour),

@@ -157,6 +157,16 @@ def _share(fraction: float) -> str:
     return f"{size:.0%}" if size >= 0.1 else f"{float(f'{size * 100:.2g}'):g}%"
 
 
+def headline(outcome: Outcome) -> list[str]:
+    """What stands before all else in every report: that nobody worked. Empty, or one sentence."""
+    return [outcome.queue.said] if outcome.queue.nobody_worked else []
+
+
+def left(outcome: Outcome) -> list[str]:
+    """What was left in the queue, where that is no headline. Empty, or one sentence."""
+    return [outcome.queue.said] if outcome.queue.said and not outcome.queue.nobody_worked else []
+
+
 def hit_sentence(hit: Hit) -> str:
     """``max_rate clipped from 10s to 10.5s: 450/s asked, 400/s allowed``; for a stop also how soon it came."""
     unit = _GUARDRAIL_UNITS.get(hit.guardrail, "jobs")
@@ -187,9 +197,9 @@ def stalls_sentence(recording: Recording) -> str:
 
 
 def remarks(outcome: Outcome) -> tuple[str, ...]:
-    """All that is remarked on a run, its own stalls last."""
+    """All that is remarked on a run: what was left in the queue first, plg's own stalls last."""
     stalls = stalls_sentence(outcome.recording)
-    return (*outcome.warnings, stalls) if stalls else outcome.warnings
+    return (*left(outcome), *outcome.warnings, *([stalls] if stalls else []))
 
 
 def _seconds(value: float) -> str:

@@ -35,14 +35,15 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
     guardrails of the whole run by name. Counters and histograms add up exactly. Samples stand side by side in order of
     time, so that the maximum of any stretch is the largest that any shard saw: of the queue, which all of them look
     at, and of their own processor time and memory, which are never added. The queue has drained when the last shard
-    has seen it drain. Raises `CannotMerge` where the parts were not cut alike.
+    has seen it drain, and what is left is what the last look of all found. Raises `CannotMerge` where the
+    parts were not cut alike.
     """
     first = parts[0]
     for part in parts[1:]:
         if not np.array_equal(part.edges, first.edges) or dict(part.spans) != dict(first.spans):
             raise CannotMerge("the recordings are cut differently: they are not of one plan")
     times, samples = _samples(parts)
-    depths = samples["queue_depth"][~np.isnan(samples["queue_depth"])]
+    last = max(parts, key=lambda part: float(part.sample_times.max(initial=0.0)))
     gravest = min(parts, key=lambda part: (SEVERITY.index(part.stop), part.ended_s))
     return replace(
         first,
@@ -55,7 +56,9 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         hits=merge_hits(parts, shards, limits),
         ended_s=max(part.ended_s for part in parts),
         start_depth=min((p.start_depth for p in parts if p.start_depth is not None), default=None),
-        end_depth=int(depths[-1]) if len(depths) else first.end_depth,
+        end_depth=last.end_depth,
+        end_age_s=last.end_age_s,
+        last_send_s=max((p.last_send_s for p in parts if p.last_send_s is not None), default=None),
         drain_s=_all_drained(parts),
         drain_waited_s=max((p.drain_waited_s for p in parts if p.drain_waited_s is not None), default=None),
         sample_step=max((sample_step(part) for part in parts), default=0.0),

@@ -168,7 +168,13 @@ def test_own_processor_time_and_memory_are_not_added() -> None:
     parts = [record([], [Glance(1.0, 7.0, 0.0, 0.6, 4e7)]), record([], [Glance(1.0, 9.0, math.nan, 0.5, 6e7)])]
     merged = merge(parts, 2, WHOLE)
     assert [float(np.nanmax(merged.samples[name])) for name in ("queue_depth", "cpu", "memory")] == [9.0, 0.6, 6e7]
-    assert merged.end_depth == 9
+
+
+def test_the_last_look_of_all_shards_tells_what_is_left() -> None:
+    early = record([], [Glance(1.0)], end_depth=7, end_age_s=3.0, last_send_s=9.0)
+    late = record([], [Glance(2.0)], end_depth=4, end_age_s=4.0, last_send_s=8.0)
+    merged = merge([early, late], 2, WHOLE)
+    assert (merged.end_depth, merged.end_age_s, merged.last_send_s) == (4, 4.0, 9.0)
 
 
 def test_many_samples_are_thinned_and_keep_their_peaks() -> None:

@@ -1,6 +1,6 @@
 """What every chart is drawn with: curves, markers, and the frame of axes, phases and limits around them.
 
-Only the trace types ``scatter`` and ``bar`` are used, so that a small bundle of Plotly draws them.
+Only the trace type ``scatter`` is used, so that a small bundle of Plotly draws them, and `plg.reports.still` too.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib import resources
 
-from plg.reports.canvas import Chart
+from plg.reports.canvas import MOST_POINTS, Chart
 from plg.reports.still import still, swatch
 from plg.reports.theme import custom_properties
 
@@ -21,7 +21,7 @@ ROOM = {
 }  # fmt: skip
 """Bytes that each part of a page may take, so that with Plotly (1.2 MB) every page stays below 2 MB."""
 FULLY = "all of them are in the saved outcome"
-_MOST_POINTS, _FEWEST_POINTS = 2000, 60
+_FEWEST_POINTS = 60
 
 
 def asset(name: str) -> str:
@@ -95,7 +95,7 @@ def legend(chart: Chart) -> str:
 
 def fitting(draw: Callable[[int], Sequence[Chart]]) -> Sequence[Chart]:
     """The charts that ``draw`` makes with the most points a curve that leave the page small enough."""
-    points = _MOST_POINTS
+    points = MOST_POINTS
     while True:
         charts = draw(points)
         figures = [chart.figure for chart in charts if chart.figure is not None]

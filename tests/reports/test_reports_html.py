@@ -119,9 +119,9 @@ def test_every_chart_of_a_full_run_has_data() -> None:
         assert any(value is not None for trace in figure["data"] for value in trace["y"])  # type: ignore[union-attr]
 
 
-def test_charts_use_only_what_the_bundle_draws(outcome: Outcome) -> None:
+def test_charts_use_only_what_bundle_and_picture_draw(outcome: Outcome) -> None:
     for figure in charts_of(Reader(html([outcome]))).values():
-        assert {trace["type"] for trace in figure["data"]} <= {"scatter", "bar"}
+        assert {trace["type"] for trace in figure["data"]} <= {"scatter"}
         assert figure["layout"]["showlegend"] is False  # type: ignore[call-overload]  # the page has its own
 
 

@@ -18,6 +18,7 @@ from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
 from plg.queues.envelope import moment, place_of
+from plg.recordings import RecordingError, read_recording
 from plg.redaction import redact
 from plg.target_url import SCHEMES, url_fault
 
@@ -384,13 +385,10 @@ def _replays(pattern: Any, folder: FilePath | None) -> Iterator[DocumentFault]:
 
 def _recording_fault(name: str, folder: FilePath) -> tuple[str, str, str] | None:
     """What is wrong with a recorded curve."""
-    from plg.patterns.replay import RecordingError, load  # NumPy is loaded only where a file is replayed
-
     try:
-        load(folder / name)
+        read_recording(folder / name)
     except RecordingError as error:
-        message = str(error) if name in str(error) else f"{name}: {error}"
-        return "bad-data", message, "a recording has the columns seconds,rate, and its seconds rise"
+        return "bad-data", f"{name}: {error}", ""
     return None
 
 

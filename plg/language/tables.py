@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plg.delimited import DelimitedError, read_rows, shown
+
 MAX_ROWS = 1_000_000
 """The most rows of a table."""
+_JSON = ('{"', "[{", '["', "{ ", "[ ")
+"""How a JSON file begins, and no header does."""
 
 
 class DataError(ValueError):
@@ -31,21 +34,32 @@ class Table:
 def read_table(path: Path) -> Table:
     """The table in a CSV file with a header. Raises `DataError`."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(stream, strict=True)
-            header = tuple(cell.strip() for cell in next(rows, ()))
-            body = [row for row in rows if row]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
-    except csv.Error:
-        raise DataError(f"{path.name} is not CSV: a quotation mark is not closed, or stands inside a value") from None
-    if not header or not body:
-        raise DataError(f"{path.name} needs a header and at least one row")
-    if len(set(header)) != len(header) or "" in header:
-        raise DataError(f"the header of {path.name} has a column twice, or one without a name")
-    if len(body) > MAX_ROWS:
-        raise DataError(f"{path.name} has more than {MAX_ROWS:,} rows")
-    for line, row in enumerate(body, 2):
-        if len(row) != len(header):
-            raise DataError(f"row {line} of {path.name} has {len(row)} values, and the header {len(header)}")
+        return _table(path)
+    except DelimitedError as error:
+        raise DataError(f"{path.name}: {error}") from None
+
+
+def _table(path: Path) -> Table:
+    source = read_rows(path)
+    first = next(source, None)
+    if first is None:
+        raise DelimitedError("a table needs a header and at least one row, and this file is empty")
+    header = tuple(cell.strip() for cell in first.cells)
+    if first.cells[0].lstrip().startswith(_JSON) or header[0] in ("{", "["):
+        raise DelimitedError("this is JSON; a table is CSV with a header", first.line)
+    for index, name in enumerate(header):
+        if not name:
+            raise DelimitedError(f"column {index + 1} has no name", first.line)
+        if name in header[:index]:
+            raise DelimitedError(f"the header has the column {shown(name)} twice", first.line)
+    body: list[list[str]] = []
+    for row in source:
+        if len(row.cells) != len(header):
+            what = f"{len(row.cells)} value{'s' if len(row.cells) != 1 else ''}"
+            raise DelimitedError(f"{what} in this row, and {len(header)} in the header", row.line)
+        if len(body) == MAX_ROWS:
+            raise DelimitedError(f"there are more than {MAX_ROWS:,} rows", row.line)
+        body.append(row.cells)
+    if not body:
+        raise DelimitedError("a table needs at least one row below its header")
     return Table(header, body)

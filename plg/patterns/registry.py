@@ -16,11 +16,12 @@ from plg.patterns.named import Named
 from plg.patterns.overlay import Overlay
 from plg.patterns.points import Points
 from plg.patterns.ramp import ramp
-from plg.patterns.replay import load, replay
+from plg.patterns.replay import replay
 from plg.patterns.sequence import Sequence
 from plg.patterns.sine import Sine
 from plg.patterns.staircase import Staircase
 from plg.patterns.steady import Steady
+from plg.recordings import RecordingError, read_recording
 from plg.units import parse_duration, parse_rate
 
 Phase = Mapping[str, Any]
@@ -83,7 +84,11 @@ def _points(phase: Phase, base_dir: Path) -> Curve:
 
 
 def _replay(phase: Phase, base_dir: Path) -> Curve:
-    return replay(load(base_dir / phase["file"]), float(phase.get("scale", 1.0)), float(phase.get("speed", 1.0)))
+    try:
+        rows = read_recording(base_dir / phase["file"])
+    except RecordingError as error:
+        raise PatternError(f"{phase['file']}: {error}") from None
+    return replay(rows, float(phase.get("scale", 1.0)), float(phase.get("speed", 1.0)))
 
 
 LEAVES: Mapping[str, Callable[[Phase, Path], Curve]] = {

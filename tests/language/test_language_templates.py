@@ -6,7 +6,6 @@ import json
 import pickle
 import uuid
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from language_documents import UNHURRIED, json_values
 from spelled import spelled
 
 from plg.language.spelling import JSON
-from plg.language.tables import DataError, Table, read_table
+from plg.language.tables import Table
 from plg.language.templates import TemplateError, compile_value, faults_of
 
 USERS = Table(("email", "age"), [["ann@example.org", "31"], ['b"ob\\@example.org', "54"], ["é@example.org", "9"]])
@@ -151,34 +150,3 @@ def test_what_cannot_be_filled(template: str, code: str) -> None:
 
 def test_a_table_that_could_not_be_read_is_not_blamed_twice() -> None:
     assert faults_of("${users.anything}", {"users": None}) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "header"),
-        ("a,b\n", "at least one row"),
-        ("a,a\n1,2\n", "twice"),
-        ("a,\n1,2\n", "without a name"),
-        ("a,b\n1\n", "row 2"),
-        ('a,b\n"1,2\n', "quotation"),
-    ],
-)
-def test_tables_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:
-    file = tmp_path / "t.csv"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=complaint):
-        read_table(file)
-
-
-def test_tables(tmp_path: Path) -> None:
-    file = tmp_path / "t.csv"
-    file.write_text('\ufeffname, age\n"a, b",1\n\n"x\ny",2\n', encoding="utf-8")
-    table = read_table(file)
-    assert table.columns == ("name", "age")
-    assert table.column("name") == ["a, b", "x\ny"]
-    file.write_bytes(b"name\n\xff\n")
-    with pytest.raises(DataError, match="UTF-8"):
-        read_table(file)
-    with pytest.raises(DataError, match="cannot be read"):
-        read_table(tmp_path / "gone.csv")

@@ -1,4 +1,4 @@
-"""Recorded curves from CSV files."""
+"""Recorded curves as patterns."""
 
 from __future__ import annotations
 
@@ -7,62 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plg.patterns.base import PatternError
+from plg.patterns.base import MOST_PIECES, PatternError
 from plg.patterns.registry import read
-from plg.patterns.replay import RecordingError, load
+from plg.recordings import MAX_ROWS
 
 
 def write(folder: Path, text: str) -> Path:
     file = folder / "traffic.csv"
     file.write_text(text, encoding="utf-8")
     return file
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "seconds,rate\n0,10\n5,80\n9,20\n",
-        "0,10\n5,80\n9,20",
-        "# recorded on a Tuesday\nseconds, rate\n\n100,10\n105,80\n109,20\n",
-        "\ufeff0,10\r\n5,80\r\n9,20\r\n",
-        '"0","10"\n"5","8e1"\n" 9 ","20"\n',
-    ],
-)
-def test_rows_with_and_without_a_header_start_at_second_zero(tmp_path: Path, text: str) -> None:
-    assert load(write(tmp_path, text)) == ((0, 10), (5, 80), (9, 20))
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "words"),
-    [
-        ("seconds,rate\n0,10\n5,many\n", 3, "rate is 'many', not a finite number"),
-        ("0,10\n5,nan\n", 2, "rate is 'nan'"),
-        ("0,10\n5,inf\n", 2, "rate is 'inf'"),
-        ("0,10\n5,-1\n", 2, "below zero"),
-        ("0,10\n5,1\n5,2\n", 3, "do not rise"),
-        ("0,10\n5,1\n4,2\n", 3, "4 follows 5"),
-        ("0,10,1\n5,1,1\n", 1, "two columns"),
-        ("0\n5\n", 1, "two columns"),
-        ("seconds,rate\nseconds,rate\n", 2, "seconds is 'seconds'"),
-        ("", 0, "needs two"),
-        ("seconds,rate\n0,10\n", 0, "has 1 rows"),
-    ],
-)
-def test_bad_rows_are_named_by_their_line(tmp_path: Path, text: str, line: int, words: str) -> None:
-    with pytest.raises(RecordingError, match=words) as caught:
-        load(write(tmp_path, text))
-    assert caught.value.line == line
-    assert isinstance(caught.value, ValueError)
-
-
-def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"there is no file traffic\.csv"):
-        load(tmp_path / "traffic.csv")
-    (tmp_path / "traffic.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(RecordingError, match="cannot be read as text"):
-        load(tmp_path / "traffic.csv")
-    with pytest.raises(RecordingError, match="cannot be read"):
-        load(tmp_path)
 
 
 def test_scale_multiplies_rates_and_speed_compresses_time(tmp_path: Path) -> None:
@@ -83,3 +36,8 @@ def test_the_fault_names_the_phase(tmp_path: Path) -> None:
     with pytest.raises(PatternError) as caught:
         read({"type": "custom", "phases": phases}, tmp_path, ("pattern",))
     assert caught.value.path == ("pattern", "phases", 1)
+    assert str(caught.value) == "traffic.csv: line 2: seconds do not rise: a second row for '0'"
+
+
+def test_every_recording_that_is_read_is_small_enough_to_play() -> None:
+    assert MAX_ROWS <= MOST_PIECES

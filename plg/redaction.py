@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Iterable
 from itertools import takewhile
-from urllib.parse import unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN = "***"
 _SCHEMELESS = re.compile(r"[^\s@]*:\S*@\S*")
 _WORD = re.compile(r"""\"((?:[^"\\]|\\.)+)"?|'([^']+)'|([^\s"]+)""")
-_SECRETS = frozenset({"password", "passwd", "auth", "ssl_password"})
+_SHOWN = frozenset(
+    {
+        "db", "timeout", "socket_timeout", "socket_connect_timeout", "wait", "protocol", "client_name",
+        "decode_responses", "encoding", "encoding_errors", "health_check_interval", "legacy_responses",
+        "max_connections", "retry_on_error", "retry_on_timeout", "socket_keepalive", "socket_read_size", "ssl_ca_certs",
+        "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers", "ssl_keyfile",
+        "ssl_min_version",
+    }
+)  # fmt: skip
+"""Options of a URL whose values are no secrets. Others are hidden: a misspelled ``passwort`` holds a password too."""
+_SHORT = 4
+"""A secret with fewer characters is hidden only where it stands by itself: it may be a part of any word."""
 
 
 def redact(url: str) -> str:
@@ -38,6 +52,26 @@ def conceal(text: str) -> str:
     return redact(text) if "://" in text or _SCHEMELESS.fullmatch(text) else text
 
 
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
+    encoding, as the inside of a JSON or Python string, in base64."""
+    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    for spelling in sorted(spellings, key=len, reverse=True):
+        if len(spelling) < _SHORT:
+            text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
+        else:
+            text = text.replace(spelling, HIDDEN)
+    return text
+
+
+def _spellings(secret: str) -> set[str]:
+    raw = secret.encode("utf-8", "surrogateescape")
+    return {
+        secret, quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace"), repr(secret)[1:-1],
+        repr(raw)[2:-1], json.dumps(secret)[1:-1], base64.b64encode(raw).decode(),
+    }  # fmt: skip
+
+
 def hidden_stretches(line: str) -> list[tuple[int, int, str]]:
     """Start, end and stand-in of each stretch of a line of source that holds a password, in order.
 
@@ -63,4 +97,4 @@ def _alike(one: str, other: str) -> int:
 
 def _redact_option(piece: str) -> str:
     name, equals, _ = piece.partition("=")
-    return f"{name}={HIDDEN}" if equals and unquote_plus(name).lower() in _SECRETS else piece
+    return piece if not equals or unquote_plus(name).lower() in _SHOWN else f"{name}={HIDDEN}"

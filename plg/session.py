@@ -33,10 +33,15 @@ from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
+from plg.target_url import wait_of
+from plg.targets.address import Gate
 from plg.targets.base import Server, Target, TargetError
+from plg.targets.faults import is_not_up_yet
 from plg.targets.open import open_target
 from plg.targets.shared_limit import SharedLimit
+from plg.targets.url import UrlTarget
 from plg.targets.worker import ReferenceWorkers, WorkersReport
+from plg.units import format_duration
 
 LEAD = 0.02
 """Seconds between the last preparation and the first moment of the schedule."""
@@ -51,6 +56,7 @@ class Request:
     ``shard`` is (i, n) with i from 0: this generator makes the arrivals k with ``k mod n == i``. ``run_id`` names the
     run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
     target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
+    ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
     """
 
     overrides: Mapping[str, str]
@@ -63,6 +69,8 @@ class Request:
     run_id: str | None = None
     start: Start | None = None
     connections: int | None = None
+    wait: float | None = None
+    sends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class Prepared:
     shard: ShardInfo | None = None
     start: Start | None = None
     share_limits: bool = False
+    wait: float | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +107,12 @@ class Observer:
     progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
     attentive: Callable[[], AbstractContextManager[None]] = nullcontext
+    waiting: Callable[[str], None] = lambda words: None
 
 
 def prepare(file: Path, request: Request) -> Prepared:
     """Read, validate, put under policy and plan. Raises `ScenarioError` with every fault."""
-    loaded = load(file, overrides=request.overrides, target=request.target)
+    loaded = load(file, overrides=request.overrides, target=request.target, sends=request.sends)
     scenario = loaded.scenario
     notes: tuple[str, ...] = ()
     if request.connections is not None:
@@ -118,7 +129,11 @@ def prepare(file: Path, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    return Prepared(loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits)
+    gate = request.policy.gate(scenario.guardrails, request.environment) if request.policy is not None else None
+    return Prepared(
+        loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
+        request.wait, gate,
+    )  # fmt: skip
 
 
 def _run_id(request: Request, scenario: Scenario) -> str:
@@ -157,7 +172,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     try:
         with ExitStack() as opened:
             with observer.attentive():
-                target = opened.enter_context(open_target(scenario.target, scenario.jobs))
+                target = opened.enter_context(_opened(prepared, clock, observer))
             server = target.server
             notes += target.notes
             ran = _run_on(target, prepared, clock, observer)
@@ -180,6 +195,27 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         warnings=(*notes, *(ran.workers.warnings if ran.workers else ())),
     )
     return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
+
+
+_ATTEMPTS_APART = 0.25
+"""Seconds between attempts to open a server that is waited for."""
+
+
+def _opened(prepared: Prepared, clock: Clock, observer: Observer) -> UrlTarget:
+    """The open target; where it is not up yet, it is tried again as long as the command or the URL allows."""
+    scenario = prepared.scenario
+    patience = prepared.wait if prepared.wait is not None else wait_of(scenario.target)
+    until, told = clock.now() + patience, False
+    while True:
+        try:
+            return open_target(scenario.target, scenario.jobs, gate=prepared.gate)
+        except TargetError as error:
+            if clock.now() >= until or not is_not_up_yet(error):
+                raise
+            if not told:
+                observer.waiting(f"waiting up to {format_duration(patience)}: {error}")
+                told = True
+        clock.sleep(min(_ATTEMPTS_APART, max(0.0, until - clock.now())))
 
 
 @dataclass(frozen=True, slots=True)

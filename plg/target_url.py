@@ -5,13 +5,19 @@ from __future__ import annotations
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from plg.diagnostics import nearest
+from plg.units import parse_duration
 
 SCHEMES = ("redis", "rediss", "unix")
+
+_ALIASES = {"valkey": "redis", "valkeys": "rediss"}
+"""Schemes of other clients for the same protocol."""
+WORDS = ("embedded", "fake")
+"""Targets that are no URL."""
 
 TIMEOUTS = ("socket_connect_timeout", "socket_timeout", "timeout")
 _TAKEN = frozenset(
     {
-        "db", "username", "password", "client_name", *TIMEOUTS,
+        "db", "username", "wait", "password", "client_name", *TIMEOUTS,
         "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
         "ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password",
     }
@@ -24,6 +30,25 @@ PASSED_OVER = frozenset(
     }
 )  # fmt: skip
 _WHOLE = ("max_connections", "health_check_interval", "protocol")
+
+
+def normalized(target: str) -> str:
+    """``target`` as it is meant: without the blanks and line ends that files and secrets put around it, the scheme in
+    small letters, Valkey's own schemes as those of Redis."""
+    text = target.strip()
+    if text.lower() in WORDS:
+        return text.lower()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    return f"{_ALIASES.get(scheme.lower(), scheme.lower())}://{rest}"
+
+
+def wait_of(target: str) -> float:
+    """Seconds that the target's own URL asks to wait for a server that is not up yet; 0 where it says nothing."""
+    _, _, query = target.partition("?")
+    found = dict(parse_qsl(query)).get("wait")
+    return parse_duration(found) if found is not None and _is_duration(found) else 0.0
 
 
 def url_fault(url: str) -> str | None:
@@ -41,7 +66,7 @@ def url_fault(url: str) -> str | None:
     except ValueError:
         return "the port must be a number from 1 to 65535; in a password write / as %2F, ? as %3F, # as %23, @ as %40"
     if parts.scheme not in SCHEMES:
-        return "it must start with redis://, rediss:// or unix://, or be the word embedded or fake"
+        return "it must start with redis://, rediss://, valkey://, valkeys:// or unix://, or be embedded or fake"
     if parts.fragment:
         return "it holds a #; in a password write it as %23"
     return _place_fault(parts, port) or _option_fault(parts)
@@ -71,6 +96,8 @@ def _option_fault(parts: SplitResult) -> str | None:
             return f"{name} must be a number"
         if name in PASSED_OVER:
             continue
+        if name == "wait" and not _is_duration(value):
+            return "wait must be a duration such as 30s"
         if name not in _TAKEN:
             near = nearest(name, _TAKEN)
             # The name itself is repeated only where it resembles a known one: it may be a piece of a password.
@@ -82,6 +109,14 @@ def _option_fault(parts: SplitResult) -> str | None:
         if name == "ssl_cert_reqs" and value not in ("none", "optional", "required"):
             return "ssl_cert_reqs must be none, optional or required"
     return None
+
+
+def _is_duration(value: str) -> bool:
+    try:
+        parse_duration(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(value: str) -> bool:

@@ -222,8 +222,9 @@ def _check_one(
     if prepared.plan.duration > _SHORT:
         artifacts.easel.clear()
     observer = session.Observer(
-        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, interruption.attentive
-    )
+        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, interruption.attentive,
+        view.late_server,
+    )  # fmt: skip
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)
     view.verdict(outcome)

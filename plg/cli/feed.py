@@ -36,9 +36,10 @@ def run(file: Path, asked: session.Request, into: Path, interruption: Interrupti
     feed.put({"ready": prepared.scenario.name})
     if not sys.stdin.readline() and feed.interrupted() is None:
         return 1  # nobody is there any more who could want it
-    outcome = session.run(
-        prepared, session.Observer(feed.progress, feed.interrupted, INTERVAL, attentive=interruption.attentive)
+    observer = session.Observer(
+        feed.progress, feed.interrupted, INTERVAL, attentive=interruption.attentive, waiting=feed.waiting
     )
+    outcome = session.run(prepared, observer)
     _leave(to_json(outcome), into, feed)
     return outcome.exit_code
 
@@ -71,6 +72,9 @@ class _Feed:
 
     def progress(self, progress: Progress) -> None:
         self.put({"progress": {k: v for k, v in asdict(progress).items() if v == v}})
+
+    def waiting(self, words: str) -> None:
+        self.put({"waiting": words})
 
     def interrupted(self) -> str | None:
         return self._interruption.name() or ("SIGTERM" if self._alone else None)

@@ -75,6 +75,7 @@ def request(options: argparse.Namespace) -> Request:
         # plg plan opens no connection and has no run to name or start.
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
+        wait=getattr(options, "wait", None), sends=options.command == "check",
     )  # fmt: skip
 
 

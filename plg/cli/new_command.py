@@ -35,7 +35,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.github:
         _vendor(wheel, console)
     named = f"./{scenario}" if str(scenario).startswith("-") else str(scenario)
-    console.print(f"now run: plg check {shlex.quote(named)}")
+    console.print(f"now run: plg check {shlex.quote(named)} --target embedded")
+    console.print("or with REDIS_URL set, which is where its jobs go otherwise")
     return 0
 
 

@@ -53,6 +53,15 @@ def _connections(text: str) -> int:
     return int(text)
 
 
+def _duration(text: str) -> float:
+    from plg.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a duration such as 30s, not {text!r}") from None
+
+
 def _check(commands: Commands) -> None:
     parser = _command(
         commands, "check", "validate, plan, run and judge scenarios, and write the artifacts",
@@ -64,6 +73,12 @@ def _check(commands: Commands) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn or in parallel")
     parser.add_argument(
         "--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)"
+    )
+    parser.add_argument(
+        "--wait",
+        type=_duration,
+        metavar="TIME",
+        help="wait so long for a server that is not up yet, for example 30s (or ?wait=30s in the URL)",
     )
     parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")

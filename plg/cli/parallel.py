@@ -58,6 +58,7 @@ class _Child:
     begun: bool = False
     state: dict[str, Any] = field(default_factory=dict)
     left: Outcome | None = None
+    waiting: str = ""
 
     def take(self, data: bytes) -> None:
         """What the process wrote, in pieces of any size."""
@@ -71,6 +72,8 @@ class _Child:
                 message = json.loads(line)
                 if isinstance(message, dict) and "ready" in message:
                     self.ready, self.name = True, printable(str(message["ready"]))
+                elif isinstance(message, dict) and "waiting" in message:
+                    self.waiting = printable(str(message["waiting"]))
                 elif isinstance(message, dict) and "outcome" in message:
                     self.left = from_json(str(message["outcome"]), str(self.saved), trusted=True)
                 elif isinstance(message, dict):
@@ -162,6 +165,10 @@ class Parallel:
                 self._selector.unregister(key.fileobj)
                 with suppress(subprocess.TimeoutExpired):
                     key.data.process.wait(5.0)  # its output has ended: so will it
+        for child in self._running:
+            words, child.waiting = child.waiting, ""
+            if words and not self._options.quiet:
+                self._console.print(f"{child.name} is {words}")
         name = self._interruption.name()
         if name is not None and not self._told:
             self._told = True
@@ -242,6 +249,8 @@ def _arguments(options: argparse.Namespace, file: Path, saved: Path, start: Star
     for name in ("target", "seed", "env", "policy", "connections"):
         value = getattr(options, name)
         given += [] if value is None else [f"--{name}={value}"]
+    if options.wait is not None:
+        given.append(f"--wait={options.wait}s")
     given += [f"--set={setting}" for setting in options.set]
     if options.shard is not None:
         given.append(f"--shard={options.shard[0] + 1}/{options.shard[1]}")

@@ -45,6 +45,10 @@ class RunView:
         when = f"in {format_duration(round(left, 1))}, at" if left > 0 else "at"
         self._console.print(f"the schedule starts {when} {start.text()}")
 
+    def late_server(self, words: str) -> None:
+        """That a server is waited for, and for what; also where else is quiet, as nothing else happens."""
+        self._console.print(words)
+
     def progress(self, progress: Progress) -> None:
         """Redraw the live line; in a log, a line every five seconds, ever rarer in a long run."""
         if self._quiet or self._plan is None:

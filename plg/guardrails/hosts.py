@@ -2,8 +2,8 @@
 
 The host is taken from the very options that the connection is opened with, never parsed a second time. Case, a trailing
 dot, brackets, userinfo, port, percent-escapes, full-width letters, old numeric forms of an IPv4 address and every way
-to write the machine itself come out alike. What a name resolves to is not asked: a policy must say the same with and
-without a network.
+to write the machine itself come out alike. What a name resolves to is not asked beforehand: a policy must say the same
+with and without a network. It is held against the address that a connection was really made to (`Policy.gate`).
 """
 
 from __future__ import annotations
@@ -37,10 +37,15 @@ def names_of(target: str) -> tuple[str, ...]:
     address = parse_address(target)
     if address.scheme == "unix":
         return LOOPBACK
-    host = canonical(str(address.options.get("host") or "localhost"))
-    if _is_this_machine(host):
-        return (*LOOPBACK, host) if host not in LOOPBACK else LOOPBACK
-    return (host,)
+    return names_at(str(address.options.get("host") or "localhost"))
+
+
+def names_at(host: str, *addresses: str) -> tuple[str, ...]:
+    """The names of a ``host`` that was found at some ``addresses``, the plainest first."""
+    names = tuple(dict.fromkeys(map(canonical, (host, *addresses))))
+    if any(map(_is_this_machine, names)):
+        return tuple(dict.fromkeys((*LOOPBACK, *names)))
+    return names
 
 
 def canonical(host: str) -> str:

@@ -18,7 +18,8 @@ from plg.language.source import Spans, decode, read_bytes
 from plg.language.yaml_source import read_yaml
 from plg.scenario import ErrorRateLimit
 
-FILE_NAME = "plg-policy.yaml"
+FILE_NAMES = ("plg-policy.yaml", "plg-policy.yml", "plg-policy.json")
+"""What a policy may be called. Where several lie in one folder, all of them hold."""
 SYSTEM_FILE = FilePath("/etc/plg/policy.yaml")
 """Read on every run where it is there: the place for ceilings that hold against the users of a machine."""
 FIELDS = ("ceilings", "environments", "users")
@@ -46,11 +47,11 @@ def find_policy(
     """Every policy that holds for a run, or None where there is none.
 
     These are the machine's own, the one that ``PLG_POLICY`` names, the one ``named`` on the command line, and each
-    ``plg-policy.yaml`` in ``folder`` or above it. All of them hold: naming one takes none of the others away. Raises
-    `ScenarioError` where one cannot be read.
+    ``plg-policy.yaml`` (or ``.yml``, ``.json``) in ``folder`` or above it. All of them hold: naming one takes none of
+    the others away. Raises `ScenarioError` where one cannot be read.
     """
     asked = [FilePath(where) for where in (environ.get("PLG_POLICY"), named) if where]
-    lying = [system, *(parent / FILE_NAME for parent in reversed([folder, *folder.parents]))]
+    lying = [system, *(parent / name for parent in reversed([folder, *folder.parents]) for name in FILE_NAMES)]
     paths = dict.fromkeys([*(path for path in lying if _is_there(path)), *asked])
     return Policy(tuple(read_policy(path) for path in paths)) if paths else None
 

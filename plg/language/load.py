@@ -15,6 +15,7 @@ from plg.language.placing import Placer
 from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.redaction import redact
 from plg.scenario import Scenario
+from plg.target_url import normalized
 
 SUFFIXES = (".plg", ".yaml", ".yml", ".json")
 _UNREAD = {"syntax", "unterminated-string", "unterminated-block", "too-deep"}
@@ -109,15 +110,17 @@ def load(
     overrides: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     target: str | None = None,
+    sends: bool = True,
 ) -> Loaded:
     """Read, resolve, validate and build. Raises `ScenarioError` with every fault of the file.
 
     ``overrides`` are params set from outside, ``target`` takes the place of the scenario's own, ``environ`` (the
-    process's by default) is where ``env`` looks.
+    process's by default) is where ``env`` looks. Who ``sends`` nothing needs no target: one that the environment does
+    not name is no fault then.
     """
     source = read_source(path)
     return _load(
-        source, overrides or {}, os.environ if environ is None else environ, target, source.folder, source.file
+        source, overrides or {}, os.environ if environ is None else environ, target, source.folder, source.file, sends
     )
 
 
@@ -135,7 +138,7 @@ def load_document(
     ``folder`` is where its files are; without one, it may not use any.
     """
     source = Source(document, Spans(""), "", name, folder or FilePath())
-    return _load(source, overrides or {}, os.environ if environ is None else environ, target, folder, None)
+    return _load(source, overrides or {}, os.environ if environ is None else environ, target, folder, None, True)
 
 
 def lint(path: FilePath | str) -> Linted:
@@ -144,7 +147,7 @@ def lint(path: FilePath | str) -> Linted:
         source = read_source(path)
     except ScenarioError as error:
         return Linted(list(error.diagnostics), "")
-    checked = _check(source, {}, os.environ, None, source.folder)
+    checked = _check(source, {}, os.environ, None, source.folder, False)
     faults = checked.faults
     if not any(fault.severity == "error" for fault in faults):
         try:
@@ -171,8 +174,9 @@ def _load(
     target: str | None,
     folder: FilePath | None,
     file: str | None,
+    sends: bool,
 ) -> Loaded:
-    checked = _check(source, overrides, environ, target, folder)
+    checked = _check(source, overrides, environ, target, folder, sends)
     errors = [fault for fault in checked.faults if fault.severity == "error"]
     if errors:
         raise ScenarioError(_in_order(checked.faults), {source.file: source.text} if source.text else {})
@@ -186,6 +190,7 @@ def _check(
     environ: Mapping[str, str],
     target: str | None,
     folder: FilePath | None,
+    sends: bool,
 ) -> _Checked:
     """Params replaced, schema and meaning checked; all faults collected."""
     faults = list(source.faults)
@@ -203,7 +208,7 @@ def _check(
     structural = validate.check_document(document) + validate.check_params(source.document)
     found += [place.diagnostic(fault) for fault in structural if fault.path not in blamed]
     blamed |= {fault.path for fault in structural}
-    address, target_faults = _address(document, environ, target)
+    address, target_faults = _address(document, environ, target, sends)
     meaning = [*semantics.check_meaning(document, folder), *target_faults]
     found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
     hidden = _consequences({fault.code for fault in source.faults})
@@ -239,22 +244,26 @@ def _depth_fault(document: Any) -> validate.DocumentFault | None:
 
 
 def _address(
-    document: Document, environ: Mapping[str, str], override: str | None
+    document: Document, environ: Mapping[str, str], override: str | None, needed: bool
 ) -> tuple[str, list[validate.DocumentFault]]:
-    """The target's address, with ``env`` looked up, and what is wrong with it."""
+    """The target's address, with ``env`` looked up, and what is wrong with it. ``needed``: jobs will be sent there."""
     given: Any = document.get("target", "embedded") if override is None else override
     if isinstance(given, dict) and "url" in given:
         given = given["url"]
     variable = given.get("env") if isinstance(given, dict) else None
     if isinstance(variable, str):
-        found = environ.get(variable) or given.get("default")
+        found = environ.get(variable, "").strip() or given.get("default")
+        if found is None and not needed:
+            return "embedded", []  # nothing is sent: where it would go does not matter
         if found is None:
-            message = f"the environment variable {variable} is not set"
-            help = f"set it, give --target, or fall back: target env {variable} else embedded"
+            message = f"the target is the environment variable {variable}, which is not set"
+            help = f"set it to the URL of the Redis (export {variable}=redis://HOST:6379/0), or give --target URL"
+            help += "; for a look at the scenario: --target embedded"
             return "", [validate.DocumentFault("unset-variable", message, ("target",), help)]
         given = found
     if not isinstance(given, str):
         return "", []
+    given = normalized(given)
     fault = semantics.target_fault(given)
     if fault is None or (variable is None and override is None):
         return given, []
@@ -265,7 +274,7 @@ def _address(
 def _without_password(document: Document, override: str | None) -> Document:
     """The effective document is written to files and reports: it never holds a password."""
     if override is not None:
-        return {**document, "target": redact(override)}
+        return {**document, "target": redact(normalized(override))}
     if "target" not in document:
         return document
     return {**document, "target": _redacted(document["target"])}

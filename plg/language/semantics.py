@@ -20,7 +20,7 @@ from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES,
 from plg.queues.envelope import moment, place_of
 from plg.recordings import RecordingError, read_recording
 from plg.redaction import redact
-from plg.target_url import SCHEMES, url_fault
+from plg.target_url import SCHEMES, normalized, url_fault
 
 _NOW = re.compile(r"(?<!\$)\$\{\s*now_ms\s*\}")
 _IN_TEXT = ("rate", "positiveRate", "duration", "time", "percent", "cpuPercent")
@@ -282,7 +282,7 @@ def _target(target: Any) -> Iterator[DocumentFault]:
     if isinstance(target, dict):
         target, path = target.get("default"), (*path, "default")
     if isinstance(target, str):
-        fault = target_fault(target)
+        fault = target_fault(normalized(target))
         if fault is not None:
             yield DocumentFault(fault[0], fault[1], path, fault[2])
 

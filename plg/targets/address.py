@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from plg.redaction import redact
-from plg.target_url import PASSED_OVER, TIMEOUTS, url_fault
+from plg.redaction import hide, redact
+from plg.target_url import PASSED_OVER, TIMEOUTS, normalized, url_fault
 from plg.targets.base import TargetError
+from plg.units import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """One server. ``shown`` is the URL without its password: the only spelling that may reach a person or a file.
 
-    ``options`` are the keyword arguments of a redis-py connection, ``connect_timeout`` (s) is the URL's own wish.
+    ``options`` are the keyword arguments of a redis-py connection, ``connect_timeout`` (s) is the URL's own wish,
+    ``wait`` (s) how long a server that is not up yet is waited for. A ``gate`` judges each host before it is let in to.
     """
 
     shown: str
@@ -22,13 +24,27 @@ class Address:
     url: str = field(repr=False)
     options: Mapping[str, object] = field(repr=False)
     connect_timeout: float | None = None
+    wait: float | None = None
+    gate: Gate | None = field(default=None, repr=False)
+
+    def hide(self, text: str) -> str:
+        """What somebody else said, without the secrets of this address in it."""
+        values = [self.options.get(name) for name in ("password", "ssl_password")]
+        if not self.options.get("password"):
+            values.append(self.options.get("username"))  # a lone name is as often a token
+        return hide(text, [str(value) for value in values if value])
 
 
-def parse_address(url: str) -> Address:
-    """Reads ``redis://``, ``rediss://`` (TLS) and ``unix://`` URLs.
+Gate = Callable[[str, str], str | None]
+"""Says why jobs may not go to a host that is called so (first) and was found at this address (second); or None."""
+
+
+def parse_address(url: str, gate: Gate | None = None) -> Address:
+    """Reads ``redis://``, ``rediss://`` (TLS) and ``unix://`` URLs; ``valkey://`` and ``valkeys://`` are the first two.
 
     Raises `TargetError` of kind ``refused`` for a URL that cannot be meant, rather than guess a host or a database.
     """
+    url = normalized(url)
     shown = redact(url)
     fault = url_fault(url)
     if fault:
@@ -40,6 +56,9 @@ def parse_address(url: str) -> Address:
     except ValueError as error:
         raise TargetError("refused", f"{shown} is not a usable target: {str(error).rstrip('.')}") from None
     options.pop("connection_class", None)
+    wait = options.pop("wait", None)
     wish = next((options[name] for name in TIMEOUTS if name in options), None)
     kept = {name: value for name, value in options.items() if name not in TIMEOUTS and name not in PASSED_OVER}
-    return Address(shown, url.partition("://")[0], url, kept, wish)
+    return Address(
+        shown, url.partition("://")[0], url, kept, wish, None if wait is None else parse_duration(str(wait)), gate
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from plg.targets.address import Address
     from plg.targets.cluster import Cluster
     from plg.targets.slots import Node
 
@@ -63,6 +64,10 @@ class Target(Protocol):
     @property
     def url(self) -> str:
         """What another client connects to, password included: for workers, never for people or files."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, with what judges each connection to it."""
 
     @property
     def notes(self) -> tuple[str, ...]:

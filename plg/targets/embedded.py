@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from plg.queues.base import Job
 from plg.targets import lifeline
+from plg.targets.address import Gate
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary
 from plg.targets.client import load_client
@@ -34,10 +35,12 @@ class EmbeddedTarget(UrlTarget):
 
     kind: ClassVar[str] = "embedded"
 
-    def __init__(self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+    ) -> None:
         self._server = PrivateServer.start(find_binary(), deadline=connect_timeout, meanwhile=load_client)
         try:
-            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout)
+            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout, gate=gate)
         except BaseException:
             self._server.stop()
             raise

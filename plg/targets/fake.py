@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from plg.queues.base import Job
+from plg.targets.address import Gate
 from plg.targets.base import Server, TargetError
 from plg.targets.url import UrlTarget
 
@@ -16,7 +17,9 @@ class FakeTarget(UrlTarget):
 
     kind: ClassVar[str] = "fake"
 
-    def __init__(self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+    ) -> None:
         self._fake, self._version = _start()
         self._thread = threading.Thread(
             target=self._fake.serve_forever, kwargs={"poll_interval": 0.05}, name="plg-fake", daemon=True
@@ -24,6 +27,7 @@ class FakeTarget(UrlTarget):
         self._thread.start()
         host, port = self._fake.server_address[:2]
         try:
+            # A server inside plg: no policy speaks of it.
             super().__init__(f"redis://{host}:{port}/0", jobs, connect_timeout=connect_timeout)
         except BaseException:
             self.close()

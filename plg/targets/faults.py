@@ -58,6 +58,11 @@ def explain(error: BaseException, shown: str, *, lost: bool = False) -> TargetEr
     return TargetError(kind, f"{shown} {verb}: {words}" + (f" ({advice})" if advice else ""))
 
 
+def is_not_up_yet(error: TargetError) -> bool:
+    """Whether the server may only need more time: nobody listens, the name is not known yet, or its data is loading."""
+    return error.kind in ("unreachable", "lost") or "LOADING" in str(error) or "loading the dataset" in str(error)
+
+
 def _hung_up(error: BaseException) -> bool:
     return _holds(tuple(_chain(error)), ConnectionResetError, BrokenPipeError)
 
@@ -88,7 +93,11 @@ def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
     if _holds(chain, socket.gaierror):
         return words, "unreachable", "check the name of the host"
     if _holds(chain, ConnectionRefusedError):
-        return words, "unreachable", "is a server running there? --target embedded needs none"
+        return (
+            words,
+            "unreachable",
+            "is a server there? --wait 30s waits for one to come up, --target embedded needs none",
+        )
     if _holds(chain, FileNotFoundError):
         return words, "unreachable", "there is no such socket or file"
     if _holds(chain, PermissionError):

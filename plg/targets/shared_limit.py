@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from plg.targets.address import parse_address
 from plg.targets.base import Target, TargetError
 from plg.targets.client import Client, Command
 from plg.targets.faults import explain
@@ -25,7 +24,7 @@ class SharedLimit:
         self.key = f"{PREFIX}{run_id}"
         self._part, self._of, self._limit = part, of, limit
         self.of = of
-        address = parse_address(target.url)
+        address = target.address
         if target.cluster is not None and (node := target.cluster.slots.owner(self.key)) is not None:
             address = target.cluster.address(node)
         self._client = Client(address, connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)

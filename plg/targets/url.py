@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from plg.queues.base import Job
 from plg.queues.use import KeyConflict, QueueInUse, queues_of
-from plg.targets.address import Address, parse_address
+from plg.targets.address import Address, Gate, parse_address
 from plg.targets.base import QueueProbe, Server, TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
@@ -31,9 +31,11 @@ class UrlTarget:
 
     kind: ClassVar[str] = "url"
 
-    def __init__(self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+    ) -> None:
         self._queues = _queues(jobs)
-        self._address = parse_address(where)
+        self._address = parse_address(where, gate)
         self._connect_timeout = self._address.connect_timeout or connect_timeout
         self._cluster: Cluster | None = None
         self._findings = self._look_round()

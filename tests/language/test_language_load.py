@@ -199,7 +199,9 @@ def test_starters(name: str, tmp_path: Path) -> None:
     assert lint(file).diagnostics == []
     assert format_text(text) == text
     assert STARTERS[name].strip().replace("scenario NAME", 'scenario "my scenario"') == text.strip()
-    assert load(file, environ={}).scenario.name == "my scenario"
+    assert load(file, environ={}, sends=False).scenario.name == "my scenario"
+    with pytest.raises(ScenarioError, match="REDIS_URL, which is not set"):
+        load(file, environ={"REDIS_URL": " "})
 
 
 def test_the_workflow_is_yaml_and_quotes_its_file() -> None:

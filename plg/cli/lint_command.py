@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import expand
 from plg.diagnostics import Diagnostic
 from plg.diagnostics_render import render_github, render_json, render_text
-from plg.language.load import lint
+from plg.language.load import lint, load
+from plg.patterns.spans import spans
+from plg.plan.unmeasured import unmeasured
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -20,6 +23,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for file in files:
         diagnostics, text = lint(file)
         found += diagnostics
+        if not any(d.severity == "error" for d in diagnostics):
+            found += _unmeasured(file)
         sources[str(file)] = text
     errors = sum(d.severity == "error" for d in found)
     if options.format == "json":
@@ -33,6 +38,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
         warnings = len(found) - errors
         console.print(f"{checked}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     return 2 if errors else 0
+
+
+def _unmeasured(file: Path) -> list[Diagnostic]:
+    """Lines of a valid scenario that can have no data, or look past the work. Nothing is planned for it."""
+    loaded = load(file)
+    return [
+        Diagnostic(
+            finding.code, finding.message, str(file), loaded.source.spans.nearest(finding.path), finding.help,
+            "warning", finding.path,
+        )
+        for finding in unmeasured(loaded.scenario, spans(loaded.scenario.pattern))
+    ]  # fmt: skip
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import request, usage_error
+from plg.plan.unmeasured import LATENCY, WORK, asks_for_latency
 from plg.reports import terminal
 from plg.session import Prepared, prepare
 
@@ -32,9 +33,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
         return 0
     drawing = terminal.draw_plan(prepared.plan, width=console.width, colour=console.colour, ascii_only=console.ascii)
     console.print(drawing.rstrip("\n"))
-    for note in prepared.notes:
+    for note in (*prepared.notes, *_on_latency(prepared)):
         console.print(f"  note: {note}")
     return 0
+
+
+def _on_latency(prepared: Prepared) -> list[str]:
+    """What latency is, where a line asks for it and no warning says so."""
+    asked = any(map(asks_for_latency, prepared.scenario.expect))
+    warned = any(warning.code == "queue-not-judged" for warning in prepared.plan.warnings)
+    return [f"{LATENCY}; {WORK} measure that"] if asked and not warned else []
 
 
 def _arrivals(prepared: Prepared) -> Iterator[str]:

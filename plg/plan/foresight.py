@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from plg.measures import MEASURES, percentile
+from plg.measures import MEASURES, percentile, samples_needed
 from plg.pacing import PACINGS
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS
 from plg.plan.arrivals import Arrivals
 from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, PlanWarning
+from plg.plan.unmeasured import unmeasured
 from plg.scenario import Expectation, Scenario, Subject
 from plg.units import format_duration, format_percent
 
@@ -32,6 +33,11 @@ def foresee(
     found: list[PlanWarning] = []
     for expectation in scenario.expect:
         found += _thin(scenario, expectation, arrivals, phases)
+    for finding in unmeasured(scenario, [phase.span for phase in phases]):
+        message = f"{finding.message}; {finding.help}" if finding.help else finding.message
+        index = finding.path[1]
+        line = scenario.expect[index] if isinstance(index, int) else None
+        found.append(PlanWarning(finding.code, message, line.line if line else None, line.file if line else None))
     found += _not_judged(scenario.expect, phases)
     found += _bound_to_hit(clips, stops=scenario.guardrails.emergency_stop)
     return tuple(found)
@@ -57,7 +63,8 @@ def _thin(
         if expectation.window is None:
             jobs = int(np.diff(arrivals.before(spans.ravel()).reshape(-1, 2)).sum())
             rests = jobs if subject.measure != "service_time" else _timed(scenario, arrivals, spans)
-            if rests < need:
+            # Of fewer than it takes for a verdict, `unmeasured` says so.
+            if rests < need and jobs >= _least(subject):
                 yield _warn("too-few-samples", _few(subject, rests, jobs, need), expectation)
             continue
         counts = _per_window(spans, expectation.window, arrivals)
@@ -84,6 +91,11 @@ def _samples_wanted(subject: Subject, expectation: Expectation) -> int | None:
     if subject.measure == "deviation" and expectation.window is not None and bound and bound < 1:
         return math.ceil(1 / bound - 1e-6)
     return None
+
+
+def _least(subject: Subject) -> int:
+    level = percentile(subject.aggregate or "")
+    return 1 if level is None else samples_needed(level)
 
 
 def _why(subject: Subject, expectation: Expectation) -> str:

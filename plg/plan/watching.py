@@ -6,6 +6,8 @@ from plg.scenario import Expectation, Scenario, Subject
 
 MOST = 60.0
 """Seconds of watch at the most, where the scenario does not say how long."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the queue."""
 QUEUE = ("queue_depth", "queue_age", "drain_time")
 """The measures that are read off the queue, and tell of the work."""
 

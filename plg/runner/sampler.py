@@ -11,10 +11,11 @@ from collections import deque
 from typing import Protocol
 
 from plg.clock import Clock
+from plg.plan.watching import LOOK_EVERY
 from plg.runner.recorder import Sample
 from plg.targets.base import QueueProbe, TargetError
 
-INTERVAL = 0.1
+INTERVAL = LOOK_EVERY
 """Seconds between samples; guardrails on gauges react within two of them."""
 _GLANCE = 0.05
 """Seconds a sample waits for a look at the queues that should have ended."""

@@ -35,6 +35,7 @@ def test_clips_and_warnings_in_the_document() -> None:
     assert document["clips"][0] == {"guardrail": "max_rate", "start_s": 10.0, "end_s": 10.5, "shed": 25}
     assert [(warning["code"], warning["line"]) for warning in document["warnings"]] == [
         ("too-few-samples", 7),
+        ("queue-not-judged", 7),
         ("guardrail-bound-to-hit", None),
     ]
 

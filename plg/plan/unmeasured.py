@@ -1,0 +1,138 @@
+"""Lines of a scenario that can have no data, or look past the work: known before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plg.diagnostics import Path
+from plg.measures import MEASURES, percentile, samples_needed
+from plg.patterns.base import Floats
+from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
+from plg.plan.watching import LOOK_EVERY, QUEUE, watch_length
+from plg.queues.envelope import moment_in
+from plg.scenario import Expectation, Scenario, Subject
+from plg.units import format_duration
+
+LATENCY = "latency is the answer of Redis and not the work"
+WORK = "queue_age, drain_time and queue_depth"
+"""What measures the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A warning about the node of the document at ``path``: an expectation or a guardrail. ``help`` is a way out."""
+
+    code: str
+    message: str
+    path: Path
+    help: str = ""
+
+
+def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foreseen, ...]:
+    """Every such warning, in the order of the expectations."""
+    found: list[Foreseen] = []
+    spans = {phase.name: phase for phase in phases}
+    for index, expectation in enumerate(scenario.expect):
+        place: Path = ("expect", index)
+        for subject in _sides(expectation):
+            if subject.measure == "queue_age" and (silent := _undated(scenario)):
+                found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
+            elif why := _never(scenario, subject, spans):
+                found.append(Foreseen("never-measured", why, place))
+        found += _watch_too_short(scenario, expectation, place)
+    if scenario.guardrails.max_queue_age is not None and (silent := _undated(scenario)):
+        place = ("guardrails", "max_queue_age")
+        found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
+    if scenario.expect and not any(side.measure in QUEUE for e in scenario.expect for side in _sides(e)):
+        found.append(_looks_past_the_work(scenario.expect))
+    return tuple(dict.fromkeys(found))
+
+
+def asks_for_latency(expectation: Expectation) -> bool:
+    """Whether a line speaks of the answer of Redis."""
+    return any(side.measure in ("latency", "service_time") for side in _sides(expectation))
+
+
+def _sides(expectation: Expectation) -> list[Subject]:
+    return [side for side in (expectation.subject, expectation.relative) if side is not None]
+
+
+def _looks_past_the_work(expect: Sequence[Expectation]) -> Foreseen:
+    first = next((index for index, line in enumerate(expect) if asks_for_latency(line)), None)
+    if first is None:
+        message = f"no line looks at the queue, so none tells whether jobs are done: {WORK} do"
+        return Foreseen("queue-not-judged", message, ("expect", 0))
+    message = f"no line looks at the queue: {LATENCY}; {WORK} measure that"
+    return Foreseen("queue-not-judged", message, ("expect", first))
+
+
+_DATED = "put the moment into the payload and name its place, such as `enqueued_at payload.created`"
+
+
+def _undated(scenario: Scenario) -> str:
+    """While which jobs wait no age can be told; empty where all say when they were enqueued."""
+    silent = [job.name for job in scenario.jobs if job.queue.kind == "list" and moment_in(job) is None]
+    if not silent:
+        return ""
+    names = ", ".join(silent[:3]) + (" and others" if len(silent) > 3 else "")
+    return f"while jobs of {names} wait: a raw job in a list does not say when it was enqueued"
+
+
+def _never(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan]) -> str:
+    """Why a subject can have no data, in a sentence; empty where it can."""
+    intervals = _intervals(scenario, subject, spans)
+    if intervals is None:
+        return ""
+    where = f" during {subject.during}" if subject.during else ""
+    kind, q = MEASURES[subject.measure].kind, percentile(subject.aggregate or "")
+    if kind == "gauge":
+        looks = int(((intervals[:, 1] - intervals[:, 0]).sum() + _watch_of(scenario, subject)) / LOOK_EVERY + 1e-6)
+        if q is not None and looks < samples_needed(q):
+            told = f"it takes {samples_needed(q):,} looks, there are {looks:,}"
+            return f"{subject.aggregate}({subject.measure}){where} has no data: {told}"
+        return ""
+    if kind == "time" or subject.measure in ("deviation", "error_rate"):
+        due = _due(scenario, intervals)
+        name = f"{subject.aggregate}({subject.measure})" if kind == "time" else subject.measure
+        if due == 0:
+            return f"{name}{where} has no data: no job is due{where or ' at all'}"
+        if kind == "time" and q is not None and due < samples_needed(q):
+            return f"{name}{where} has no data: it takes {samples_needed(q):,} jobs, {due:,} are due"
+    return ""
+
+
+def _intervals(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan]) -> Floats | None:
+    """Where the subject is looked at (s), one row an interval; None where it stands too often to be listed."""
+    if subject.during is None:
+        return np.array([[0.0, scenario.pattern.duration]])
+    phase = spans.get(subject.during)
+    return phase.intervals() if phase is not None and phase.times <= MOST_INTERVALS else None
+
+
+def _watch_of(scenario: Scenario, subject: Subject) -> float:
+    """For how long (s) the watch may add looks to a subject."""
+    return watch_length(scenario) if subject.measure in QUEUE else 0.0
+
+
+def _due(scenario: Scenario, intervals: Floats) -> int:
+    """Jobs due in the intervals; of random arrivals, which may be any number where there is traffic, at least 1."""
+    ends = scenario.pattern.count(intervals.ravel()).reshape(-1, 2)
+    if scenario.arrivals.process == "poisson":
+        return math.ceil(float(np.diff(ends).sum()))
+    return int(np.diff(np.floor(ends + 0.5 + 1e-9)).sum())
+
+
+def _watch_too_short(scenario: Scenario, expectation: Expectation, place: Path) -> list[Foreseen]:
+    """Where the watch ends before a line about a time is decided."""
+    bound, watch = expectation.bound, watch_length(scenario)
+    looks = [side.measure for side in _sides(expectation) if side.measure in ("queue_age", "drain_time")]
+    if bound is None or not looks or watch >= bound:
+        return []
+    longer = math.ceil(bound * 1.1 + 1) if bound < 60 else 60 * math.ceil((bound * 1.1 + 1) / 60)
+    then = "has no data" if "drain_time" in looks else "is not judged"
+    message = f"the queue is watched for {format_duration(watch)} after the last send: what waits longer {then}"
+    return [Foreseen("watch-too-short", message, place, f"write `watch {format_duration(longer)}`")]

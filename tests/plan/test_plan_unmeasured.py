@@ -1,0 +1,105 @@
+"""Lines that can have no data, or look past the work, are said before anything is sent: by the plan and by lint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plg.cli.main import main
+from plg.language.load import load
+from plg.plan import make_plan
+
+RAW = 'job mail { queue "q" encoding raw payload { n: "${seq}" } }'
+DATED = 'job mail { queue "q" encoding raw enqueued_at payload.at payload { at: "${now_ms}" } }'
+STREAM = 'job mail { stream "q" encoding raw payload { n: "${seq}" } }'
+BOTH = RAW + 'job other { queue "q" payload { } }'
+LATENCY = "latency is the answer of Redis and not the work"
+
+
+def scenario(folder: Path, expect: str, statements: str = "", limits: str = "") -> Path:
+    path = folder / "s.plg"
+    path.write_text(
+        f"scenario s {{ {statements}\n"
+        "traffic { calm: steady 20/s over 2s then rest: pause 3s then rush: steady 50/s over 1s }\n"
+        f"guardrails {{ max_rate 50/s max_total_jobs 1_000 max_duration 1m {limits} }}\nexpect {{\n{expect}\n}} }}\n"
+    )
+    return path
+
+
+def linted(path: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, int | None]]:
+    assert main(["lint", str(path), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    return [
+        (fault["code"], f"{fault['message']}; {fault['help']}".removesuffix("; "), fault["line"]) for fault in found
+    ]
+
+
+def planned(path: Path) -> list[tuple[str, str, int | None]]:
+    codes = ("never-measured", "queue-not-judged", "watch-too-short")
+    warnings = make_plan(load(path).scenario).warnings
+    return [(w.code, w.message, w.line) for w in warnings if w.code in codes]
+
+
+@pytest.mark.parametrize(
+    ("line", "statements", "says"),
+    [
+        ("queue_age < 30s", RAW, "queue_age has no data while jobs of mail wait: a raw job in a list does not say"),
+        ("queue_age < 30s", BOTH, "queue_age has no data while jobs of mail wait"),
+        ("queue_age during calm < 2 * queue_age during rush", RAW, "queue_age has no data while jobs of mail wait"),
+        ("queue_age < 30s", DATED, ""), ("queue_age < 30s", STREAM, ""), ("queue_age < 30s", "", ""),
+        ("queue_depth < 30", RAW, ""),
+        ("p99.9(queue_depth) < 30 during calm", "watch 0s", "during calm has no data: it takes 1,000 looks"),
+        ("p99(queue_depth) < 30 during calm", "watch 0s", "it takes 100 looks, there are 20"),
+        ("p99(queue_depth) < 30", "", ""), ("p90(queue_depth) < 30", "watch 0s", ""),
+        ("p95(cpu) < 90% during rush", "", "p95(cpu) during rush has no data: it takes 20 looks, there are 10"),
+        ("max(latency) < 1s during rest", "", "max(latency) during rest has no data: no job is due during rest"),
+        ("deviation < 5% during rest", "", "deviation during rest has no data: no job is due during rest"),
+        ("error_rate < 5% during rest", "", "error_rate during rest has no data"),
+        ("errors == 0 during rest", "", ""),
+        ("p99(latency) < 1s during calm", "", "p99(latency) during calm has no data: it takes 100 jobs, 40 are due"),
+        ("p50(latency) during calm < 2 * p50(latency) during rest", "", "p50(latency) during rest has no data"),
+        ("drain_time < 5m", "", "watched for 1m after the last send: what waits longer has no data; write `watch 6m`"),
+        ("drain_time < 5m", "watch 5m", ""),
+        ("queue_age < 20s", "watch 10s", "what waits longer is not judged; write `watch 23s`"),
+        ("queue_depth < 20", "watch 0s", ""),
+    ],
+)  # fmt: skip
+def test_what_can_have_no_data_is_said_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, statements: str, says: str
+) -> None:
+    path = scenario(tmp_path, f"queue_depth < 1_000\n{line}", statements)
+    found = planned(path)
+    assert linted(path, capsys) == found, "lint says what the plan says"
+    assert [line for _, _, line in found] == ([6] if says else [])
+    assert says in (found[0][1] if found else "")
+
+
+def test_a_limit_on_ages_that_cannot_be_told_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [(code, message, _)] = linted(scenario(tmp_path, "queue_depth < 9", RAW, "max_queue_age 5s"), capsys)
+    assert code == "never-measured"
+    assert message.startswith("max_queue_age does not hold while jobs of mail wait")
+
+
+@pytest.mark.parametrize(
+    ("expect", "says"),
+    [
+        ("errors == 0\nmax(latency) < 1s", f"no line looks at the queue: {LATENCY}; queue_age, drain_time"),
+        ("errors == 0", "no line looks at the queue, so none tells whether jobs are done: queue_age, drain_time"),
+        ("errors == 0\nqueue_depth < 9", ""), ("warn drain_time < 9s", ""),
+        ("p50(latency) during calm < 2 * queue_age during rush", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_scenario_that_looks_past_the_work_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expect: str, says: str
+) -> None:
+    found = linted(scenario(tmp_path, expect), capsys)
+    assert [code for code, _, _ in found] == (["queue-not-judged"] if says else [])
+    assert says in (found[0][1] if found else "")
+
+
+def test_plan_says_what_latency_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for expect, times in (("max(latency) < 1s", 1), ("max(latency) < 1s queue_depth < 9", 1), ("queue_depth < 9", 0)):
+        assert main(["plan", str(scenario(tmp_path, expect))]) == 0
+        assert capsys.readouterr().out.count(LATENCY) == times

@@ -31,8 +31,9 @@ slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs
 bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
 	$(BIN)/python -m bench $(ARGS)
 
-soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), the ledger held against the server
+soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), and every search with fresh seeds
 	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python -m pytest -m slow -rP tests/faults/test_faults_soak.py
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m 'hypothesis and not slow'
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

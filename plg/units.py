@@ -11,12 +11,12 @@ import re
 
 RATE_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 """Seconds in the period a rate is counted over."""
-DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
-_NUMBER = r"(?:\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+_NUMBER = r"(?:[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 _RATE = re.compile(rf"^({_NUMBER})\s*(?:/\s*([A-Za-z]+))$")
-_DURATION_PART = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*([A-Za-zµ]+)")
+_DURATION_PART = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-zµ]+)")
 _SIZE = re.compile(rf"^({_NUMBER})\s*([A-Za-z]+)$")
 _PERCENT = re.compile(rf"^({_NUMBER})\s*%$")
 

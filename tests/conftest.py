@@ -4,19 +4,29 @@ A run on a starved machine is INVALID: it says nothing about the system under te
 drives real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that
 sleeper was woken far too late, the machine was at fault, and the test is tried again, twice at most and not in silence.
 A test that fails on a machine that keeps time fails at once.
+
+Searches (Hypothesis) draw the same examples in every run, so that the gate answers the same twice. With
+HYPOTHESIS_PROFILE=soak they draw fresh ones.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck, settings
 
 KEEPS_TIME = ("tests/session/", "tests/faults/", "tests/cli/", "tests/targets/", "tests/scale/", "tests/cluster/")
 TOO_LATE = 0.03
 TRIES = 3
+
+# Before any test module is read: what a test does not set itself, it takes from the profile that is loaded then.
+settings.register_profile("gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 class Sleeper:

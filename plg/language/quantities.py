@@ -151,7 +151,7 @@ def _duration(value: Any, *, above: bool = True) -> Fault | None:
     limits = "a duration is at most 366 days"
     fault = _quantity(value, parse_duration, wanted, 0, MAX_DURATION, limits, above=above)
     if fault is None and above and duration(value) < MIN_DURATION:
-        return Fault("out-of-range", f"is too short: {show(value)}", "a duration is at least 1 ns, 0.000001ms")
+        return Fault("out-of-range", f"is too short: {show(value)}", "a duration is at least 1 ns, 0.001us")
     return fault
 
 

@@ -62,6 +62,11 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+LATENCY = "latency is the answer of Redis and not the work"
+WORK = "queue_age, drain_time and queue_depth"
+"""What measures the work."""
+
+
 def percentile(aggregate: str) -> float | None:
     """``p99.9`` as the fraction 0.999; None for an aggregate that is not a percentile."""
     match = _PERCENTILE.match(aggregate)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import request, usage_error
-from plg.plan.unmeasured import LATENCY, WORK, asks_for_latency
+from plg.measures import LATENCY, WORK
+from plg.plan.unmeasured import asks_for_latency
 from plg.reports import terminal
 from plg.session import Prepared, prepare
 

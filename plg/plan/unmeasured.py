@@ -9,17 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Path
-from plg.measures import MEASURES, percentile, samples_needed
+from plg.measures import LATENCY, MEASURES, WORK, percentile, samples_needed
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.watching import LOOK_EVERY, QUEUE, watch_length
 from plg.queues.envelope import moment_in
 from plg.scenario import Expectation, Scenario, Subject
 from plg.units import format_duration
-
-LATENCY = "latency is the answer of Redis and not the work"
-WORK = "queue_age, drain_time and queue_depth"
-"""What measures the work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def report(outcome: Outcome) -> str:
         sections.ledger(outcome),
         section("Load", figure(load, heading=False)),
         section("Queue", pair(queue)),
-        section("Times", pair(latency), sections.times(outcome)),
+        section("Times", pair(latency), sections.times(outcome), lead=sections.sentence(wording.ON_LATENCY)),
         section("Losses", pair(losses)),
         section("The generator itself", pair(machine)),
         sections.phases(outcome),

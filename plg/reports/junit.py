@@ -117,7 +117,8 @@ def _properties(outcome: Outcome) -> dict[str, str]:
 
 def _expectation_case(result: ExpectationResult, suite: str) -> TestCase:
     case = _case(_line(result.text) or "unnamed", suite, file=result.file, line=result.line)
-    told = _legal("\n".join(filter(None, [_observation(result), result.detail, wording.margin_text(result)])))
+    note = wording.ON_LATENCY if wording.speaks_of_latency([result]) else ""
+    told = _legal("\n".join(filter(None, [_observation(result), result.detail, wording.margin_text(result), note])))
     if result.verdict == "pass":
         case.stdout = told
     elif result.level == "warn":

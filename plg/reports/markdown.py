@@ -116,7 +116,8 @@ def _expectations(outcome: Outcome) -> list[str]:
             f"| {_SIGNS[wording.mark(result)]} {wording.word(result)} | {_code(result.text)}"
             f" | {wording.quantity(result.observed, result.unit)} | {_text(note)} |"
         )
-    return [*rows, ""]
+    below = [f"<sub>{_text(wording.ON_LATENCY)}</sub>", ""] if wording.speaks_of_latency(outcome.expectations) else []
+    return [*rows, "", *below]
 
 
 def _figures(outcome: Outcome) -> str:

@@ -36,6 +36,11 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         *(paint(f"warning: {said}", "yellow", colour) for said in wording.headline(outcome)),
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
+        *(
+            [f"    {paint(wording.ON_LATENCY, 'dim', colour)}"]
+            if wording.speaks_of_latency(outcome.expectations)
+            else []
+        ),
         *_guardrail_lines(outcome, colour),
         *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in wording.remarks(outcome)),
         *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),

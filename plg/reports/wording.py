@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from plg.judge.regions import phase_at
+from plg.measures import LATENCY, WORK
 from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
 from plg.runner.recording import Hit, Recording
 from plg.units import format_duration, format_percent, format_rate, format_size
@@ -155,6 +156,14 @@ def _share(fraction: float) -> str:
     if 0.995 <= size < 1:
         return "over 99%"
     return f"{size:.0%}" if size >= 0.1 else f"{float(f'{size * 100:.2g}'):g}%"
+
+
+ON_LATENCY = f"{LATENCY}; {WORK} measure that"
+
+
+def speaks_of_latency(results: Iterable[ExpectationResult]) -> bool:
+    """Whether a line asks for the answer of Redis, which is easily taken for the work."""
+    return any(re.search(r"\((latency|service_time)\)", result.text) for result in results)
 
 
 def headline(outcome: Outcome) -> list[str]:

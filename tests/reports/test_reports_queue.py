@@ -58,6 +58,19 @@ def test_it_comes_back_from_a_saved_outcome_and_stays_when_that_is_judged_anew(n
     assert from_json(json.dumps(document)).queue == QueueResult(), "an earlier plg did not save it"
 
 
+def test_every_report_says_what_latency_is_where_it_speaks_of_it(nobody):
+    line = expect("latency", "<", 1.0, "max")
+    outcome = outcome_of(left(200), expectations=(line, expect("errors", "==", 0.0)))
+    words = "latency is the answer of Redis and not the work; queue_age, drain_time and queue_depth measure that"
+    for report in (summary(outcome), markdown([outcome]), junit([outcome])):
+        assert report.count(words) == 1
+    for report in (summary(nobody), junit([nobody])):
+        assert words not in report
+    page = html([nobody])
+    assert words[1:] in page, "the page shows latency whatever is asked"
+    assert page.index("the answer of Redis, not the work") < page.index(words[1:])
+
+
 def test_what_still_waits_is_said_in_every_report():
     outcome = outcome_of(left(100, depths=(0, 150, 100)))
     said = "still waiting: 100 jobs, the oldest 9.9s"

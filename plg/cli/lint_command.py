@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import expand
-from plg.diagnostics import Diagnostic
+from plg.diagnostics import Diagnostic, ScenarioError
 from plg.diagnostics_render import render_github, render_json, render_text
 from plg.language.load import lint, load
 from plg.patterns.spans import spans
@@ -42,7 +42,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _unmeasured(file: Path) -> list[Diagnostic]:
     """Lines of a valid scenario that can have no data, or look past the work. Nothing is planned for it."""
-    loaded = load(file)
+    try:
+        loaded = load(file, sends=False)
+    except ScenarioError as error:
+        return list(error.diagnostics)
     return [
         Diagnostic(
             finding.code, finding.message, str(file), loaded.source.spans.nearest(finding.path), finding.help,

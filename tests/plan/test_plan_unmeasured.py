@@ -103,3 +103,11 @@ def test_plan_says_what_latency_is(tmp_path: Path, capsys: pytest.CaptureFixture
     for expect, times in (("max(latency) < 1s", 1), ("max(latency) < 1s queue_depth < 9", 1), ("queue_depth < 9", 0)):
         assert main(["plan", str(scenario(tmp_path, expect))]) == 0
         assert capsys.readouterr().out.count(LATENCY) == times
+
+
+def test_lint_needs_no_target(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLG_EXAMPLE_UNSET", raising=False)
+    found = linted(scenario(tmp_path, "errors == 0", "target env PLG_EXAMPLE_UNSET"), capsys)
+    assert [code for code, _, _ in found] == ["queue-not-judged"]

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +38,12 @@ from plg.runner.recording import COUNTERS, Histograms, Hit, Recording, Stall
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""
+_LARGEST = 1e300
+"""A number beyond this is damage, and would overflow where it is reckoned with."""
+_MOST_WINDOWS = 100_000
+"""More plain windows than this no plan has."""
+_LARGEST_ENTRY = 1e15
+"""The same for an entry of a series, as the schema has it for all other figures."""
 _INTEGERS = ("<i1", "<i2", "<i4", "<i8")
 _PLAIN = (
     "scenario", "scenario_file", "scenario_hash", "run_id", "seed", "verdict", "exit_code", "reason", "started_at",
@@ -111,20 +117,36 @@ def from_json(text: str, file: str = "<outcome>", *, trusted: bool = False) -> O
     against the schema again.
     """
     try:
-        document = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as fault:
+        document = json.loads(text, parse_constant=_no_constant, parse_float=_number(float), parse_int=_number(int))
+    except _Damage as fault:
         raise _broken(file, f"this is not JSON: {fault}") from None
+    except (ValueError, RecursionError) as fault:
+        line = getattr(fault, "lineno", None)
+        where = (
+            f"this is not JSON, from line {line}, column {getattr(fault, 'colno', 1)} on"
+            if line
+            else "this is not JSON"
+        )
+        raise _broken(file, where) from None
     if not isinstance(document, dict) or "version" not in document or "recording" not in document:
         raise _broken(file, "this is not an outcome saved by plg check")
     if document["version"] != VERSION:
         found = document["version"]
         raise _broken(file, f"this outcome has version {found!r}, this plg reads version {VERSION}", "outcome-version")
     if not trusted:
-        _check_form(document, file)
+        document = _checked(document, file)
     try:
         return _outcome_from(document)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, zlib.error, binascii.Error) as fault:
-        raise _broken(file, f"the outcome is damaged: {fault}") from None
+    except (
+        KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, zlib.error, binascii.Error,
+    ) as fault:  # fmt: skip
+        # The words of Python and its libraries help nobody.
+        why = f": {fault}" if isinstance(fault, _Damage) else ""
+        raise _broken(file, f"the outcome is damaged{why}") from None
+
+
+class _Damage(ValueError):
+    """Something in an outcome that cannot be, in words for people."""
 
 
 def _broken(file: str, message: str, code: str = "broken-outcome") -> ScenarioError:
@@ -132,11 +154,21 @@ def _broken(file: str, message: str, code: str = "broken-outcome") -> ScenarioEr
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number that JSON knows")
+    raise _Damage(f"{name} is not a number that JSON knows")
 
 
-def _check_form(document: Mapping[str, Any], file: str) -> None:
-    """Hold the document against the schema. Raises `ScenarioError` for the first fault."""
+def _number(kind: Callable[[str], float]) -> Callable[[str], Any]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if abs(value) > _LARGEST:
+            raise _Damage(f"the number {text[:12]}… is larger than any measured")
+        return value
+
+    return read
+
+
+def _checked(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
+    """The document as the schema has it: counts whole. Raises `ScenarioError` for the first fault."""
     from jsonschema import Draft202012Validator
 
     series = document.get("series")
@@ -151,11 +183,37 @@ def _check_form(document: Mapping[str, Any], file: str) -> None:
         raise _broken(file, f"the outcome {lacks}{f' at {place[1:]}' if place else ''}")
     lengths = set()
     for name, column in document["series"].items():
-        if not isinstance(column, list) or not all(x is None or type(x) in (int, float) for x in column):
+        if not isinstance(column, list) or not all(
+            x is None or (type(x) in (int, float) and abs(x) <= _LARGEST_ENTRY) for x in column
+        ):
             raise _broken(file, f"the outcome is damaged at series.{name}")
         lengths.add(len(column))
     if len(lengths) != 1:
         raise _broken(file, "the outcome is damaged: its series differ in length")
+    whole: Mapping[str, Any] = _whole(form, schema, schema)
+    return {**whole, "series": document["series"]}
+
+
+def _whole(node: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """``node`` as plg would have written it: 20 for 20.0 where the schema asks for a whole number, and only real text.
+
+    Programs that rewrite JSON make 20.0 of 20.
+    """
+    if "$ref" in rule:
+        rule = schema["$defs"][rule["$ref"].rpartition("/")[2]]
+    rule = rule["oneOf"][-1] if "oneOf" in rule else rule
+    if isinstance(node, str):
+        return _NO_TEXT.sub("\ufffd", node)
+    if isinstance(node, float):
+        asked = rule.get("type", "number")
+        return int(node) if "integer" in asked and "number" not in asked else node
+    if isinstance(node, dict):
+        known, others = rule.get("properties", {}), rule.get("additionalProperties") or {}
+        pairs = ((_NO_TEXT.sub("\ufffd", name), child) for name, child in node.items())
+        return {name: _whole(child, known.get(name, others), schema) for name, child in pairs}
+    if isinstance(node, list):
+        return [_whole(child, rule.get("items") or {}, schema) for child in node]
+    return node
 
 
 def _outcome_from(document: Mapping[str, Any]) -> Outcome:
@@ -182,7 +240,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
 def _shard_from(saved: Mapping[str, Any]) -> ShardInfo:
     parts = tuple(saved["parts"])
     if len(set(parts)) != len(parts) or not all(1 <= part <= saved["of"] for part in parts):
-        raise ValueError(f"parts {list(parts)} of {saved['of']} cannot be")
+        raise _Damage(f"parts {list(parts)} of {saved['of']} cannot be")
     return ShardInfo(saved["group"], saved["of"], parts, saved["limits"], tuple(saved["lines"]))
 
 
@@ -239,19 +297,21 @@ def _check(recording: Recording) -> None:
     cells = recording.cells
     ordered = cells > 0 and bool(np.all(recording.edges[1:] > recording.edges[:-1])) and recording.edges[0] == 0
     if not ordered or not np.isposinf(recording.edges[-1]):
-        raise ValueError("the edges of the recording are out of order")
+        raise _Damage("the edges of the recording are out of order")
+    if recording.duration / recording.window > _MOST_WINDOWS:
+        raise _Damage("the windows of the recording are too many")
     columns = [*recording.counters.values(), recording.target_rate, recording.allowed_rate]
     for h in recording.histograms.values():
         columns += [h.offsets[1:], h.sums, h.minima, h.maxima]
         rows = len(h.buckets)
         fits = len(h.counts) == rows and h.offsets[0] == 0 and h.offsets[-1] == rows and np.all(np.diff(h.offsets) >= 0)
         if not fits or np.any(h.counts < 1) or np.any(h.buckets < 0) or np.any(h.buckets >= BUCKETS):
-            raise ValueError("a histogram of the recording is inconsistent")
+            raise _Damage("a histogram of the recording is inconsistent")
     samples = {len(column) for column in recording.samples.values()} | {len(recording.sample_times)}
     if {len(column) for column in columns} != {cells} or len(samples) != 1:
-        raise ValueError("columns of the recording differ in length")
+        raise _Damage("columns of the recording differ in length")
     if any(np.any(column < 0) for column in recording.counters.values()):
-        raise ValueError("a counter of the recording is negative")
+        raise _Damage("a counter of the recording is negative")
 
 
 def pack(column: npt.NDArray[Any]) -> dict[str, Any]:
@@ -268,20 +328,20 @@ def unpack(saved: Mapping[str, Any]) -> npt.NDArray[Any]:
     """The column that `pack` wrote; raises ValueError for one that does not hold what it says."""
     kind, length = saved["type"], saved["length"]
     if kind not in (*_INTEGERS, "<f8") or not isinstance(length, int) or not 0 <= length <= _MAX_ENTRIES:
-        raise ValueError(f"a column of {length!r} entries of type {kind!r} is not known")
+        raise _Damage(f"a column of {length!r} entries of type {kind!r} is not known")
     size = np.dtype(kind).itemsize * length
     inflate = zlib.decompressobj()
     # Bounded, so that a small file cannot unfold to fill the memory.
     data = inflate.decompress(base64.b64decode(saved["data"], validate=True), size + 1)
     if len(data) != size or not inflate.eof:
-        raise ValueError("a column is shorter or longer than it says")
+        raise _Damage("a column is shorter or longer than it says")
     return np.frombuffer(data, dtype=kind)
 
 
 def _ints(saved: Mapping[str, Any]) -> npt.NDArray[np.int64]:
     column = unpack(saved)
     if not np.issubdtype(column.dtype, np.integer):
-        raise ValueError("a column of counts holds fractions")
+        raise _Damage("a column of counts holds fractions")
     return column.astype(np.int64)
 
 

@@ -107,7 +107,8 @@ def _failure(
     if len(broken) > 1:
         said += f", and {counted(len(broken) - 1, 'other')}"
     if recording.stop == "expectation":
-        said += f"; the run ended {_at(recording)}"
+        in_watch = recording.ended_s >= recording.duration
+        said += "; that ended the watch after the last send" if in_watch else f"; the run ended {_at(recording)}"
     if late:
         said += f"; besides, {late}"
     return said

@@ -69,7 +69,9 @@ def grid(recording: Recording) -> tuple[Floats, Floats, int]:
     width = recording.window * -(-steps // MAX_ROWS)
     starts, ends = tile(width, 0.0, max(until, width / 2))
     planned = len(starts)
-    after = np.arange(_rows_after(recording, width) if not recording.stop else 0)
+    # A run that was stopped in its watch has sent all of its plan.
+    cut = recording.stop and recording.ended_s < recording.duration
+    after = np.arange(0 if cut else _rows_after(recording, width))
     lengths = np.concatenate([ends - starts, np.full(len(after), width)])
     return np.concatenate([starts, recording.duration + after * width]), lengths, planned
 

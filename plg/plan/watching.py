@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plg.queues.envelope import moment_in
 from plg.scenario import Expectation, Scenario, Subject
 
 MOST = 60.0
@@ -17,7 +18,14 @@ def watch_length(scenario: Scenario) -> float:
     else as long as its expectations need, at most `MOST`."""
     if scenario.watch is not None:
         return scenario.watch
-    return max((needed(expectation) for expectation in scenario.expect), default=0.0)
+    lines = [line for line in scenario.expect if not _never_told(line, scenario)]
+    return max((needed(expectation) for expectation in lines), default=0.0)
+
+
+def _never_told(expectation: Expectation, scenario: Scenario) -> bool:
+    """Whether a line has no data as long as jobs wait, however long they are watched."""
+    undated = any(job.queue.kind == "list" and moment_in(job) is None for job in scenario.jobs)
+    return undated and expectation.subject.measure == "queue_age"
 
 
 def needed(expectation: Expectation) -> float:

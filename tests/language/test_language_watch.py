@@ -107,3 +107,10 @@ def test_the_watch_lasts_as_long_as_the_lines_need(tmp_path: Path, line: str, se
     assert watch_length(load(file(tmp_path, expect=line)).scenario) == pytest.approx(seconds)
     assert watch_length(load(file(tmp_path, "watch 7s", expect=line)).scenario) == 7
     assert watch_length(load(file(tmp_path, "watch 0s", expect=line)).scenario) == 0
+
+
+def test_jobs_that_never_tell_their_age_are_not_watched_for_it(tmp_path: Path) -> None:
+    path = file(tmp_path, RAW.format("", "{ n: 1 }"), expect="queue_age < 30s")
+    assert watch_length(load(path).scenario) == 0
+    path = file(tmp_path, RAW.format("", "{ n: 1 }"), expect="queue_age < 30s  drain_time < 1s")
+    assert watch_length(load(path).scenario) == pytest.approx(2.1)

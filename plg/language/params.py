@@ -157,6 +157,10 @@ def _unknown(name: str, declared: Mapping[str, Any], path: Path, offsets: tuple[
     return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets, name=name)
 
 
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _replaced(body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Document:
     """A copy of ``body`` with its references replaced. A reference that cannot be followed stays."""
 
@@ -167,7 +171,7 @@ def _replaced(body: Document, result: Resolved, used: set[str], declared: Mappin
             return {key: visit(child, (*path, key)) for key, child in value.items()}
         if isinstance(value, list):
             return [visit(child, (*path, index)) for index, child in enumerate(value)]
-        if isinstance(value, str) and "${param." in value:
+        if isinstance(value, str) and _TEMPLATE.search(value):
             return in_template(value, path)
         return value
 
@@ -180,7 +184,7 @@ def _replaced(body: Document, result: Resolved, used: set[str], declared: Mappin
         if result.values[name] is None:
             return value
         result.origins[path] = name
-        return result.values[name]
+        return as_it_is(result.values[name], path)
 
     def in_template(value: str, path: Path) -> Any:
         """``${param.NAME}`` in a payload: a string that is this template alone takes the value with its type."""
@@ -191,12 +195,19 @@ def _replaced(body: Document, result: Resolved, used: set[str], declared: Mappin
             used.add(name)
         whole = _TEMPLATE.fullmatch(value)
         if whole and result.values.get(whole[1]) is not None:
-            return result.values[whole[1]]
-        return _TEMPLATE.sub(lambda match: filled(match), value)
+            return as_it_is(result.values[whole[1]], path)
+        return _TEMPLATE.sub(lambda match: filled(match, path), value)
 
-    def filled(match: re.Match[str]) -> str:
+    def filled(match: re.Match[str], path: Path) -> str:
         found = result.values.get(match[1])
-        return match[0] if found is None else str(found).replace("${", "$${")
+        text = match[0] if found is None else _text(as_it_is(found, path))
+        # Dollars at its end would make a template of what follows them, and have no other way to be written.
+        kept = text.rstrip("$") if match.end() < len(match.string) else text
+        return kept + (f'${{choice("{text[len(kept) :]}")}}' if kept != text else "")
+
+    def as_it_is(value: Any, path: Path) -> Any:
+        """The value of a param is never a template: in a payload, where strings are, its ``${`` is written so."""
+        return value.replace("${", "$${") if isinstance(value, str) and "payload" in path[:3] else value
 
     resolved = {
         key: visit(value, (key,)) for key, value in body.items() if key != "expect" or not isinstance(value, list)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from spelled import spelled
 
 from plg.diagnostics import ScenarioError
 from plg.language.load import Loaded, load, load_document
@@ -53,6 +55,64 @@ def test_a_bound_that_does_not_fit_is_the_params_fault() -> None:
     (fault,) = caught.value.diagnostics
     assert fault.code == "missing-unit"
     assert "'length'" in fault.message
+
+
+AS_IT_IS = [
+    "${seq}",
+    "$${seq}",
+    "a${nope}b",
+    "${",
+    "$",
+    "$$",
+    "${seq}$",
+    "{seq}",
+    '${choice("a")}',
+    "${param.peak}",
+    "${users.x}",
+]
+
+
+@pytest.mark.parametrize("value", AS_IT_IS)
+@pytest.mark.parametrize("source", ["default", "environment", "override"])
+@pytest.mark.parametrize("suffix", [".plg", ".yaml"])
+def test_the_value_of_a_param_is_never_a_template(tmp_path: Path, value: str, source: str, suffix: str) -> None:
+    """Alone in its string, beside other text, by its bare name, deep inside: it is taken as it is."""
+    quoted = json.dumps(value if source == "default" else "x")
+    if suffix == ".plg":
+        payload = (
+            '{ a: "${param.note}", b: "-${ param.note }", c: note, d: [{ e: "${param.note}{seq}${seq}" }], note: 1 }'
+        )
+        limits = "guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m }"
+        text = f"scenario x {{ param note = env PLG_NOTE else {quoted} job a {{ payload {payload} }} {limits}"
+        text += " traffic { steady 5/s over 1s } }"
+    else:
+        text = f"""
+name: x
+params: {{note: {{env: PLG_NOTE, default: {quoted}}}}}
+jobs: [{{name: a, payload: {{a: "${{param.note}}", b: "-${{ param.note }}", c: {{param: note}},
+        d: [{{e: "${{param.note}}{{seq}}${{seq}}"}}], note: 1}}}}]
+pattern: {{type: steady, base_rate: 5, duration: 1}}
+guardrails: {{max_rate: 9, max_total_jobs: 9, max_duration: 1m}}
+"""
+    path = tmp_path / f"x{suffix}"
+    path.write_text(text, encoding="utf-8")
+    environ = {"PLG_NOTE": value} if source == "environment" else {}
+    overrides = {"note": value} if source == "override" else {}
+    loaded = load(path, environ=environ, overrides=overrides)
+    expected = {"a": value, "b": "-" + value, "c": value, "d": [{"e": f"{value}{{seq}}7"}], "note": 1}
+    assert json.loads(spelled(loaded.scenario.jobs[0].payload, seq=7)) == expected
+
+
+def test_a_switch_in_a_text_is_spelled_as_in_json() -> None:
+    loaded = load_document(
+        document(
+            params={"on_": True, "peak": 1, "length": 1, "queue": "q"},
+            jobs=[{"name": "a", "queue": {"param": "queue"}, "payload": ["${param.on_}", "=${param.on_}"]}],
+            expect=[],
+        ),
+        environ={},
+    )
+    assert loaded.scenario.jobs[0].payload == [True, "=true"]
 
 
 def test_overrides() -> None:

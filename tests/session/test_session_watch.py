@@ -1,0 +1,107 @@
+"""What real runs say of the queue after the last send: ages and depths of their own jobs, and what nobody saw."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from session_runs import scenario
+
+from plg import session
+
+MADE = 'payload { n: "${seq}", meta: { made: "${now_ms}" } }'
+
+
+def results(played) -> dict[str, tuple[str, float | None]]:
+    return {result.text: (result.verdict, result.observed) for result in played.outcome.expectations}
+
+
+def test_jobs_that_wait_after_the_last_send_are_judged(play):
+    """100 jobs in a second, 50 a second taken: the last waits a second for its turn."""
+    traffic = "calm: steady 5/s over 200ms then rush: steady 100/s over 1s"
+    lines = (
+        "queue_age < 300ms during rush  queue_age < 300ms  queue_age < 300ms during calm  queue_depth < 10 during rush"
+    )
+    played = play(scenario(traffic, "workers 1 each 20ms", f"expect {{ {lines} drain_time < 5s }}"))
+    found = results(played)
+    for line in ("queue_age < 300ms during rush", "queue_age < 300ms"):
+        verdict, observed = found[line]
+        assert (verdict, observed) == ("fail", pytest.approx(1.0, abs=0.35))
+    assert found["queue_age < 300ms during calm"][0] == "pass"
+    assert found["drain_time < 5s"][1] == pytest.approx(1.0, abs=0.3)
+    assert played.outcome.queue.said == ""
+
+
+@pytest.mark.parametrize("where", ['queue "q"', 'stream "s"'])
+def test_raw_jobs_have_their_true_age(play, where):
+    job = f"job raw {{ {where} encoding raw enqueued_at payload.meta.made {MADE} }}"
+    played = play(scenario("steady 100/s over 1s", "workers 1 each 20ms", "expect { queue_age < 10s }", jobs=job))
+    verdict, observed = results(played)["queue_age < 10s"]
+    assert (verdict, observed) == ("pass", pytest.approx(1.0, abs=0.35))
+    assert played.outcome.workers.wait_s["max"] == pytest.approx(1.0, abs=0.35)
+
+
+def test_raw_jobs_that_do_not_tell_their_age_have_none(play):
+    job = 'job raw { queue "q" encoding raw payload { n: "${seq}" } }'
+    played = play(scenario("steady 100/s over 1s", "workers 1 each 20ms", "expect { queue_age < 10s }", jobs=job))
+    assert results(played)["queue_age < 10s"] == ("no_data", None)
+    assert played.outcome.exit_code == 3
+
+
+def test_the_drain_is_seen_in_the_pause_at_the_end(play):
+    played = play(
+        scenario("steady 50/s over 500ms then pause 1500ms", "workers 2 each 1ms", "expect { drain_time < 500ms }")
+    )
+    played.kept()
+    assert played.outcome.duration_s == 2
+
+
+def test_nobody_worked_and_the_run_is_no_longer_for_it(play):
+    begin = time.monotonic()
+    played = play(scenario("steady 100/s over 1s", "expect { errors == 0 }"))
+    assert time.monotonic() - begin < 1.5
+    outcome = played.outcome
+    assert (outcome.queue.nobody_worked, outcome.queue.end) == (True, 100)
+    assert outcome.queue.said.startswith("no job was taken from the queue: 100 jobs still wait, the oldest ")
+    assert outcome.queue.oldest_s == pytest.approx(1.0, abs=0.2)
+
+
+def test_what_was_there_before_is_not_of_the_run(play, client):
+    client.lpush("q", *["old"] * 30)
+    outcome = play(scenario("steady 100/s over 300ms", "expect { queue_depth < 100 }")).outcome
+    assert outcome.queue.nobody_worked
+    assert "60 jobs still wait (30 from before the run)" in outcome.queue.said
+    client.rpop("q", 5)
+    outcome = play(scenario("steady 100/s over 300ms", "workers 1 each 50ms", "expect { queue_depth < 500 }")).outcome
+    assert not outcome.queue.nobody_worked
+    assert outcome.queue.said.startswith("still waiting: ")
+
+
+def test_a_drain_that_nobody_may_watch_has_no_data(play, client, server):
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all")
+    timer = threading.Timer(0.6, client.execute_command, ("ACL", "SETUSER", "app", "-llen"))
+    timer.start()
+    try:
+        lines = "expect { drain_time < 1s  queue_depth < 200  queue_depth < 200 during calm }"
+        played = play(
+            scenario("calm: steady 100/s over 300ms then steady 100/s over 2s", lines),
+            target=f"redis://app:pw@127.0.0.1:{server.port}/0",
+        )
+    finally:
+        timer.join()
+    verdicts = {text: verdict for text, (verdict, _) in results(played).items()}
+    # The jobs of the calm may have waited on: nobody saw that either.
+    assert set(verdicts.values()) == {"no_data"}
+    assert played.outcome.queue.said == "the queue could not be looked at after the last send"
+
+
+def test_an_interrupt_ends_the_watch(play):
+    begin = time.monotonic()
+    observer = session.Observer(interrupted=lambda: "SIGTERM" if time.monotonic() - begin > 1.5 else None)
+    outcome = play(
+        scenario("steady 100/s over 300ms", "watch 60s", "expect { drain_time < 9s }"), observer=observer
+    ).outcome
+    assert time.monotonic() - begin < 2.5
+    assert (outcome.verdict, outcome.exit_code) == ("interrupted", 143)
+    assert outcome.queue.end == 30

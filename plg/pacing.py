@@ -48,3 +48,4 @@ PACINGS = {
     "economical": Pacing(tick=0.001, lull=0.00125, timing=0.02, ahead=0.1),
     "precise": Pacing(tick=0.00025, lull=0.0005, timing=0.01, ahead=0.03),
 }
+DEFAULT_PACING = "economical"

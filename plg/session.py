@@ -19,6 +19,7 @@ from plg.language.load import Loaded, load
 from plg.outcome import Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
+from plg.plan.foresight import nothing_planned
 from plg.plan.watching import watch_length
 from plg.redaction import redact
 from plg.runner.cells import Grid, nothing_sent
@@ -169,6 +170,8 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     ran = _Ran(nothing_sent(prepared.grid, "target", ""), clock.wall())
     server = Server("unknown", redact(scenario.target), "unknown", "")
     notes = list(prepared.notes)
+    if plan.planned_total == 0:
+        notes.append(nothing_planned(scenario))
     try:
         with ExitStack() as opened:
             with observer.attentive():

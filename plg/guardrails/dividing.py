@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.guardrails.limiter import whole_jobs
 from plg.plan import Plan
 from plg.plan.plan import share
 from plg.plan.shedding import NothingShed
@@ -28,8 +29,7 @@ def divide(limits: Guardrails, plan: Plan) -> Guardrails:
     index, shards = plan.shard
     if shards == 1:
         return limits
-    window = limits.rate_limit_window
-    jobs = _jobs_a_window(limits)
+    jobs, window = whole_jobs(limits.max_rate, limits.rate_limit_window)
     if jobs < shards:
         message = (
             f"max_rate allows {jobs} {'job' if jobs == 1 else 'jobs'} in each {format_duration(window)}, "
@@ -38,25 +38,22 @@ def divide(limits: Guardrails, plan: Plan) -> Guardrails:
         help_ = "use fewer shards, or a longer rate_limit_window"
         raise ScenarioError([Diagnostic("limit-too-small", message, help=help_, path=("guardrails", "max_rate"))])
     own = jobs // shards + (index < jobs % shards)
-    return replace(limits, max_rate=own / window, max_total_jobs=_total(limits.max_total_jobs, plan))
+    total = _total(limits.max_total_jobs, plan)
+    return replace(limits, max_rate=own / window, rate_limit_window=window, max_total_jobs=total)
 
 
 def remarks(limits: Guardrails, plan: Plan) -> Iterator[str]:
     """What a person should know of the division: that a remainder slows the smaller shards where the run is at its
     limit."""
     index, shards = plan.shard
-    jobs = _jobs_a_window(limits)
+    jobs, window = whole_jobs(limits.max_rate, limits.rate_limit_window)
     own = jobs // shards + (index < jobs % shards)
     asked = min(plan.peak_rate, limits.max_rate) / shards
-    if shards > 1 and asked > own / limits.rate_limit_window * (1 + 1e-9):
+    if shards > 1 and asked > own / window * (1 + 1e-9):
         yield (
-            f"max_rate does not divide by {shards}: this shard may send {format_rate(own / limits.rate_limit_window)}, "
+            f"max_rate does not divide by {shards}: this shard may send {format_rate(own / window)}, "
             f"less than the {format_rate(asked)} asked of it at the peak"
         )
-
-
-def _jobs_a_window(limits: Guardrails) -> int:
-    return int(limits.max_rate * limits.rate_limit_window + 1e-9)
 
 
 def _total(most: int, plan: Plan) -> int:

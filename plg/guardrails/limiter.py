@@ -11,21 +11,28 @@ one round trip a window when the run sits exactly at the limit.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
+
+
+def whole_jobs(max_rate: float, window: float) -> tuple[int, float]:
+    """How many jobs may leave in any window of how many seconds, so that ``max_rate`` (jobs/s) holds.
+
+    A job is whole: where the rate comes to a fraction of one in ``window`` seconds, the window is made as long as the
+    next whole job takes. 15/s in 100 ms are 2 jobs in 133 ms; rounded down, they would be 10/s.
+    """
+    if max_rate <= 0:
+        return 0, math.inf
+    jobs = max(1, math.ceil(max_rate * window * (1 - 1e-12) - 1e-9))
+    return jobs, max(window, jobs / max_rate)
 
 
 class RateLimiter:
     """Counts jobs that are in flight or were answered less than a window ago. Times in seconds of one clock."""
 
     def __init__(self, max_rate: float, window: float) -> None:
-        self.capacity = int(max_rate * window + 1e-9)
-        self.window = window
-        if self.capacity < 1:
-            # A limit below one job a window still lets single jobs through, each that much later.
-            self.capacity, self.window = 1, 1 / max_rate if max_rate > 0 else float("inf")
-            if max_rate <= 0:
-                self.capacity = 0
+        self.capacity, self.window = whole_jobs(max_rate, window)
         self._in_flight = 0
         self._answered: deque[tuple[float, int]] = deque()
         self._answered_jobs = 0

@@ -14,7 +14,7 @@ from plg import __version__
 from plg.histogram import Distribution
 from plg.judge.deciding import decide
 from plg.judge.expectations import judge
-from plg.judge.regions import ended
+from plg.judge.regions import lasted
 from plg.judge.remains import queue_result
 from plg.judge.series import series
 from plg.measures import percentile
@@ -76,7 +76,7 @@ def make_outcome(
     return Outcome(
         scenario=document, scenario_file=scenario.file, scenario_hash=scenario_hash(document),
         run_id=run_id, seed=seed, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
-        started_at=started_at, duration_s=ended(recording),
+        started_at=started_at, duration_s=lasted(recording),
         target=TargetInfo(server.kind, redact(server.url), server.name, server.version, server.nodes),
         plan=plan_document, ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked),
         phases=phase_results(plan_document, recording),

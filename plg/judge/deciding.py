@@ -124,9 +124,10 @@ def _named(result: ExpectationResult) -> str:
 def _held_all(results: Sequence[ExpectationResult], recording: Recording) -> str:
     judged = [r for r in results if r.level == "expect"]
     warned = sum(r.level == "warn" and r.verdict != "pass" for r in results)
-    said = {0: "nothing was expected and nothing went wrong", 1: "the one expectation held"}.get(
-        len(judged), f"all {len(judged)} expectations held"
+    nothing = (
+        "nothing was expected and nothing went wrong" if recording.total("planned") else "no job was planned or sent"
     )
+    said = {0: nothing, 1: "the one expectation held"}.get(len(judged), f"all {len(judged)} expectations held")
     if nobody_worked(recording):
         said += ", but no job was taken from the queue"
     if recording.stop == "expectation":

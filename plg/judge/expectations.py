@@ -15,8 +15,8 @@ from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
-from plg.judge.soundness import MAX_HELD, excuse, spoiled
-from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text
+from plg.judge.soundness import excuse, spoiled
+from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording
@@ -68,12 +68,24 @@ def _found(reader: Reader, expectation: Expectation) -> Finding:
         assert bound is not None, "an expectation has a bound or something to be compared with"
         judged = _windows if expectation.window is not None else _span
         found = judged(reader, expectation, bound)
+        if found.verdict != "no_data":
+            _check_planned(reader, expectation.subject)
     except NoData as why:
         return Finding("no_data", None, bound, str(why))
     if not remark:
         return found
     detail = "; ".join(part for part in (found.detail, remark) if part)
     return replace(found, detail=detail)
+
+
+def _check_planned(reader: Reader, subject: Subject) -> None:
+    """Raise `NoData` where nothing was put to the test: a plan without jobs, and errors where no job was sent."""
+    if subject.measure != "planned" and not reader.recording.total("planned"):
+        raise NoData("no job was planned")
+    if subject.measure in ("errors", "failed", "unknown"):
+        due, sent, errors = (float(reader.counter(name, subject)[0]) for name in ("planned", "sent", "errors"))
+        if due and not sent and not errors:
+            raise NoData(f"nothing was sent{where(subject)}")
 
 
 def dress(expectation: Expectation, found: Finding, recording: Recording) -> ExpectationResult:
@@ -179,12 +191,11 @@ def sort_out(reader: Reader, readings: Readings, expectation: Expectation, bound
     unseen = readings.blind & ~decided(expectation.subject, op, values, bound)
     missing = judged & (np.isnan(values) | doubtful | unseen)
     failed = judged & ~missing & ~good
-    share = spoiled(reader, subject, expectation.window)
-    if MEASURES[subject.measure].lateness == "changes":
-        # What broke in a window in which plg held up anything at all may be plg's own.
-        own = judged & ((share > MAX_HELD) | (failed & (share > 0)))
-    else:
-        own = judged & (share > MAX_HELD) & ~failed
+    assert expectation.window is not None, "only windows are sorted out"
+    own, touched = spoiled(reader, subject, expectation.window)
+    lateness = MEASURES[subject.measure].lateness
+    # What broke in a window in which plg held up anything at all may be plg's own.
+    own = judged & {"changes": own | (failed & touched), "thins": own & ~failed, "none": own & False}[lateness]
     missing, failed = missing | own, failed & ~own
     return WindowFindings(values, failed, missing, own, judged, allowance(quota, int(judged.sum())))
 

@@ -29,7 +29,7 @@ from plg.judge.soundness import excuse
 from plg.judge.wording import counted
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.outcome import ExpectationResult
-from plg.runner.recording import Recording
+from plg.runner.recording import Recording, slack
 from plg.scenario import Expectation, Subject
 
 MIN_JOBS = 100
@@ -85,7 +85,7 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
 
 def _past(reader: Reader, subject: Subject, now: float) -> bool:
     """Whether nothing to come can count in the span any more; one that ends with the plan takes its last answers."""
-    last = reader.recording.duration - 1e-9
+    last = reader.recording.duration - slack(reader.recording.duration)
     return all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from plg.judge.assemble import deviation_of, percentiles, phase_results
 from plg.judge.deciding import decide
 from plg.judge.expectations import judge
-from plg.judge.regions import ended
+from plg.judge.regions import lasted
 from plg.judge.remains import queue_result
 from plg.judge.saved import read_lines, refusal
 from plg.judge.series import series
@@ -157,7 +157,7 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
     return replace(
         first, verdict=decision.verdict, exit_code=decision.exit_code, reason=decision.reason,
-        started_at=min(outcome.started_at for outcome in outcomes), duration_s=ended(recording), plan=plan,
+        started_at=min(outcome.started_at for outcome in outcomes), duration_s=lasted(recording), plan=plan,
         ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked), phases=phase_results(plan, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),

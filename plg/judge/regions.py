@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.judge.looks import QUEUE_GAUGES, stays, watched_until
-from plg.runner.recording import Floats, Intervals, Ints, Recording, tile
+from plg.runner.recording import Floats, Intervals, Ints, Recording, slack, tile
 
 _SNAP = 0.01
 """How far a window's start may lie from the nearest edge of a cell, as a fraction of the window."""
@@ -54,7 +54,7 @@ def merge(intervals: Intervals) -> list[tuple[float, float]]:
     """The intervals in order of time, overlapping ones as one; touching ones stay apart, each has its own windows."""
     merged: list[tuple[float, float]] = []
     for start, end in sorted(intervals):
-        if merged and start < merged[-1][1] - 1e-9:
+        if merged and start < merged[-1][1] - slack(merged[-1][1]):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         elif end > start:
             merged.append((start, end))
@@ -64,6 +64,11 @@ def merge(intervals: Intervals) -> list[tuple[float, float]]:
 def ended(recording: Recording) -> float:
     """When the part of the run that is judged ended: where it was stopped, else at the end of the plan or later."""
     return recording.ended_s if recording.stop else max(recording.duration, recording.ended_s)
+
+
+def lasted(recording: Recording) -> float:
+    """How long the run lasted (s): a limit that sheds the rest of a plan ends it too, without a stop."""
+    return min(ended(recording), recording.ended_s) if recording.ended_s > 0 else ended(recording)
 
 
 def intervals_of(recording: Recording, during: str | None) -> list[tuple[float, float]]:
@@ -118,7 +123,7 @@ def queue_windows(recording: Recording, during: str | None, gauge: str, width: f
 def span(recording: Recording, during: str | None) -> Regions:
     """One region: a phase with all of its stretches, or the whole run with what was answered after the plan's end."""
     stretches = intervals_of(recording, during)
-    opens = np.array([end >= recording.duration - 1e-9 for _, end in stretches], dtype=np.bool_)
+    opens = np.array([end >= recording.duration - slack(recording.duration) for _, end in stretches], dtype=np.bool_)
     starts, ends = (np.array(side, dtype=np.float64) for side in zip(*stretches, strict=True))
     until = np.minimum(ends, recording.ended_s) if recording.stop else ends
     length = float(np.maximum(until - starts, 0.0).sum())
@@ -134,7 +139,7 @@ def windows(recording: Recording, during: str | None, width: float) -> Regions:
         stopped = bool(recording.stop) and recording.ended_s < end
         first, last = tile(width, start, recording.ended_s if stopped else end)
         open_end = np.zeros(len(first), dtype=np.bool_)
-        if len(first) and (stopped or end >= recording.duration - 1e-9):
+        if len(first) and (stopped or end >= recording.duration - slack(recording.duration)):
             open_end[-1] = True
         starts.append(first)
         ends.append(last)

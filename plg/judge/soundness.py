@@ -6,14 +6,15 @@ span that the line asks of, and a line that broke by what plg held up is no fail
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from plg.judge.breach import holds
+from plg.judge.looks import BLIND
 from plg.judge.readings import Reader, tally
-from plg.judge.regions import NoData, Regions, ended
+from plg.judge.regions import NoData, ended
 from plg.judge.wording import where
 from plg.measures import MEASURES
 from plg.runner.recording import Floats, Histograms, Recording, Stall
@@ -21,33 +22,34 @@ from plg.scenario import Expectation, Subject
 from plg.units import format_duration, format_percent
 
 Flags = npt.NDArray[np.bool_]
+WHOLE = Subject("planned")
 
 MAX_HELD = 0.01
-"""Share of the arrivals (of the time, for what is sampled) that plg itself may spoil before nothing can be told."""
-BLIND = 0.2
-"""A stall of so many seconds costs samples."""
-UNSEEN = 1.0
-"""A stall of so many seconds hides when the queue had drained."""
+"""Share of all arrivals that plg itself may hold up, and of those of any span that it may have to drop for that, before
+nothing can be told."""
+MAX_HELD_PART = 0.1
+"""Share of the arrivals of a phase or a window that plg may send late: in a short one a few hundredths of a second are
+soon more than one in a hundred."""
+STALL = 0.2
+"""A stall of so many seconds costs looks at the gauges."""
 
 
 def held_share(recording: Recording) -> float:
     """Arrivals that plg itself held up, as a share of those dealt with; 0 where there were none."""
-    return float(_held(Reader(recording), Subject("planned"), None)[0]) if recording.total("planned") else 0.0
+    lost = _losses(Reader(recording), WHOLE, None)
+    return float(lost.held[0] / lost.due[0]) if lost.due[0] else 0.0
 
 
 def too_late(recording: Recording) -> str:
     """Why the run as a whole says nothing about the target, or nothing."""
-    return _too_much(Reader(recording), Subject("planned")) if _begun(recording) else ""
+    begun = not recording.stop or recording.ended_s > 0
+    return _too_much(Reader(recording), WHOLE) if begun else ""
 
 
-def spoiled(reader: Reader, subject: Subject, width: float | None) -> Floats:
-    """Of each region the share that plg itself spoiled. Raises `NoData`."""
-    if MEASURES[subject.measure].lateness == "none":
-        return np.zeros(_regions(reader, subject, width).count)
-    parts = [_held(reader, subject, width), _suspended(reader, subject, width)]
-    if MEASURES[subject.measure].kind == "gauge":
-        parts.append(_blind(reader, subject, width))
-    return np.asarray(np.max(parts, axis=0))
+def spoiled(reader: Reader, subject: Subject, width: float) -> tuple[Flags, Flags]:
+    """In which windows plg itself spoiled too much to tell anything, and in which anything at all. Raises `NoData`."""
+    losses = _losses(reader, subject, width)
+    return losses.too_much, losses.any
 
 
 def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float | None, bound: float | None) -> str:
@@ -61,7 +63,7 @@ def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float 
         lateness = "changes"
     if lateness == "none" or (lateness == "thins" and verdict == "fail"):
         return ""
-    if subject.measure == "drain_time" and verdict == "no_data" and _asleep_in_the_end(reader.recording) > UNSEEN:
+    if subject.measure == "drain_time" and verdict == "no_data" and _asleep_in_the_end(reader.recording) > BLIND:
         return "plg itself stood still while the queue drained"
     try:
         told = _too_much(reader, subject) or (_too_much(reader, relative) if relative is not None else "")
@@ -73,74 +75,95 @@ def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float 
     return "it broke by what plg itself held up" if own else ""
 
 
-def _regions(reader: Reader, subject: Subject, width: float | None) -> Regions:
-    return reader.regions.get(subject.during, width, subject.measure)
-
-
-def _begun(recording: Recording) -> bool:
-    return not recording.stop or recording.ended_s > 0
-
-
 # -- how much ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses:
+    """What plg spoiled, one entry a region: arrivals that were ``due``, that it ``held`` up (or that fell into the
+    region late), and of these ``dropped``; seconds for which it was ``blind`` for the gauges, and for which the machine
+    was ``suspended``; the length (s) of the region. ``limit`` is the share that may be held up."""
+
+    due: Floats
+    held: Floats
+    dropped: Floats
+    blind: Floats
+    suspended: Floats
+    lengths: Floats
+    limit: float
+
+    @property
+    def too_much(self) -> Flags:
+        return self.too_late | self.too_blind | self.too_long_suspended
+
+    @property
+    def too_late(self) -> Flags:
+        # One job that was sent late is no share.
+        late = (self.held > self.limit * self.due) & (self.held > 1)
+        return np.asarray(late | (self.dropped > MAX_HELD * self.due))
+
+    @property
+    def too_blind(self) -> Flags:
+        return np.asarray(self.blind > np.minimum(BLIND, MAX_HELD_PART * self.lengths))
+
+    @property
+    def too_long_suspended(self) -> Flags:
+        return np.asarray(self.suspended > MAX_HELD * (self.suspended + self.lengths))
+
+    @property
+    def any(self) -> Flags:
+        return np.asarray((self.held > 0) | (self.blind > 0) | (self.suspended > 0))
+
+
+def _losses(reader: Reader, subject: Subject, width: float | None) -> Losses:
+    """What plg spoiled in each region of a subject. Raises `NoData`."""
+    recording, regions = reader.recording, reader.regions.get(subject.during, width, subject.measure)
+    cells = regions.of_cells(recording.edges)
+    inside = cells >= 0
+    due, cancelled, held, overdue, late = (
+        tally(cells[inside], recording.counters[name][inside], regions.count)
+        for name in ("planned", "cancelled", "held", "overdue", "late")
+    )
+    blind, suspended = np.zeros(regions.count), np.zeros(regions.count)
+    gauge = MEASURES[subject.measure].kind == "gauge"
+    ends = np.where(regions.opens, np.inf, regions.ends)
+    for stall in recording.stalls:
+        owner = regions.of_times(np.array([stall.start_s]))[0]
+        if owner >= 0:
+            suspended[owner] += stall.suspended_s
+        if gauge and _unseen(recording, stall):
+            overlap = np.minimum(ends, stall.end_s) - np.maximum(regions.starts, stall.start_s)
+            np.add.at(blind, regions.owner, np.maximum(overlap, 0.0))
+    whole = width is None and subject.during is None
+    return Losses(
+        due - cancelled, np.maximum(held, overdue), np.minimum(held, late), blind, suspended,
+        regions.lengths, MAX_HELD if whole else MAX_HELD_PART,
+    )  # fmt: skip
+
+
+def _unseen(recording: Recording, stall: Stall) -> bool:
+    """Whether nobody looked at the gauges during a stall: another generator, or a thread beside the schedule, may."""
+    if stall.end_s - stall.start_s < STALL:
+        return False
+    times = recording.sample_times
+    return not bool(np.any((times > stall.start_s + STALL / 2) & (times < stall.end_s - STALL / 2)))
 
 
 def _too_much(reader: Reader, subject: Subject) -> str:
     """What plg spoiled in the span of a subject, in words, where that is too much."""
-    held, suspended = (float(part(reader, subject, None)[0]) for part in (_held, _suspended))
-    at_most = f"(at most {format_percent(MAX_HELD)} may be)"
-    if held > MAX_HELD:
-        return f"plg itself held up {format_percent(min(1.0, held))} of the arrivals{where(subject)} {at_most}"
-    if suspended > MAX_HELD:
-        lost = sum(stall.suspended_s for stall in _within(reader, subject))
-        return f"the machine was suspended for {format_duration(round(lost, 3))}{where(subject)}"
-    blind = float(_blind(reader, subject, None)[0]) if MEASURES[subject.measure].kind == "gauge" else 0.0
-    if blind > MAX_HELD:
-        return f"plg itself stood still for {format_percent(min(1.0, blind))} of the time{where(subject)} {at_most}"
+    losses, place = _losses(reader, subject, None), where(subject)
+    due = max(1.0, float(losses.due[0]))
+    held, dropped = (format_percent(min(1.0, float(part[0]) / due)) for part in (losses.held, losses.dropped))
+    if losses.dropped[0] > MAX_HELD * losses.due[0] and losses.limit != MAX_HELD:
+        most = format_percent(MAX_HELD)
+        return f"plg itself held up {held} of the arrivals{place} and had to drop {dropped} (at most {most} may be)"
+    if losses.too_late[0]:
+        return f"plg itself held up {held} of the arrivals{place} (at most {format_percent(losses.limit)} may be)"
+    if losses.too_long_suspended[0]:
+        return f"the machine was suspended for {format_duration(round(float(losses.suspended[0]), 3))}{place}"
+    if losses.too_blind[0]:
+        return f"plg itself stood still for {format_duration(round(float(losses.blind[0]), 3))}{place} and saw nothing"
     return ""
-
-
-def _held(reader: Reader, subject: Subject, width: float | None) -> Floats:
-    """Of each region the share of its arrivals that plg held up, or of arrivals of another time that fell into it."""
-    regions = _regions(reader, subject, width)
-    cells = regions.of_cells(reader.recording.edges)
-    held, overdue, planned, cancelled = (
-        tally(cells[cells >= 0], reader.recording.counters[name][cells >= 0], regions.count)
-        for name in ("held", "overdue", "planned", "cancelled")
-    )
-    worst, due = np.maximum(held, overdue), planned - cancelled
-    return np.asarray(np.divide(worst, due, out=np.where(worst > 0, np.inf, 0.0), where=due > 0))
-
-
-def _suspended(reader: Reader, subject: Subject, width: float | None) -> Floats:
-    """Of each region the share of real time for which the machine was suspended."""
-    regions = _regions(reader, subject, width)
-    stalls = [stall for stall in reader.recording.stalls if stall.suspended_s > 0]
-    lost = np.zeros(regions.count)
-    if stalls:
-        owner = regions.of_times(np.array([stall.start_s for stall in stalls]))
-        np.add.at(lost, owner[owner >= 0], np.array([stall.suspended_s for stall in stalls])[owner >= 0])
-    return lost / np.maximum(lost + regions.lengths, 1e-12)
-
-
-def _within(reader: Reader, subject: Subject) -> list[Stall]:
-    inside = _regions(reader, subject, None).of_times(np.array([s.start_s for s in reader.recording.stalls]))
-    return [stall for stall, owner in zip(reader.recording.stalls, inside.tolist(), strict=True) if owner >= 0]
-
-
-def _blind(reader: Reader, subject: Subject, width: float | None) -> Floats:
-    """Of each region the share of its time in which plg stood still and nobody looked at the gauges."""
-    recording, regions = reader.recording, _regions(reader, subject, width)
-    times = recording.sample_times
-    lost = np.zeros(regions.count)
-    ends = np.where(regions.opens, np.inf, regions.ends)
-    for stall in recording.stalls:
-        length = stall.end_s - stall.start_s
-        # Another generator of the run, or a thread beside the schedule, may have looked meanwhile.
-        looks = np.count_nonzero((times > stall.start_s + BLIND / 2) & (times < stall.end_s - BLIND / 2))
-        if length >= BLIND and not looks:
-            overlap = np.minimum(ends, stall.end_s) - np.maximum(regions.starts, stall.start_s)
-            np.add.at(lost, regions.owner, np.maximum(overlap, 0.0))
-    return lost / np.maximum(np.maximum(regions.lengths, lost), 1e-12)
 
 
 # -- whether a breach is plg's own ------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ from plg.language.source import Document
 from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
+from plg.pacing import DEFAULT_PACING, PACINGS
 from plg.queues.envelope import moment, place_of
 from plg.recordings import RecordingError, read_recording
 from plg.redaction import redact
 from plg.target_url import SCHEMES, normalized, url_fault
+from plg.units import format_duration
 
 _NOW = re.compile(r"(?<!\$)\$\{\s*now_ms\s*\}")
 _IN_TEXT = ("rate", "positiveRate", "duration", "time", "percent", "cpuPercent")
@@ -270,9 +272,22 @@ def _guardrails(limits: Any) -> Iterator[DocumentFault]:
 def _rest(document: Document) -> Iterator[DocumentFault]:
     """Amounts that stand beside traffic, jobs and guardrails."""
     yield from _amounts(document, SINGLE, ())
+    yield from _patience(document.get("max_lag"), document.get("pacing", DEFAULT_PACING))
     workers = document.get("workers")
     if isinstance(workers, dict):
         yield from _amounts(workers, WORKERS, ("workers",))
+
+
+def _patience(max_lag: Any, pacing: Any) -> Iterator[DocumentFault]:
+    """plg sends together what is due within a tick: with hardly more patience than that it would drop its own jobs."""
+    known = PACINGS.get(pacing) if isinstance(pacing, str) else None
+    if max_lag is None or known is None or is_reference(max_lag) or fault_of("time", max_lag) is not None:
+        return
+    if duration(max_lag) < (least := 2 * known.tick):
+        message = f"`max_lag` must be at least {format_duration(least)}, twice a tick of pacing {pacing}, and is "
+        finer = min(2 * other.tick for other in PACINGS.values())
+        help_ = f"`pacing precise` takes {finer * 1000:g}ms" if finer < least else ""
+        yield DocumentFault("out-of-range", message + show(max_lag), ("max_lag",), help_)
 
 
 def _target(target: Any) -> Iterator[DocumentFault]:

@@ -13,6 +13,8 @@ from plg.patterns.base import Curve, Floats, PatternError, within
 from plg.patterns.straight import Straight
 
 Shape = Literal["linear", "exponential", "logarithmic"]
+_MOST_EXPONENT = 700.0
+"""e to the power of more than 709 is infinite for a float."""
 
 
 def ramp(start_rate: float, end_rate: float, duration: float, shape: Shape = "linear") -> Curve:
@@ -75,6 +77,9 @@ class ExponentialRamp(_Bend):
     b         │    rate(t)    = a·e^(g·t),  g = ln(b/a)/D
              /     count(t)   = (rate(t) - a)/g = a·expm1(g·t)/g
     a   ____/      inverse(n) = log1p(n·g/a)/g
+
+    Over hundreds of powers of ten e^(g·t) and n·g/a are beyond what a float can hold, though rates and counts are not:
+    there the sums of logarithms serve instead.
     """
 
     @property
@@ -82,26 +87,43 @@ class ExponentialRamp(_Bend):
         """ln(b/a)/D, per second."""
         return (math.log(self.end_rate) - math.log(self.start_rate)) / self.duration
 
+    @property
+    def steep(self) -> bool:
+        """Whether the factor from one end to the other is too large for a float."""
+        return self.growth * self.duration > _MOST_EXPONENT
+
     def rate(self, t: Floats) -> Floats:
         t = within(t, self.duration)
-        rate = self.start_rate * np.exp(self.growth * t)
+        if self.steep:
+            rate = np.exp(math.log(self.start_rate) + self.growth * t)
+        else:
+            rate = self.start_rate * np.exp(self.growth * t)
         return np.clip(rate, min(self.start_rate, self.end_rate), self.peak())
 
     def count(self, t: Floats) -> Floats:
         t, growth = within(t, self.duration), self.growth
         if growth == 0:
             return self.start_rate * t
+        if self.steep:
+            grown = np.exp(math.log(self.start_rate) + growth * t) - self.start_rate
+            slow = self.start_rate * np.expm1(np.minimum(growth * t, 1.0))
+            return np.where(growth * t > 1, grown, slow) / growth
         return np.asarray(self.start_rate * np.expm1(growth * t) / growth)
 
     def inverse(self, n: Floats) -> Floats:
         n, growth = np.asarray(n, dtype=np.float64), self.growth
         if growth == 0:
             return within(n / self.start_rate, self.duration)
+        if self.steep:
+            jobs = n * growth
+            slow = np.log1p(np.minimum(jobs, self.start_rate) / self.start_rate)
+            grown = np.log(np.maximum(jobs, self.start_rate) + self.start_rate) - math.log(self.start_rate)
+            return within(np.where(jobs > self.start_rate, grown, slow) / growth, self.duration)
         inside = np.maximum(n * growth / self.start_rate, -1 + 1e-16)
         return within(np.log1p(inside) / growth, self.duration)
 
     def meets(self, level: float) -> float:
-        return math.log(level / self.start_rate) / self.growth
+        return (math.log(level) - math.log(self.start_rate)) / self.growth
 
     def curvature(self, t: Floats) -> Floats:
         return np.full_like(t, self.growth**2 * self.peak())

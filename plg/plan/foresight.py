@@ -39,6 +39,7 @@ def foresee(
         line = scenario.expect[index] if isinstance(index, int) else None
         found.append(PlanWarning(finding.code, message, line.line if line else None, line.file if line else None))
     found += _not_judged(scenario.expect, phases)
+    found += _nothing_planned(scenario, arrivals)
     found += _bound_to_hit(clips, stops=scenario.guardrails.emergency_stop)
     return tuple(found)
 
@@ -170,6 +171,18 @@ def _inside(phase: PhasePlan, others: Iterable[PhasePlan]) -> bool:
     return any(bool(other.span.contains(middle)[0]) for other in others)
 
 
+def _nothing_planned(scenario: Scenario, arrivals: Arrivals) -> Iterator[PlanWarning]:
+    if not arrivals.total:
+        yield PlanWarning("nothing-planned", nothing_planned(scenario))
+
+
+def nothing_planned(scenario: Scenario) -> str:
+    """What is said of a plan without a single job."""
+    return (
+        f"no job is planned: the traffic comes to {float(f'{scenario.pattern.total:.2g}'):g} jobs, so nothing is sent"
+    )
+
+
 def _bound_to_hit(clips: Sequence[Clip], *, stops: bool) -> Iterator[PlanWarning]:
     for guardrail in dict.fromkeys(clip.guardrail for clip in clips):
         hits = [clip for clip in clips if clip.guardrail == guardrail]
@@ -179,5 +192,6 @@ def _bound_to_hit(clips: Sequence[Clip], *, stops: bool) -> Iterator[PlanWarning
         times = f"{most}{len(hits):,} times, first " if len(hits) > 1 else ""
         counted = "will end the run" if stops else "will shed the rest of the run"
         verb = "will clip the rate" if guardrail == "max_rate" else counted
-        message = f"{guardrail} {verb} {times}at {first}: {shed:,} planned jobs will not be sent"
+        lost = f"{shed:,} planned jobs will not be sent" if shed else "no planned job is lost by it"
+        message = f"{guardrail} {verb} {times}at {first}: {lost}"
         yield PlanWarning("guardrail-bound-to-hit", message)

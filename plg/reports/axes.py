@@ -15,6 +15,9 @@ _HOUR, _DAY = 3600.0, 86400.0
 _ORIGIN = 31_536_000_000
 """1971-01-01 in milliseconds. Counted from the epoch itself, a moment of four digits would be taken for a year."""
 
+_SHORTEST = 1e-5
+"""The shortest axis that is drawn (s): places have microseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimeAxis:
@@ -36,7 +39,11 @@ class TimeAxis:
 
     def layout(self) -> dict[str, Any]:
         """The axis as Plotly's ``layout.xaxis``."""
-        common = {"range": [self.at(0.0), self.at(self.duration or 1.0)], "nticks": 9, "minallowed": self.at(0.0)}
+        common = {
+            "range": [self.at(0.0), self.at(max(self.duration, _SHORTEST))],
+            "nticks": 9,
+            "minallowed": self.at(0.0),
+        }
         if not self.clock:
             return {**common, "type": "linear", "ticksuffix": "s", "hoverformat": ".4~f"}
         day = "day %-j " if self.duration > _DAY else ""

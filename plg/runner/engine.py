@@ -134,16 +134,16 @@ class Engine:
                 continue
             self._wait(deadline)
         # A plan may end on a stretch without arrivals: the run lasts until its end all the same.
-        while (
-            self._brake.stop is None
-            and not self._rest_shed
-            and self._now() < min(self._plan.duration, self._limits.max_duration)
-        ):
-            self._wait(min(self.next_housekeeping, self._plan.duration))
+        end = min(self._plan.duration, self._limits.max_duration)
+        while self._brake.stop is None and not self._rest_shed and self._now() < end:
+            self._wait(min(self.next_housekeeping, end))
             self._collect(self.look())
             if not self._lane.in_flight:
                 self._begin_watch(self._now())
             self.keep_house(self._now())
+        if self._brake.stop is None and not self._rest_shed and not self._fits:
+            # No job is lost, and yet the run is not the one that was planned: nobody saw how it ended.
+            self._reach("max_duration", self._now(), self._plan.duration, self._limits.max_duration)
 
     def _await_answers(self) -> None:
         heard, grace = self._awake(), ANSWERS_GRACE

@@ -159,7 +159,7 @@ class Recording:
         middle = (self.edges[:-1] + np.minimum(self.edges[1:], self.edges[:-1] + 1e-6)) / 2
         mask = np.zeros(self.cells, dtype=np.bool_)
         for start, end in intervals:
-            mask |= (middle >= start) & ((middle < end) | (end >= self.duration - 1e-9))
+            mask |= (middle >= start) & ((middle < end) | (end >= self.duration - slack(self.duration)))
         return mask
 
     def total(self, counter: str, cells: npt.NDArray[np.bool_] | None = None) -> int:
@@ -177,6 +177,11 @@ class Recording:
             starts, ends = tile(width, start, min(end, self.ended_s) if self.stop else end)
             tiles.extend(zip(starts.tolist(), ends.tolist(), strict=True))
         return tiles
+
+
+def slack(duration: float) -> float:
+    """How far apart (s) two moments of a plan of so many seconds may be and still count as one."""
+    return 1e-9 * min(1.0, duration)
 
 
 def sample_step(recording: Recording) -> float:
@@ -203,7 +208,7 @@ def cell_edges(duration: float, window: float, cuts: Iterable[float]) -> Floats:
     """Sorted edges of the cells: multiples of ``window`` and the other ``cuts`` within the plan, then infinity."""
     grid = np.arange(0, int(np.ceil(duration / window - 1e-9)) + 1) * window
     inner = np.concatenate([grid, np.fromiter(cuts, dtype=np.float64)])
-    inner = np.sort(inner[(inner >= 0) & (inner < duration - 1e-9)])
+    inner = np.sort(inner[(inner >= 0) & (inner < duration - slack(duration))])
     keep = np.ones(len(inner), dtype=np.bool_)
-    keep[1:] = np.diff(inner) > 1e-9
+    keep[1:] = np.diff(inner) > slack(duration)
     return np.concatenate([inner[keep], [duration, np.inf]])

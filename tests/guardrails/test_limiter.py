@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plg.guardrails.limiter import RateLimiter
+from plg.guardrails.limiter import RateLimiter, whole_jobs
 
 
 @given(
@@ -30,8 +32,8 @@ def test_no_window_of_the_server_ever_holds_more_than_the_limit(max_rate, window
             flights.append((jobs, answer_at))
             executed += [now + where * (answer_at - now)] * jobs
     executed.sort()
-    width = max(window, 1 / max_rate)
-    capacity = max(1, int(max_rate * window + 1e-9))
+    capacity = math.ceil(max_rate * window - 1e-6)
+    width = max(window, capacity / max_rate)
     for i, start in enumerate(executed):
         inside = bisect_left(executed, start + width - 1e-9) - i
         assert inside <= capacity
@@ -46,6 +48,17 @@ def test_the_whole_allowance_is_given_when_nothing_left_recently():
     assert limiter.allowance(1.59) == 0
     assert limiter.next_release() == 1.6
     assert limiter.allowance(1.6) == 100
+
+
+@pytest.mark.parametrize(
+    ("max_rate", "window", "jobs", "seconds"),
+    [
+        (15, 0.1, 2, 2 / 15), (10, 0.1, 1, 0.1), (0.25, 1.0, 1, 4.0), (500, 1.0, 500, 1.0), (0.3, 10.0, 3, 10.0),
+        (1e9, 1.0, 10**9, 1.0), (1e9 / 3, 3.0, 10**9, 3.0), (0, 1.0, 0, math.inf),
+    ],
+)  # fmt: skip
+def test_a_window_holds_whole_jobs(max_rate, window, jobs, seconds):
+    assert whole_jobs(max_rate, window) == (jobs, pytest.approx(seconds, rel=1e-9))
 
 
 def test_below_one_job_a_window_jobs_still_leave_one_by_one():

@@ -135,7 +135,7 @@ def test_falling_short_has_no_moment() -> None:
 
 def test_a_gauge_breaks_at_its_sample() -> None:
     glances = [Glance(t / 10, queue_depth=100 if t == 47 else t % 5) for t in range(100)]
-    result = judge([expect("queue_depth", "<", 50.0)], record([], glances))[0]
+    result = judge([expect("queue_depth", "<", 50.0)], record([acked(5.0)], glances))[0]
     assert (result.observed, result.first_breach_s, result.first_breach_phase) == (100.0, 4.7, "crowd")
 
 

@@ -55,8 +55,8 @@ def test_a_percentile_needs_samples_enough_to_differ_from_the_extreme(aggregate:
 
 def test_a_percentile_of_samples_needs_enough_of_them_too() -> None:
     glances = [Glance(t, queue_depth=t) for t in range(10)]
-    assert one(expect("queue_depth", "<", 9.0, "p90"), record([], glances)).observed == 8.0
-    short = one(expect("queue_depth", "<", 9.0, "p90"), record([], glances[1:]))
+    assert one(expect("queue_depth", "<", 9.0, "p90"), record([acked(5.0)], glances)).observed == 8.0
+    short = one(expect("queue_depth", "<", 9.0, "p90"), record([acked(5.0)], glances[1:]))
     assert (short.verdict, short.detail) == ("no_data", "p90 needs at least 10 samples, has 9")
 
 
@@ -114,28 +114,28 @@ def test_windows_must_fall_on_what_was_recorded() -> None:
     assert (result.verdict, result.detail) == ("no_data", "the run was not recorded finely enough for these windows")
     assert one(expect("acked", ">", 1.0, window=1.5), recording).verdict == "pass"
     # Gauges and hits carry their own times.
-    sampled = record([], [Glance(t / 20, queue_depth=1) for t in range(200)], window=0.5)
+    sampled = record([acked(5.0)], [Glance(t / 20, queue_depth=1) for t in range(200)], window=0.5)
     assert one(expect("queue_depth", "<", 2.0, window=0.2), sampled).verdict == "pass"
     assert one(expect("guardrail_hits", "==", 0.0, window=0.2), sampled).verdict == "pass"
 
 
 def test_a_gauge_that_could_not_be_taken_is_missing_and_one_not_meant_is_idle() -> None:
     glances = [Glance(t / 4, queue_depth=math.nan if 8 <= t < 16 else 3) for t in range(40)]
-    recording = record([], glances)
+    recording = record([acked(5.0)], glances)
     whole = one(expect("queue_depth", "<", 5.0), recording)
     assert (whole.verdict, whole.detail) == ("no_data", "the queue could not be seen from 2.0s to 4.0s")
     windowed = one(expect("queue_depth", "<", 5.0, window=1.0), recording)
     assert (windowed.verdict, "2 without enough data, the first at 2.0s" in windowed.detail) == ("no_data", True)
     steadily = [Glance(t / 4, queue_depth=3) for t in range(40)]
-    finer = one(expect("queue_depth", "<", 5.0, window=0.1, during="doors"), record([], steadily))
+    finer = one(expect("queue_depth", "<", 5.0, window=0.1, during="doors"), record([acked(5.0)], steadily))
     assert finer.verdict == "pass"
-    all_lost = record([], [Glance(t, queue_depth=math.nan) for t in range(10)])
+    all_lost = record([acked(5.0)], [Glance(t, queue_depth=math.nan) for t in range(10)])
     assert one(expect("queue_depth", "<", 5.0), all_lost).verdict == "no_data"
 
 
 def test_gauges_are_judged_while_the_run_lasts() -> None:
     glances = [Glance(t, cpu=0.5) for t in range(10)] + [Glance(t, cpu=0.0) for t in range(11, 40)]
-    assert one(expect("cpu", ">=", 0.5, "mean"), record([], glances)).verdict == "pass"
+    assert one(expect("cpu", ">=", 0.5, "mean"), record([acked(5.0)], glances)).verdict == "pass"
 
 
 def test_only_clips_and_stops_count_as_hits_where_they_reach() -> None:
@@ -143,7 +143,7 @@ def test_only_clips_and_stops_count_as_hits_where_they_reach() -> None:
         Hit("max_cpu", 1.0, 1.0, 0.7, 0.8, "warn"), Hit("max_rate", 3.5, 4.5, 450, 400, "clip"),
         Hit("max_queue_depth", 7.0, 7.0, 50_001, 50_000, "stop"),
     )  # fmt: skip
-    recording = record([], hits=hits)
+    recording = record([acked(5.0)], hits=hits)
     counted = {
         during: one(expect("guardrail_hits", "==", 0.0, during=during), recording).observed
         for during in (None, "doors", "crowd", "stampede")
@@ -291,13 +291,13 @@ def test_samples_of_several_generators_are_no_finer_grid() -> None:
     """Two samplers a little apart: a window narrower than the steps of either is not meant for a sample."""
     one_of = [Glance(t / 10) for t in range(100)]
     other = [Glance(t / 10 + 0.001) for t in range(100)]
-    both = record([], sorted(one_of + other, key=lambda glance: glance.t), window=0.05)
+    both = record([acked(5.0)], sorted(one_of + other, key=lambda glance: glance.t), window=0.05)
     asked = expect("cpu", "<", 9.0, window=0.05)
-    assert one(asked, record([], one_of, window=0.05)).verdict == "pass"
+    assert one(asked, record([acked(5.0)], one_of, window=0.05)).verdict == "pass"
     assert one(asked, both).verdict == "no_data"
     assert one(asked, replace(both, sample_step=0.1)).verdict == "pass"
     # A hole in the samples is one all the same.
-    lost = record([], [g for g in one_of + other if not 2 < g.t < 4], window=0.05)
+    lost = record([acked(5.0)], [g for g in one_of + other if not 2 < g.t < 4], window=0.05)
     gap = one(expect("cpu", "<", 9.0, window=0.5), replace(lost, sample_step=0.1))
     assert gap.verdict == "no_data"
 

@@ -94,7 +94,8 @@ def test_a_phase_that_was_slept_through_has_no_verdict_of_its_own() -> None:
     asked[2] = replace(asked[2], relative=asked[0].subject, factor=1.2)
     results, decision = judged(recording, *asked)
     assert [(r.verdict, r.invalid) for r in results] == [("no_data", True)] * 3 + [("pass", False)]
-    assert results[0].detail.startswith("plg itself held up 54.5% of the arrivals in stampede (at most 1% may be)")
+    told = "plg itself held up 54.5% of the arrivals in stampede and had to drop 54.5% (at most 1% may be)"
+    assert results[0].detail.startswith(told)
     assert (decision.exit_code, decision.verdict) == (5, "invalid")
     assert judged(recording, asked[3], replace(asked[0], level="warn"))[1].exit_code == 0
 
@@ -136,6 +137,28 @@ def test_a_slow_target_fails_beside_a_short_stall() -> None:
     assert decision.exit_code == 3
 
 
+def test_a_moment_of_lateness_in_a_short_phase_or_window_spoils_nothing_that_holds() -> None:
+    """Nine jobs of a hundred leave a tenth of a second late, and all of them are measured."""
+    recording = stood_still(100, 5.0, 5.14)
+    spans = {"before": ((0.0, 5.0),), "short": ((5.0, 6.0),), "after": ((6.0, 10.0),)}
+    short = replace(recording, spans=spans)
+    held = expect("latency", "<", 0.25, "p95", during="short")
+    windows = expect("deviation", "<", 0.05, window=1.0)
+    results, decision = judged(short, held, windows, expect("errors", "==", 0.0, during="short"))
+    assert [r.verdict for r in results] == ["pass"] * 3
+    assert decision.exit_code == 0
+    assert judged(short, replace(held, bound=0.05))[1].exit_code == 5
+
+
+def test_one_job_that_was_sent_late_is_no_share() -> None:
+    events = [replace(event, held=k == 7) for k, event in enumerate(steady(5))]
+    recording = record(events, stalls=(Stall(1.4, 1.5),))
+    assert held_share(recording) == 0.02
+    assert judged(recording, expect("deviation", "<", 0.05), expect("late", "==", 0.0))[1].exit_code == 0
+    dropped = [Event(e.due, "late", held=True) if k == 7 else e for k, e in enumerate(events)]
+    assert judged(record(dropped), expect("errors", "==", 0.0))[1].exit_code == 5
+
+
 def test_windows_that_plg_spoiled_neither_pass_nor_fail() -> None:
     recording = stood_still(100, 2.0, 2.08, patience=9.0)
     assert held_share(recording) < 0.01
@@ -173,7 +196,7 @@ def test_gauges_that_nobody_could_look_at_have_no_data() -> None:
     unseen = record(steady(50, 0, 4), glances(blind=(5.0, 8.0)), spans=spans, stalls=stall)
     [result], decision = judged(unseen, asked)
     assert (result.verdict, result.invalid, decision.exit_code) == ("no_data", True, 5)
-    assert result.detail.startswith("plg itself stood still for 50% of the time in rest")
+    assert result.detail.startswith("plg itself stood still for 3s in rest and saw nothing")
     # Another generator of the run looked meanwhile.
     seen = record(steady(50, 0, 4), glances(), spans=spans, stalls=stall)
     assert judged(seen, asked)[1].exit_code == 0
@@ -201,3 +224,27 @@ def test_shards_are_judged_by_what_all_of_them_held_up() -> None:
     assert whole.stalls == part.stalls
     assert held_share(whole) == pytest.approx(held_share(part) / 2)
     assert judged(whole, expect("latency", "<", 0.25, "p99"))[1].exit_code == 5
+
+
+def test_a_plan_of_nothing_keeps_no_promise() -> None:
+    asked = [
+        expect("errors", "==", 0.0), expect("deviation", "<", 0.05), expect("throughput", "<", 500.0),
+        expect("queue_depth", "<", 100.0), expect("guardrail_hits", "==", 0.0),
+        expect("deviation", "<", 0.05, window=1.0),
+    ]  # fmt: skip
+    nothing = record([], glances())
+    results, decision = judged(nothing, *asked)
+    assert [r.verdict for r in results] == ["no_data"] * len(asked)
+    assert {r.detail for r in results} == {"no job was planned", "no window had anything to judge: nothing was planned"}
+    assert decision.exit_code == 3
+    assert judged(nothing, expect("planned", "==", 0.0))[1].exit_code == 0
+    assert judged(nothing)[1].reason == "no job was planned or sent"
+
+
+def test_errors_are_looked_for_in_vain_where_nothing_was_sent() -> None:
+    shed = [Event(e.due, "shed") if e.due < 4 else e for e in steady(20)]
+    for measure in ("errors", "failed", "unknown"):
+        results, _ = judged(record(shed), expect(measure, "==", 0.0, during="doors"), expect(measure, "==", 0.0))
+        assert [(r.verdict, r.detail) for r in results] == [("no_data", "nothing was sent in doors"), ("pass", "")]
+    pause = record(steady(20, 4.0))
+    assert judged(pause, expect("errors", "==", 0.0, during="doors"))[0][0].verdict == "pass"

@@ -209,7 +209,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         document["expect"] = draw(st.lists(expectations(), max_size=4))
     if draw(st.booleans()):
-        document["max_lag"] = draw(durations)
+        document["max_lag"] = draw(durations.filter(lambda value: not isinstance(value, float) or value >= 0.002))
     if draw(st.booleans()):
         document["watch"] = draw(durations)
     if draw(st.booleans()):

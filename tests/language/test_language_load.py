@@ -263,3 +263,27 @@ def test_the_sequence_around_phases_is_none_itself(monkeypatch: pytest.MonkeyPat
     row = [{"type": "steady", "base_rate": 1, "duration": 1}] * phases
     faults = validate.check_document({"pattern": {"type": "custom", "phases": row}})
     assert ("too-large" in [fault.code for fault in faults]) == refused
+
+
+@pytest.mark.parametrize(
+    ("clauses", "least"),
+    [
+        ("max_lag 0s", "2ms"),
+        ("max_lag 0.5ms", "2ms"),
+        ("max_lag 1.9ms", "2ms"),
+        ("max_lag 0.4ms pacing precise", "500us"),
+    ],
+)
+def test_patience_below_the_tick_is_refused(clauses: str, least: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.plg"
+    limits = "guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m }"
+    text = f'scenario "s" {{ CLAUSES traffic {{ steady 5/s over 1s }} {limits} }}'
+    path.write_text(text.replace("CLAUSES", clauses))
+    with pytest.raises(ScenarioError) as fault:
+        load(path)
+    [found] = fault.value.diagnostics
+    assert found.code == "out-of-range"
+    assert found.message.startswith(f"`max_lag` must be at least {least}, twice a tick of pacing ")
+    for fine in ("max_lag 2ms", "max_lag 0.5ms pacing precise"):
+        path.write_text(text.replace("CLAUSES", fine))
+        load(path)

@@ -105,3 +105,26 @@ def test_a_pause_has_no_arrival_and_resolves_to_its_left_end() -> None:
         {"type": "steady", "base_rate": 0, "duration": 10},
         {"type": "steady", "base_rate": 5, "duration": 0.5}]})  # fmt: skip
     assert row.inverse(np.array([0.0, 2.5, 2.5 + 1e-6, 5.0])) == pytest.approx([0.0, 0.5, 10.5, 11.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_an_exponential_ramp_over_more_than_a_float_holds_is_planned_by_its_closed_form(rising: bool) -> None:
+    """1e-301 to 1e9: the factor between them is infinite for a float, the jobs are (b - a)·D/ln(b/a)."""
+    ends = (1e-301, 1e9) if rising else (1e9, 1e-301)
+    ramp = curve(
+        {"type": "ramp", "start_rate": ends[0], "end_rate": ends[1], "duration": 10.0, "ramp_type": "exponential"}
+    )
+    growth = (math.log(1e9) - math.log(1e-301)) / 10
+    total = 1e9 / growth
+    assert float(ramp.count(np.asarray(10.0))) == pytest.approx(total, rel=1e-12)
+    assert math.ceil(total - 0.5) == 14_009_499
+    n = np.array([0.5, 1.0, 1e3, 1e6, 1e7, total - 1])
+    before = np.asarray(10.0) + np.log(n / total) / growth
+    assert ramp.inverse(n if rising else total - n) == pytest.approx(before if rising else 10 - before, abs=1e-9)
+    t = np.linspace(0, 10, 4001)
+    assert np.all(np.diff(ramp.count(t)) >= 0)
+    assert ramp.count(ramp.inverse(n)) == pytest.approx(n, rel=1e-9)
+    exponent = -301 + 310 * (t if rising else 10 - t) / 10
+    assert np.log10(ramp.rate(t)) == pytest.approx(exponent, abs=1e-9)
+    capped = ramp.capped(1e6)
+    assert float(capped.count(np.asarray(10.0))) == pytest.approx(1e6 / growth + 1e6 * math.log(1e3) / growth, rel=1e-9)

@@ -136,3 +136,11 @@ def test_clips_that_are_not_listed_are_not_said_to_be_all() -> None:
     assert message.startswith("max_rate will clip the rate at least 10,000 times, first at ")
     fewer = plan({**wave, "duration": 100}, max_rate=6).warnings[-1].message
     assert fewer.startswith("max_rate will clip the rate 100 times, first at ")
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_a_plan_of_nothing_is_said(rate: float) -> None:
+    made = plan(pattern={"type": "steady", "base_rate": rate, "duration": 1})
+    assert [(w.code, w.message) for w in made.warnings] == [
+        ("nothing-planned", f"no job is planned: the traffic comes to {rate:g} jobs, so nothing is sent")
+    ]

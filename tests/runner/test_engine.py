@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from simulated import BusyClock, Gauges, Server
 
 from plg.clock import VirtualClock
+from plg.guardrails.limiter import whole_jobs
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
@@ -206,6 +208,49 @@ def test_counted_limits_are_exact():
     assert [hit.end_s for hit in recording.hits if hit.action == "clip"] == [10.0]
 
 
+@pytest.mark.parametrize(("rate", "limit", "window"), [(14, 15, 0.1), (15, 15, 0.1), (2.4, 2.5, 1.0), (0.9, 1.9, 1.0)])
+def test_a_window_that_holds_no_whole_number_of_jobs_lets_the_mean_rate_through(rate, limit, window):
+    limits = replace(LOOSE, max_rate=limit, rate_limit_window=window)
+    recording, server, plan = simulate(steady(rate, 40), limits=limits)
+    adds_up(recording)
+    assert plan.clips == ()
+    assert recording.total("acked") == plan.planned == rate * 40
+    assert recording.total("late") == recording.total("shed") == 0
+    assert recording.histograms["lag"].over(recording.whole()).max < 0.1
+    times = np.array(server.times())
+    jobs, width = whole_jobs(limit, window)
+    assert max(np.count_nonzero((times >= t) & (times < t + width - 1e-9)) for t in times) <= jobs
+
+
+def test_a_plan_that_max_duration_cuts_inside_a_pause_is_stopped_though_no_job_is_lost():
+    pattern = {"type": "custom", "phases": [steady(50, 1), steady(0, 3)]}
+    limits = replace(LOOSE, max_duration=2.0)
+    recording, _, plan = simulate(pattern, limits=limits)
+    assert [clip.guardrail for clip in plan.clips] == ["max_duration"]
+    assert (recording.stop, recording.stop_detail) == ("guardrail", "max_duration")
+    assert recording.ended_s == pytest.approx(2.0, abs=0.002)
+    assert [(h.action, h.requested, h.allowed) for h in recording.hits if h.action != "warn"] == [("stop", 4.0, 2.0)]
+    assert recording.total("cancelled") == 0
+    passed, _, _ = simulate(pattern, limits=replace(limits, emergency_stop=False))
+    assert passed.stop is None
+    assert passed.ended_s == pytest.approx(2.0, abs=0.002)
+    assert [(h.action, h.end_s) for h in passed.hits if h.action != "warn"] == [("clip", 4.0)]
+    whole, _, _ = simulate(pattern, limits=replace(limits, max_duration=4.0))
+    assert whole.stop is None
+    assert not [h for h in whole.hits if h.action != "warn"]
+
+
+@pytest.mark.parametrize("repeats", [1, 1000])
+def test_the_shortest_plan_is_sent_as_it_was_planned(repeats):
+    length = 1e-9 / repeats
+    pattern = {"type": "custom", "phases": [steady(1e9 * repeats, length)], "repeat": repeats}
+    recording, server, plan = simulate(pattern, limits=replace(LOOSE, max_rate=1e15))
+    adds_up(recording)
+    assert recording.edges[0] == 0
+    assert recording.total("acked") == plan.planned == repeats == len(server.times())
+    assert recording.stop is None
+
+
 def test_exactly_the_limit_is_no_breach():
     recording, _, _ = simulate(steady(100, 10), limits=Guardrails(1e6, 1000, 10))
     assert recording.stop is None
@@ -320,9 +365,9 @@ def test_the_ledger_adds_up_and_agrees_with_the_server_whatever_happens(
     assert recording.total("sent") <= limits.max_total_jobs
     times = np.array(server.times())
     if len(times):
-        width = max(limits.rate_limit_window, 1 / limits.max_rate)
+        capacity, width = whole_jobs(limits.max_rate, limits.rate_limit_window)
         inside = np.searchsorted(times, times + width - 1e-9) - np.arange(len(times))
-        assert inside.max() <= max(1, int(limits.max_rate * limits.rate_limit_window + 1e-9))
+        assert inside.max() <= capacity
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,6 +10,7 @@ from scale_runs import WAVES, planned, scenario, simulate, with_limits
 
 from plg.diagnostics import ScenarioError
 from plg.guardrails.dividing import divide, remarks
+from plg.guardrails.limiter import whole_jobs
 from plg.runner.cells import Grid
 
 
@@ -39,14 +40,16 @@ def test_the_parts_of_a_total_are_what_the_whole_would_send(shards: int, most: i
 @settings(max_examples=60, deadline=None)
 def test_the_parts_of_a_rate_add_up_to_the_jobs_of_a_window(shards: int, rate: float, window: float) -> None:
     limits = with_limits(max_rate=rate, rate_limit_window=window)
-    jobs = int(rate * window + 1e-9)
+    jobs, width = whole_jobs(rate, window)
     of = scenario({"type": "steady", "base_rate": 1, "duration": 1}, limits)
     plans = [planned(of, (i, shards)) for i in range(shards)]
     if shards > 1 and jobs < shards:
         with pytest.raises(ScenarioError, match="cannot be divided"):
             divide(limits, plans[0])
         return
-    capacities = [int(divide(limits, plan).max_rate * window + 1e-9) for plan in plans]
+    parts = [divide(limits, plan) for plan in plans]
+    capacities = [whole_jobs(part.max_rate, part.rate_limit_window)[0] for part in parts]
+    assert shards == 1 or all(part.rate_limit_window == width for part in parts)
     assert sum(capacities) == jobs
     assert max(capacities) - min(capacities) <= 1
     told = [list(remarks(limits, plan)) for plan in plans]

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     drawing = terminal.draw_plan(prepared.plan, width=console.width, colour=console.colour, ascii_only=console.ascii)
     console.print(drawing.rstrip("\n"))
     for note in (*prepared.notes, *_on_latency(prepared)):
-        console.print(f"  note: {note}")
+        console.print("\n".join(terminal.remark("note:", note, console.width)))
     return 0
 
 

@@ -30,6 +30,9 @@ scenario NAME {
     payload { order: "${seq}" }
   }
 
+  # Reference consumers, so that the queue empties. Take this line out to test your own.
+  workers 4 each 5ms
+
   traffic {
     doors: ramp 10/s -> 200/s over 4s exponential
     then crowd: sine 200/s +- 80/s every 2s over 6s
@@ -46,6 +49,8 @@ scenario NAME {
     deviation < 5%
     errors == 0
     p99(latency) < 250ms during stampede
+    queue_age < 5s
+    drain_time < 10s
     warn p99(lag) < 20ms
   }
 }
@@ -70,6 +75,9 @@ scenario NAME {
     payload { kind: "${choice("daily", "hourly")}" }
   }
 
+  # Reference consumers, so that the queue empties. Take this line out to test your own.
+  workers 4 each 5ms
+
   # Random arrivals, as independent people make them; the seed makes every run the same.
   traffic poisson seed 24 {
     night: steady 5/s over 30s
@@ -92,6 +100,7 @@ scenario NAME {
     errors == 0
     p99(latency) < 100ms
     p95(latency) during afternoon <= 3 * p95(latency) during morning
+    queue_age < 5s
   }
 }
 """
@@ -112,6 +121,9 @@ scenario NAME {
     retry 3
   }
 
+  # Reference consumers, so that the queue empties. Take this line out to test your own.
+  workers 4 each 5ms
+
   traffic {
     canary: steady 10/s over 10s
     then rollout: staircase 20/s -> full in 5 steps over 50s
@@ -131,6 +143,7 @@ scenario NAME {
     p99(latency) < strict during rollout or stop
     p99(latency) < strict during hold
     deviation < 10% in every 5s
+    drain_time < 10s
   }
 }
 """
@@ -149,6 +162,9 @@ scenario NAME {
     payload { id: "${uuid}", at: "${now_ms}" }
   }
 
+  # Reference consumers, so that the queue empties. Take this line out to test your own.
+  workers 2 each 5ms
+
   traffic {
     soak: sine 50/s +- 20/s every 5m over length
   }
@@ -165,6 +181,7 @@ scenario NAME {
     deviation < 1%
     error_rate < 0.1%
     p99(latency) < 100ms in 99% of 1m
+    queue_age < 5s
     memory < 300MB
   }
 }

@@ -39,7 +39,8 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
             elif why := _never(scenario, subject, spans):
                 found.append(Foreseen("never-measured", why, place))
-        found += _watch_too_short(scenario, expectation, place)
+        if not found or found[-1].path != place:
+            found += _watch_too_short(scenario, expectation, place)
     if scenario.guardrails.max_queue_age is not None and (silent := _undated(scenario)):
         place = ("guardrails", "max_queue_age")
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))

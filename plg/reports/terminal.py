@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -133,9 +134,18 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
         *(drawing[:1] if steady and len(phases) < 2 else drawing),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
-        *(f"  {paint('warning', 'yellow', colour)} {_warning(warning)}" for warning in document["warnings"]),
+        *(line for warning in document["warnings"] for line in remark("warning", _warning(warning), width, colour)),
     ]
     return plain("\n".join(lines), ascii_only) + "\n"
+
+
+def remark(label: str, text: str, width: int, colour: bool = False) -> list[str]:
+    """A remark under a plan, in as many lines as it takes within ``width`` columns."""
+    lines = textwrap.wrap(
+        f"{label} {text}", max(20, width - 2), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    lines[0] = paint(label, "yellow", colour) + lines[0].removeprefix(label)
+    return [f"  {line}" for line in lines]
 
 
 def _plan_heading(document: Mapping[str, Any], colour: bool, steady: bool) -> str:

@@ -76,10 +76,11 @@ def test_convert_refuses_what_lint_refuses(run, here):
 
 
 def test_lint_in_all_formats(run, here):
+    quick = QUICK.replace("acked == 20", "acked == 20  queue_depth < 1_000")
     (here / "bad.plg").write_text(
-        QUICK.replace("over 100ms", "over 100fortnights").replace("errors ==", "erors =="), encoding="utf-8"
+        quick.replace("over 100ms", "over 100fortnights").replace("errors ==", "erors =="), encoding="utf-8"
     )
-    (here / "good.plg").write_text(QUICK, encoding="utf-8")
+    (here / "good.plg").write_text(quick, encoding="utf-8")
     text = run("lint", "good.plg", "bad.plg")
     assert text.code == 2
     assert text.out.endswith("2 files checked: 2 errors, no warnings\n")

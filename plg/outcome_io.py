@@ -188,6 +188,9 @@ def _checked(document: Mapping[str, Any], file: str) -> Mapping[str, Any]:
         ):
             raise _broken(file, f"the outcome is damaged at series.{name}")
         lengths.add(len(column))
+    moments = document["series"]["t_s"]
+    if None in moments or moments != sorted(moments):
+        raise _broken(file, "the outcome is damaged at series.t_s")
     if len(lengths) != 1:
         raise _broken(file, "the outcome is damaged: its series differ in length")
     whole: Mapping[str, Any] = _whole(form, schema, schema)

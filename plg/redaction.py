@@ -1,4 +1,4 @@
-"""Passwords out of URLs, before anything is shown or written."""
+"""Passwords out of URLs, and secrets out of texts, before anything is shown or written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = frozenset(
     }
 )  # fmt: skip
 """Options of a URL whose values are no secrets. Others are hidden: a misspelled ``passwort`` holds a password too."""
-_SHORT = 4
+SHORT = 4
 """A secret with fewer characters is hidden only where it stands by itself: it may be a part of any word."""
 
 
@@ -52,12 +52,25 @@ def conceal(text: str) -> str:
     return redact(text) if "://" in text or _SCHEMELESS.fullmatch(text) else text
 
 
+_known: set[str] = set()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Have `hide_known` hide these in this process from now on; those of fewer than four characters are left out."""
+    _known.update(secret for secret in secrets if len(secret) >= SHORT)
+
+
+def hide_known(text: str) -> str:
+    """``text``, which somebody else made, without the values that this process was given as secrets."""
+    return hide(text, _known)
+
+
 def hide(text: str, secrets: Iterable[str]) -> str:
     """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
     encoding, as the inside of a JSON or Python string, in base64."""
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=len, reverse=True):
-        if len(spelling) < _SHORT:
+        if len(spelling) < SHORT:
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
         else:
             text = text.replace(spelling, HIDDEN)

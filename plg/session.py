@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plg.clock import Clock, MonotonicClock
+from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted
@@ -21,7 +22,7 @@ from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
 from plg.plan.foresight import nothing_planned
 from plg.plan.watching import watch_length
-from plg.redaction import redact
+from plg.redaction import hide_known, redact
 from plg.runner.cells import Grid, nothing_sent
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
@@ -114,6 +115,8 @@ class Observer:
 def prepare(file: Path, request: Request) -> Prepared:
     """Read, validate, put under policy and plan. Raises `ScenarioError` with every fault."""
     loaded = load(file, overrides=request.overrides, target=request.target, sends=request.sends)
+    if request.sends and loaded.withheld:
+        raise ScenarioError([_withheld(file, loaded)])
     scenario = loaded.scenario
     notes: tuple[str, ...] = ()
     if request.connections is not None:
@@ -135,6 +138,22 @@ def prepare(file: Path, request: Request) -> Prepared:
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate,
     )  # fmt: skip
+
+
+def _withheld(file: Path, loaded: Loaded) -> Diagnostic:
+    """Why a scenario that was saved without its secrets cannot be run."""
+    names = ", ".join(loaded.withheld)
+    message = f"this scenario was saved without the value of {names}"
+    help = f"set {names} and run the file that it was made from; `param NAME = env VARIABLE keep` keeps a value"
+    return Diagnostic("withheld-value", message, str(file), loaded.spans.nearest(("params",)), help)
+
+
+def _without_secrets(recording: Recording) -> Recording:
+    """The recording with secrets hidden in what the target said."""
+    said = recording.stop_detail if recording.stop == "expectation" else hide_known(recording.stop_detail)
+    return replace(
+        recording, stop_detail=said, errors=tuple((hide_known(text), count) for text, count in recording.errors)
+    )
 
 
 def _run_id(request: Request, scenario: Scenario) -> str:
@@ -186,16 +205,18 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         interruption = observer.interrupted()
         stop = ("signal", interruption) if interruption else ("target", str(error))
         ran = replace(ran, recording=nothing_sent(prepared.grid, *stop))
+    recording = _without_secrets(ran.recording)
+    server = replace(server, name=hide_known(server.name), version=hide_known(server.version))
     outcome = make_outcome(
-        replace(scenario, expect=_judged(prepared, ran.recording)),
+        replace(scenario, expect=_judged(prepared, recording)),
         plan.to_document(),
-        ran.recording,
+        recording,
         run_id=prepared.run_id,
         seed=plan.seed,
         started_at=utc(ran.started),
         server=server,
         workers=ran.workers,
-        warnings=(*notes, *(ran.workers.warnings if ran.workers else ())),
+        warnings=tuple(map(hide_known, (*notes, *(ran.workers.warnings if ran.workers else ())))),
     )
     return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
 

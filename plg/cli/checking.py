@@ -15,6 +15,7 @@ from plg.cli.loading import loading
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.deciding import worst
+from plg.redaction import hide_known
 from plg.reports.artifacts import Artifacts
 from plg.reports.easel import Easel
 from plg.reports.terminal import last_line
@@ -193,7 +194,7 @@ def _check_safely(
     except Exception as error:  # the last net but one; `plg.cli.main` has the last
         if os.environ.get("PLG_DEBUG"):
             raise
-        message = f"internal error: {type(error).__name__}: {error}"
+        message = hide_known(f"internal error: {type(error).__name__}: {error}")
         console.error(message)
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
         artifacts.add_invalid(file, ScenarioError([Diagnostic("internal-error", message, file=str(file))]))

@@ -53,9 +53,11 @@ class _Compiler(Traffic):
         self.put(params, ("params",), str(name), self.scalar_or_env(value, "json"), value, name)
 
     def scalar_or_env(self, node: Any, kind: str) -> Any:
-        """A value, or ``env NAME else value``."""
+        """A value, or ``env NAME else value``, or (of a param) either with ``keep``."""
         if is_token(node):
             return self.value(node, kind)
+        if node.data == "kept":
+            return {**self.scalar_or_env(node.children[0], kind), "keep": True}
         result: Document = {"env": str(node.children[0])}
         if len(node.children) > 1:
             result["default"] = (

@@ -324,5 +324,7 @@ def _statement(node: Any) -> str:
 
 
 def _env(node: Any) -> str:
+    if node.data == "kept":
+        return f"{_env(node.children[0])} keep"
     name, *default = node.children
     return f"env {name}" + (f" else {_word(default[0])}" if default else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.language import params, semantics, validate
 from plg.language.expectation_text import canonical_text
 from plg.language.placing import Placer
+from plg.language.quantities import show
 from plg.language.source import Document, Source, Spans, decode, read_bytes
-from plg.redaction import redact
+from plg.redaction import HIDDEN, SHORT, hide, redact, remember
 from plg.scenario import Scenario
 from plg.target_url import normalized
 
@@ -29,7 +30,9 @@ _ABSENT_KEY = {"missing-field", "unknown-phase"}
 class Loaded:
     """A scenario ready to plan, and where it came from.
 
-    ``document`` is the effective one: params and overrides applied, no password in it. ``params`` are the values used.
+    ``document`` is the effective one: params and overrides applied, no password in it, and ``***`` for what the
+    environment gave. ``params`` are the values used, with such ``secrets``; ``withheld`` are the variables whose values
+    were left out when the document was saved.
     """
 
     scenario: Scenario
@@ -37,6 +40,8 @@ class Loaded:
     source: Source
     warnings: tuple[Diagnostic, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    withheld: tuple[str, ...] = ()
 
     @property
     def spans(self) -> Spans:
@@ -165,6 +170,9 @@ class _Checked:
     faults: list[Diagnostic]
     target: str
     params: Mapping[str, Any]
+    shown: Document = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 def _load(
@@ -181,7 +189,10 @@ def _load(
     if errors:
         raise ScenarioError(_in_order(checked.faults), {source.file: source.text} if source.text else {})
     scenario = _build(source, checked, folder or FilePath(), file)
-    return Loaded(scenario, checked.document, source, tuple(_in_order(checked.faults)), checked.params)
+    return Loaded(
+        scenario, checked.shown, source, tuple(_in_order(checked.faults)), checked.params,
+        checked.secrets, checked.withheld,
+    )  # fmt: skip
 
 
 def _check(
@@ -213,10 +224,36 @@ def _check(
     found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
     hidden = _consequences({fault.code for fault in source.faults})
     found = [fault for fault in found if fault.code not in hidden]
+    secrets = {name: resolved.values[name] for name in resolved.secrets}
+    found = [_without_secrets(fault, secrets, resolved) for fault in found]
+    texts = {str(value) for value in secrets.values() if value != HIDDEN}
+    remember(texts)
+    withheld = tuple(dict.fromkeys(resolved.withheld.values()))
+    document, shown = (_finished(each, target) for each in (document, resolved.shown))
+    return _Checked(document, [*faults, *found], address, resolved.values, shown, tuple(texts), withheld)
+
+
+def _finished(document: Document, target: str | None) -> Document:
+    """The document in canonical order and spelling, without the password of its target."""
     document = validate.field_order(document)
     if isinstance(document.get("expect"), list):
         document["expect"] = [canonical_text(t) if isinstance(t, str) else t for t in document["expect"]]
-    return _Checked(_without_password(document, target), [*faults, *found], address, resolved.values)
+    return _without_password(document, target)
+
+
+def _without_secrets(fault: Diagnostic, secrets: Mapping[str, Any], resolved: params.Resolved) -> Diagnostic:
+    """A fault without the value that it quotes: that of a param from the environment."""
+    named = resolved.origins.get(fault.path, "")
+    if named not in secrets:
+        texts = [str(value) for value in secrets.values() if len(str(value)) >= SHORT]
+        return replace(fault, message=hide(fault.message, texts), help=hide(fault.help, texts))
+    value = str(secrets[named])
+    message = hide(fault.message.replace(show(secrets[named]), HIDDEN), [value])
+    if len(value) >= SHORT and value[:SHORT] in message:  # a part of it, or another spelling
+        message = "this value cannot stand here"
+    else:
+        return replace(fault, message=message, help=hide(fault.help, [value]))
+    return replace(fault, message=f"{message} (the value of the param {named!r})", help="")
 
 
 def _consequences(codes: set[str]) -> set[str]:
@@ -296,6 +333,7 @@ def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None
 
     try:
         scenario = build_scenario(checked.document, folder=folder, target=checked.target, file=file, line_of=line_of)
+        scenario = replace(scenario, document=checked.shown)
     except TooMuch as error:
         fault = validate.DocumentFault("too-large", str(error), ("pattern",))
     except PatternError as error:

@@ -12,6 +12,7 @@ from plg.language import expectation_text, strings
 from plg.language.quantities import is_reference
 from plg.language.source import Document
 from plg.measures import MEASURES
+from plg.redaction import HIDDEN
 
 _NUMBER = re.compile(r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _TEMPLATE = re.compile(r"(?<!\$)\$\{\s*param\.([^\s}]+)\s*\}")
@@ -38,9 +39,17 @@ class ParamFault:
 
 @dataclass
 class Resolved:
-    """A document without params: ``origins`` names the param that each replaced value came from."""
+    """A document without params: ``origins`` names the param that each replaced value came from.
+
+    ``shown`` is the document as it may be kept: with ``***`` for what came from the environment. ``secrets`` are the
+    variables of such params by the params' names, ``withheld`` those whose value was left out when the document was
+    saved.
+    """
 
     document: Document
+    shown: Document = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    withheld: dict[str, str] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
     faults: list[ParamFault] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
@@ -72,12 +81,14 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
         _check_name(name, result)
         if name in overrides:
             result.values[name] = typed_override(overrides[name], declared[name])
-    values = _Values(declared, result, environ)
+    values = _Values(declared, result, environ, overrides)
     for name in declared:
         values.of(name)
     used: set[str] = set(values.used)
     body = {key: value for key, value in document.items() if key != "params"}
     result.document = _replaced(body, result, used, declared)
+    result.shown = _shown(body, result, declared)
+    used |= set(result.withheld)
     # One that is probably meant by a misspelled reference is not called unused.
     meant = {nearest(fault.name, declared) for fault in result.faults if fault.name}
     for name in declared:
@@ -97,15 +108,22 @@ def _check_name(name: Any, result: Resolved) -> None:
         result.faults.append(ParamFault("bad-name", message, ("params", name), at_key=True))
 
 
+def _is_env(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("env"), str)
+
+
 class _Values:
     """The value of each param, a chain of references followed to its end."""
 
-    def __init__(self, declared: Mapping[str, Any], result: Resolved, environ: Mapping[str, str]) -> None:
-        self.declared, self.result, self.environ = declared, result, environ
+    def __init__(
+        self, declared: Mapping[str, Any], result: Resolved, environ: Mapping[str, str], overrides: Mapping[str, str]
+    ) -> None:
+        self.declared, self.result, self.environ, self.overrides = declared, result, environ, overrides
         self.used: set[str] = set()
 
     def of(self, name: str) -> None:
         values = self.result.values
+        self.secret(name)
         chain: list[str] = []
         current = name
         while current not in values:
@@ -128,10 +146,31 @@ class _Values:
             current = following
         values.update(dict.fromkeys(chain, values[current]))
 
+    def secret(self, name: str) -> None:
+        """Note ``name`` where its value comes from the environment, or from outside in place of that."""
+        passed: list[str] = []
+        current: Any = name
+        given = False
+        while current in self.declared and current not in passed:
+            passed.append(current)
+            given = given or current in self.overrides
+            value = self.declared[current]
+            if is_reference(value):
+                current = value["param"]
+                continue
+            if _is_env(value) and not value.get("keep"):
+                if "value" in value:
+                    self.result.withheld[name] = value["env"]
+                if given or "value" in value or self.environ.get(value["env"]):
+                    self.result.secrets[name] = value["env"]
+            return
+
     def plain(self, name: str, value: Any) -> Any:
         """A declared value with ``env`` looked up."""
-        if not (isinstance(value, dict) and isinstance(value.get("env"), str)):
+        if not _is_env(value):
             return value
+        if "value" in value:
+            return value["value"]
         variable, default = value["env"], value.get("default")
         if self.environ.get(variable):
             return typed_override(self.environ[variable], default if isinstance(default, str) else None)
@@ -161,8 +200,27 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _replaced(body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Document:
-    """A copy of ``body`` with its references replaced. A reference that cannot be followed stays."""
+def _shown(body: Document, result: Resolved, declared: Mapping[str, Any]) -> Document:
+    """The document as it may be kept and shown.
+
+    Numbers and times of the traffic, the guardrails and the expectations stay in their places, for the run is judged
+    and drawn by them; text, and all that goes into a job, is hidden.
+    """
+    if not result.secrets:
+        return result.document
+    veiled = Resolved({}, secrets=result.secrets, values=result.values)
+    shown = _replaced(body, veiled, set(), declared, veil=True)
+    params = {name: {"env": variable, "value": HIDDEN} for name, variable in veiled.withheld.items()}
+    return {**shown, "params": params} if params else shown
+
+
+def _replaced(
+    body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any], *, veil: bool = False
+) -> Document:
+    """A copy of ``body`` with its references replaced. A reference that cannot be followed stays.
+
+    With ``veil`` secrets are replaced by ``***``.
+    """
 
     def visit(value: Any, path: Path) -> Any:
         if is_reference(value):
@@ -184,7 +242,7 @@ def _replaced(body: Document, result: Resolved, used: set[str], declared: Mappin
         if result.values[name] is None:
             return value
         result.origins[path] = name
-        return as_it_is(result.values[name], path)
+        return value_of(name, path)
 
     def in_template(value: str, path: Path) -> Any:
         """``${param.NAME}`` in a payload: a string that is this template alone takes the value with its type."""
@@ -195,30 +253,39 @@ def _replaced(body: Document, result: Resolved, used: set[str], declared: Mappin
             used.add(name)
         whole = _TEMPLATE.fullmatch(value)
         if whole and result.values.get(whole[1]) is not None:
-            return as_it_is(result.values[whole[1]], path)
+            return value_of(whole[1], path)
         return _TEMPLATE.sub(lambda match: filled(match, path), value)
 
     def filled(match: re.Match[str], path: Path) -> str:
         found = result.values.get(match[1])
-        text = match[0] if found is None else _text(as_it_is(found, path))
+        text = match[0] if found is None else _text(value_of(match[1], path))
         # Dollars at its end would make a template of what follows them, and have no other way to be written.
         kept = text.rstrip("$") if match.end() < len(match.string) else text
         return kept + (f'${{choice("{text[len(kept) :]}")}}' if kept != text else "")
 
-    def as_it_is(value: Any, path: Path) -> Any:
+    def value_of(name: str, path: Path) -> Any:
         """The value of a param is never a template: in a payload, where strings are, its ``${`` is written so."""
+        value = result.values[name]
+        if veil and name in result.secrets and ("payload" in path[:3] or not _is_figure(value)):
+            result.withheld[name] = result.secrets[name]
+            return HIDDEN
         return value.replace("${", "$${") if isinstance(value, str) and "payload" in path[:3] else value
 
     resolved = {
         key: visit(value, (key,)) for key, value in body.items() if key != "expect" or not isinstance(value, list)
     }
     if isinstance(body.get("expect"), list):
-        lines = [_expected(text, index, result, used, declared) for index, text in enumerate(body["expect"])]
+        lines = [_expected(text, index, result, used, declared, veil) for index, text in enumerate(body["expect"])]
         resolved = {key: lines if key == "expect" else resolved[key] for key in body}
     return resolved
 
 
-def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: Mapping[str, Any]) -> Any:
+def _is_figure(value: Any) -> bool:
+    """Whether a value is a number, a switch or a quantity such as ``400/s``."""
+    return not isinstance(value, str) or bool(strings.QUANTITY.fullmatch(value))
+
+
+def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: Mapping[str, Any], veil: bool) -> Any:
     """An expectation with its params replaced, in canonical text where it names any."""
     if not isinstance(text, str):
         return text
@@ -233,6 +300,9 @@ def _expected(text: Any, index: int, result: Resolved, used: set[str], declared:
         if value is None:
             return None
         result.origins[path] = name
+        if veil and name in result.secrets and not _is_figure(value):
+            result.withheld[name] = result.secrets[name]
+            value = HIDDEN
         text = (
             text[:start] + (strings.plain_number(value) if isinstance(value, int | float) else str(value)) + text[end:]
         )

@@ -20,7 +20,7 @@ __all__ = ["write_json", "write_plg", "write_yaml"]
 
 _AMBIGUOUS = {
     *(spelled for spelled in CLAUSES.values()),
-    *("in", "step", "steps", "then", "and", "of", "or", "during", "else", "each", "env", "warn"),
+    *("in", "step", "steps", "then", "and", "of", "or", "during", "else", "each", "env", "keep", "warn"),
     *("true", "false", "null", "on", "off", "embedded", "fake"),
 }
 """Words that would be read as something else than a param in some place: a reference to such a one is written $NAME."""
@@ -141,7 +141,8 @@ def _value(kind: str, value: Any) -> str:
 def _param(value: Any) -> str:
     if isinstance(value, dict) and "env" in value:
         default = value.get("default")
-        return f"env {value['env']}" + (f" else {_param(default)}" if default is not None else "")
+        keep = " keep" if value.get("keep") else ""
+        return f"env {value['env']}" + (f" else {_param(default)}" if default is not None else "") + keep
     if is_reference(value):
         return _reference(value)
     if isinstance(value, bool):

@@ -273,6 +273,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         ends.callback(lane.close)
         probe = target.probe()
         ends.callback(probe.close)
+        target.announce()
         depth = probe.look().waiting
         consumers = _start_workers(target, prepared)
         if consumers is not None:

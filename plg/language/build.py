@@ -10,7 +10,7 @@ from plg.language import semantics
 from plg.language.expectation import read_expectation
 from plg.language.quantities import MAX_DURATION, duration, fraction, rate
 from plg.language.source import Document
-from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB
+from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB, RETRY
 from plg.patterns.base import Pattern
 from plg.queues.base import Job, Queue, Retry
 from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Scenario, Workers
@@ -86,9 +86,16 @@ def _job(job: Document) -> Job:
         "timeout": duration,
         "weight": float,
         "priority": int,
-        "retry": lambda times: Retry(int(times)),
+        "retry": _retry,
+        "delay": duration,
     }
     return Job(**_converted(given, readers))
+
+
+def _retry(retry: Any) -> Retry:
+    if not isinstance(retry, dict):
+        return Retry(int(retry))
+    return Retry(int(retry["max"]), duration(retry.get("backoff", RETRY["backoff"].default)))
 
 
 def _queue(given: dict[str, Any]) -> Queue:

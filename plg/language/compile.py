@@ -10,7 +10,7 @@ from plg.language import expectation_text
 from plg.language.source import Document, Spans
 from plg.language.tree_traffic import Traffic
 from plg.language.tree_values import Node, is_token, place
-from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB
+from plg.language.vocabulary import CONTENTS, ERROR_RATE, GUARDRAILS, JOB, RETRY
 
 
 def compile_tree(tree: Node, spans: Spans, file: str) -> tuple[Document, list[Diagnostic]]:
@@ -116,14 +116,39 @@ class _Compiler(Traffic):
         for setting in settings:
             if setting.data == "broken":
                 continue
-            key, value = setting.children
+            key, value, *more = setting.children
             name = str(key)
             if name not in JOB or name == "name":
                 self.unknown(f"a job has no setting `{name}`", name, [n for n in JOB if n != "name"], key)
-            elif is_token(value) and name != "payload":
+            elif more:
+                self.put(job, path, name, self.named_queue((*path, name), key, value, *more), setting, key)
+            elif not is_token(value) and value.data == "fields":
+                self.put(job, path, name, self.fields((*path, name), value), value, key)
+            elif is_token(value) and name not in CONTENTS:
                 self.put(job, path, name, self.value(value, JOB[name].kind), value, key)
             else:
                 self.put(job, path, name, self.json(value, (*path, name)), value, key)
+
+    def named_queue(self, path: Path, key: Any, kind: Any, title: Any, settings: Any = None) -> Any:
+        """``queue rq "default" { serializer: "json" }``."""
+        if key != "queue" or kind.type != "NAME":
+            self.fault("wrong-type", f"`{key}` takes one value", place(title))
+            return self.value(kind, JOB[str(key)].kind)
+        queue: Document = {}
+        self.put(queue, path, "kind", str(kind), kind)
+        self.put(queue, path, "name", self.string(title), title)
+        for name, value in (self.json(settings, path) if settings is not None else {}).items():
+            queue.setdefault(name, value)
+        return queue
+
+    def fields(self, path: Path, node: Any) -> Document:
+        """``{ max 3 backoff 1s }``: the fields of a retry."""
+        found: Document = {}
+        for name, value in zip(node.children[::2], node.children[1::2], strict=True):
+            self.put(
+                found, path, str(name), self.value(value, RETRY[name].kind if name in RETRY else "json"), value, name
+            )
+        return found
 
     def _guardrails(self, document: Document, node: Node) -> None:
         limits: Document = {}

@@ -152,7 +152,7 @@ class _Layout:
         title, *settings = node.children
         header = [setting for setting in settings if setting.data == "setting"]
         body = [setting for setting in settings if setting.data != "setting"]
-        words = [f"job {title}", *(f"{_word(s.children[0])} {_word(s.children[1])}" for s in header)]
+        words = [f"job {title}", *(" ".join(map(_word, s.children)) for s in header)]
         last = place(header[-1] if header else title)[1]
         start = place(node)[0]
         if not body:
@@ -164,8 +164,9 @@ class _Layout:
         yield self.closing(node, 1)
 
     def setting(self, node: Any) -> Iterator[Line]:
-        key, value = node.children
+        key, *before, value = node.children
         start, end = place(node)
+        key = " ".join([str(key), *map(_word, before)])
         flat = f"{key} {_flat(value)}"
         if is_token(value) or not value.children or (len(flat) + 4 <= WIDTH and not self.has_comment(start, end)):
             yield Line(2, flat, start, end)
@@ -182,6 +183,9 @@ class _Layout:
             or not value.children
             or (len(before) + len(_flat(value)) + 2 * depth <= WIDTH and not (self.has_comment(*place(value))))
         ):
+            yield Line(depth, before + _flat(value) + after, start, place(value)[1])
+            return
+        if value.data == "fields":
             yield Line(depth, before + _flat(value) + after, start, place(value)[1])
             return
         left, right = ("{", "}") if value.data == "object" else ("[", "]")
@@ -288,6 +292,8 @@ def _flat(value: Any) -> str:
         return _word(value)
     if value.data == "array":
         return f"[{', '.join(map(_flat, value.children))}]"
+    if value.data == "fields":
+        return "{ " + " ".join(map(_word, value.children)) + " }"
     pairs = [f"{pair.children[0]}: {_flat(pair.children[1])}" for pair in value.children]
     return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
 

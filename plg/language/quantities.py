@@ -189,6 +189,48 @@ def _place(value: Any) -> Fault | None:
     return fault
 
 
+def _queue(value: Any) -> Fault | None:
+    """A key, or a framework's queue: its kind, its name, and settings that are single values."""
+    if not isinstance(value, dict):
+        return _text(value, 1, 1000)
+    for name, check in (("kind", _kind), ("name", lambda found: _text(found, 1, 1000))):
+        if name not in value:
+            return Fault("missing-field", f"has no `{name}`", "write it as {kind: rq, name: default}")
+        fault = None if is_reference(value[name]) else check(value[name])
+        if fault is not None:
+            return Fault(fault.code, f"has a `{name}` that {fault.message}", fault.help)
+    for name, setting in value.items():
+        if not isinstance(setting, str | int | float) and not is_reference(setting):
+            return Fault("wrong-type", f"has a `{name}` that must be a single value, not {show(setting)}")
+    return None
+
+
+def _kind(value: Any) -> Fault | None:
+    fault = _text(value, 1, 100)
+    if fault is None and not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        return Fault("bad-name", f"is no kind of queue: {show(value)}", "kinds are words such as rq, list or stream")
+    return fault
+
+
+def _retry(value: Any) -> Fault | None:
+    """A number of times, or that and the time between them."""
+    if not isinstance(value, dict):
+        return _integer(value, 0, MAX_COUNT)
+    if "max" not in value:
+        return Fault("missing-field", "has no `max`", "write it as {max: 3, backoff: 1s}")
+    checks: dict[Any, Callable[[Any], Fault | None]] = {
+        "max": lambda found: _integer(found, 0, MAX_COUNT),
+        "backoff": lambda found: _duration(found, above=False),
+    }
+    for name, found in value.items():
+        if name not in checks:
+            return Fault("unknown-key", f"takes no `{name}`", "it has `max` and `backoff`")
+        fault = None if is_reference(found) else checks[name](found)
+        if fault is not None:
+            return Fault(fault.code, f"has a `{name}` that {fault.message}", fault.help)
+    return None
+
+
 def _megabytes(value: Any) -> Fault | None:
     """A number of 10^6 bytes. The DSL writes a size with its unit; a string is left here only where it is wrong."""
     if not isinstance(value, str):
@@ -250,6 +292,9 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "file": lambda value: _text(value, 1, 1000),
     "url": lambda value: _text(value, 1, 2000),
     "place": _place,
+    "queue": _queue,
+    "retry": _retry,
+    "call": lambda value: _text(value, 1, 500),
     "name": _name,
     "rampType": _choice(*RAMP_TYPES),
     "interpolation": _choice(*INTERPOLATIONS),

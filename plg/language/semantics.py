@@ -16,9 +16,23 @@ from plg.language.quantities import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
 from plg.language.tables import DataError, Table, read_table
 from plg.language.validate import DocumentFault
-from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, JOB, NESTED, PHASES, POINT, SINGLE, WORKERS, Field
+from plg.language.vocabulary import (
+    CONTENTS,
+    DEFAULT_QUEUE,
+    ERROR_RATE,
+    GUARDRAILS,
+    JOB,
+    NESTED,
+    PHASES,
+    POINT,
+    SINGLE,
+    WORKERS,
+    Field,
+)
 from plg.pacing import DEFAULT_PACING, PACINGS
+from plg.queues.base import Format
 from plg.queues.envelope import moment, place_of
+from plg.queues.registry import UnknownFormat, format_of
 from plg.recordings import RecordingError, read_recording
 from plg.redaction import redact
 from plg.target_url import SCHEMES, normalized, url_fault
@@ -34,6 +48,7 @@ def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentF
     faults: list[DocumentFault] = []
     faults += _phases(document.get("pattern"))
     faults += _jobs(document)
+    faults += _formats(document)
     faults += _moments(document)
     faults += _guardrails(document.get("guardrails"))
     faults += _rest(document)
@@ -195,6 +210,65 @@ def _jobs(document: Document) -> Iterator[DocumentFault]:
             yield DocumentFault(
                 "unknown-key", "`max_len` trims a stream, and this job has none", (*path, "max_len"), at_key=True
             )
+
+
+def _formats(document: Document) -> Iterator[DocumentFault]:
+    """What the format of a job's queue does not know, cannot express, or needs and does not get."""
+    for path, job in each_job(document):
+        queue = job.get("queue", DEFAULT_QUEUE)
+        if fault_of("queue", queue) is not None or is_reference(queue):
+            continue
+        named = {"kind": "stream"} if "stream" in job else queue if isinstance(queue, dict) else {"kind": "list"}
+        if is_reference(named["kind"]):
+            continue
+        try:
+            form = format_of(named["kind"])
+        except UnknownFormat as unknown:
+            near = nearest(unknown.name, unknown.known)
+            help = f"did you mean {near}?" if near else f"known: {', '.join(unknown.known)}"
+            message = f"there is no kind of queue {show(unknown.name)}"
+            yield DocumentFault("unknown-kind", message, (*path, "queue", "kind"), help)
+            continue
+        yield from _settings(form, named, (*path, "queue"))
+        yield from _expressed(form, job, path)
+        if form.taken is None and isinstance(document.get("workers"), dict):
+            message = f"the reference workers cannot take {form.name} jobs: they know plain lists and streams"
+            yield DocumentFault("not-expressed", message, ("workers",), f"start workers of {form.name} itself")
+
+
+def _settings(form: Format, queue: Mapping[str, Any], path: Path) -> Iterator[DocumentFault]:
+    for name in queue:
+        if name not in ("kind", "name", *form.settings):
+            near = nearest(str(name), form.settings)
+            known = ", ".join(form.settings) or "none"
+            help = f"did you mean `{near}`?" if near else f"settings of a {form.name} queue: {known}"
+            yield DocumentFault("unknown-key", f"{form.name} queues have no `{name}`", (*path, name), help, at_key=True)
+    for name, wrong in form.faults(queue):
+        yield DocumentFault("not-one-of", f"`{name}` {wrong}", (*path, name))
+
+
+_ALWAYS = ("name", "weight", "queue", "stream", "max_len")
+"""Settings of a job that are plg's own: every format has them."""
+
+
+def _expressed(form: Format, job: Document, path: Path) -> Iterator[DocumentFault]:
+    for name in job:
+        if name in _ALWAYS or name in form.expresses or name not in JOB:
+            continue
+        help = f"take it out; a {form.name} job knows {', '.join(sorted(form.expresses))}"
+        if name == "payload" and "args" in form.expresses:
+            help = "write what the worker is called with: args [...] and kwargs { ... }"
+        elif name in ("args", "kwargs", "call") and "payload" in form.expresses:
+            help = "it passes one object to its workers: payload { ... }"
+        message = f"{form.name} jobs cannot express `{name}`"
+        yield DocumentFault("not-expressed", message, (*path, name), help, at_key=True)
+    retry = job.get("retry")
+    if isinstance(retry, dict) and "backoff" in retry and "backoff" not in form.expresses:
+        message = f"{form.name} jobs cannot express `backoff`"
+        yield DocumentFault("not-expressed", message, (*path, "retry", "backoff"), "write retry 3", at_key=True)
+    if "call" in form.expresses and "call" not in job:
+        help = 'name what its workers run, for example call "shop.tasks.charge"'
+        yield DocumentFault("missing-field", f"this {form.name} job has no `call`", path, help, missing="call")
 
 
 def each_job(document: Document) -> Iterator[tuple[Path, Document]]:
@@ -379,7 +453,8 @@ def _data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault
         except DataError as error:
             yield DocumentFault("bad-data", str(error), path)
     for job_path, job in each_job(document):
-        for where, bad in templates.faults_of(job.get("payload"), tables, (*job_path, "payload")):
+        held = [fault for name in CONTENTS for fault in templates.faults_of(job.get(name), tables, (*job_path, name))]
+        for where, bad in held:
             yield DocumentFault(bad.code, str(bad), where, bad.help, offsets=(bad.start, bad.end))
 
 

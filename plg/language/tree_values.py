@@ -16,7 +16,7 @@ Node = Any
 Token = Any
 
 _WORDS = {"true": True, "false": False, "on": True, "off": False, "null": None}
-_STRINGS = {"text", "key", "file", "url", "name"}
+_STRINGS = {"text", "key", "queue", "call", "file", "url", "name"}
 _EXAMPLES = {
     "rate": "/s",
     "positiveRate": "/s",

@@ -189,15 +189,25 @@ ERROR_RATE = {
 JOB: dict[str, Field] = {
     "name": Field("name", REQUIRED, "the name of this kind of job"),
     "weight": Field("weight", 1, "its share of the jobs, against the other kinds"),
-    "queue": Field("key", None, "the list it is pushed to"),
+    "queue": Field("queue", None, "the list it is pushed to, or the queue of a framework"),
     "stream": Field("key", None, "the stream it is added to, instead of a list"),
     "max_len": Field("count", None, "the length the stream is trimmed to"),
     "encoding": Field("encoding", "json", "json: in an envelope; raw: the payload alone"),
     "priority": Field("priority", 0, "the priority written into the job"),
     "timeout": Field("duration", None, "the timeout written into the job"),
-    "retry": Field("natural", 0, "the retries written into the job"),
+    "delay": Field("duration", None, "how long after it is sent the job is due"),
+    "retry": Field("retry", 0, "how often it is tried again"),
     "enqueued_at": Field("place", None, "where a raw payload holds its moment of enqueueing"),
+    "call": Field("call", None, "the task, function, actor or class that a worker runs"),
+    "args": Field("args", [], "its arguments; their strings may hold templates"),
+    "kwargs": Field("kwargs", {}, "its keyword arguments; their strings may hold templates"),
     "payload": Field("payload", {}, "what the job carries; its strings may hold templates"),
+}
+CONTENTS = ("payload", "args", "kwargs")
+"""The settings of a job that hold JSON values with templates in them."""
+RETRY = {
+    "max": Field("natural", REQUIRED, "how often a job that failed is tried again"),
+    "backoff": Field("time", "0s", "how long after each failure"),
 }
 WORKERS = {
     "count": Field("workerCount", REQUIRED, "how many workers"),

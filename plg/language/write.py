@@ -13,7 +13,7 @@ from plg.language.format import format_text
 from plg.language.quantities import is_reference
 from plg.language.source import Document
 from plg.language.validate import field_order
-from plg.language.vocabulary import CHOICES, CLAUSES, GUARDRAILS, JOB, PHASES, POSITIONS, Field
+from plg.language.vocabulary import CHOICES, CLAUSES, CONTENTS, GUARDRAILS, JOB, PHASES, POSITIONS, RETRY, Field
 from plg.language.write_yaml import write_yaml
 
 __all__ = ["write_json", "write_plg", "write_yaml"]
@@ -180,12 +180,21 @@ def _json(value: Any) -> str:
 
 def _job(job: Document) -> str:
     weight = f" weight {_value('weight', job['weight'])}" if "weight" in job else ""
-    rows = [
-        f"{name} {_json(job[name]) if name == 'payload' else _value(JOB[name].kind, job[name])}"
-        for name in JOB
-        if name in job and name not in ("name", "weight")
-    ]
+    rows = [f"{name} {_setting(name, job[name])}" for name in JOB if name in job and name not in ("name", "weight")]
     return f"job {strings.name_or_string(job['name'])}{weight} {{\n" + "\n".join(rows) + "\n}"
+
+
+def _setting(name: str, value: Any) -> str:
+    if name in CONTENTS:
+        return _json(value)
+    if name == "queue" and isinstance(value, dict) and not is_reference(value):
+        more = {key: setting for key, setting in value.items() if key not in ("kind", "name")}
+        return f"{value['kind']} {_quoted(value['name'])}" + (f" {_json(more)}" if more else "")
+    if name == "retry" and isinstance(value, dict) and not is_reference(value):
+        return "{ " + " ".join(f"{key} {_value(RETRY[key].kind, value[key])}" for key in RETRY if key in value) + " }"
+    if name == "call" and isinstance(value, str):
+        return _quoted(value)
+    return _value("key" if name == "queue" else "natural" if name == "retry" else JOB[name].kind, value)
 
 
 def _guardrails(limits: Document) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -89,11 +89,17 @@ class Format(Protocol):
     expresses: frozenset[str]
     taken: Literal["pop", "group"] | None
 
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Settings of a ``queue`` that hold what they cannot: the name of each, and words that follow it."""
+
     def keys(self, job: Job) -> Mapping[str, str]:
         """The keys that jobs of this kind share, with the type of the value each holds.
 
         The first is the one that workers take from.
         """
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        """Commands that a client of the framework gives once, before its first job: to register the queue, say."""
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         """The commands that enqueue one job."""

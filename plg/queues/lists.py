@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import age, envelope, places_of
 from plg.queues.recipe import Recipe, constant
 
@@ -22,8 +22,14 @@ class ListFormat:
     expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "pop"
 
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "list"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         words = (constant("LPUSH"), constant(job.queue.name), envelope(job, run_id))

@@ -8,11 +8,11 @@ without running anything. RQ compresses the data; a worker takes it as it is too
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plg.queues.base import Job, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 
 _DEFAULT_TIMEOUT = 180
@@ -25,11 +25,19 @@ class RqFormat:
     name = "rq"
     meaning = "RQ: jobs for `rq worker`"
     settings: Mapping[str, str] = {"serializer": "pickle (RQ's default) or json, as the workers were started"}
-    expresses = frozenset({"call", "args", "kwargs", "timeout", "retry"})
+    expresses = frozenset({"call", "args", "kwargs", "timeout", "retry", "backoff"})
     taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        if queue.get("serializer", "pickle") not in ("pickle", "json"):
+            yield "serializer", "must be pickle or json"
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {_key(job): "list", "rq:queues": "set"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        """Without it jobs run all the same, but ``rq info`` and dashboards do not see the queue."""
+        return (("SADD", "rq:queues", _key(job)),)
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         number = unique_id(run_id, job.name, "rq")

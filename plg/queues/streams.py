@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,14 @@ class StreamFormat:
     expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "group"
 
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "stream"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         longest = job.queue.settings.get("max_len")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plg.queues.base import Format, Job, Survey
+from plg.queues.base import Format, Job, Question, Survey
 from plg.queues.recipe import Slot, Spelled, Word
 from plg.queues.registry import format_of
 
@@ -31,8 +31,15 @@ class QueueInUse:
         """See `Format.survey`."""
         return self.format.survey(self.jobs)
 
-    def rehearsal(self) -> list[tuple[bytes, ...]]:
+    def announcement(self) -> list[Question]:
+        """See `Format.announcement`."""
+        return list(dict.fromkeys(command for job in self.jobs for command in self.format.announcement(job)))
+
+    def rehearsal(self) -> list[Question]:
         """The commands that write a job, with nothing in the job: what a server is asked whether it would take."""
+        return [*self.announcement(), *self._hollow_job()]
+
+    def _hollow_job(self) -> list[Question]:
         return [tuple(map(_hollow, words)) for job in self.jobs[:1] for words in self.format.recipe(job, "").commands]
 
 

@@ -84,6 +84,9 @@ class Target(Protocol):
         and makes it non-blocking. Raises `TargetError`.
         """
 
+    def announce(self) -> None:
+        """Writes what a framework's client writes once before its first job. Raises `TargetError`."""
+
     def probe(self) -> QueueProbe: ...
 
     def close(self) -> None:

@@ -112,6 +112,22 @@ class UrlTarget:
             raise explain(answer, address.shown)
         return client.detach()
 
+    def announce(self) -> None:
+        """Write what the frameworks' own clients write once before their first job. Raises `TargetError`."""
+        for queue in self._queues:
+            commands = queue.announcement()
+            if not commands:
+                continue
+            node = None if self._cluster is None else self._cluster.slots.owner(queue.key)
+            address = self._address if node is None or self._cluster is None else self._cluster.address(node)
+            client = self._client(address)
+            try:
+                for answer in client.ask(commands):
+                    if isinstance(answer, Exception):
+                        raise explain(answer, f"{address.shown}, queue {queue.key!r},")
+            finally:
+                client.close()
+
     def probe(self) -> QueueProbe:
         """A probe over these queues. It connects when it first looks."""
         if self._cluster is not None:

@@ -68,7 +68,7 @@ def examine(path: Path) -> None:
     render_json(found)
     render_github(found)
     refused = any(diagnostic.severity == "error" for diagnostic in found)
-    assert outcome_of(lambda: load(path, environ={})) is (None if refused else True)
+    assert outcome_of(lambda: load(path, environ={}, sends=False)) is (None if refused else True)
     if path.suffix == ".plg":
         outcome_of(lambda: check_layout(text))
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from plg.diagnostics import Diagnostic
+from plg.escaping import command_data, command_property, json_text
 from plg.redaction import hidden_stretches
 
 _COLOURS = {"error": "31", "warning": "33", "gutter": "34", "help": "36"}
@@ -35,11 +36,11 @@ def _one(diagnostic: Diagnostic, lines: Sequence[str] | None, colour: Paint) -> 
     head = colour(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity) + f": {_clean(diagnostic.message)}"
     span = diagnostic.span
     if span is None:
-        out = [head, f"  {colour('-->', 'gutter')} {diagnostic.file}"]
+        out = [head, f"  {colour('-->', 'gutter')} {_clean(diagnostic.file)}"]
         return "\n".join([*out, *_help(diagnostic, "  ", colour)])
     width = len(str(span.line))
     margin = " " * width
-    out = [head, f"{margin}{colour('-->', 'gutter')} {diagnostic.file}:{span.line}:{span.column}"]
+    out = [head, f"{margin}{colour('-->', 'gutter')} {_clean(diagnostic.file)}:{span.line}:{span.column}"]
     if lines is not None and span.line <= len(lines):
         source = lines[span.line - 1]
         text, start, end = _layout(*_without_passwords(source, span.column - 1, _end(diagnostic, source)))
@@ -123,7 +124,7 @@ def render_json(found: Sequence[Diagnostic]) -> str:
         }
         for d in found
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    return json_text(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
 def render_github(found: Sequence[Diagnostic]) -> str:
@@ -132,20 +133,12 @@ def render_github(found: Sequence[Diagnostic]) -> str:
 
 
 def _github(diagnostic: Diagnostic) -> str:
-    fields = [f"file={_property(diagnostic.file)}"]
+    fields = [f"file={command_property(diagnostic.file)}"]
     span = diagnostic.span
     if span is not None:
         fields += [f"line={span.line}", f"endLine={span.end_line}"]
         if span.line == span.end_line:
             fields += [f"col={span.column}", f"endColumn={span.end_column}"]
-    fields.append(f"title={_property(f'plg: {diagnostic.code}')}")
+    fields.append(f"title={command_property(f'plg: {diagnostic.code}')}")
     text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
-    return f"::{diagnostic.severity} {','.join(fields)}::{_escape(text)}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+    return f"::{diagnostic.severity} {','.join(fields)}::{command_data(text)}"

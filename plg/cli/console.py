@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from plg.diagnostics import Diagnostic
+from plg.escaping import visible
 from plg.redaction import hide_known
 
 
@@ -61,7 +62,7 @@ class Console:
 
     def error(self, text: str) -> None:
         self.clear()
-        self._complain(f"plg: {self._safe(hide_known(text))}\n")
+        self._complain(f"plg: {self._safe(visible(hide_known(text)))}\n")
 
     def diagnostics(self, found: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
         """Faults, to standard error."""

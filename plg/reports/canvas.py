@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports.axes import Scale, TimeAxis
 from plg.reports.sampling import downsample, thin
@@ -279,5 +280,6 @@ def _limit_label(limit: Limit, near: bool) -> dict[str, Any]:
 
 def safe_label(text: str) -> str:
     """Plotly reads a subset of HTML in labels: none of it may come from a scenario. Long ones are cut."""
+    text = visible(text)
     text = text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 
+from plg.escaping import markup
 from plg.judge.windows import actual_rate, times
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import sections, wording
@@ -101,7 +101,7 @@ def _header(outcomes: Sequence[Outcome]) -> str:
 
 
 def _footer(outcomes: Sequence[Outcome]) -> str:
-    version = escape(outcomes[0].plg_version)
+    version = markup(outcomes[0].plg_version)
     return f"<p>Written by plg {version}. This file is complete: it loads nothing from anywhere.</p>\n"
 
 
@@ -119,9 +119,9 @@ def _runs(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:
         ]  # fmt: skip
         key = patch(f"run{number % RUNS}")
         place = f'<div class="note">{short(wording.target_text(outcome))}<br>{short(outcome.run_id, 60)}</div>'
-        cells = [cell(escape(value), name, "num") for value, name in zip(values, columns[1:], strict=True)]
+        cells = [cell(markup(value), name, "num") for value, name in zip(values, columns[1:], strict=True)]
         state = cell(sections.badge(outcome), css="wide")
-        rows.append(row_heading(f"{key}{escape(label)}{place}") + state + "".join(cells))
+        rows.append(row_heading(f"{key}{markup(label)}{place}") + state + "".join(cells))
     headings = [("Run", ""), (columns[0], ""), *((name, "num") for name in columns[1:])]
     return table("Each run in one line.", headings, rows, ROOM["runs"], "leave some out to see the others")
 
@@ -151,7 +151,7 @@ def _verdict_cell(result: ExpectationResult | None, label: str) -> str:
     if result is None:
         return cell('<span class="soft">not asked</span>', label)
     state = f'<span aria-hidden="true">{wording.mark(result)}</span> {wording.word(result)}'
-    observed = escape(wording.quantity(result.observed, result.unit))
+    observed = markup(wording.quantity(result.observed, result.unit))
     return cell(f'<span class="state {sections.state_class(result)}">{state}</span> {observed}', label)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plg.diagnostics import ScenarioError
+from plg.escaping import command_data, command_property
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
 from plg.reports.repository import from_root
@@ -47,13 +48,13 @@ def annotate_invalid(error: ScenarioError, root: Path | None = None) -> str:
 def command(level: str, message: str, *, title: str = "", file: str | None = None, line: int | None = None) -> str:
     """One workflow command, escaped by the rules of the runner."""
     properties = [("file", file), ("line", None if line is None else str(line)), ("title", title)]
-    written = ",".join(f"{name}={_property(value)}" for name, value in properties if value)
-    return f"::{level} {written}::{_data(message)}" if written else f"::{level}::{_data(message)}"
+    written = ",".join(f"{name}={command_property(value)}" for name, value in properties if value)
+    return f"::{level} {written}::{command_data(message)}" if written else f"::{level}::{command_data(message)}"
 
 
 def group(title: str, lines: Sequence[str]) -> str:
     """``lines`` folded under ``title`` in the log of the job."""
-    return "\n".join([f"::group::{_data(title)}", *lines, "::endgroup::"]) + "\n"
+    return "\n".join([f"::group::{command_data(title)}", *lines, "::endgroup::"]) + "\n"
 
 
 def _annotation(outcome: Outcome, result: ExpectationResult, root: Path | None) -> str:
@@ -65,11 +66,3 @@ def _annotation(outcome: Outcome, result: ExpectationResult, root: Path | None) 
         file=from_root(result.file or outcome.scenario_file, root),
         line=result.line,
     )
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

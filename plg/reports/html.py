@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
+from plg.escaping import markup
 from plg.outcome import Outcome
 from plg.reports import charts, sections, wording
 from plg.reports.axes import TimeAxis, bridge
@@ -72,5 +72,5 @@ def rehearse() -> None:
 
 def footer(outcome: Outcome) -> str:
     """Who wrote the page and how to come back to it."""
-    version = escape(outcome.plg_version)
+    version = markup(outcome.plg_version)
     return f"<p>Written by plg {version}. This file is complete: it loads nothing from anywhere.</p>\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from plg.diagnostics import ScenarioError
+from plg.escaping import visible
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
 from plg.reports.repository import from_root
 
 if TYPE_CHECKING:
     from junit_xml import TestCase, TestSuite  # type: ignore[import-untyped]  # junit-xml ships no types
-
-_ILLEGAL = re.compile("[^\t\n\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
 
 _NOT_THE_FILE = ("interrupted", "internal-error", "not-finished", "usage")
@@ -252,8 +250,8 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _legal(text: str) -> str:
-    """``text`` with every character XML 1.0 forbids or discourages replaced by U+FFFD."""
-    return _ILLEGAL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """``text`` with every character XML 1.0 forbids, or a reader would obey, written out."""
+    return visible(text.replace("\r\n", "\n").replace("\r", "\n"), "\n\t")
 
 
 def _line(text: str) -> str:

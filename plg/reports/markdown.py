@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from plg.escaping import visible
 from plg.judge.windows import actual_rate
 from plg.outcome import Outcome
 from plg.reports import wording
@@ -152,12 +153,12 @@ def _sign(outcome: Outcome) -> str:
 
 def _text(text: str) -> str:
     """``text`` that Markdown shows as it is, on one line."""
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split())).translate(_ENTITIES)
+    return _SPECIAL.sub(r"\\\g<0>", visible(" ".join(text.split()))).translate(_ENTITIES)
 
 
 def _code(text: str) -> str:
     """``text`` as code in a table cell: one line, no bar, and a fence longer than any run of backticks inside."""
-    plain = " ".join(text.split()).replace("|", "\\|")
+    plain = visible(" ".join(text.split())).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", plain)), default=0))
     pad = " " if "`" in plain else ""
     return f"{fence}{pad}{plain}{pad}{fence}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from importlib import resources
 
+from plg.escaping import markup
 from plg.reports.canvas import MOST_POINTS, Chart
 from plg.reports.still import still, swatch
 from plg.reports.theme import custom_properties
@@ -37,7 +37,7 @@ def page(title: str, header: str, sections: Iterable[str], footer: str, charts: 
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="plg">\n'
-        f'<title>{escape(title)}</title>\n<link rel="icon" href="data:,">\n'
+        f'<title>{markup(title)}</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{custom_properties()}{asset('report.css')}</style>\n</head>\n"
     )
     body = (
@@ -51,7 +51,7 @@ def _scripts(charts: Sequence[Chart]) -> str:
     if not charts:
         return ""
     data = "".join(
-        f'<script type="application/json" id="data-{escape(chart.key)}">{inert_json(chart.figure)}</script>\n'
+        f'<script type="application/json" id="data-{markup(chart.key)}">{inert_json(chart.figure)}</script>\n'
         for chart in charts
     )
     return f"{data}<script>\n{asset('plotly-basic.min.js')}\n</script>\n<script>\n{asset('report.js')}</script>\n"
@@ -69,13 +69,13 @@ def figure(chart: Chart, *, heading: bool = True) -> str:
     The picture stands there until a script has drawn the chart that can be zoomed, and for good where scripts are
     forbidden.
     """
-    title = f"<h3>{escape(chart.title)}</h3>" if heading else ""
+    title = f"<h3>{markup(chart.title)}</h3>" if heading else ""
     if chart.figure is None:
-        return f'<figure>{title}<p class="empty">{escape(chart.absent)}</p></figure>\n'
-    key = escape(chart.key)
-    label = f'role="img" aria-label="{escape(f"{chart.title}. {chart.caption}")}"'
+        return f'<figure>{title}<p class="empty">{markup(chart.absent)}</p></figure>\n'
+    key = markup(chart.key)
+    label = f'role="img" aria-label="{markup(f"{chart.title}. {chart.caption}")}"'
     return (
-        f'<figure data-chart="data-{key}">{title}<figcaption>{escape(chart.caption)}</figcaption>'
+        f'<figure data-chart="data-{key}">{title}<figcaption>{markup(chart.caption)}</figcaption>'
         f'<div class="legend">{legend(chart)}</div>'
         f'<div class="drawing"><div class="still" {label}>{still(chart.figure, 560 if heading else 1056)}</div>'
         f'<div class="plot" data-key="{key}" {label} hidden></div></div></figure>\n'
@@ -118,7 +118,7 @@ def within(rows: Iterable[str], room: int) -> list[str]:
 
 def short(text: str, most: int = 300) -> str:
     """``text`` as HTML, cut with an ellipsis where it is longer than ``most`` characters."""
-    return escape(text if len(text) <= most else text[: most - 1] + "…")
+    return markup(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def pair(charts: Sequence[Chart]) -> str:
@@ -128,19 +128,19 @@ def pair(charts: Sequence[Chart]) -> str:
 
 def section(title: str, *parts: str, lead: str = "") -> str:
     """A part of the page under its heading; ``lead`` is plain text."""
-    intro = f'<p class="lead">{escape(lead)}</p>\n' if lead else ""
-    return f"<section>\n<h2>{escape(title)}</h2>\n{intro}{''.join(parts)}</section>\n"
+    intro = f'<p class="lead">{markup(lead)}</p>\n' if lead else ""
+    return f"<section>\n<h2>{markup(title)}</h2>\n{intro}{''.join(parts)}</section>\n"
 
 
 def empty(text: str) -> str:
     """The sentence that stands where there is nothing to show."""
-    return f'<p class="empty">{escape(text)}</p>\n'
+    return f'<p class="empty">{markup(text)}</p>\n'
 
 
 def cell(content: str, label: str = "", css: str = "") -> str:
     """A table cell; ``content`` is HTML, ``label`` the heading it shows beside itself on a phone."""
     classes = f' class="{css}"' if css else ""
-    heading = f' data-label="{escape(label)}"' if label else ""
+    heading = f' data-label="{markup(label)}"' if label else ""
     right = ' align="right"' if "num" in css.split() else ""
     return f'<td role="cell"{classes}{right}{heading}>{content}</td>'
 
@@ -154,13 +154,13 @@ def table(
     are spelled out, because a table laid out anew for a phone would lose them; lines and distances, because it may be
     shown without the style sheet.
     """
-    head = "".join(f'<th role="columnheader" scope="col" class="{c}">{escape(text)}</th>' for text, c in headings)
+    head = "".join(f'<th role="columnheader" scope="col" class="{c}">{markup(text)}</th>' for text, c in headings)
     kept = within((f'<tr role="row">{row}</tr>\n' for row in rows), room)
     more = len(rows) - len(kept)
     note = f'<p class="lead">{len(kept):,d} of {len(rows):,d} rows are shown: {full}.</p>\n' if more else ""
     return (
         '<table role="table" class="stack" border="1" cellspacing="0" cellpadding="4">\n'
-        f"<caption>{escape(caption)}</caption>\n"
+        f"<caption>{markup(caption)}</caption>\n"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
         f'<tbody role="rowgroup">\n{"".join(kept)}</tbody>\n</table>\n{note}'
     )

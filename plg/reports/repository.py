@@ -23,7 +23,7 @@ def root_of(folder: Path, environ: Mapping[str, str]) -> Path | None:
 
 def from_root(path: str | None, root: Path | None) -> str | None:
     """``path`` (from the working folder) from ``root``; as it is where it does not lie below it."""
-    if path is None or root is None:
+    if path is None or root is None or "\0" in path:
         return path
     place = Path(os.path.abspath(path)).resolve()  # noqa: PTH100  # of a path that need not exist
     return place.relative_to(root).as_posix() if place.is_relative_to(root) and place.exists() else path

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from plg.escaping import markup
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
 from plg.reports.page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
@@ -32,9 +32,9 @@ def header(outcome: Outcome) -> str:
     listed = "".join(f"<li>{short(str(tag), 60)}</li>" for tag in tags[:40])
     return (
         "".join(
-            f'<p class="reason doubt" role="alert">{escape(sentence(said))}</p>\n' for said in wording.headline(outcome)
+            f'<p class="reason doubt" role="alert">{markup(sentence(said))}</p>\n' for said in wording.headline(outcome)
         )
-        + f'<p class="eyebrow">plg report · {escape(_moment(outcome.started_at))}</p>\n'
+        + f'<p class="eyebrow">plg report · {markup(_moment(outcome.started_at))}</p>\n'
         f'<div class="title"><h1>{short(outcome.name, 200)}</h1>{badge(outcome)}</div>\n'
         f'<p class="reason">{short(sentence(outcome.reason), 1000)}</p>\n'
         + (f'<p class="about">{short(about, 2000)}</p>\n' if about else "")
@@ -70,7 +70,7 @@ def _figures(outcome: Outcome) -> str:
         ("Guardrail hits", wording.count(acts), "clips and stops"),
     ]
     cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)} <small>{escape(note)}</small></dd></div>"
+        f"<div><dt>{markup(name)}</dt><dd>{markup(value)} <small>{markup(note)}</small></dd></div>"
         for name, value, note in rows
     )
     return f'<dl class="figures">{cells}</dl>\n'
@@ -87,7 +87,7 @@ def _card(outcome: Outcome) -> str:
         ("Run", outcome.run_id),
         ("plg", outcome.plg_version or wording.NOTHING),
     ]
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{short(value)}</dd></div>" for name, value in rows)
+    cells = "".join(f"<div><dt>{markup(name)}</dt><dd>{short(value)}</dd></div>" for name, value in rows)
     return f'<dl class="card">{cells}</dl>\n'
 
 
@@ -122,8 +122,8 @@ def _expectation_row(result: ExpectationResult, metered: bool) -> str:
         [
             cell(state, css=f"state wide {state_class(result)}"),
             cell(f'<code class="asked">{short(result.text)}</code>{notes}', css="wide"),
-            cell(escape(wording.quantity(result.observed, result.unit)), "Observed", "num"),
-            cell(escape(wording.margin_text(result)) + (_meter(result) if metered else ""), "Margin"),
+            cell(markup(wording.quantity(result.observed, result.unit)), "Observed", "num"),
+            cell(markup(wording.margin_text(result)) + (_meter(result) if metered else ""), "Margin"),
             cell(breached + phase if breached else wording.NOTHING, "First breach"),
         ]
     )
@@ -217,7 +217,7 @@ def times(outcome: Outcome) -> str:
 
 
 def _times_row(name: str, meaning: str, values: Percentiles) -> str:
-    cells = [cell(escape(wording.quantity(values.get(p), "s")), p, "num") for p in _PERCENTILES]
+    cells = [cell(markup(wording.quantity(values.get(p), "s")), p, "num") for p in _PERCENTILES]
     return row_heading(f'{name} <div class="note">{meaning}</div>') + "".join(cells)
 
 
@@ -247,7 +247,7 @@ def _phase_row(phase: PhaseResult, columns: Sequence[str]) -> str:
         wording.quantity(phase.deviation, "fraction"),
         *(wording.quantity(phase.latency.get(p), "s") for p in ("p50", "p95", "p99", "max")),
     ]  # fmt: skip
-    cells = [cell(escape(value), name, "num") for value, name in zip(values, columns, strict=True)]
+    cells = [cell(markup(value), name, "num") for value, name in zip(values, columns, strict=True)]
     return row_heading(short(phase.name, 100)) + "".join(cells)
 
 
@@ -264,12 +264,12 @@ def hits(outcome: Outcome) -> str:
         headings.append(("Reaction", ""))
     rows = [
         row_heading(f"<code>{short(hit.guardrail, 60)}</code>")
-        + cell(escape(hit.action), "Action")
+        + cell(markup(hit.action), "Action")
         + cell(format_duration(hit.start_s), "From", "num")
         + cell(format_duration(hit.end_s), "To", "num")
-        + cell(escape(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
-        + cell(escape(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
-        + (cell(escape(wording.reaction(hit) or wording.NOTHING), "Reaction", "wide") if told else "")
+        + cell(markup(wording.hit_quantity(hit, hit.requested)), "Seen", "num")
+        + cell(markup(wording.hit_quantity(hit, hit.allowed)), "Allowed", "num")
+        + (cell(markup(wording.reaction(hit) or wording.NOTHING), "Reaction", "wide") if told else "")
         for hit in hits
     ]
     return table("Every time a guardrail acted or warned.", headings, rows, ROOM["hits"])
@@ -280,7 +280,7 @@ def scenario(outcome: Outcome) -> str:
     from plg.language.write import write_yaml
 
     text = write_yaml(dict(outcome.scenario))
-    shown = within((f"{escape(line, quote=False)}\n" for line in text.splitlines()), ROOM["scenario"])
+    shown = within((f"{markup(line, quote=False)}\n" for line in text.splitlines()), ROOM["scenario"])
     if len(shown) < text.count("\n"):
         shown.append("# … cut here: the whole scenario is in the saved outcome\n")
     lines = text.count("\n")

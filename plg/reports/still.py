@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape, unescape
+from html import unescape
 from typing import Any
 
 import numpy as np
 
+from plg.escaping import markup
 from plg.reports.sampling import outline
 from plg.reports.scales import Place, place_of, x_ticks, y_ticks
 from plg.reports.theme import LIGHT
@@ -180,7 +181,7 @@ class _Plot:
 
 def _text(x: float, y: float, text: str, role: str, anchor: str) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {ink(role)} fill="currentColor">{escape(text)}</text>\n'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {ink(role)} fill="currentColor">{markup(text)}</text>\n'
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from plg.escaping import coloured, one_line
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
 from plg.reports.columns import columns, cut, pad
@@ -27,14 +28,14 @@ def paint(text: str, colour: str, on: bool) -> str:
 
 def plain(text: str, ascii_only: bool) -> str:
     """``text`` as a terminal may show it: control characters made visible, and pure ASCII where asked for."""
-    safe = "".join(c if c.isprintable() or c in "\n\x1b" else repr(c)[1:-1] for c in text)
+    safe = coloured(text)
     return safe.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else safe
 
 
 def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False, last: bool = True) -> str:
     """The result of one run: verdict, expectations, guardrails, ledger, and ``last`` the exit code and why."""
     lines = [
-        *(paint(f"warning: {said}", "yellow", colour) for said in wording.headline(outcome)),
+        *(paint(f"warning: {printable(said)}", "yellow", colour) for said in wording.headline(outcome)),
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
         *(
@@ -242,4 +243,4 @@ def _clock(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """Text from a scenario or a server on one line, unable to move the cursor or change colours."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))
+    return one_line(text)

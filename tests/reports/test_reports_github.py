@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from report_samples import failing, passing, stopped
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.escaping import visible
 from plg.reports.github import annotate, annotate_invalid, command, group
 
 COMMAND = re.compile(r"^::(error|warning) ([^\r\n]*?)::([^\r\n]*)$")
@@ -73,8 +74,10 @@ def test_any_text_comes_back_as_it_was(message: str, title: str, file: str) -> N
     assert "\r" not in written
     head, _, data = written.removeprefix("::error ").partition("::")
     fields = {key: unescape_property(value) for key, _, value in (part.partition("=") for part in head.split(","))}
-    assert (fields["title"], fields["file"], fields["line"]) == (title, file, "3")
-    assert unescape_data(data) == message
+    assert (fields["title"], fields["file"], fields["line"]) == (
+        visible(title, "\r\n"), visible(file, "\r\n"), "3",
+    )  # fmt: skip
+    assert unescape_data(data) == visible(message, "\r\n")
 
 
 def test_a_group_folds_its_lines() -> None:

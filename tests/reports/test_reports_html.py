@@ -340,4 +340,4 @@ def test_both_themes_name_the_same_roles_and_the_page_uses_no_other() -> None:
 
 def test_a_name_written_from_right_to_left_turns_no_other() -> None:
     page = html([passing("\u202ezero"), passing("one <b>")])
-    assert "<bdi>one &lt;b&gt;</bdi>, <bdi>\u202ezero</bdi>" in page
+    assert "<bdi>one &lt;b&gt;</bdi>, <bdi>\\u202ezero</bdi>" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from plg.clock import Clock, MonotonicClock
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
-from plg.interrupt import Interrupted
+from plg.interrupt import Interrupted, attend
 from plg.judge import first_breach, make_outcome
 from plg.judge.assemble import scenario_hash
 from plg.judge.merging import as_shard, judged_alone
@@ -27,6 +27,7 @@ from plg.runner.cells import Grid, nothing_sent
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks, Progress
+from plg.runner.lane import Line
 from plg.runner.opening import open_line
 from plg.runner.permits import SharedPermits
 from plg.runner.recording import Recording
@@ -37,7 +38,7 @@ from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.target_url import wait_of
 from plg.targets.address import Gate
-from plg.targets.base import Server, Target, TargetError
+from plg.targets.base import QueueProbe, Server, Target, TargetError
 from plg.targets.faults import is_not_up_yet
 from plg.targets.open import open_target
 from plg.targets.shared_limit import SharedLimit
@@ -49,6 +50,8 @@ LEAD = 0.02
 """Seconds between the last preparation and the first moment of the schedule."""
 PREPARATION = 0.5
 """Seconds before a common start at which a generator connects and looks at the queue."""
+WIND_UP = 0.5
+"""Seconds after a signal that each part of a run gets to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +101,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready.
-
-    What cannot look at ``interrupted`` itself, because it waits for a server, is done within ``attentive``, out of
-    which a signal comes as `Interrupted`.
-    """
+    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready."""
 
     progress: Callable[[Progress], None] | None = None
     interrupted: Callable[[], str | None] = lambda: None
     progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
-    attentive: Callable[[], AbstractContextManager[None]] = nullcontext
     waiting: Callable[[str], None] = lambda words: None
 
 
@@ -193,8 +191,8 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         notes.append(nothing_planned(scenario))
     try:
         with ExitStack() as opened:
-            with observer.attentive():
-                target = opened.enter_context(_opened(prepared, clock, observer))
+            target = attend(lambda: _opened(prepared, clock, observer), observer.interrupted, discard=UrlTarget.close)
+            opened.callback(target.close)
             server = target.server
             notes += target.notes
             ran = _run_on(target, prepared, clock, observer)
@@ -266,10 +264,80 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         interruption = wait_until(given.at - PREPARATION, clock, observer.interrupted)
         if interruption:
             return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
+    ready = attend(lambda: _get_ready(target, prepared, clock), observer.interrupted, discard=_Ready.close)
+    probe, lane, consumers, permits = ready.probe, ready.lane, ready.consumers, ready.permits
     with ExitStack() as ends:
-        attention = ends.enter_context(ExitStack())
-        attention.enter_context(observer.attentive())
-        lane = open_line(target, scenario.connections, clock)
+        ends.callback(_soon, ready.close, observer)
+        sampler = ThreadSampler(probe, clock)
+        engine = Engine(
+            plan,
+            prepared.limits,
+            lane,
+            encode,
+            clock,
+            sampler,
+            grid=prepared.grid,
+            max_lag=scenario.max_lag,
+            watch=Watch(ready.depth, watch_length(scenario)),
+            pacing=PACINGS[scenario.pacing],
+            hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
+            permits=permits,
+        )
+        attend(observer.before_start, observer.interrupted)
+        start = clock.now() + LEAD if given is None else given.at
+        started = clock.wall() + start - clock.now()
+        sampler.start(start)
+        ends.callback(_soon, sampler.stop, observer)
+        with undisturbed():
+            clock.sleep_until(start)
+            recording = engine.run(start)
+        ends.pop_all()
+    return _Ran(recording, started, _wind_up(sampler, permits, consumers, recording, observer))
+
+
+def _wind_up(
+    sampler: ThreadSampler,
+    permits: SharedPermits | None,
+    consumers: ReferenceWorkers | None,
+    recording: Recording,
+    observer: Observer,
+) -> WorkersReport | None:
+    """End what went on beside a run that is over; what does not end soon after a signal is left behind."""
+    _soon(sampler.stop, observer)
+    if permits is not None:
+        _soon(lambda: permits.stop(recording.total("sent")), observer)
+    if consumers is None:
+        return None
+    try:
+        return attend(consumers.stop, observer.interrupted, grace=2 * WIND_UP)
+    except Interrupted:
+        return consumers.unknown("the signal came before they could say what they did")
+
+
+def _soon(end: Callable[[], object], observer: Observer) -> None:
+    with suppress(Interrupted):
+        attend(end, observer.interrupted, grace=WIND_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a run goes over and has beside it. ``ends`` closes all of it."""
+
+    ends: ExitStack
+    lane: Line
+    probe: QueueProbe
+    depth: int
+    consumers: ReferenceWorkers | None
+    permits: SharedPermits | None
+
+    def close(self) -> None:
+        self.ends.close()
+
+
+def _get_ready(target: Target, prepared: Prepared, clock: Clock) -> _Ready:
+    """Connect, look at the queue, start the workers, join the other shards. Raises `TargetError`."""
+    with ExitStack() as ends:
+        lane = open_line(target, prepared.scenario.connections, clock)
         ends.callback(lane.close)
         probe = target.probe()
         ends.callback(probe.close)
@@ -281,35 +349,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         permits = _share(target, prepared)
         if permits is not None:
             ends.callback(permits.stop)
-        attention.close()
-        sampler = ThreadSampler(probe, clock)
-        engine = Engine(
-            plan,
-            prepared.limits,
-            lane,
-            encode,
-            clock,
-            sampler,
-            grid=prepared.grid,
-            max_lag=scenario.max_lag,
-            watch=Watch(depth, watch_length(scenario)),
-            pacing=PACINGS[scenario.pacing],
-            hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
-            permits=permits,
-        )
-        observer.before_start()
-        start = clock.now() + LEAD if given is None else given.at
-        started = clock.wall() + start - clock.now()
-        sampler.start(start)
-        ends.callback(sampler.stop)
-        with undisturbed():
-            clock.sleep_until(start)
-            recording = engine.run(start)
-        ends.pop_all()
-    sampler.stop()
-    if permits is not None:
-        permits.stop(recording.total("sent"))
-    return _Ran(recording, started, consumers.stop() if consumers is not None else None)
+        return _Ready(ends.pop_all(), lane, probe, depth, consumers, permits)
 
 
 def _start_workers(target: Target, prepared: Prepared) -> ReferenceWorkers | None:

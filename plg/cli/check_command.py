@@ -7,8 +7,10 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.loading import loading
-from plg.cli.signals import taken
+from plg.cli.signals import Interruption, taken
+from plg.interrupt import Interrupted
 from plg.reports.easel import Easel
+from plg.reports.shared_folder import SharedFolder, junit_name
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -17,15 +19,31 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.outlive_reader()
     if options.feed:
         return _feed(options)
-    with taken() as interruption, Easel() as easel:
-        # First of all: what draws loads its libraries on another core while this process loads its own. Not where
-        # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
-        if options.parallel == 1 and options.start_at is None:
-            easel.set_up()
-        with loading():
-            from plg.cli.checking import check
+    folder = SharedFolder(Path(options.out), junit_name(options.shard))
+    with taken(for_good=options.program) as interruption:
+        # From here on the document of an earlier check is not to be found, however this one ends.
+        folder.enter()
+        try:
+            with Easel() as easel:
+                return _check(options, console, easel, interruption, folder)
+        except KeyboardInterrupt:
+            console.print(f"exit {interruption.code}: {interruption.name()} came twice: ended at once")
+            return interruption.code
+        finally:
+            folder.leave()
 
-        return check(options, console, easel, interruption)
+
+def _check(
+    options: argparse.Namespace, console: Console, easel: Easel, interruption: Interruption, folder: SharedFolder
+) -> int:
+    # First of all: what draws loads its libraries on another core while this process loads its own. Not where
+    # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
+    if options.parallel == 1 and options.start_at is None:
+        easel.set_up()
+    with loading():
+        from plg.cli.checking import check
+
+    return check(options, console, easel, interruption, folder)
 
 
 def _feed(options: argparse.Namespace) -> int:
@@ -33,8 +51,8 @@ def _feed(options: argparse.Namespace) -> int:
     from plg.cli import feed
     from plg.cli.files import request
 
-    with taken() as interruption:
+    with taken(for_good=options.program) as interruption:
         try:
             return feed.run(Path(options.files[0]), request(options), Path(options.feed), interruption)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             return interruption.code

@@ -14,10 +14,12 @@ from plg.cli.files import expand, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.interrupt import Interrupted, attend
 from plg.judge.deciding import worst
 from plg.redaction import hide_known
 from plg.reports.artifacts import Artifacts
 from plg.reports.easel import Easel
+from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ def check(
     console: Console,
     easel: Easel,
     interruption: Interruption,
+    folder: SharedFolder,
 ) -> int:
     """Check every file named; the gravest exit code is returned."""
-    artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard, easel=easel)
+    artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard, easel=easel, shared=folder)
     try:
         asked, files = request(options), expand(options.files)
         refuse_lonely_shards(options, len(files))
@@ -45,7 +48,8 @@ def check(
             raise usage_error(words, "name another folder with --out")
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
-        artifacts.give_up(error.diagnostics[0].message)
+        artifacts.give_up(error)
+        _hand_out(console, artifacts)
         console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
         return 2
     artifacts.begin(files)
@@ -53,7 +57,7 @@ def check(
         return _check_all(options, asked, files, console, artifacts, interruption)
     except KeyboardInterrupt:
         reason = f"{interruption.name()} came twice: ended at once"
-        artifacts.give_up(reason)
+        artifacts.give_up(ScenarioError([Diagnostic("interrupted", reason, "<command line>")]))
         console.print(last_line(interruption.code, reason, colour=console.colour))
         return interruption.code
 
@@ -150,13 +154,18 @@ def _faults(file: Path, error: ScenarioError) -> str:
 
 def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts, interrupted: int | None) -> int:
     """``interrupted`` is the exit code of a signal that kept some of the ``files`` from running."""
+    _hand_out(console, artifacts)
+    codes = [*(end.code for end in ends), *([] if interrupted is None else [interrupted])]
+    return _close(console, ends, worst(codes), files, artifacts)
+
+
+def _hand_out(console: Console, artifacts: Artifacts) -> None:
+    """What GitHub reads in the log, and what went wrong with the files."""
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:
         console.raw(line + "\n")
     for note in written.notes:
         console.error(note)
-    codes = [*(end.code for end in ends), *([] if interrupted is None else [interrupted])]
-    return _close(console, ends, worst(codes), files, artifacts)
 
 
 class End(NamedTuple):
@@ -213,19 +222,21 @@ def _check_one(
     view = RunView(console, quiet=quiet)
     try:
         with loading():
-            prepared = session.prepare(file, asked)
+            prepared = attend(lambda: session.prepare(file, asked), interruption.name)
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.add_invalid(file, error)
         return End(2, _faults(file, error), file.stem)
+    except Interrupted:
+        artifacts.add_invalid(file, _interrupted(file))
+        return End(interruption.code, f"interrupted by {interruption.name()} before it began", file.stem)
     view.plan(prepared.scenario, prepared.plan, prepared.notes)
     view.waiting(prepared.start)
     if prepared.plan.duration > _SHORT:
         artifacts.easel.clear()
     observer = session.Observer(
-        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, interruption.attentive,
-        view.late_server,
-    )  # fmt: skip
+        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, view.late_server
+    )
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)
     view.verdict(outcome)

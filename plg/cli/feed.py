@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from plg import session
 from plg.diagnostics import ScenarioError
+from plg.interrupt import attend
 from plg.outcome_io import to_json
 from plg.runner.hooks import Progress
 
@@ -29,16 +30,14 @@ INTERVAL = 0.5
 def run(file: Path, asked: session.Request, into: Path, interruption: Interruption) -> int:
     """Run one scenario for a parent process and write its outcome ``into`` a file; 2 where it is refused."""
     try:
-        prepared = session.prepare(file, asked)
+        prepared = attend(lambda: session.prepare(file, asked), interruption.name)
     except ScenarioError:
         return 2  # the parent prepares it again to show the faults
     feed = _Feed(interruption)
     feed.put({"ready": prepared.scenario.name})
     if not sys.stdin.readline() and feed.interrupted() is None:
         return 1  # nobody is there any more who could want it
-    observer = session.Observer(
-        feed.progress, feed.interrupted, INTERVAL, attentive=interruption.attentive, waiting=feed.waiting
-    )
+    observer = session.Observer(feed.progress, feed.interrupted, INTERVAL, waiting=feed.waiting)
     outcome = session.run(prepared, observer)
     _leave(to_json(outcome), into, feed)
     return outcome.exit_code

@@ -9,12 +9,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import NoReturn
 
 from plg import __version__
 from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.cli.options import add_commands
+from plg.cli.stale import redden
 
 _EPILOG = """exit codes:
   0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
@@ -28,7 +29,7 @@ start here:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="plg",
         description="Put patterned load on a Redis-backed job queue and judge, in CI, whether it kept its promises.",
         epilog=_EPILOG,
@@ -39,31 +40,38 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _UsageExit(SystemExit):
+    """The command line could not be read; argparse has said why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
+        raise _UsageExit(message)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _main(given)
-    except SystemExit as end:
-        # The command line could not be read: what an earlier check left must not pass for the result of this one.
-        if end.code == 2:
-            _redden(given, "the command line could not be read")
+        options = build_parser().parse_args(given)
+    except _UsageExit as end:
+        redden(given, end.message)
         raise
-    if arguments is None:
-        from plg.cli.signals import ignore
-
-        ignore()
-    return code
-
-
-def _main(arguments: list[str]) -> int:
-    parser = build_parser()
-    options = parser.parse_args(arguments)
     if getattr(options, "command", None) is None:
-        parser.print_help()
+        build_parser().print_help()
         return 2
     _spare_time()
-    console = Console(sys.stdout, sys.stderr)
+    options.program = arguments is None
+    return _run(options, given, Console(sys.stdout, sys.stderr))
+
+
+def _run(options: argparse.Namespace, given: Sequence[str], console: Console) -> int:
     with loading():
         command = importlib.import_module(f"plg.cli.{options.command}_command")
     from plg.diagnostics import ScenarioError
@@ -72,45 +80,29 @@ def _main(arguments: list[str]) -> int:
         return int(command.run(options, console))
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
+        redden(given, error.diagnostics[0].message)
         return 2
     except BrokenPipeError:
         # The reader of a pipe has gone (`plg plan … | head`): that is no fault, and nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _redden(arguments, "interrupted")
+        redden(given, "interrupted")
         return 130
     except OSError as error:
-        _redden(arguments, "a file could not be read or written")
-        console.error(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
+        words = f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}"
+        redden(given, words)
+        console.error(words)
         return 2
     except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
         if os.environ.get("PLG_DEBUG"):
             raise
-        _redden(arguments, "internal error")
-        console.error(f"internal error: {type(error).__name__}: {error}")
+        words = f"internal error: {type(error).__name__}: {error}"
+        redden(given, words)
+        console.error(words)
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
         console.error("exit 1: internal error")
         return 1
-
-
-def _redden(arguments: Sequence[str], reason: str) -> None:
-    """A check that ended before it could say so itself: mark the junit.xml that an earlier one left in its folder."""
-    if not arguments or arguments[0] != "check":
-        return
-    folder = "plg-report"
-    for argument, following in pairwise([*arguments, ""]):
-        if argument == "--out":
-            folder = following
-        elif argument.startswith("--out="):
-            folder = argument.removeprefix("--out=")
-    from pathlib import Path
-
-    if not (Path(folder) / "junit.xml").exists():
-        return
-    from plg.reports.artifacts import Artifacts
-
-    Artifacts(Path(folder)).give_up(reason)
 
 
 def _spare_time() -> None:

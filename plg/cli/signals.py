@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from plg.interrupt import Interrupted
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 CODES = tuple(128 + number for number in SIGNALS)
@@ -18,15 +17,19 @@ _TWICE = 1.0
 
 
 class Interruption:
-    """The first signal asks the run to stop; a second one, a second or more later, ends the program at once."""
+    """What signals ask for: the first one to stop the run and to write what came of it, the second one to give up what
+    is still being written, the third one to end at whatever point the program is.
+
+    Those that come within a second of the one before are one with it.
+    """
 
     def __init__(self) -> None:
         self._name: str | None = None
-        self._at = 0.0
-        self._attentive = False
+        self._last = 0.0
+        self._wishes = 0
 
     def name(self) -> str | None:
-        """The signal that came, or None."""
+        """The signal that came first, or None."""
         return self._name
 
     @property
@@ -34,46 +37,35 @@ class Interruption:
         """The exit code that a shell gives to the signal that came."""
         return 128 + signal.Signals[self._name] if self._name else 130
 
-    @contextmanager
-    def attentive(self) -> Iterator[None]:
-        """A stretch of code that a signal ends by `Interrupted`: waits in it need not look for signals."""
-        if self._name is not None:
-            raise Interrupted
-        self._attentive = True
-        try:
-            yield
-        finally:
-            self._attentive = False
-
     def take(self, number: int, frame: FrameType | None) -> None:
-        """The handler."""
+        """The handler. Raises KeyboardInterrupt at the second wish."""
         now = time.monotonic()
-        if self._name is None:
-            self._name, self._at = signal.Signals(number).name, now
-            if self._attentive:
-                self._attentive = False
-                raise Interrupted
-        elif now - self._at > _TWICE:
+        if self._wishes and now - self._last <= _TWICE:
+            return
+        self._last = now
+        self._wishes += 1
+        if self._wishes == 1:
+            self._name = signal.Signals(number).name
+        elif self._wishes == 2:
             raise KeyboardInterrupt
+        else:
+            os._exit(self.code)
 
 
 @contextmanager
-def taken() -> Iterator[Interruption]:
-    """Take the signals for a while. One that the parent had ignored (nohup) stays ignored."""
+def taken(*, for_good: bool = False) -> Iterator[Interruption]:
+    """Take the signals for a while; one that the parent had ignored (nohup) stays ignored.
+
+    ``for_good`` is for a program that ends with this: no signal changes its exit code after its last line.
+    """
     interruption = Interruption()
     before = {
         number: signal.signal(number, interruption.take)
         for number in SIGNALS
-        if signal.getsignal(number) is not signal.SIG_IGN
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield interruption
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def ignore() -> None:
-    """Let no signal change the exit code of a program that has said its last line."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, signal.SIG_IGN if for_good else handler)

@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from plg.outcome import Outcome
 from plg.reports.easel import Easel
 from plg.reports.render import Drawing, RenderError, render
 from plg.reports.repository import root_of
-from plg.reports.shared_folder import SharedFolder
+from plg.reports.shared_folder import SharedFolder, junit_name
 
 if TYPE_CHECKING:
     from plg.reports.junit import InvalidScenario
@@ -46,7 +45,13 @@ class Artifacts:
     """
 
     def __init__(
-        self, folder: Path, *, png: bool = False, shard: tuple[int, int] | None = None, easel: Easel | None = None
+        self,
+        folder: Path,
+        *,
+        png: bool = False,
+        shard: tuple[int, int] | None = None,
+        easel: Easel | None = None,
+        shared: SharedFolder | None = None,
     ) -> None:
         self.folder = folder
         self.easel = easel or Easel()
@@ -56,9 +61,9 @@ class Artifacts:
         self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
         self._runs: list[Outcome | InvalidScenario] = []
         self._pending: dict[str, InvalidScenario] = {}
-        self._shared = SharedFolder(folder, f"junit{self._suffix}")
+        self._shared = shared or SharedFolder(folder, junit_name(shard))
+        self._hurried = False
         self._attachments: dict[str, str] = {}
-        self._names: set[str] = set()
         self._notes: list[str] = []
 
     def refused(self) -> str | None:
@@ -80,17 +85,15 @@ class Artifacts:
         self._pending = {str(file): _invalid(file, _unfinished(file)) for file in files}
         self._write_junit()
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, error: ScenarioError) -> None:
         """The check ends before anything was run, or at once: say so where the result would stand."""
-        fault = Diagnostic("usage", reason, "<command line>")
         if self._pending:
-            pending = [_invalid(Path(file), _unfinished(Path(file), reason)) for file in self._pending]
-            self._runs += pending
+            reason = error.diagnostics[0].message
+            self._runs += [_invalid(Path(file), _unfinished(Path(file), reason)) for file in self._pending]
             self._pending = {}
         else:
-            self._runs.append(_invalid(Path("plg check"), ScenarioError([fault])))
+            self._runs.append(_invalid(Path("plg check"), error))
         self._write_junit()
-        self._shared.leave()
 
     def add(self, outcome: Outcome) -> None:
         """Write the files of one run now, so that a later accident cannot take them, and the JUnit so far."""
@@ -178,38 +181,37 @@ class Artifacts:
         base = re.sub(r"[^\w.-]+", "-", spelled).strip(".-")[:100]
         # File systems count bytes, of which a letter may have four, and what is put behind needs room too.
         base = base.encode(encoding)[:_LONGEST_STEM].decode(encoding, "ignore") or "scenario"
-        stem, number = base, 2
-        while stem in self._names:
-            stem, number = f"{base}-{number}", number + 1
-        self._names.add(stem)
-        return stem
+        return self._shared.reserve(base)
 
     def _write_junit(self) -> None:
         from plg.reports.junit import combine, junit
 
         runs = [*self._runs, *self._pending.values()]
         if runs:
-            documents = self._shared.others(junit(runs, self._attachments, self._root))
-            self._write(f"junit{self._suffix}.xml", combine(documents) if len(documents) > 1 else documents[0])
+            try:
+                self._shared.publish(junit(runs, self._attachments, self._root), combine)
+            except OSError as error:
+                self._complain(str(self._shared.document), error)
 
     def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
+        if self._hurried:
+            return False
         try:
             return self._write(name, draw())
         except RenderError as error:
             self._notes.append(f"{name} not written: {error}")
-            return False
+        except KeyboardInterrupt:
+            # Pictures are what can be given up; the verdict stands, and programs have read it already.
+            self._hurried = True
+            self._notes.append(f"{name} not written: a second signal came while it was drawn")
+        return False
 
     def _write(self, name: str, content: str | bytes) -> bool:
         path = self.folder / name
-        draft = path.with_name(f".{name}.{os.getpid()}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
-            draft.replace(path)
+            self._shared.write(path, content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         except OSError as error:
             self._complain(str(path), error)
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
             return False
         return True
 

@@ -37,11 +37,8 @@ def annotate_invalid(error: ScenarioError, root: Path | None = None) -> str:
         level = "warning" if fault.severity == "warning" else "error"
         message = f"{fault.message}\nhelp: {fault.help}" if fault.help else fault.message
         span = fault.span
-        lines.append(
-            command(
-                level, message, title=fault.code, file=from_root(fault.file, root), line=span.line if span else None
-            )
-        )
+        file = None if fault.file.startswith("<") else from_root(fault.file, root)  # <command line> is no file
+        lines.append(command(level, message, title=fault.code, file=file, line=span.line if span else None))
     return "".join(f"{line}\n" for line in lines)
 
 

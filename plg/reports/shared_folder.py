@@ -1,42 +1,89 @@
-"""One folder of artifacts that several checks may write into at the same time: none loses another's suites.
+"""One JUnit document that several checks in a folder write together: none loses another's suites.
 
-Each check keeps a hidden file in the folder, locked as long as it lives, with the JUnit document of its own runs.
-``junit.xml`` is put together from all of them. The files of checks that have ended stay until the last one that ran
-beside them leaves; the first one that comes into an empty folder takes away what was left by one that was killed.
+Each check keeps a hidden file in the folder, locked as long as it lives, with the document of its own runs and the
+names of its files. ``junit.xml`` is put together from all of them. The files of checks that have ended stay until the
+last one that ran beside them leaves; one that finds nobody there takes away what was left by one that was killed.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-_PREFIX = ".plg-check-"
+_PREFIX, _DRAFT = ".plg-check-", ".plg-draft-"
 _PATIENCE = 5.0
 """Seconds to wait for the folder's lock, which others hold for milliseconds."""
+_NOT_BEGUN = """\
+<?xml version='1.0' encoding='utf-8'?>
+<testsuites name="plg" tests="1" failures="0" errors="1" time="0.000">
+  <testsuite name="plg check" tests="1" failures="0" errors="1" time="0.000">
+    <testcase name="run" classname="plg check" time="0.000">
+      <error type="not-finished" message="plg check was ended before it began"/>
+    </testcase>
+  </testsuite>
+</testsuites>
+"""
+"""What a check has to tell before it has loaded what it tells with."""
+
+
+def junit_name(shard: tuple[int, int] | None) -> str:
+    """The document's file; that of a ``shard`` (i from 0, n) bears its number."""
+    return "junit.xml" if shard is None else f"junit.shard-{shard[0] + 1}-of-{shard[1]}.xml"
 
 
 class SharedFolder:
-    """This check's place in a folder. ``name`` is that of the document that they share."""
+    """A check's place in a folder. ``name`` is that of the document."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._prefix = folder, f"{_PREFIX}{name}-"
+        self.document = folder / name
+        self._folder = folder
+        self._prefix, self._draft = (f"{kind}{name.removesuffix('.xml')}-" for kind in (_PREFIX, _DRAFT))
+        self._token = f"{os.getpid()}-{os.urandom(4).hex()}"  # two containers may share a folder and a process id
         self._own: Path | None = None
         self._held = -1
+        self._state: dict[str, Any] = {"stems": [], "document": _NOT_BEGUN}
 
-    def others(self, document: str) -> list[str]:
-        """The documents of all checks that share the folder now, this one's ``document`` among them, by their start.
+    def enter(self) -> None:
+        """Take the place, where the folder is there: the document of an earlier check gives way to a red one."""
+        if self._own is None and self._folder.is_dir():
+            with suppress(OSError), self._locked():
+                with suppress(OSError):
+                    self._keep()
+                if not self._others():
+                    self._put(_NOT_BEGUN)
 
-        Where the file system knows no locks this check is alone.
+    def publish(self, document: str, combine: Callable[[Sequence[str]], str]) -> None:
+        """Write the document of all that share the folder now, in the order of their start. Raises `OSError`.
+
+        Where the file system knows no locks, a check is alone.
         """
+        self._state["document"] = document
+        try:
+            with self._locked():
+                with suppress(OSError):  # a full disk keeps nobody from trying
+                    self._keep()
+                documents = {self._own: document} | {path: state["document"] for path, state in self._others().items()}
+                in_order = [documents[path] for path in sorted(documents, key=str)]
+                self._put(combine(in_order) if len(in_order) > 1 else document)
+        except _NoLock:
+            self._put(document)
+
+    def reserve(self, base: str) -> str:
+        """``base``, or with a number behind it what no check in the folder has for the name of its files."""
         with suppress(OSError), self._locked():
-            own = self._enter()
-            own.write_text(document, encoding="utf-8")
-            return [text for path in self._files() if (text := path.read_text(encoding="utf-8"))]
-        return [document]
+            stem = self._free(base, {stem for state in self._others().values() for stem in state["stems"]})
+            self._state["stems"].append(stem)
+            self._keep()
+            return stem
+        stem = self._free(base, set())
+        self._state["stems"].append(stem)
+        return stem
 
     def leave(self) -> None:
         """Let go; whoever is the last takes the hidden files away."""
@@ -44,29 +91,82 @@ class SharedFolder:
             return
         with suppress(OSError), self._locked():
             os.close(self._held)
-            if not any(map(_alive, self._files())):
-                for path in self._files():
-                    path.unlink(missing_ok=True)
-        self._own = None
+            self._own, self._held = None, -1
+            self._sweep()
 
-    def _enter(self) -> Path:
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file of the folder whole or not at all. Raises `OSError`."""
+        draft = path.with_name(f"{self._draft}{path.name}.{self._token}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(content)
+            draft.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+
+    def _put(self, document: str) -> None:
+        try:
+            self.write(self.document, document.encode("utf-8", "replace"))
+        except OSError:
+            # What an earlier check left must not pass for the result of this one.
+            with suppress(OSError):
+                self.document.unlink(missing_ok=True)
+            raise
+
+    def _free(self, base: str, taken: set[str]) -> str:
+        stem, number = base, 2
+        while stem in taken or stem in self._state["stems"]:
+            stem, number = f"{base}-{number}", number + 1
+        return stem
+
+    def _keep(self) -> None:
+        """Save what this check has to tell, in a file that is whole and locked at every moment."""
         if self._own is None:
-            if not any(map(_alive, self._files())):
-                for path in self._files():
-                    path.unlink(missing_ok=True)
-            own = self._folder / f"{self._prefix}{time.time_ns():020d}-{os.getpid()}"
-            self._held = os.open(own, os.O_WRONLY | os.O_CREAT, 0o644)
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._own = own
-        return self._own
+            self._sweep()
+        own = self._own or self._folder / f"{self._prefix}{time.time_ns():020d}-{self._token}"
+        draft = own.with_name(f"{self._draft}{self._token}")
+        try:
+            held = os.open(draft, os.O_WRONLY | os.O_CREAT, 0o644)
+            _lock(held)
+            with os.fdopen(os.dup(held), "w", encoding="utf-8") as file:
+                json.dump(self._state, file)
+            draft.replace(own)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
+        if self._own is not None:
+            os.close(self._held)
+        self._own, self._held = own, held
+
+    def _sweep(self) -> None:
+        if not any(map(_alive, self._files())):
+            for path in (*self._files(), *self._folder.glob(f"{self._draft}*")):
+                path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"{self._prefix}*"))
 
+    def _others(self) -> dict[Path, dict[str, Any]]:
+        """What the other checks tell, those of them too that have ended beside one that still runs."""
+        told = {}
+        for path in self._files():
+            with suppress(OSError, ValueError):
+                state = json.loads(path.read_text(encoding="utf-8"))
+                if path != self._own and isinstance(state["document"], str):
+                    told[path] = state
+        return told
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """The folder itself is what is locked: nothing stays behind."""
-        folder = os.open(self._folder, os.O_RDONLY)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder = os.open(self._folder, os.O_RDONLY)
+        except OSError as error:
+            raise _NoLock(*error.args) from None
         try:
             until = time.monotonic() + _PATIENCE
             while not _lock(folder) and time.monotonic() < until:
@@ -76,11 +176,17 @@ class SharedFolder:
             os.close(folder)
 
 
+class _NoLock(OSError):
+    """The file system knows no locks."""
+
+
 def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise _NoLock(*error.args) from None
     return True
 
 

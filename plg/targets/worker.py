@@ -94,18 +94,22 @@ class ReferenceWorkers:
         """Ends the workers, whatever they are busy with, and returns the tally; a crash is told in its warnings."""
         process, self._process = self._process, None
         if process is None:
-            return self._report({}, ("the reference workers were not running",))
+            return self.unknown("they were not running")
         try:
             output, _ = process.communicate(b"stop\n", timeout=_STOP_PATIENCE)
         except subprocess.TimeoutExpired:
             _end(process)
-            return self._report({}, ("the reference workers did not stop in time: what they did is not known",))
+            return self.unknown("they did not stop in time")
         tally = _last_line(output)
         if not isinstance(tally, dict):
             how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-            return self._report({}, (f"the reference workers ended early ({how}): what they did is not known",))
+            return self.unknown(f"they ended early ({how})")
         trouble = tuple(f"reference workers: {words} ({n} times)" for words, n in tally["trouble"])
         return self._report(tally, trouble)
+
+    def unknown(self, why: str) -> WorkersReport:
+        """The report of workers that did not give one."""
+        return self._report({}, (f"what the reference workers did is not known: {why}",))
 
     def _report(self, tally: Mapping[str, Any], warnings: tuple[str, ...]) -> WorkersReport:
         return WorkersReport(self._count, self._each, tally.get("processed", 0), _waits(tally), warnings)

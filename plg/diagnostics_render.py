@@ -15,13 +15,24 @@ Paint = Callable[[str, str], str]
 """A text and what it is (a key of `_COLOURS`) to the text as it is shown."""
 _TAB = 4
 _WIDEST = 160
+MOST = 50
+"""The most diagnostics that are shown in full."""
+_LONGEST = 400
+"""The most characters of a sentence: a word that it quotes may be as long as the file."""
 
 
 def render_text(found: Sequence[Diagnostic], sources: Mapping[str, str] | None = None, *, colour: bool = False) -> str:
-    """Every diagnostic with its source line and the span underlined, blank lines between. ``sources``: file to text."""
+    """Diagnostics with their source line and the span underlined, blank lines between. ``sources``: file to text.
+
+    Errors come before warnings where there are more than `MOST`; of what is left out, the number is said.
+    """
     lines = {file: text.split("\n") for file, text in (sources or {}).items()}
     paint = _paint if colour else _plain
-    return "\n\n".join(_one(diagnostic, lines.get(diagnostic.file), paint) for diagnostic in found)
+    shown = list(found)
+    if len(found) > MOST:
+        shown = sorted(found, key=lambda diagnostic: diagnostic.severity != "error")[:MOST]
+    blocks = [_one(diagnostic, lines.get(diagnostic.file), paint) for diagnostic in shown]
+    return "\n\n".join([*blocks, *([f"and {len(found) - MOST:,} more"] if len(found) > MOST else [])])
 
 
 def _paint(text: str, what: str) -> str:
@@ -103,8 +114,13 @@ def _columns(character: str) -> int:
 
 
 def _clean(text: str) -> str:
-    """Text from a file cannot move the cursor or colour the terminal."""
+    """Text from a file cannot move the cursor or colour the terminal, nor fill it."""
+    text = _short(text)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.replace("\n", " "))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 3 // 4]}…{text[-_LONGEST // 5 :]}"
 
 
 def render_json(found: Sequence[Diagnostic]) -> str:
@@ -113,8 +129,8 @@ def render_json(found: Sequence[Diagnostic]) -> str:
         {
             "code": d.code,
             "severity": d.severity,
-            "message": d.message,
-            "help": d.help,
+            "message": _short(d.message),
+            "help": _short(d.help),
             "file": d.file,
             "line": d.span.line if d.span else None,
             "column": d.span.column if d.span else None,
@@ -140,5 +156,5 @@ def _github(diagnostic: Diagnostic) -> str:
         if span.line == span.end_line:
             fields += [f"col={span.column}", f"endColumn={span.end_column}"]
     fields.append(f"title={command_property(f'plg: {diagnostic.code}')}")
-    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+    text = _short(diagnostic.message) + (f"\nhelp: {_short(diagnostic.help)}" if diagnostic.help else "")
     return f"::{diagnostic.severity} {','.join(fields)}::{command_data(text)}"

@@ -72,7 +72,7 @@ def read_policy(path: FilePath) -> PolicyFile:
     file = str(path)
     text = decode(read_bytes(path), file)
     spans = Spans(text)
-    document, faults = read_yaml(text, file, spans)
+    document, faults, _ = read_yaml(text, file, spans)
     reader = _Reader(file, text, spans, list(faults))
     if document is None:
         raise reader.refusal()

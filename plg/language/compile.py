@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, Path
 from plg.language import expectation_text
@@ -13,15 +13,25 @@ from plg.language.tree_values import Node, is_token, place
 from plg.language.vocabulary import CONTENTS, ERROR_RATE, GUARDRAILS, JOB, RETRY
 
 
-def compile_tree(tree: Node, spans: Spans, file: str) -> tuple[Document, list[Diagnostic]]:
-    """The document that ``tree`` spells. ``spans`` is filled; the diagnostics are those of the spelling alone."""
-    return _Compiler(spans, file).file(tree)
+class Compiled(NamedTuple):
+    """The document that a tree spells, the faults of its spelling alone, and ``phase NAME`` for each that it lacks."""
+
+    document: Document
+    faults: list[Diagnostic]
+    lost: frozenset[str]
+
+
+def compile_tree(tree: Node, spans: Spans, file: str) -> Compiled:
+    """The document of ``tree``, ``spans`` filled."""
+    compiler = _Compiler(spans, file)
+    document = compiler.file(tree)
+    return Compiled(document, compiler.faults, frozenset(compiler.lost))
 
 
 class _Compiler(Traffic):
     """Reads the statements of a scenario: one method each, named after the rule of the grammar."""
 
-    def file(self, tree: Node) -> tuple[Document, list[Diagnostic]]:
+    def file(self, tree: Node) -> Document:
         document: Document = {}
         self.mark((), tree)
         title, *statements = tree.children
@@ -30,7 +40,7 @@ class _Compiler(Traffic):
             read: Callable[[Document, Any], None] | None = getattr(self, f"_{statement.data}", None)
             if read is not None:
                 read(document, statement)
-        return document, self.faults
+        return document
 
     def _description(self, document: Document, node: Node) -> None:
         token = node.children[0]

@@ -118,7 +118,7 @@ class _Reader:
     def aggregate(self, token: Any, measure: Measure | None) -> None:
         takes = ", ".join(AGGREGATES)
         if not is_aggregate(token):
-            suggestion = nearest(token, AGGREGATES)
+            suggestion = _SAID_OTHERWISE.get(token.lower()) or nearest(token, AGGREGATES)
             help = (f"did you mean {suggestion}? " if suggestion else "") + f"the aggregates are {takes}"
             self.fault("unknown-aggregate", f"there is no aggregate {str(token)!r}", token, help)
         elif measure is not None and measure.kind not in ("time", "gauge"):
@@ -264,6 +264,8 @@ class _Reader:
         return None
 
 
+_SAID_OTHERWISE = {"avg": "mean", "average": "mean", "median": "p50", "maximum": "max", "minimum": "min"}
+"""Other names of aggregates."""
 _WANTED: Mapping[str, tuple[str, str]] = {
     "s": ("a time", "250ms"),
     "jobs": ("a number of jobs", "100"),

@@ -100,7 +100,7 @@ def _add_tail(words: _Words, node: Any) -> None:
 @functools.lru_cache(maxsize=1024)
 def expectation_tree(text: str) -> tuple[Any, tuple[ExpectationFault, ...]]:
     """Lark's tree of an expectation (None where nothing could be read) and its syntax errors."""
-    tree, faults = parse_tree(text, "expectation")
+    tree, faults, _ = parse_tree(text, "expectation")
     offsets = [_offsets(text, fault.span) for fault in faults]
     return tree, tuple(
         ExpectationFault(f.code, f.message, f.help, *where) for f, where in zip(faults, offsets, strict=True)

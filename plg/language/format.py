@@ -48,7 +48,7 @@ def format_text(text: str, file: str = "<text>") -> str:
     Formatting the result changes nothing, and the document is the same before and after.
     """
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    tree, faults = parse_tree(plain, "file", file)
+    tree, faults, _ = parse_tree(plain, "file", file)
     if tree is None or faults:
         raise ScenarioError(faults, {file: plain})
     lines = list(_Layout(plain).file(tree))

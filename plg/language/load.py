@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.language import params, semantics, validate
+from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
 from plg.language.placing import Placer
 from plg.language.quantities import show
@@ -19,11 +20,6 @@ from plg.scenario import Scenario
 from plg.target_url import normalized
 
 SUFFIXES = (".plg", ".yaml", ".yml", ".json")
-_UNREAD = {"syntax", "unterminated-string", "unterminated-block", "too-deep"}
-_ABSENT = {"missing-field", "unknown-param", "unknown-phase", "unknown-template", "unused-param"}
-"""Faults that a part of the file which could not be read may have caused; not shown beside syntax errors."""
-_ABSENT_KEY = {"missing-field", "unknown-phase"}
-"""The same for a word that was not known: it may be what is missing, misspelled."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +73,9 @@ def read_source(path: FilePath | str) -> Source:
 def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = FilePath()) -> Source:  # a Path is a value
     """The source in ``text``, spelled as ``suffix`` says."""
     spans = Spans(text)
+    lost: frozenset[str] = frozenset()
     if suffix == ".plg":
-        document, faults = _read_plg(text, file, spans)
+        document, faults, lost = _read_plg(text, file, spans)
     elif suffix == ".json":
         from plg.language.json_source import read_json
 
@@ -86,7 +83,8 @@ def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = Fil
     else:
         from plg.language.yaml_source import read_yaml
 
-        document, faults = read_yaml(text, file, spans)
+        document, faults, fields = read_yaml(text, file, spans)
+        lost = frozenset(map(statement_of, fields))
     if isinstance(document, dict) and "recording" in document and "run_id" in document:
         help = f"read it with: plg judge {file}, or: plg report {file}; a scenario is a .plg, .yaml or .json file"
         faults = [Diagnostic("not-a-scenario", f"{file} is the outcome of a run, not a scenario", file, help=help)]
@@ -95,18 +93,18 @@ def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = Fil
         message = "a scenario is a mapping of fields, such as name, pattern and guardrails"
         faults = [*faults, Diagnostic("wrong-type", message, file, spans.nearest(()))]
         document = None
-    return Source(document or {}, spans, text, file, folder, tuple(faults))
+    return Source(document or {}, spans, text, file, folder, tuple(faults), lost)
 
 
-def _read_plg(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
+def _read_plg(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic], frozenset[str]]:
     from plg.language.compile import compile_tree
     from plg.language.parse import parse_tree
 
-    tree, faults = parse_tree(text, "file", file)
+    tree, faults, lost = parse_tree(text, "file", file)
     if tree is None:
-        return None, faults
-    document, more = compile_tree(tree, spans, file)
-    return document, [*faults, *more]
+        return None, faults, lost
+    document, more, unread = compile_tree(tree, spans, file)
+    return document, [*faults, *more], lost | unread
 
 
 def load(
@@ -222,8 +220,7 @@ def _check(
     address, target_faults = _address(document, environ, target, sends)
     meaning = [*semantics.check_meaning(document, folder), *target_faults]
     found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
-    hidden = _consequences({fault.code for fault in source.faults})
-    found = [fault for fault in found if fault.code not in hidden]
+    found = without_consequences(found, source.faults, source.lost)
     secrets = {name: resolved.values[name] for name in resolved.secrets}
     found = [_without_secrets(fault, secrets, resolved) for fault in found]
     texts = {str(value) for value in secrets.values() if value != HIDDEN}
@@ -254,13 +251,6 @@ def _without_secrets(fault: Diagnostic, secrets: Mapping[str, Any], resolved: pa
     else:
         return replace(fault, message=message, help=hide(fault.help, [value]))
     return replace(fault, message=f"{message} (the value of the param {named!r})", help="")
-
-
-def _consequences(codes: set[str]) -> set[str]:
-    """Codes of faults that may only be the consequence of faults of the text with the given codes."""
-    if codes & _UNREAD:
-        return _ABSENT
-    return _ABSENT_KEY if "unknown-key" in codes else set()
 
 
 def _depth_fault(document: Any) -> validate.DocumentFault | None:

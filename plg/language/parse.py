@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from plg.diagnostics import Diagnostic
 from plg.language.recovery import Recovery
@@ -24,19 +24,27 @@ def parser() -> Lark:
     )
 
 
-def parse_tree(text: str, start: str = "file", file: str = "<text>") -> tuple[Tree[Token] | None, list[Diagnostic]]:
-    """Parse ``text``; the tree (None where nothing could be saved) and a diagnostic for each syntax error.
+class Parsed(NamedTuple):
+    """A syntax tree (None where nothing could be saved), and a diagnostic for each syntax error.
 
-    After an error the parser goes on at the next statement, phase, expectation or closing brace, so a tree that comes
-    with errors has ``broken`` nodes in the places that could not be read.
+    ``lost`` names the statements of which a part could not be read; the tree has ``broken`` nodes there.
     """
+
+    tree: Tree[Token] | None
+    faults: list[Diagnostic]
+    lost: frozenset[str] = frozenset()
+
+
+def parse_tree(text: str, start: str = "file", file: str = "<text>") -> Parsed:
+    """Parse ``text``, every syntax error said. After one, the parser goes on as near behind it as it can."""
     from lark.exceptions import UnexpectedInput
 
     recovery = Recovery(text, start, file)
     too_deep = recovery.depth_fault()
     if too_deep is not None:
-        return None, [too_deep]
+        return Parsed(None, [too_deep])
     try:
-        return parser().parse(text, start=start, on_error=recovery), recovery.faults
+        tree = parser().parse(text, start=start, on_error=recovery)
     except UnexpectedInput:
-        return None, recovery.faults
+        tree = None
+    return Parsed(tree, recovery.faults, frozenset(recovery.resuming.lost))

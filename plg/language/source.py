@@ -59,6 +59,11 @@ class Spans(Mapping[Path, Span]):
         self.pieces: dict[Path, list[tuple[int, int, Range]]] = {}
         self.verbatim: set[Path] = set()
 
+    def clear(self) -> None:
+        """Forget every place: the text is read anew."""
+        for places in (self.places, self.key_places, self.pieces, self.verbatim):
+            places.clear()
+
     def __getitem__(self, path: Path) -> Span:
         return self.lines.span(self.places[path])
 
@@ -95,7 +100,8 @@ class Spans(Mapping[Path, Span]):
 class Source:
     """What a scenario file held: ``document`` is plain data, ``spans`` places its nodes in ``text``.
 
-    ``faults`` are those of the text itself. Where there are any, ``document`` is only what could be saved of it.
+    ``faults`` are those of the text itself. Where there are any, ``document`` is only what could be saved of it:
+    ``lost`` names the statements that are not whole, and ``phase NAME`` for each phase that is not in it.
     """
 
     document: Document
@@ -104,6 +110,7 @@ class Source:
     file: str
     folder: FilePath
     faults: tuple[Diagnostic, ...] = field(default=())
+    lost: frozenset[str] = frozenset()
 
 
 def refusal(code: str, message: str, file: str, *, help: str = "", span: Span | None = None) -> ScenarioError:

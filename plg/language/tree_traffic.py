@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from plg.diagnostics import Path, nearest
 from plg.language import strings
 from plg.language.source import Document
 from plg.language.tree_values import Node, Values, is_token, place
 from plg.language.vocabulary import CLAUSES, PHASES, POSITIONS, PhaseType
+from plg.units import DURATION_UNITS
+
+
+class _Part(NamedTuple):
+    """What stands in for a node of the tree where one was cut in two."""
+
+    data: str
+    children: list[Any]
+    empty: bool = False
+
+    @property
+    def meta(self) -> _Part:
+        return self
+
+    @property
+    def start_pos(self) -> int:
+        return place(self.children[0])[0]
+
+    @property
+    def end_pos(self) -> int:
+        return place(self.children[-1])[1]
 
 
 class Traffic(Values):
@@ -33,20 +54,39 @@ class Traffic(Values):
 
     def sequence(self, node: Any, path: Path) -> Document | None:
         """Phases one after another; a single one stands for itself. None where none could be read."""
-        if len(node.children) == 1:
-            return self.phase(node.children[0], path)
+        parts = self.parts(node)
+        if len(parts) == 1:
+            return self.phase(parts[0], path)
         phases = self.phases(node, (*path, "phases"))
         self.mark(path, node)
         return {"type": "custom", "phases": phases} if phases else None
 
     def phases(self, node: Any, path: Path) -> list[Document]:
         phases: list[Document] = []
-        for child in node.children:
-            phase = self.phase(child, (*path, len(phases)))
+        for part in self.parts(node):
+            phase = self.phase(part, (*path, len(phases)))
             if phase is not None:
                 phases.append(phase)
         self.mark(path, node)
         return phases
+
+    def parts(self, node: Any) -> list[Any]:
+        """The phases of a sequence. Where `then` is missing, the word that begins the next one is told."""
+        parts: list[Any] = []
+        for phase in node.children:
+            part = _Part(phase.data, [])
+            for child in phase.children:
+                word = child.children[0] if getattr(child, "data", "") == "word" else None
+                if word is not None and (str(word) in PHASES or word == "pause") and len(child.children) == 2:
+                    self.fault(
+                        "syntax", f"`{word}` begins a new phase", place(word), "write `then` (or `and`) before it"
+                    )
+                    parts.append(part)
+                    part = _Part(phase.data, [_Part("simple", child.children)])
+                else:
+                    part.children.append(child)
+            parts.append(part)
+        return parts
 
     def phase(self, node: Any, path: Path) -> Document | None:
         children = node.children
@@ -99,6 +139,7 @@ class Traffic(Values):
         if kind is None or kind.first is None:
             known = [*(name for name, kind in PHASES.items() if kind.first), "pause", "points", "repeat", "together"]
             self.unknown(f"there is no phase `{word}`", word, known, key)
+            self.lost.add(f"phase {phase.get('name', '')}")
             return None
         phase["type"] = word
         self.mark((*path, "type"), key)
@@ -150,9 +191,11 @@ class Traffic(Values):
         if str(word) in PHASES or word == "pause":
             self.fault("syntax", f"`{word}` begins a new phase", place(word), "write `then` (or `and`) before it")
             return
+        if str(word) in DURATION_UNITS and self.faults and self.faults[-1].code == "missing-unit":
+            return  # `10 s`: the number before it has been told how to be written
         kind = PHASES[phase["type"]]
         known = [CLAUSES[name] for name in kind.clauses]
-        suggestion = nearest(str(word), known)
+        suggestion = "->" if word == "to" and "->" in known else nearest(str(word), known)
         help = f"did you mean `{suggestion}`?" if suggestion else f"such as: {kind.example}"
         self.fault("unknown-key", f"{phase['type']} takes no `{word}`", place(word), help)
 

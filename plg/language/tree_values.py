@@ -7,6 +7,7 @@ from typing import Any
 from plg.diagnostics import Diagnostic, Path, nearest
 from plg.language import strings
 from plg.language.quantities import size_in_mb
+from plg.language.resuming import MISSING
 from plg.language.source import Document, Range, Spans
 from plg.language.vocabulary import CHOICES
 from plg.units import UnitError
@@ -47,6 +48,7 @@ class Values:
     def __init__(self, spans: Spans, file: str) -> None:
         self.spans, self.file_name = spans, file
         self.faults: list[Diagnostic] = []
+        self.lost: set[str] = set()
 
     # Bookkeeping --------------------
 
@@ -70,6 +72,8 @@ class Values:
 
     def value(self, token: Token, kind: str) -> Any:
         """A value where a ``kind`` is due: a number, a string, a word, or a reference to a param."""
+        if token == MISSING:  # told where it was noticed; the rest of the block is looked at all the same
+            return {"switch": True, "json": None}.get(kind, "x" if kind in (*_STRINGS, "place") else 1)
         if token.type == "STRING":
             return self.string(token)
         if token.type == "REF":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, Path
 from plg.language.source import MAX_DEPTH, Range, Spans
@@ -19,6 +19,10 @@ from plg.language.strings import MAX_DIGITS, number
 MAX_NODES = 1_000_000
 """The most nodes a document may have once its aliases are expanded."""
 
+MAX_CUTS = 20
+"""After so many fields that cannot be parsed, the rest of a file is not looked at."""
+
+_OUTERMOST = re.compile(r"^([\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*(?::|$)", re.MULTILINE)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:_\d{3})+)")
 _OCTAL = re.compile(r"0o[0-7]+")
@@ -40,7 +44,7 @@ _WORDING = (
     ("did not find expected ',' or ']'", "expected `,` or `]`", "close the list opened with `[`"),
     ("did not find expected ',' or '}'", "expected `,` or `}`", "close the mapping opened with `{`"),
     ("found character that cannot start any token", "this character cannot begin a value", "quote the text"),
-    ("unexpected end of stream", "the text ends inside a quoted string", "close the quotation mark"),
+    ("unexpected end of stream", "this string is never closed", "close the quotation mark"),
     ("could not find expected ':'", "expected `:` after a key", ""),
     ("unknown escape", "this is no escape", 'in "…" a backslash is written \\\\'),
     ("undefined alias", "this alias has no anchor", ""),
@@ -52,12 +56,15 @@ _WORDING = (
 )
 
 
-class YamlFault(Exception):
-    """The text cannot be read any further."""
+_BEGUN = ("expected ':'", "',' or ']'", "',' or '}'", "unexpected end of stream")
 
-    def __init__(self, diagnostic: Diagnostic) -> None:
+
+class YamlFault(Exception):
+    """The text cannot be read any further. ``offset`` is where, if what stands around it can be left out."""
+
+    def __init__(self, diagnostic: Diagnostic, offset: int | None = None) -> None:
         super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+        self.diagnostic, self.offset = diagnostic, offset
 
 
 @dataclass
@@ -74,9 +81,47 @@ class _Frame:
     waiting: bool = False
 
 
-def read_yaml(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
-    """The document in ``text`` (None where it cannot be read) and the faults found; ``spans`` is filled."""
-    return _Reader(text, file, spans).read()
+class Read(NamedTuple):
+    """The document in a text (None where nothing could be read), the faults, and the fields that are not whole."""
+
+    document: Any
+    faults: list[Diagnostic]
+    lost: frozenset[str] = frozenset()
+
+
+def read_yaml(text: str, file: str, spans: Spans) -> Read:
+    """The document in ``text``; ``spans`` is filled.
+
+    A field of the document that cannot be parsed is told and left out, and the rest is read without it.
+    """
+    faults: list[Diagnostic] = []
+    lost: set[str] = set()
+    while True:
+        reader = _Reader(text, file, spans)
+        document, broken = reader.read()
+        if broken is None:
+            break
+        faults.append(broken)
+        field = _field_at(text, reader.broken_at)
+        if field is None or len(faults) >= MAX_CUTS:
+            document = None
+            break
+        lost.add(field[0])
+        text = text[: field[1]] + re.sub(r"[^\n]", " ", text[field[1] : field[2]]) + text[field[2] :]
+        spans.clear()
+    return Read(document, [*faults, *reader.faults], frozenset(lost))
+
+
+def _field_at(text: str, offset: int | None) -> tuple[str, int, int] | None:
+    """The field of the outermost mapping around ``offset``, and where its lines begin and end."""
+    if offset is None:
+        return None
+    starts = list(_OUTERMOST.finditer(text))
+    inside = [match for match in starts if match.start() <= offset]
+    if not inside or len(starts) < 2:
+        return None
+    after = [match.start() for match in starts if match.start() > inside[-1].start()]
+    return inside[-1][1], inside[-1].start(), after[0] if after else len(text)
 
 
 class _Reader:
@@ -87,16 +132,18 @@ class _Reader:
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.nodes = 0
         self.root: Any = None
+        self.broken_at: int | None = None
 
     def fault(self, code: str, message: str, where: Range, help: str = "") -> Diagnostic:
         return Diagnostic(code, message, self.file, self.spans.lines.span(where), help)
 
-    def read(self) -> tuple[Any, list[Diagnostic]]:
+    def read(self) -> tuple[Any, Diagnostic | None]:
+        """The document, or the fault at which the text cannot be read any further."""
         import yaml
 
         unprintable = _UNPRINTABLE.search(self.text)
         if unprintable is not None:
-            return None, [self.fault("syntax", "a control character is not allowed", unprintable.span())]
+            return None, self.fault("syntax", "a control character is not allowed", unprintable.span())
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         documents = 0
         try:
@@ -104,31 +151,39 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        raise YamlFault(
-                            self.fault(
-                                "syntax", "a second document begins here", span_of(event), "write one scenario a file"
-                            )
-                        )
+                        message, help = "a second document begins here", "write one scenario a file"
+                        return None, self.fault("syntax", message, span_of(event), help)
                 self.event(event, yaml)
         except YamlFault as error:
-            return None, [*self.faults, error.diagnostic]
+            self.broken_at = error.offset
+            return None, error.diagnostic
         except yaml.YAMLError as error:
-            return None, [*self.faults, self.syntax(error)]
+            return None, self.syntax(error)
         except (ValueError, RecursionError):
-            return None, [*self.faults, self.fault("syntax", "this is not valid YAML", (0, 0))]
+            return None, self.fault("syntax", "this is not valid YAML", (0, 0))
         if self.root is None:
-            return None, [*self.faults, self.fault("empty-file", "there is no scenario in this file", (0, 0))]
-        return self.root, self.faults
+            return None, self.fault("empty-file", "there is no scenario in this file", (0, 0))
+        return self.root, None
 
     def syntax(self, error: Any) -> Diagnostic:
-        """The parser's complaint in our words."""
-        mark = getattr(error, "problem_mark", None)
-        where = (mark.index, mark.index + 1) if mark is not None else (0, 0)
+        """The parser's complaint in our words, at the place that is to blame."""
+        mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
         said = f"{getattr(error, 'problem', '')} {getattr(error, 'context', '')}"
+        if mark is None:
+            return self.fault("syntax", "this is not valid YAML", (0, 0))
+        # What was begun in an earlier line and never ended is noticed only where something else stands.
+        begun = any(word in said for word in _BEGUN)
+        where = opened.index if begun and opened is not None and opened.line < mark.line else mark.index
+        self.broken_at = where
         for part, message, help in _WORDING:
             if part in said:
-                return self.fault("syntax", message, where, help)
-        return self.fault("syntax", "this is not valid YAML", where)
+                earlier = where != mark.index
+                end = where + 1
+                if earlier and "`:`" in message:
+                    end = where + len(self.text[where:].partition("\n")[0].rstrip())
+                late = f" before line {mark.line + 1}" if earlier and "`,`" in message else ""
+                return self.fault("syntax", message + late, (where, end), help)
+        return self.fault("syntax", "this is not valid YAML", (where, where + 1))
 
     # Events --------------------
 
@@ -157,7 +212,8 @@ class _Reader:
     def take_key(self, frame: _Frame, event: Any) -> None:
         key, where = event.value, span_of(event)
         if key == "<<" and event.implicit[0]:
-            raise YamlFault(self.fault("syntax", "merge keys are not supported", where, "write the fields out"))
+            message = "merge keys are not supported"
+            raise YamlFault(self.fault("syntax", message, where, "write the fields out"), where[0])
         if key in frame.container:
             self.faults.append(self.fault("duplicate-key", f"`{key}` is given twice", where))
         frame.key, frame.key_range, frame.waiting = key, where, True
@@ -168,7 +224,7 @@ class _Reader:
         self.check_tag(event, "map" if isinstance(container, dict) else "seq")
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.container, dict) and not frame.waiting:
-            raise YamlFault(self.fault("syntax", "a key must be plain text", span_of(event)))
+            raise YamlFault(self.fault("syntax", "a key must be plain text", span_of(event)), span_of(event)[0])
         self.stack.append(_Frame(container, self.next_path(), event.start_mark.index, event.anchor))
 
     def close(self, event: Any) -> None:
@@ -181,10 +237,10 @@ class _Reader:
     def alias(self, event: Any) -> None:
         where = span_of(event)
         if event.anchor not in self.anchors:
-            raise YamlFault(self.fault("syntax", "this alias has no anchor before it", where))
+            raise YamlFault(self.fault("syntax", "this alias has no anchor before it", where), where[0])
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.container, dict) and not frame.waiting:
-            raise YamlFault(self.fault("syntax", "a key must be plain text", where))
+            raise YamlFault(self.fault("syntax", "a key must be plain text", where), where[0])
         value, size = self.anchors[event.anchor]
         if self.nodes + size > MAX_NODES:
             raise YamlFault(self.fault("too-large", f"aliases expand to more than {MAX_NODES:,} values", where))
@@ -251,7 +307,7 @@ class _Reader:
 
     def unknown_tag(self, event: Any) -> YamlFault:
         tag = event.tag.replace(_TAG, "!!")
-        return YamlFault(self.fault("syntax", f"the tag {tag} is not supported", span_of(event)))
+        return YamlFault(self.fault("syntax", f"the tag {tag} is not supported", span_of(event)), span_of(event)[0])
 
     def typed(self, event: Any) -> Any:
         value, tag = event.value, event.tag

@@ -153,7 +153,7 @@ PLAIN: dict[str, Any] = {
     "guardrails": {"max_rate": 10, "max_total_jobs": 10, "max_duration": 31_622_400, "max_error_rate": {"percent": 5}},
 }
 FIELDS: list[tuple[Any, ...]] = [
-    ("max_lag",), ("connections",), ("workers", "count"), ("workers", "each"), ("jobs", 0, "weight"),
+    ("max_lag",), ("watch",), ("connections",), ("workers", "count"), ("workers", "each"), ("jobs", 0, "weight"),
     ("jobs", 0, "priority"), ("jobs", 0, "timeout"), ("jobs", 0, "retry"), ("arrivals", "seed"),
     ("pattern", "base_rate"), ("pattern", "duration"), ("pattern", "max_rate"),
     *(("guardrails", name) for name in ("max_rate", "max_total_jobs", "max_duration", "max_memory_mb",
@@ -180,8 +180,8 @@ def test_a_field_of_a_scenario_has_the_bounds_of_the_schema(path: tuple[Any, ...
     except ScenarioError as error:
         codes = {fault.code for fault in error.diagnostics}
     by_schema = not list(Draft202012Validator(schema()).iter_errors(document))
-    # Traffic of more jobs than can be planned, and a window wider than the run, are not a matter of one field.
-    # So is patience below a tick of the pacing.
+    # Traffic of more jobs than can be planned, a window wider than the run and patience below a tick of the pacing
+    # are not a matter of one field.
     windows = path[-1] in ("max_duration", "rate_limit_window", "max_lag") and codes == {"out-of-range"}
     if by_schema and codes:
         assert only_weighed(value, codes) or windows or "too-large" in codes, (path, value, codes)

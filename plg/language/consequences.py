@@ -1,0 +1,50 @@
+"""Which faults may only be the consequence of others: of a statement that could not be read, of a misspelled word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from plg.diagnostics import Diagnostic
+
+_STATEMENT = {"pattern": "traffic", "arrivals": "traffic", "jobs": "job", "job_config": "job", "params": "param"}
+"""The statements of the fields of a document; those of the others are called like the field."""
+_QUOTED = re.compile(r"`([^`]+)`")
+_MEANT = re.compile(r"did you mean `([^`]+)`")
+
+
+def without_consequences(
+    found: Iterable[Diagnostic], others: Collection[Diagnostic], lost: Collection[str]
+) -> list[Diagnostic]:
+    """``found`` without what ``others`` (faults of the text) and what was ``lost`` with them may have caused."""
+    found = list(found)
+    unknown = [fault for fault in (*others, *found) if fault.code == "unknown-key"]
+    meant = {match[1] for fault in unknown for match in [_MEANT.search(fault.help)] if match}
+    return [fault for fault in found if not _follows(fault, lost, meant)]
+
+
+def _follows(fault: Diagnostic, lost: Collection[str], meant: Collection[str]) -> bool:
+    if fault.code == "missing-field":
+        fields = {statement_of(name) for name in _QUOTED.findall(fault.message)} | {*_QUOTED.findall(fault.message)}
+        statement = statement_of(str(fault.path[0])) if fault.path else ""
+        absent = "traffic" in fields and any(name.startswith("phase ") for name in lost)
+        return bool(fields & {*meant}) or statement in lost or (not fault.path and _gone(lost, fields)) or absent
+    if fault.code == "unknown-phase":
+        lost_names = {repr(name.removeprefix("phase ")) for name in lost if name.startswith("phase ")}
+        named = any(name in fault.message for name in lost_names if name != "''")
+        numbered = "''" in lost_names and "'phase-" in fault.message
+        return "name" in meant or named or numbered or _gone(lost, {"traffic"})
+    if fault.code == "unknown-param":
+        return _gone(lost, {"param"})
+    if fault.code == "unknown-template":
+        return _gone(lost, {"param", "data"})
+    return fault.code == "unused-param" and bool(lost)
+
+
+def _gone(lost: Collection[str], statements: Collection[str]) -> bool:
+    return "scenario" in lost or any(statement in lost for statement in statements)
+
+
+def statement_of(field: str) -> str:
+    """The statement of the DSL that fills a field of the document."""
+    return _STATEMENT.get(field, field)

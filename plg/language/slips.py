@@ -1,0 +1,208 @@
+"""What people write that the language spells otherwise: named as what it is, and read as it was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from plg.language import strings
+from plg.language.resuming import MISSING, token
+from plg.language.vocabulary import GUARDRAILS, JOB
+from plg.measures import AGGREGATES, MEASURES
+
+CLAUSE_WORDS = {"over", "every", "for", "in", "from", "seed", "x", "speed", "max_rate", "steps", "each", "of"}
+_UNIT = r"(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ]+)?"
+_THOUSANDS = re.compile(rf"(?:,\d{{3}})+(?:\.\d+)?{_UNIT}(?![\w,])")
+_SHORT = re.compile(r"\s*/\s*[a-z]+")
+_SCALES = {"k": "_000", "K": "_000", "M": "_000_000"}
+_MEASURE = "|".join(sorted(MEASURES, key=len, reverse=True))
+_AGGREGATE = rf"p\d+(?:\.\d+)?|{'|'.join(name for name in AGGREGATES if name.isalpha())}|avg|median"
+_BEFORE = re.compile(rf"({_AGGREGATE})\s+(?:of\s+)?({_MEASURE})(?![\w(-])")
+_BEHIND = re.compile(rf"({_MEASURE})\s*[.\s]\s*({_AGGREGATE})(?![\w(-])")
+_KEYWORDS = "over|every|for|in|from|seed|x|speed|max_rate|then|and|during|or|warn"
+_WORD = rf"\$?(?!(?:{_KEYWORDS})\b)[^\W\d]\w*(?:-\w+)*"
+_OPERAND = rf"(?:{strings.QUANTITY.pattern}|{_WORD}|\([^(){{}}\"\n]*\))"
+_SUM = re.compile(rf"(?:\s*[*/+\-]\s*{_OPERAND})+")
+_GROUP = re.compile(rf"\([^(){{}}\"\n]*\)(?:\s*[*/+\-]\s*{_OPERAND})*")
+_VALUE = re.compile(rf"{strings.QUANTITY.pattern}|{_WORD}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What to say of a stretch of text, and how parser and values are put right.
+
+    Reading goes on at ``then``, which is ``last`` unless given.
+    """
+
+    message: str
+    help: str
+    first: int
+    last: int
+    mend: Callable[[], object]
+    then: int | None = None
+
+
+def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
+    """The slip that a syntax error at ``first`` is due to, if it is one of those that are known."""
+    stack = interactive.parser_state.value_stack
+    before = _last_token(stack[-1]) if stack else None
+    if not before or first >= len(text) or not _adjacent(text, before.end_pos, first):
+        return None
+    return (
+        _missing_value(text, interactive, before, first)
+        or _missing_then(text, interactive, before, first)
+        or _thousands(text, stack, before, first)
+        or _scaled(text, stack, before, first)
+        or _aggregate(text, interactive, before, first)
+        or _arithmetic(text, interactive, before, first)
+    )
+
+
+def _adjacent(text: str, end: int, first: int) -> bool:
+    """Whether only blanks and comments stand between two places."""
+    return not re.sub(r"#[^\n]*", "", text[end:first]).strip()
+
+
+def _last_token(node: Any) -> Any:
+    while not isinstance(node, str):
+        if not getattr(node, "children", None):
+            return None
+        node = node.children[-1]
+    return node if getattr(node, "end_pos", None) is not None else None
+
+
+def _replace(stack: list[Any], new: Any) -> None:
+    """Put ``new`` in the place of the last token read."""
+    if isinstance(stack[-1], str):
+        stack[-1] = new
+        return
+    node = stack[-1]
+    while not isinstance(node.children[-1], str):
+        node = node.children[-1]
+    node.children[-1] = new
+
+
+def _missing_value(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``steady over 5s`` reads ``over`` as the name of a param: the value before it is missing."""
+    state = interactive.parser_state
+    stack = state.value_stack
+    titled = len(stack) > 1 and getattr(stack[-2], "type", "") in ("_SCENARIO", "_JOB")
+    if getattr(before, "type", "") != "NAME" or stack[-1] is not before or titled:
+        return None
+    place = before.start_pos, before.end_pos
+    if before in CLAUSE_WORDS:
+        kind = "_TIMES" if before == "x" else f"_{before.upper()}"
+    elif any(before in settings and len(stack) > 1 and stack[-2] in settings for settings in (GUARDRAILS, JOB)):
+        kind = "NAME"
+    else:
+        return None
+
+    def mend() -> None:
+        _replace(stack, token("QUANTITY", MISSING, place[0], place[0]))
+        interactive.feed_token(token(kind, before, *place))
+
+    if kind not in interactive.accepts():
+        return None
+    return Slip(f"a value is missing before `{before}`", "", *place, mend, first)
+
+
+def _missing_then(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """A phase with a name and no ``then`` before it: the name was read as a word of the phase before."""
+    state = interactive.parser_state
+    if text[first] != ":" or getattr(before, "type", "") != "NAME" or "_THEN" not in interactive.accepts():
+        return None
+    place = before.start_pos, before.end_pos
+
+    def mend() -> None:
+        top = state.value_stack[-1]
+        if top is before or getattr(top, "data", "") == "word":
+            state.state_stack.pop()
+            state.value_stack.pop()
+        else:
+            top.children.pop()
+        interactive.feed_token(token("_THEN", "then", place[0], place[0]))
+        interactive.feed_token(token("LABEL", before, *place))
+
+    return Slip(f"`{before}` begins a new phase", "write `then` (or `and`) before it", *place, mend, first)
+
+
+def _thousands(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:
+    match = _THOUSANDS.match(text, first)
+    if match is None or first != before.end_pos or not re.fullmatch(r"\d{1,3}", before):
+        return None
+    start, written = before.start_pos, before + match[0].replace(",", "_")
+    new = token("QUANTITY", written, start, match.end())
+    message = f"`{text[start : match.end()]}` has commas between its digits"
+    return Slip(message, f"write {written}", start, match.end(), lambda: _replace(stack, new))
+
+
+def _scaled(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:
+    """``5k/s``."""
+    match = _SHORT.match(text, first)
+    number = re.fullmatch(r"(\d+)([kKM])", before)
+    if match is None or number is None:
+        return None
+    start, written = before.start_pos, number[1] + _SCALES[number[2]] + strings.compact(match[0])
+    new = token("QUANTITY", written, start, match.end())
+    message = f"`{text[start : match.end()]}` is not a rate"
+    return Slip(message, f"write {written}", start, match.end(), lambda: _replace(stack, new))
+
+
+def _aggregate(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``p99 latency``, ``latency p99``, ``p99 of latency``."""
+    state = interactive.parser_state
+    top = state.value_stack[-1]
+    if getattr(before, "type", "") != "NAME" or not (top is before or list(getattr(top, "children", ())) == [before]):
+        return None
+    match = _BEFORE.match(text, before.start_pos)
+    behind = None if match else _BEHIND.match(text, before.start_pos)
+    found = match or behind
+    if found is None or found.end() <= first or "OPERATOR" not in interactive.accepts():
+        return None
+    one, two = (1, 2) if match else (2, 1)
+    name, measure = found[one], found[two]
+
+    def mend() -> None:
+        state.state_stack.pop()
+        state.value_stack.pop()
+        for kind, word, (start, end) in (
+            ("CALL", name, found.span(one)),
+            ("_LPAREN", "(", found.span(two)),
+            ("NAME", measure, found.span(two)),
+            ("_RPAREN", ")", found.span(two)),
+        ):
+            interactive.feed_token(token(kind, word, start, end))
+
+    message = f"`{found[0]}` is not how an aggregate is written"
+    return Slip(message, f"did you mean {name}({measure})?", found.start(), found.end(), mend)
+
+
+def _arithmetic(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``5 * base``, ``base + 10/s``, ``(base + 5/s) * 2``: one of the values stands for all of them."""
+    stack = interactive.parser_state.value_stack
+    accepted = interactive.accepts()
+    group = _GROUP.match(text, first) if {"QUANTITY", "REF"} <= accepted else None
+    match = group or _SUM.match(text, first)
+    if match is None or (group is None and getattr(before, "type", "") not in ("QUANTITY", "NAME", "REF")):
+        return None
+    start = match.start() if group else before.start_pos
+    values = list(_VALUE.finditer(text, start, match.end()))
+    if not values:
+        return None
+    telling = (found for found in values if not strings.PLAIN_NUMBER.fullmatch(found[0]))
+    chosen = next(telling, values[0])
+    kind = "QUANTITY" if chosen[0][0] in "-0123456789" else "REF" if chosen[0].startswith("$") else "NAME"
+    new = token(kind, chosen[0], start, match.end())
+
+    def mend() -> None:
+        if group:
+            interactive.feed_token(new)
+        else:
+            _replace(stack, new)
+
+    help = "write the value itself, or give it a param of its own"
+    shown = text[start : match.end()]
+    shown = shown if len(shown) <= 40 else shown[:37] + "..."
+    return Slip(f"`{shown}` is arithmetic, which is not known", help, start, match.end(), mend)

@@ -16,7 +16,8 @@ from plg.interrupt import Interrupted, attend
 from plg.judge import first_breach, make_outcome
 from plg.judge.assemble import scenario_hash
 from plg.judge.merging import as_shard, judged_alone
-from plg.language.load import Loaded, load
+from plg.language.load import Loaded, load_source, read_source
+from plg.language.source import Source
 from plg.outcome import Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
@@ -62,6 +63,7 @@ class Request:
     run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
     target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
     ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
+    ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
     """
 
     overrides: Mapping[str, str]
@@ -76,6 +78,8 @@ class Request:
     connections: int | None = None
     wait: float | None = None
     sends: bool = True
+    environ: Mapping[str, str] | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +116,23 @@ class Observer:
 
 def prepare(file: Path, request: Request) -> Prepared:
     """Read, validate, put under policy and plan. Raises `ScenarioError` with every fault."""
-    loaded = load(file, overrides=request.overrides, target=request.target, sends=request.sends)
+    return prepare_source(read_source(file), request)
+
+
+def prepare_source(source: Source, request: Request) -> Prepared:
+    """As `prepare`, for a source that has been read."""
+    loaded = load_source(
+        source, overrides=request.overrides, target=request.target, sends=request.sends, environ=request.environ
+    )
     if request.sends and loaded.withheld:
-        raise ScenarioError([_withheld(file, loaded)])
+        raise ScenarioError([_withheld(source.file, loaded)])
     scenario = loaded.scenario
     notes: tuple[str, ...] = ()
     if request.connections is not None:
         document = {**scenario.document, "connections": request.connections}
         scenario = replace(scenario, connections=request.connections, document=document)
     if request.policy is not None:
-        scenario, notes = request.policy.apply(scenario, request.environment)
+        scenario, notes = request.policy.apply(scenario, request.environment, account=request.account)
     plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
     grid = Grid.of(plan, scenario.expect)
     limits = divide(scenario.guardrails, plan)
@@ -131,19 +142,23 @@ def prepare(file: Path, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate = request.policy.gate(scenario.guardrails, request.environment) if request.policy is not None else None
+    gate = (
+        request.policy.gate(scenario.guardrails, request.environment, account=request.account)
+        if request.policy is not None
+        else None
+    )
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate,
     )  # fmt: skip
 
 
-def _withheld(file: Path, loaded: Loaded) -> Diagnostic:
+def _withheld(file: str, loaded: Loaded) -> Diagnostic:
     """Why a scenario that was saved without its secrets cannot be run."""
     names = ", ".join(loaded.withheld)
     message = f"this scenario was saved without the value of {names}"
     help = f"set {names} and run the file that it was made from; `param NAME = env VARIABLE keep` keeps a value"
-    return Diagnostic("withheld-value", message, str(file), loaded.spans.nearest(("params",)), help)
+    return Diagnostic("withheld-value", message, file, loaded.spans.nearest(("params",)), help)
 
 
 def _without_secrets(recording: Recording) -> Recording:

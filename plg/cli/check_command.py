@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.loading import loading
-from plg.cli.signals import Interruption, taken
-from plg.interrupt import Interrupted
 from plg.reports.easel import Easel
 from plg.reports.shared_folder import SharedFolder, junit_name
+from plg.runs.signals import Interruption, taken
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
     # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
     console.outlive_reader()
-    if options.feed:
-        return _feed(options)
     folder = SharedFolder(Path(options.out), junit_name(options.shard))
     with taken(for_good=options.program) as interruption:
         # From here on the document of an earlier check is not to be found, however this one ends.
@@ -44,15 +40,3 @@ def _check(
         from plg.cli.checking import check
 
     return check(options, console, easel, interruption, folder)
-
-
-def _feed(options: argparse.Namespace) -> int:
-    """The one scenario of a child process of `plg.cli.parallel`."""
-    from plg.cli import feed
-    from plg.cli.files import request
-
-    with taken(for_good=options.program) as interruption:
-        try:
-            return feed.run(Path(options.files[0]), request(options), Path(options.feed), interruption)
-        except (KeyboardInterrupt, Interrupted):
-            return interruption.code

@@ -23,8 +23,8 @@ from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
 
 if TYPE_CHECKING:
-    from plg.cli.parallel import Finished
-    from plg.cli.signals import Interruption
+    from plg.runs.process import Finished
+    from plg.runs.signals import Interruption
 
 _SHORT = 60.0
 """Seconds of a run beyond which what draws is not kept waiting: half a second less would not be noticed there, what
@@ -102,27 +102,36 @@ def _check_at_once(
 
     How they ended, and the files that a signal kept from running.
     """
-    from plg.cli.parallel import Parallel
+    from plg.cli.parallel import ParallelView
+    from plg.runs.order import Order
+    from plg.runs.supervisor import Listener, Supervisor
 
     view = RunView(console, quiet=options.quiet)
     ends: list[End] = []
     refused: dict[Path, ScenarioError] = {}
 
     def tell(end: Finished) -> None:
+        console.clear()
         if len(ends):
             console.print()
         if end.outcome is not None:
             view.verdict(end.outcome)
             ends.append(End(end.outcome.exit_code, end.outcome.reason, end.outcome.name))
         else:
-            refused[end.file] = _refusal(end, asked)
+            refused[end.file] = _refusal(end)
             console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
             told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
             ends.append(End(end.code, told, end.file.stem))
         console.print(last_line(*ends[-1][:2], colour=console.colour))
 
     view.waiting(asked.start)
-    done = Parallel(options, asked.start, console, interruption, tell).run(files)
+    listener = Listener(tell, ParallelView(console, quiet=options.quiet).look, interruption.name)
+    supervisor = Supervisor(
+        lambda file: Order.of(file, asked, os.environ), options.parallel, artifacts.folder, listener,
+        fail_fast=options.fail_fast,
+    )  # fmt: skip
+    done = supervisor.run(files)
+    console.clear()
     begun = {end.file for end in done}
     kept = [file for file in files if file not in begun] if interruption.name() else []
     runs = [end.outcome or (end.file, refused[end.file]) for end in done]
@@ -130,13 +139,10 @@ def _check_at_once(
     return ends, kept
 
 
-def _refusal(end: Finished, asked: session.Request) -> ScenarioError:
-    """Why a scenario left no outcome: its faults, found once more, or what its process said at its end."""
-    if end.code == 2:
-        try:
-            session.prepare(end.file, asked)
-        except ScenarioError as error:
-            return error
+def _refusal(end: Finished) -> ScenarioError:
+    """Why a scenario left no outcome: its faults, or what its process said at its end."""
+    if end.refused is not None:
+        return end.refused
     if end.code in (129, 130, 143):
         return _interrupted(end.file)
     words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"

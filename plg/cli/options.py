@@ -104,7 +104,6 @@ def _check(commands: Commands) -> None:
         "--share-limits", action="store_true",
         help="with --shard: share max_total_jobs by a counter in the target instead of dividing it",
     )  # fmt: skip
-    parser.add_argument("--feed", metavar="FILE", help=argparse.SUPPRESS)
     _scenario_options(parser)
 
 

@@ -69,8 +69,11 @@ def _is_there(path: FilePath) -> bool:
 
 def read_policy(path: FilePath) -> PolicyFile:
     """The policy in ``path``. Raises `ScenarioError` with every fault, each with its place."""
-    file = str(path)
-    text = decode(read_bytes(path), file)
+    return read_policy_text(decode(read_bytes(path), str(path)), str(path))
+
+
+def read_policy_text(text: str, file: str) -> PolicyFile:
+    """The policy in ``text``, which came from ``file``. Raises as `read_policy`."""
     spans = Spans(text)
     document, faults, _ = read_yaml(text, file, spans)
     reader = _Reader(file, text, spans, list(faults))

@@ -121,7 +121,18 @@ def load(
     process's by default) is where ``env`` looks. Who ``sends`` nothing needs no target: one that the environment does
     not name is no fault then.
     """
-    source = read_source(path)
+    return load_source(read_source(path), overrides=overrides, environ=environ, target=target, sends=sends)
+
+
+def load_source(
+    source: Source,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    target: str | None = None,
+    sends: bool = True,
+) -> Loaded:
+    """As `load`, for a source that has been read."""
     return _load(
         source, overrides or {}, os.environ if environ is None else environ, target, source.folder, source.file, sends
     )

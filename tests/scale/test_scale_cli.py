@@ -12,13 +12,19 @@ import time
 from datetime import datetime
 
 import pytest
-from checked import COMMAND, Started, adds_up, environment, outcome_in, plg, suites_in
+from checked import Started, adds_up, environment, outcome_in, plg, suites_in
 
+from plg.child import python_command
 from plg.cli.main import build_parser, main
-from plg.cli.parallel import _Child
+from plg.cli.parallel import _line
 from plg.clock import MonotonicClock
 from plg.outcome_io import from_json
 from plg.runner.start import read_start
+from plg.runs.order import Order
+from plg.runs.process import RunProcess
+from plg.session import Request
+
+ORDER = Order("", ".plg", "x.plg", ".")
 
 SMALL = """scenario "NAME" {
   job job { queue "q-NAME" payload { n: "${seq}" } }
@@ -238,22 +244,23 @@ def test_scenarios_whose_parent_is_killed_end_and_keep_what_they_did(tmp_path, s
 def test_an_outcome_that_finds_no_place_on_the_disk_comes_over_the_pipe(tmp_path, server):
     file = small(tmp_path)
     process = subprocess.Popen(
-        [*COMMAND, "check", "--feed", str(tmp_path / "nowhere" / "x.json"), "--target", server.url(), "--", str(file)],
+        python_command("plg.runs.child", [str(tmp_path / "nowhere" / "x.json")]),
         env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    out, err = process.communicate(b"go\n", timeout=60)
+    order = Order.of(file, Request({}, server.url()), {})
+    out, err = process.communicate(order.to_json().encode() + b"\ngo\n", timeout=60)
     assert (process.returncode, err) in ((0, b""), (5, b""))
-    child = _Child(file, 0, process, io.BytesIO(), tmp_path / "x", "small")
+    child = RunProcess(ORDER, tmp_path / "x", process, io.BytesIO(), "small")
     for at in range(0, len(out), 1000):
         child.take(out[at : at + 1000])
-    assert child.left is not None
-    assert child.left.ledger.acked == server.number("LLEN", "q-small") == 40
+    assert child._left is not None
+    assert child._left.ledger.acked == server.number("LLEN", "q-small") == 40
 
 
 def test_the_name_of_a_scenario_cannot_move_the_cursor_of_those_beside_it(tmp_path):
-    child = _Child(tmp_path / "x", 0, None, io.BytesIO(), tmp_path / "x", "")  # type: ignore[arg-type]  # it is not asked
+    child = RunProcess(ORDER, tmp_path / "x", None, io.BytesIO(), "")  # type: ignore[arg-type]  # it is not asked
     child.take(json.dumps({"ready": "a\x9b2J\u202eb\u2028"}).encode() + b"\n")
-    assert child.line() == "a\\x9b2J\\u202eb\\u2028 gets ready"
+    assert _line(child) == "a\\x9b2J\\u202eb\\u2028 gets ready"
 
 
 def test_outcomes_that_come_over_the_pipe_are_heard_to_the_end(tmp_path, monkeypatch, capsys):
@@ -264,7 +271,7 @@ def test_outcomes_that_come_over_the_pipe_are_heard_to_the_end(tmp_path, monkeyp
         (report / f".plg-{os.getpid()}-{number}.json.draft").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "plg.cli.parallel.from_json", lambda *given, **more: time.sleep(0.5) or from_json(*given, **more)
+        "plg.runs.process.from_json", lambda *given, **more: time.sleep(0.5) or from_json(*given, **more)
     )
     code = main(["check", *map(str, files), "--parallel", "3", "--target", "fake", "--quiet"])
     said = capsys.readouterr()
@@ -274,9 +281,9 @@ def test_outcomes_that_come_over_the_pipe_are_heard_to_the_end(tmp_path, monkeyp
 
 
 def test_what_a_child_says_is_taken_in_pieces_of_any_size(tmp_path):
-    child = _Child(tmp_path / "x", 0, None, io.BytesIO(), tmp_path / "x", "")  # type: ignore[arg-type]  # it is not asked
+    child = RunProcess(ORDER, tmp_path / "x", None, io.BytesIO(), "")  # type: ignore[arg-type]  # it is not asked
     text = json.dumps({"ready": "n" * 50}) + "\n\n" + json.dumps({"progress": {"t": 1}}) + "\n{"
     for letter in text:
         child.take(letter.encode())
     assert (child.name, child.state) == ("n" * 50, {"t": 1})
-    assert b"".join(child.unread) == b"{"
+    assert b"".join(child._unread) == b"{"

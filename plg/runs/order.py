@@ -1,0 +1,155 @@
+"""What is to be run, as plain data that can travel: to a child process, or to a worker on another machine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from plg import __version__
+from plg.clock import MonotonicClock
+from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.guardrails.policy import Policy, account_name
+from plg.guardrails.policy_file import read_policy_text
+from plg.language.load import read_source, read_text
+from plg.language.semantics import walk
+from plg.runner.start import Start
+from plg.session import Prepared, Request, prepare_source
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One run. ``text`` is the scenario's source, spelled as ``suffix`` says; ``file`` is what it is called in reports.
+
+    ``folder`` is where its tables and recordings lie; ``files`` are they themselves (base64), for a machine that cannot
+    reach it. ``environ`` holds the environment that the scenario may read, ``policies`` the texts of the policy files
+    by their names, ``account`` who ordered it. ``start`` is in seconds since the Unix epoch; the others are as in
+    `plg.session.Request`. ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
+    """
+
+    text: str
+    suffix: str
+    file: str
+    folder: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    seed: int | None = None
+    policies: tuple[tuple[str, str], ...] = ()
+    environment: str | None = None
+    account: str = ""
+    shard: tuple[int, int] | None = None
+    share_limits: bool = False
+    run_id: str | None = None
+    start: float | None = None
+    connections: int | None = None
+    wait: float | None = None
+    digest: str = ""
+    version: str = __version__
+
+    @staticmethod
+    def of(file: Path, asked: Request, environ: Mapping[str, str]) -> Order:
+        """The order for a scenario file. Raises `ScenarioError` where it cannot be read."""
+        source = read_source(file)
+        return Order(
+            source.text, file.suffix.lower(), str(file), str(file.parent.resolve()), overrides=dict(asked.overrides),
+            environ={name: environ[name] for name in sorted(_variables(source.document)) if name in environ},
+            target=asked.target, seed=asked.seed,
+            policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
+            environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
+            run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
+            wait=asked.wait,
+        )  # fmt: skip
+
+    def packed(self) -> Order:
+        """The order with the files that the scenario reads in it, for a machine that has none of them."""
+        source = read_text(self.text, self.file, self.suffix, Path(self.folder))
+        data = source.document.get("data")
+        names = [name for name in (data.values() if isinstance(data, dict) else ()) if isinstance(name, str)]
+        names += [
+            phase["file"] for _, phase in walk(source.document.get("pattern")) if isinstance(phase.get("file"), str)
+        ]
+        found = {name: Path(self.folder, name) for name in names}
+        packed = {name: base64.b64encode(path.read_bytes()).decode() for name, path in found.items() if path.is_file()}
+        return replace(self, files=packed)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Order:
+        """The order that `to_json` wrote. Raises `ScenarioError` where another version of plg wrote it."""
+        found: dict[str, Any] = json.loads(text)
+        if found.get("version") != __version__:
+            message = f"this worker has plg {__version__}, the run was ordered by plg {found.get('version')}"
+            raise ScenarioError([Diagnostic("other-version", message, "<order>", help="install the same plg on both")])
+        found["policies"] = tuple((file, rules) for file, rules in found["policies"])
+        found["shard"] = None if found["shard"] is None else tuple(found["shard"])
+        return Order(**found)
+
+    @contextmanager
+    def prepared(self) -> Iterator[Prepared]:
+        """The run, ready to begin, for as long as its files are needed. Raises `ScenarioError` with every fault."""
+        with tempfile.TemporaryDirectory(prefix="plg-order-") as scratch:
+            folder = Path(self.folder)
+            if self.files:
+                folder = Path(scratch)
+                for name, content in self.files.items():
+                    place = folder / name
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(base64.b64decode(content))
+            prepared = prepare_source(read_text(self.text, self.file, self.suffix, folder), self._request())
+            if self.digest and digest(prepared) != self.digest:
+                message = "this worker's plan is not the one that was ordered"
+                raise ScenarioError(
+                    [Diagnostic("other-plan", message, self.file, help="see that both have the same plg")]
+                )
+            yield prepared
+
+    def _request(self) -> Request:
+        clock = MonotonicClock()
+        start = None if self.start is None else Start(self.start, clock.now() + self.start - clock.wall())
+        files = tuple(read_policy_text(text, file) for file, text in self.policies)
+        return Request(
+            self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
+            self.share_limits, self.run_id, start, self.connections, self.wait,
+            environ=self.environ, account=self.account or None,
+        )  # fmt: skip
+
+
+def _variables(value: Any) -> set[str]:
+    """The environment variables that a document asks for: no others leave this process."""
+    if isinstance(value, dict):
+        own = {value["env"]} if isinstance(value.get("env"), str) else set()
+        return own.union(*map(_variables, value.values()))
+    return set().union(*map(_variables, value)) if isinstance(value, list) else set()
+
+
+def digest(prepared: Prepared) -> str:
+    """What tells a plan from another: its scenario with limits and seed, but not the shard."""
+    import hashlib
+
+    limits, plan = prepared.scenario.guardrails, prepared.plan
+    parts = [prepared.scenario.document, repr(limits), plan.seed, plan.planned_total]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def faults_to(error: ScenarioError) -> dict[str, Any]:
+    """The faults of a refusal as plain data."""
+    return {"diagnostics": [asdict(fault) for fault in error.diagnostics], "sources": error.sources}
+
+
+def faults_from(found: Mapping[str, Any]) -> ScenarioError:
+    """The refusal that `faults_to` wrote."""
+    faults = [
+        Diagnostic(**{**each, "span": Span(**each["span"]) if each["span"] else None, "path": tuple(each["path"])})
+        for each in found["diagnostics"]
+    ]
+    return ScenarioError(faults, found["sources"])

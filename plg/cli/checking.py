@@ -107,22 +107,22 @@ def _check_at_once(
     from plg.runs.supervisor import Listener, Supervisor
 
     view = RunView(console, quiet=options.quiet)
-    ends: list[End] = []
+    ends: dict[Path, End] = {}
     refused: dict[Path, ScenarioError] = {}
 
     def tell(end: Finished) -> None:
         console.clear()
-        if len(ends):
+        if ends:
             console.print()
         if end.outcome is not None:
             view.verdict(end.outcome)
-            ends.append(End(end.outcome.exit_code, end.outcome.reason, end.outcome.name))
+            ends[end.file] = End(end.outcome.exit_code, end.outcome.reason, end.outcome.name)
         else:
             refused[end.file] = _refusal(end)
             console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
             told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
-            ends.append(End(end.code, told, end.file.stem))
-        console.print(last_line(*ends[-1][:2], colour=console.colour))
+            ends[end.file] = End(end.code, told, end.file.stem)
+        console.print(last_line(*ends[end.file][:2], colour=console.colour))
 
     view.waiting(asked.start)
     listener = Listener(tell, ParallelView(console, quiet=options.quiet).look, interruption.name)
@@ -136,7 +136,7 @@ def _check_at_once(
     kept = [file for file in files if file not in begun] if interruption.name() else []
     runs = [end.outcome or (end.file, refused[end.file]) for end in done]
     artifacts.add_together([*runs, *((file, _interrupted(file)) for file in kept)])
-    return ends, kept
+    return [ends[end.file] for end in done], kept
 
 
 def _refusal(end: Finished) -> ScenarioError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.loading import loading

@@ -40,9 +40,7 @@ def _run(order: str, into: Path, lines: _Lines) -> int:
     try:
         with ExitStack() as held:
             # What is read may be long: it is done beside the thread that hears signals.
-            prepared = attend(
-                lambda: held.enter_context(Order.from_json(order).prepared()), lines.interruption.name
-            )
+            prepared = attend(lambda: held.enter_context(Order.from_json(order).prepared()), lines.interruption.name)
             lines.put({"ready": prepared.scenario.name})
             if not sys.stdin.readline() and lines.interrupted() is None:
                 return 1  # nobody is there any more who could want it

@@ -16,6 +16,7 @@ from plg.redaction import HIDDEN
 
 _NUMBER = re.compile(r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _TEMPLATE = re.compile(r"(?<!\$)\$\{\s*param\.([^\s}]+)\s*\}")
+_FACTOR = re.compile(r"([\w.$%/-]+)\s*\*\s*\Z")
 RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
 """Words that mean something else wherever a param may stand."""
 
@@ -298,6 +299,12 @@ def _expected(text: Any, index: int, result: Resolved, used: set[str], declared:
         used.add(name)
         value = result.values[name]
         if value is None:
+            return None
+        factor = _FACTOR.search(text, 0, start)
+        if factor is not None:
+            message = f"`{factor[1]} * {text[start:end]}` is arithmetic, which is not known"
+            help = "write the value itself, or give it a param of its own"
+            result.faults.append(ParamFault("syntax", message, path, help, offsets=(start, end)))
             return None
         result.origins[path] = name
         if veil and name in result.secrets and not _is_figure(value):

@@ -90,6 +90,9 @@ class Resuming:
             return True
         if self.closes(interactive, first):
             return True
+        if self.text[first:last] in (";", ","):
+            self.move(interactive, last)
+            return True
         end = last
         for number in range(1 if self.layout.statement(first) == "expect" else LEFT_OUT):
             match = self.next_token(end if number else first)
@@ -97,7 +100,7 @@ class Resuming:
                 return False
             end = max(match.end(), last)
             if self.fits(interactive, end):
-                if self.text[first:end] not in (";", ","):
+                if re.search(r"\w", self.text[first:end]):
                     self.lose(first, accepted)
                 self.move(interactive, end)
                 return True

@@ -181,8 +181,12 @@ def _aggregate(text: str, interactive: Any, before: Any, first: int) -> Slip | N
 
 def _arithmetic(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
     """``5 * base``, ``base + 10/s``, ``(base + 5/s) * 2``: one of the values stands for all of them."""
-    stack = interactive.parser_state.value_stack
+    state = interactive.parser_state
+    stack = state.value_stack
     accepted = interactive.accepts()
+    factor = before.type == "_STAR" and len(stack) > 1  # `base * 2` where `base * p95(latency)` was expected
+    if factor:
+        first, before = before.start_pos, _last_token(stack[-2])
     group = _GROUP.match(text, first) if {"QUANTITY", "REF"} <= accepted else None
     match = group or _SUM.match(text, first)
     if match is None or (group is None and getattr(before, "type", "") not in ("QUANTITY", "NAME", "REF")):
@@ -197,7 +201,9 @@ def _arithmetic(text: str, interactive: Any, before: Any, first: int) -> Slip | 
     new = token(kind, chosen[0], start, match.end())
 
     def mend() -> None:
-        if group:
+        if factor:
+            del state.state_stack[-2:], stack[-2:]
+        if group or factor:
             interactive.feed_token(new)
         else:
             _replace(stack, new)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plg.diagnostics import Diagnostic, Span
-from plg.diagnostics_render import render_github, render_json, render_text
+from plg.diagnostics_render import MOST, render_github, render_json, render_text
+from plg.language.load import lint
 
 FAULT = Diagnostic("unknown-unit", "no unit 'x'", "a.plg", Span(2, 5, 2, 8), "known units: s", path=("pattern", 0))
 
@@ -134,3 +136,41 @@ def test_no_line_that_is_shown_holds_a_password(line: str, shown: str) -> None:
 def test_other_lines_are_shown_as_they_are(line: str) -> None:
     fault = Diagnostic("x", "y", "f.plg", Span(1, 1, 1, 2))
     assert render_text([fault], {"f.plg": line}).splitlines()[3] == "1 | " + line
+
+
+def test_of_very_many_faults_the_first_are_shown_and_the_rest_counted() -> None:
+    faults = [
+        Diagnostic("syntax", f"fault {n}", "x.plg", severity="warning" if n < 40 else "error") for n in range(362)
+    ]
+    shown = render_text(faults)
+    assert shown.endswith("\n\nand 312 more")
+    assert shown.count("error[syntax]") == MOST  # errors before warnings
+    assert "and" not in render_text(faults[:MOST])
+    assert len(json.loads(render_json(faults))) == len(faults)
+
+
+def test_nothing_as_long_as_a_file_is_repeated() -> None:
+    source = "x" * 2_000_000
+    fault = Diagnostic("syntax", f"there is no {source}", "x.plg", Span(1, 5, 1, 1_999_999), f"not {source}")
+    for shown in (render_text([fault], {"x.plg": source}), render_json([fault]), render_github([fault])):
+        assert len(shown) < 2000
+
+
+@pytest.mark.parametrize("suffix", [".plg", ".yaml", ".json"])
+def test_a_file_of_one_line_is_answered_shortly(tmp_path: Path, suffix: str) -> None:
+    """Two megabytes in one line, and a fault near its end: what is shown is the stretch around it."""
+    fields = ", ".join(f'"k{n}": "{"v" * 90}"' for n in range(20_000))
+    if suffix == ".plg":
+        text = f"scenario x {{ traffic {{ steady 5/s over 1s }} job a {{ payload {{ {fields} }} prioritty 5 }} "
+        text += "guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m } }"
+    else:
+        text = '{"name": "x", "pattern": {"type": "steady", "base_rate": 5, "duration": 1}, '
+        text += '"guardrails": {"max_rate": 9, "max_total_jobs": 9, "max_duration": 60}, '
+        text += f'"jobs": [{{"name": "a", "payload": {{{fields}}}, "prioritty": 5}}]}}'
+    path = tmp_path / f"x{suffix}"
+    path.write_text(text, encoding="utf-8")
+    found, seen = lint(path)
+    assert [fault.code for fault in found] == ["unknown-key"]
+    shown = render_text(found, {str(path): seen})
+    assert "prioritty" in shown.split("\n")[3]
+    assert len(shown) < 1500

@@ -3,10 +3,11 @@ from the working folder."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from plg.import_path import without_working_folder
 
 _HOME = str(Path(__file__).parent.parent)
 _START = """\
@@ -26,13 +27,7 @@ sys.exit(import_module(module).main())
 def python_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
     """The command line that runs ``main()`` of a ``module`` of plg, with ``arguments`` in ``sys.argv``.
 
-    The child looks for modules where this process does, but for the working folder: Python puts it first for ``-m``
-    and ``-c``, and an empty entry of ``PYTHONPATH`` means it too. Without ``site`` nothing of it runs before that.
+    The child looks for modules where this process does, but for the working folder. Without ``site``, nothing runs
+    before that.
     """
-    return [sys.executable, "-I", "-S", "-c", _START, _HOME, module, "\n".join(safe_path()), *arguments]
-
-
-def safe_path() -> list[str]:
-    """``sys.path`` without the working folder, where it is no place that packages are installed in."""
-    here = os.path.realpath(os.curdir)
-    return [place for place in sys.path if place and os.path.realpath(place) != here]
+    return [sys.executable, "-I", "-S", "-c", _START, _HOME, module, "\n".join(without_working_folder()), *arguments]

@@ -21,6 +21,7 @@ from plg.reports.artifacts import Artifacts
 from plg.reports.easel import Easel
 from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
+from plg.runs.signals import CODES
 
 if TYPE_CHECKING:
     from plg.runs.process import Finished
@@ -39,7 +40,10 @@ def check(
     folder: SharedFolder,
 ) -> int:
     """Check every file named; the gravest exit code is returned."""
-    artifacts = Artifacts(Path(options.out), png=options.png, shard=options.shard, easel=easel, shared=folder)
+    artifacts = Artifacts(
+        Path(options.out), png=options.png, shard=options.shard, easel=easel, shared=folder,
+        interrupted=interruption.name,
+    )  # fmt: skip
     try:
         asked, files = request(options), expand(options.files)
         refuse_lonely_shards(options, len(files))
@@ -143,7 +147,7 @@ def _refusal(end: Finished) -> ScenarioError:
     """Why a scenario left no outcome: its faults, or what its process said at its end."""
     if end.refused is not None:
         return end.refused
-    if end.code in (129, 130, 143):
+    if end.code in CODES:
         return _interrupted(end.file)
     words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
     return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
@@ -206,7 +210,7 @@ def _check_safely(
     """A bug in plg that one file brings out costs the others neither their runs nor their artifacts."""
     try:
         return _check_one(file, asked, console, artifacts, interruption, quiet=quiet)
-    except Exception as error:  # the last net but one; `plg.cli.main` has the last
+    except Exception as error:  # the last net but one; `plg.cli.program` has the last
         if os.environ.get("PLG_DEBUG"):
             raise
         message = hide_known(f"internal error: {type(error).__name__}: {error}")

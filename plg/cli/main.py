@@ -1,114 +1,14 @@
-"""``plg``: parses the arguments and hands over to one module a command, imported only then."""
+"""``plg``: the entry of the program. It loads all else only once nothing can be loaded from the working folder."""
 
-from __future__ import annotations
-
-import argparse
-import atexit
-import gc
-import importlib
-import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
-from plg import __version__
-from plg.cli.console import Console
-from plg.cli.loading import loading
-from plg.cli.options import add_commands
-from plg.cli.stale import redden
-
-_EPILOG = """exit codes:
-  0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
-  4 stopped by a guardrail    5 the generator could not hold the schedule    6 target refused, unreachable or lost
-  129/130/143 interrupted
-
-start here:
-  plg new sale --template flash-sale      a scenario to begin with
-  plg check sale.plg                      run it on a private Redis and judge it"""
+from plg.import_path import leave_out_working_folder
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    parser = _Parser(
-        prog="plg",
-        description="Put patterned load on a Redis-backed job queue and judge, in CI, whether it kept its promises.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"plg {__version__}")
-    add_commands(parser)
-    return parser
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; without ``arguments``, as the program that this process is."""
+    if arguments is None:
+        leave_out_working_folder()
+    from plg.cli.program import run
 
-
-class _UsageExit(SystemExit):
-    """The command line could not be read; argparse has said why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(2)
-        self.message = message
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
-        raise _UsageExit(message)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        options = build_parser().parse_args(given)
-    except _UsageExit as end:
-        redden(given, end.message)
-        raise
-    if getattr(options, "command", None) is None:
-        build_parser().print_help()
-        return 2
-    _spare_time()
-    options.program = arguments is None
-    return _run(options, given, Console(sys.stdout, sys.stderr))
-
-
-def _run(options: argparse.Namespace, given: Sequence[str], console: Console) -> int:
-    with loading():
-        command = importlib.import_module(f"plg.cli.{options.command}_command")
-    from plg.diagnostics import ScenarioError
-
-    try:
-        return int(command.run(options, console))
-    except ScenarioError as error:
-        console.diagnostics(error.diagnostics, error.sources)
-        redden(given, error.diagnostics[0].message)
-        return 2
-    except BrokenPipeError:
-        # The reader of a pipe has gone (`plg plan … | head`): that is no fault, and nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        redden(given, "interrupted")
-        return 130
-    except OSError as error:
-        words = f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}"
-        redden(given, words)
-        console.error(words)
-        return 2
-    except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
-        if os.environ.get("PLG_DEBUG"):
-            raise
-        words = f"internal error: {type(error).__name__}: {error}"
-        redden(given, words)
-        console.error(words)
-        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
-        console.error("exit 1: internal error")
-        return 1
-
-
-def _spare_time() -> None:
-    """Keep the libraries from work that no command of plg needs."""
-    # NumPy's linear algebra starts a thread a core at import, which spins for a while; plg has no matrices.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # At its end the interpreter would look through all that was imported for cycles: a tenth of a second, for memory
-    # that the system takes back anyway.
-    atexit.register(gc.freeze)
+    return run(sys.argv[1:] if arguments is None else arguments, as_program=arguments is None)

@@ -25,12 +25,11 @@ def redden(arguments: Sequence[str], reason: str) -> None:
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     parser.add_argument("--out", default=_DEFAULT[arguments[0]])
     parser.add_argument("--shard", default="")
-    parser.add_argument("--feed")
     try:
         given, _ = parser.parse_known_args(list(arguments[1:]))
     except argparse.ArgumentError:  # an option without its value, at the end
-        given = argparse.Namespace(out=_DEFAULT[arguments[0]], shard="", feed=None)
-    if given.out is None or given.feed is not None:  # a child of a check leaves it to its parent
+        given = argparse.Namespace(out=_DEFAULT[arguments[0]], shard="")
+    if given.out is None:
         return
     from plg.reports.shared_folder import SharedFolder, junit_name
 

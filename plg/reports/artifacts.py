@@ -41,7 +41,8 @@ class Artifacts:
     """Collects the runs of one check and writes their files into ``folder``.
 
     The files of a ``shard`` (i from 0, n) bear its number, so that all shards of a run can share the folder.
-    Reports are drawn at the ``easel``, whose process may have been started before.
+    Reports are drawn at the ``easel``, whose process may have been started before; in a hurry once ``interrupted``
+    names a signal.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Artifacts:
         shard: tuple[int, int] | None = None,
         easel: Easel | None = None,
         shared: SharedFolder | None = None,
+        interrupted: Callable[[], object] = lambda: None,
     ) -> None:
         self.folder = folder
         self.easel = easel or Easel()
@@ -62,7 +64,7 @@ class Artifacts:
         self._runs: list[Outcome | InvalidScenario] = []
         self._pending: dict[str, InvalidScenario] = {}
         self._shared = shared or SharedFolder(folder, junit_name(shard))
-        self._hurried = False
+        self._interrupted, self._hurried = interrupted, False
         self._attachments: dict[str, str] = {}
         self._notes: list[str] = []
 
@@ -112,15 +114,18 @@ class Artifacts:
         from plg.outcome_io import to_json
 
         waiting = []
-        self._pending = {}
         for run in runs:
             if isinstance(run, Outcome):
                 saved = to_json(run)
                 waiting.append((run, self._save(run, saved), saved))
             else:
                 self._runs.append(_invalid(*run))
+        self._pending = {}
         self._write_junit()
-        for outcome, stem, saved in waiting:
+        for number, (outcome, stem, saved) in enumerate(waiting):
+            if self._hurried:
+                self._notes.append(f"nor were the reports of {len(waiting) - number} more scenarios drawn")
+                break
             with self.easel.begin(saved) as drawing:
                 self._illustrate(outcome, stem, saved, drawing)
         self._write_junit()
@@ -137,10 +142,10 @@ class Artifacts:
         return stem
 
     def _illustrate(self, outcome: Outcome, stem: str, saved: str, drawing: Drawing) -> None:
-        if self._hang(f"{stem}.html", drawing.finish):
+        if self._hang(f"{stem}.html", lambda: drawing.finish(self._interrupted)):
             self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
         if self._png:
-            self._hang(f"{stem}.png", lambda: render(saved, "png"))
+            self._hang(f"{stem}.png", lambda: render(saved, "png", self._interrupted))
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""

@@ -8,9 +8,14 @@ there is an outcome: it then loads what it needs, says so by one byte, and sleep
 from __future__ import annotations
 
 import gc
+import os
 import select
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -21,17 +26,20 @@ Format = Literal["html", "png"]
 _UNAVAILABLE = 3
 _READY = b"\n"
 """What the drawing process says first, before the report."""
+_PATIENCE, _HURRIED = 120.0, 5.0
+"""Seconds that a drawing may take, and that it may still take once a signal came."""
+_LOOK = 0.1
 
 
 class RenderError(Exception):
     """A report could not be drawn; the message says why in a sentence."""
 
 
-def render(outcome_json: str, form: Format) -> bytes:
-    """The report of a saved outcome. Raises `RenderError`."""
+def render(outcome_json: str, form: Format, interrupted: Callable[[], object] = lambda: None) -> bytes:
+    """The report of a saved outcome. See `Drawing.finish`."""
     with Drawing(form) as drawing:
         drawing.begin(outcome_json)
-        return drawing.finish()
+        return drawing.finish(interrupted)
 
 
 class Drawing:
@@ -59,21 +67,40 @@ class Drawing:
         """Hand the outcome over; the drawing goes on by itself."""
         given = _of(self._process.stdin)
         self._process.stdin = None
-        # One that has failed already reads no more: its last words are told by `finish`.
-        with suppress(BrokenPipeError), given:
-            given.write(outcome_json.encode())
+        # Beside this thread: a process that does not read must not hold up what is written here.
+        threading.Thread(target=_hand_over, args=(given, outcome_json.encode()), daemon=True).start()
 
-    def finish(self) -> bytes:
-        """The report. Raises `RenderError`."""
-        drawn, complaints = self._process.communicate()
+    def finish(self, interrupted: Callable[[], object] = lambda: None, patience: float = _PATIENCE) -> bytes:
+        """The report, after ``patience`` seconds at most; after a few once ``interrupted`` says that a signal came.
+
+        Raises `RenderError`.
+        """
+        until = time.monotonic() + patience
+        hurried = False
+        while True:
+            try:
+                drawn, complaints = self._process.communicate(timeout=_LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+                if not hurried and interrupted():
+                    hurried, until = True, min(until, now + _HURRIED)
+                if now >= until:
+                    self._end()
+                    raise RenderError("drawing it took too long") from None
         if self._process.returncode == 0:
             return drawn.removeprefix(_READY)
         words = complaints.decode("utf-8", "replace").strip().splitlines()
         raise RenderError(words[-1] if words else f"the drawing process ended with {self._process.returncode}")
 
+    def _end(self) -> None:
+        with suppress(OSError):  # with the browser that it may have started
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def abandon(self) -> None:
         """End the process at once, if it has not ended; it leaves nothing behind."""
-        self._process.kill()
+        if self._process.poll() is None:
+            self._end()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -86,6 +113,12 @@ class Drawing:
         self.abandon()
 
 
+def _hand_over(given: IO[bytes], outcome_json: bytes) -> None:
+    # A process that has failed already reads no more: its last words are told by `Drawing.finish`.
+    with suppress(OSError), given:
+        given.write(outcome_json)
+
+
 def _of(pipe: IO[bytes] | None) -> IO[bytes]:
     assert pipe is not None, "a pipe was asked for"
     return pipe
@@ -94,6 +127,8 @@ def _of(pipe: IO[bytes] | None) -> IO[bytes]:
 def main() -> int:
     """Draw the form that is the first argument. See the top of the file."""
     form = sys.argv[1]
+    # The browser is started by a Python process of kaleido's own, which must not look into the working folder either.
+    os.environ.pop("PYTHONPATH", None)
     if form == "html":
         _load()
     sys.stdout.buffer.write(_READY)

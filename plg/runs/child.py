@@ -9,6 +9,8 @@ place in its file. The exit code is that of the run.
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -25,24 +27,29 @@ from plg.runs.signals import Interruption, taken
 
 INTERVAL = 0.5
 """Seconds between two lines of progress."""
+_LOOK = 0.1
+"""Seconds between looks for a signal while the parent says nothing."""
 
 
 def main() -> int:
     """Run one order. ``sys.argv[1]`` is the file that the outcome goes to."""
     with taken(for_good=True) as interruption:
         try:
-            return _run(sys.stdin.readline(), Path(sys.argv[1]), _Lines(interruption))
+            lines = _Lines(interruption)
+            return _run(lines.hear(), Path(sys.argv[1]), lines)
         except (KeyboardInterrupt, Interrupted):
             return interruption.code
 
 
 def _run(order: str, into: Path, lines: _Lines) -> int:
+    if not order.endswith("\n"):
+        return lines.interruption.code
     try:
         with ExitStack() as held:
             # What is read may be long: it is done beside the thread that hears signals.
             prepared = attend(lambda: held.enter_context(Order.from_json(order).prepared()), lines.interruption.name)
             lines.put({"ready": prepared.scenario.name})
-            if not sys.stdin.readline() and lines.interrupted() is None:
+            if not lines.hear() and lines.interrupted() is None:
                 return 1  # nobody is there any more who could want it
             observer = session.Observer(lines.progress, lines.interrupted, INTERVAL, waiting=lines.waiting)
             outcome = session.run(prepared, observer)
@@ -66,11 +73,23 @@ def _leave(saved: str, into: Path, lines: _Lines) -> None:
 
 
 class _Lines:
-    """Lines to the parent. Where it is gone, the run is to end as if it had been terminated."""
+    """Lines to the parent and from it. Where it is gone, the run is to end as if it had been terminated."""
 
     def __init__(self, interruption: Interruption) -> None:
         self.interruption = interruption
         self._alone = False
+        self._heard = b""
+
+    def hear(self) -> str:
+        """The next line on standard input; none where that has ended, or where a signal comes before it."""
+        pieces, self._heard = [self._heard], b""
+        while b"\n" not in pieces[-1] and self.interrupted() is None:
+            if select.select([0], [], [], _LOOK)[0]:
+                pieces.append(os.read(0, 1 << 16))
+                if not pieces[-1]:
+                    break
+        line, end, self._heard = b"".join(pieces).partition(b"\n")
+        return (line + end).decode()
 
     def put(self, message: dict[str, Any]) -> None:
         try:

@@ -15,7 +15,7 @@ from typing import IO, Any
 from plg.child import python_command
 from plg.diagnostics import ScenarioError
 from plg.outcome import Outcome
-from plg.outcome_io import from_json, read_outcome
+from plg.outcome_io import from_json
 from plg.runs.order import Order, faults_from
 from plg.runs.signals import CODES
 
@@ -117,7 +117,8 @@ class RunProcess:
 
     def stop(self, number: int) -> None:
         """Pass a signal on: the run ends as it would by that signal."""
-        self.process.send_signal(number)
+        with suppress(OSError):  # it has just ended
+            self.process.send_signal(number)
 
     def collect(self) -> Finished:
         """What came of a process that has ended; its file and its pipes are gone then."""
@@ -131,19 +132,25 @@ class RunProcess:
         self.complaints.seek(0)
         complaint = self.complaints.read().decode("utf-8", "replace").strip()
         self.complaints.close()
-        outcome = read_outcome(self.saved) if self.saved.exists() else self._left
-        self.saved.unlink(missing_ok=True)
+        outcome = self._outcome()
         code = self.process.returncode
         code = 128 - code if code < 0 else code  # as a shell tells of a signal
         if outcome is None and self._refused is None and code not in CODES:
             code = 1
         return Finished(Path(self.order.file), code, outcome, self._refused, complaint)
 
-    def abandon(self) -> None:
-        """End the process however it is, and leave nothing behind."""
-        self.process.terminate()
+    def _outcome(self) -> Outcome | None:
         try:
-            self.process.wait(2.0)
+            return from_json(self.saved.read_text(encoding="utf-8"), str(self.saved), trusted=True)
+        except (OSError, ScenarioError):
+            return self._left
+        finally:
+            self.saved.unlink(missing_ok=True)
+
+    def abandon(self, patience: float) -> None:
+        """End the process however it is, after ``patience`` seconds in which it may end itself; leave nothing behind."""
+        try:
+            self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

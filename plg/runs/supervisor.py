@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from plg.runs.process import Finished, RunProcess
 
 _LOOK = 0.1
 """Seconds that the children are listened to before the rest is looked at."""
+_LAST = 1.0
+"""Seconds that children get to end themselves when this process ends at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Supervisor:
             if not key.data.hear():
                 self._selector.unregister(key.fileobj)
                 with suppress(subprocess.TimeoutExpired):
-                    key.data.process.wait(5.0)  # its output has ended: so will it
+                    key.data.process.wait(_LOOK)  # its output has ended: so will it
         name = self._listener.interrupted()
         if name is not None and not self._told:
             self._told = True
@@ -112,8 +115,11 @@ class Supervisor:
         try:
             yield
         except BaseException:
+            until = time.monotonic() + _LAST
             for _, process in self._running:
-                process.abandon()
+                process.stop(signal.SIGTERM)
+            for _, process in self._running:
+                process.abandon(max(0.0, until - time.monotonic()))
             raise
         finally:
             self._selector.close()

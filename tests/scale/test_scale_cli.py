@@ -15,8 +15,9 @@ import pytest
 from checked import Started, adds_up, environment, outcome_in, plg, suites_in
 
 from plg.child import python_command
-from plg.cli.main import build_parser, main
+from plg.cli.main import main
 from plg.cli.parallel import _line
+from plg.cli.program import build_parser
 from plg.clock import MonotonicClock
 from plg.outcome_io import from_json
 from plg.runner.start import read_start

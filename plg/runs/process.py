@@ -148,7 +148,7 @@ class RunProcess:
             self.saved.unlink(missing_ok=True)
 
     def abandon(self, patience: float) -> None:
-        """End the process however it is, after ``patience`` seconds in which it may end itself; leave nothing behind."""
+        """End the process, which has ``patience`` seconds to end itself, and leave nothing behind."""
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:

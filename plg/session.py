@@ -37,15 +37,12 @@ from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
-from plg.target_url import wait_of
-from plg.targets.address import Gate
 from plg.targets.base import QueueProbe, Server, Target, TargetError
-from plg.targets.faults import is_not_up_yet
+from plg.targets.gate import Gate
 from plg.targets.open import open_target
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.url import UrlTarget
 from plg.targets.worker import ReferenceWorkers, WorkersReport
-from plg.units import format_duration
 
 LEAD = 0.02
 """Seconds between the last preparation and the first moment of the schedule."""
@@ -142,11 +139,7 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate = (
-        request.policy.gate(scenario.guardrails, request.environment, account=request.account)
-        if request.policy is not None
-        else None
-    )
+    gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate,
@@ -206,7 +199,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         notes.append(nothing_planned(scenario))
     try:
         with ExitStack() as opened:
-            target = attend(lambda: _opened(prepared, clock, observer), observer.interrupted, discard=UrlTarget.close)
+            target = attend(lambda: _opened(prepared, observer), observer.interrupted, discard=UrlTarget.close)
             opened.callback(target.close)
             server = target.server
             notes += target.notes
@@ -234,25 +227,15 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
 
 
-_ATTEMPTS_APART = 0.25
-"""Seconds between attempts to open a server that is waited for."""
-
-
-def _opened(prepared: Prepared, clock: Clock, observer: Observer) -> UrlTarget:
+def _opened(prepared: Prepared, observer: Observer) -> UrlTarget:
     """The open target; where it is not up yet, it is tried again as long as the command or the URL allows."""
+
+    def tell(words: str) -> None:
+        if not observer.interrupted():  # after a signal this goes on for nobody
+            observer.waiting(words)
+
     scenario = prepared.scenario
-    patience = prepared.wait if prepared.wait is not None else wait_of(scenario.target)
-    until, told = clock.now() + patience, False
-    while True:
-        try:
-            return open_target(scenario.target, scenario.jobs, gate=prepared.gate)
-        except TargetError as error:
-            if clock.now() >= until or not is_not_up_yet(error):
-                raise
-            if not told:
-                observer.waiting(f"waiting up to {format_duration(patience)}: {error}")
-                told = True
-        clock.sleep(min(_ATTEMPTS_APART, max(0.0, until - clock.now())))
+    return open_target(scenario.target, scenario.jobs, gate=prepared.gate, wait=prepared.wait, tell=tell)
 
 
 @dataclass(frozen=True, slots=True)

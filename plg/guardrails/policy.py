@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
-from plg.guardrails.hosts import ANY, matches, names_at, names_of
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
+from plg.targets.gate import Gate, Zone
+from plg.targets.hosts import ANY, matches, names_of
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 DEFAULT_WINDOW = 1.0
@@ -111,32 +112,9 @@ class Policy:
                 limits = _lowered(limits, rule.ceilings, f"{kind} {rule.name} of {file.file}", remarks)
         return replace(scenario, guardrails=limits), tuple(remarks)
 
-    def gate(
-        self, limits: Guardrails, named: str | None = None, *, account: str | None = None
-    ) -> Callable[[str, str], str | None]:
-        """Judge each host that a run with these ``limits`` connects to, under its name and the address it was found at.
-
-        A node of a cluster, a redirect and a name that changes during the run may lead where other rules hold. A host
-        whose ceilings are lower than the ``limits`` of the run is refused, since a run has one set of them.
-        """
-        account = account_name() if account is None else account
-
-        def refusal(host: str, address: str) -> str | None:
-            hosts = names_at(host, address)
-            shown = host if host == address else f"{host} at {address}"
-            for file in self.files:
-                for kind, rule in file.applying(hosts, account, named):
-                    source = f"{kind} {rule.name} of {file.file}"
-                    if not rule.allow:
-                        return f"the policy allows no load on {shown} ({source})"
-                    remarks: list[str] = []
-                    _lowered(limits, rule.ceilings, source, remarks)
-                    if remarks:
-                        help = f" (apply it from the start: --env {rule.name})" if kind == "environment" else ""
-                        return f"jobs would go to {shown}, where a lower ceiling holds: {remarks[0]}{help}"
-            return None
-
-        return refusal
+    def gate(self, limits: Guardrails) -> Gate:
+        """What judges each host that a run with these ``limits`` connects to."""
+        return Gate.of([_zone(rule, file.file, limits) for rule in file.environments] for file in self.files)
 
     def _known(self, named: str | None) -> None:
         names = [rule.name for file in self.files for rule in file.environments]
@@ -145,6 +123,12 @@ class Policy:
             shown = ", ".join(file.file for file in self.files)
             known = f"the environments are {', '.join(names)}" if names else "there are no environments"
             raise PolicyRefusal([Diagnostic("unknown-environment", message, shown or "<policy>", help=known)])
+
+
+def _zone(rule: Rule, file: str, limits: Guardrails) -> Zone:
+    remarks: list[str] = []
+    _lowered(limits, rule.ceilings, f"environment {rule.name} of {file}", remarks)
+    return Zone(rule.name, file, rule.patterns, rule.allow, remarks[0] if remarks else "")
 
 
 def account_name() -> str:

@@ -11,12 +11,12 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
-from plg.guardrails.hosts import pattern_fault
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.quantities import Fault, duration, fault_of, fraction, rate, show
 from plg.language.source import Spans, decode, read_bytes
 from plg.language.yaml_source import read_yaml
 from plg.scenario import ErrorRateLimit
+from plg.targets.hosts import pattern_fault
 
 FILE_NAMES = ("plg-policy.yaml", "plg-policy.yml", "plg-policy.json")
 """What a policy may be called. Where several lie in one folder, all of them hold."""

@@ -66,6 +66,8 @@ class ClusterLine(StepByStep):
         self._settled_at = float("-inf")
         self._misled_at: float | None = None
         self._hint: Node | None = None
+        self._barred = ""
+        """Why a policy keeps plg from a node that jobs would have to go to."""
 
     @property
     def in_flight(self) -> int:
@@ -77,8 +79,8 @@ class ClusterLine(StepByStep):
 
     @property
     def down(self) -> bool:
-        """Whether a node that holds a queue is lost, or jobs wait to learn who does."""
-        return self._holding or any(line.down for line in self._lines.values())
+        """Whether a node that holds a queue is lost or barred, or jobs wait to learn who does."""
+        return bool(self._barred) or self._holding or any(line.down for line in self._lines.values())
 
     @property
     def backlog(self) -> int:
@@ -91,6 +93,8 @@ class ClusterLine(StepByStep):
 
     @property
     def last_words(self) -> str:
+        if self._barred:
+            return self._barred
         lost = [f"{node}: {line.last_words}" for node, line in self._lines.items() if line.down]
         return lost[0] if lost else "no node of the cluster said where its slots are" if self._holding else ""
 
@@ -103,10 +107,10 @@ class ClusterLine(StepByStep):
         states = [line.ready(now) for line in self._lines.values()]  # asked of each, for it may reconnect then
         self._holding = self._misled_at is not None and now - self._misled_at < PATIENCE
         self._look_at = now + _LOOK
-        return all(states) and not self._holding
+        return all(states) and not self.down
 
     def given_up(self, now: float) -> bool:
-        return any(line.down and line.given_up(now) for line in self._lines.values())
+        return bool(self._barred) or any(line.down and line.given_up(now) for line in self._lines.values())
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         parts: dict[Node, list[Command]] = {}
@@ -171,7 +175,9 @@ class ClusterLine(StepByStep):
             return
         try:
             found = self._dialer.poll()
-        except (TargetError, LinkLost):
+        except (TargetError, LinkLost) as error:
+            if isinstance(error, TargetError) and error.kind == "forbidden":
+                self._barred = str(error)
             self._asking, self._wanted = False, self._wanted or self._misled_at is not None
             self._next_survey = now + RETRY
             return

@@ -191,6 +191,7 @@ class Lane:
         self.awaited = 0
         self._heard_at = 0.0
         self._lost_at: float | None = None
+        self._barred = False
         self._backoff = _BACKOFF_FIRST
         self.retry_at = 0.0
         self.last_words = ""
@@ -217,8 +218,8 @@ class Lane:
         return self.link is not None and self.link.backlog == 0
 
     def given_up(self, now: float) -> bool:
-        """Whether the target has been gone for so long that waiting on is pointless."""
-        return self._lost_at is not None and now - self._lost_at > self._give_up_after
+        """Whether waiting on is pointless: the target has been gone for too long, or a policy keeps plg from it."""
+        return self._barred or (self._lost_at is not None and now - self._lost_at > self._give_up_after)
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``.
@@ -509,6 +510,7 @@ class Lane:
             self.link = self._dialer.poll()
         except (TargetError, LinkLost) as error:
             self._dialling = False
+            self._barred = isinstance(error, TargetError) and error.kind == "forbidden"
             self.last_words = str(error)
             self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
             self.retry_at = now + self._jitter.uniform(0, self._backoff)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from plg.redaction import hide, redact
 from plg.target_url import PASSED_OVER, TIMEOUTS, normalized, url_fault
 from plg.targets.base import TargetError
 from plg.units import parse_duration
+
+if TYPE_CHECKING:
+    from plg.targets.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,6 @@ class Address:
         if not self.options.get("password"):
             values.append(self.options.get("username"))  # a lone name is as often a token
         return hide(text, [str(value) for value in values if value])
-
-
-Gate = Callable[[str, str], str | None]
-"""Says why jobs may not go to a host that is called so (first) and was found at this address (second); or None."""
 
 
 def parse_address(url: str, gate: Gate | None = None) -> Address:

@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from plg.targets.slots import Node
 
 
-class TargetError(Exception):
-    """The target refused, could not be reached, or was lost. The message holds the server's own words."""
+Kind = Literal["refused", "unreachable", "lost", "missing", "forbidden"]
 
-    def __init__(self, kind: Literal["refused", "unreachable", "lost", "missing"], message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+
+class TargetError(Exception):
+    """The target refused, could not be reached, or was lost. The message holds the server's own words.
+
+    ``forbidden`` is what a policy does not allow. ``advice`` follows the ``message`` in brackets. ``passing``: the
+    server may only need more time.
+    """
+
+    def __init__(self, kind: Kind, message: str, advice: str = "", *, passing: bool = False) -> None:
+        super().__init__(f"{message} ({advice})" if advice else message)
+        self.kind, self.message, self.passing = kind, message, passing
 
 
 @dataclass(frozen=True, slots=True)

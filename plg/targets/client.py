@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import socket
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from plg.targets.address import Address
 from plg.targets.base import TargetError
+from plg.targets.dialing import Bounded, Deadline, ask_gate, dial
 from plg.targets.faults import explain
 
 Command = tuple[str | bytes | int | float, ...]
@@ -68,9 +68,24 @@ class Client:
         self._stood = True
         return answers
 
+    def limit(self, seconds: float) -> None:
+        """All that is done over this connection from now on gets so many seconds together, in however many steps."""
+        self._deadline.limit(seconds)
+
+    def ask_gently(self, commands: Sequence[Command]) -> list[Any] | None:
+        """`ask` for what a server need not answer: None where it hangs up, as proxies do on what they do not pass on.
+
+        Raises `TargetError` where the time is over.
+        """
+        try:
+            return self.ask(commands)
+        except TargetError:
+            if self._deadline.over:
+                raise
+            return None
+
     def _told(self, error: Exception) -> TargetError:
-        told = explain(error, self.address.shown, lost=self._stood)
-        return TargetError(told.kind, self.address.hide(str(told)))
+        return explain(error, self.address.shown, lost=self._stood, hide=self.address.hide)
 
     def _cleared(self, error: Exception) -> Exception:
         """A server may repeat in its error what it was given, the arguments of AUTH for one."""
@@ -99,92 +114,55 @@ def load_client() -> None:
     import redis.connection  # noqa: F401  # for the sake of the import
 
 
-class Deadline:
-    """The moment by which an exchange must be over, however many pieces its answer comes in."""
+@cache
+def _kinds() -> dict[str, Any]:
+    """By scheme, connections of redis-py that `dial` makes, and that keep one deadline from there on."""
+    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-    def __init__(self) -> None:
-        self._until = math.inf
+    class Dialled(Connection):
+        place: Address
+        deadline: Deadline
 
-    def set(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-
-    def left(self, wanted: float | None) -> float:
-        """Seconds that a wait may take of the ``wanted`` ones. Raises `TimeoutError` where none is left."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left if wanted is None else min(left, wanted)
-
-
-class _Bounded:
-    """A socket whose waits end at a deadline: each of them, and not only the time between two bytes."""
-
-    def __init__(self, whole: socket.socket, deadline: Deadline) -> None:
-        self.whole, self._deadline = whole, deadline
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole, name)
-
-    def recv(self, *arguments: Any) -> bytes:
-        with self._bounded():
-            return self.whole.recv(*arguments)
-
-    def recv_into(self, *arguments: Any) -> int:
-        with self._bounded():
-            return self.whole.recv_into(*arguments)
-
-    def sendall(self, *arguments: Any) -> None:
-        with self._bounded():
-            self.whole.sendall(*arguments)
-
-    @contextmanager
-    def _bounded(self) -> Iterator[None]:
-        wanted = self.whole.gettimeout()
-        if wanted == 0:
-            yield  # it does not wait
-            return
-        self.whole.settimeout(self._deadline.left(wanted))
-        try:
-            yield
-        finally:
-            self.whole.settimeout(wanted)
-
-
-def _checked(kind: Any, address: Address, deadline: Deadline) -> Any:
-    """A kind of connection that asks the gate of ``address`` before it says a word, and keeps its ``deadline``."""
-
-    class Checked(kind):  # type: ignore[misc]  # redis-py leaves its classes untyped
         def _connect(self) -> Any:
-            whole = super()._connect()
-            try:
-                _ask_gate(address, whole)
-            except BaseException:
-                whole.close()
-                raise
-            return _Bounded(whole, deadline)
+            return dial(self.host, self.port, self.place, self.deadline)
 
-    return Checked
+    class Plain(Dialled):
+        def _connect(self) -> Any:
+            return _bounded(super()._connect(), self)
+
+    class Secure(SSLConnection, Dialled):
+        def _connect(self) -> Any:
+            return _bounded(super()._connect(), self)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    class Local(UnixDomainSocketConnection):
+        place: Address
+        deadline: Deadline
+
+        def _connect(self) -> Any:
+            ask_gate("localhost", ("127.0.0.1",), self.place)
+            self.socket_connect_timeout = self.deadline.left()
+            return _bounded(super()._connect(), self)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    return {"redis": Plain, "rediss": Secure, "unix": Local}
 
 
-def _ask_gate(address: Address, found: socket.socket) -> None:
-    """Raises `TargetError` where no jobs may go to the host behind a socket: the very one that they would go to."""
-    if address.gate is None or address.scheme == "unix":
-        return
-    refusal = address.gate(str(address.options.get("host") or "localhost"), str(found.getpeername()[0]))
-    if refusal:
-        raise TargetError("refused", f"{address.shown}: {refusal}")
+def _bounded(whole: socket.socket, connection: Any) -> Bounded:
+    whole.settimeout(connection.socket_timeout)
+    return Bounded(whole, connection.deadline)
 
 
 def _connection(address: Address, connect_timeout: float, answer_timeout: float, deadline: Deadline) -> Any:
-    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-
     options = dict(address.options)
-    kinds: dict[str, Any] = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
-    kind = _checked(kinds[address.scheme], address, deadline)
     if address.scheme == "rediss" and options.get("ssl_cert_reqs") != "none":
         options.setdefault("ssl_check_hostname", True)  # not the default of every redis-py
     options |= {"socket_connect_timeout": connect_timeout, "socket_timeout": answer_timeout}
     options["protocol"] = 2  # the raw socket is read by plg, which counts and parses the replies of RESP2
+    connection = _quiet(_kinds()[address.scheme], options)
+    connection.place, connection.deadline = address, deadline
+    return connection
+
+
+def _quiet(kind: Any, options: dict[str, object]) -> Any:
     # redis-py would introduce itself first and swallow the answer, which may be the server's only words before it hangs
     # up. How to keep it quiet changed over its releases.
     for quiet in ({"driver_info": None}, {"lib_name": None, "lib_version": None}):

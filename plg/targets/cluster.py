@@ -13,6 +13,7 @@ from plg.targets.client import Client
 from plg.targets.faults import own_words
 from plg.targets.slots import Node, SlotMap, slot_of
 
+_SLOTS = ("CLUSTER", "SLOTS")
 SURVEY_TIMEOUT = 1.0
 """Seconds a node gets to connect, and again to answer, before another one is asked where the slots are."""
 
@@ -36,9 +37,12 @@ class Cluster:
 
         Raises `TargetError` where no node holds the slot of one of ``keys``.
         """
+        answers = client.ask_gently([_SLOTS])
+        if answers is None:
+            return None
         try:
-            slots = _ask_slots(client)
-        except (TargetError, ValueError):
+            slots = _slots(answers[0], client.address)
+        except ValueError:
             return None
         return Cluster(client.address, slots, keys)
 
@@ -102,10 +106,14 @@ class Cluster:
 
 def _ask_slots(client: Client) -> SlotMap:
     """Raises `TargetError` where the connection fails, `ValueError` where the answer is no map of slots."""
-    [answer] = client.ask([("CLUSTER", "SLOTS")])
+    [answer] = client.ask([_SLOTS])
+    return _slots(answer, client.address)
+
+
+def _slots(answer: Any, asked: Address) -> SlotMap:
     if isinstance(answer, Exception):
         raise ValueError(own_words(answer))
-    return SlotMap.read(answer, _place(client.address))
+    return SlotMap.read(answer, _place(asked))
 
 
 def _place(address: Address) -> Node:

@@ -26,6 +26,7 @@ from plg.targets.base import TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_source import ClusterSource
+from plg.targets.gate import Gate
 from plg.targets.source import Jobs, Source, make_groups
 
 _TIMEOUT = 5.0
@@ -148,7 +149,8 @@ def _await_stop(parent: int) -> None:
 
 def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
     """Makes a source for each consumer, by its name; the groups of the streams are there when this returns."""
-    address = parse_address(orders["url"])
+    gate = None if orders["gate"] is None else Gate.from_document(orders["gate"])
+    address = parse_address(orders["url"], gate)
     queues = [(key, kind) for key, kind in orders["queues"]]
 
     def client(of: Address) -> Client:

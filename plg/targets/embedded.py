@@ -17,10 +17,10 @@ from typing import ClassVar
 
 from plg.queues.base import Job
 from plg.targets import lifeline
-from plg.targets.address import Gate
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary
 from plg.targets.client import load_client
+from plg.targets.gate import Gate
 from plg.targets.url import UrlTarget
 
 _PREFIX = "plg-redis-"
@@ -40,7 +40,8 @@ class EmbeddedTarget(UrlTarget):
     ) -> None:
         self._server = PrivateServer.start(find_binary(), deadline=connect_timeout, meanwhile=load_client)
         try:
-            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout, gate=gate)
+            # A server of plg's own, which a policy knows by the word: its socket is no door to this machine's servers.
+            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout)
         except BaseException:
             self._server.stop()
             raise

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from plg.queues.base import Job
-from plg.targets.address import Gate
 from plg.targets.base import Server, TargetError
+from plg.targets.gate import Gate
 from plg.targets.url import UrlTarget
 
 
@@ -27,7 +27,7 @@ class FakeTarget(UrlTarget):
         self._thread.start()
         host, port = self._fake.server_address[:2]
         try:
-            # A server inside plg: no policy speaks of it.
+            # A server inside plg, which a policy knows by the word and not by its port.
             super().__init__(f"redis://{host}:{port}/0", jobs, connect_timeout=connect_timeout)
         except BaseException:
             self.close()

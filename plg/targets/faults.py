@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
 
-from plg.targets.base import TargetError
-
-Kind = Literal["refused", "unreachable", "lost", "missing"]
+from plg.targets.base import Kind, TargetError
 
 _HUNG_UP = "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"
 _ADVICE: tuple[tuple[str, Kind, str], ...] = (
@@ -42,25 +39,40 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
 """What the words hold → kind of fault, advice. The first that fits counts."""
 
 
-def explain(error: BaseException, shown: str, *, lost: bool = False) -> TargetError:
-    """The `TargetError` for ``error`` at the server ``shown``; ``lost`` where the connection had stood before."""
+_NOBODY = "is a server there? --wait 30s waits for one to come up, --target embedded needs none"
+_ONE_ATTEMPT = "a timeout in the URL is that of one attempt; ?wait=30s or --wait 30s waits for a server to come up"
+_LOADING = ("LOADING", "loading the dataset")
+_BEGINNING = (*_LOADING, "CLUSTERDOWN", "MASTERDOWN", _HUNG_UP)
+"""What a server says (or is said of it) that may be ready in a moment."""
+
+
+def explain(
+    error: BaseException, shown: str, *, lost: bool = False, hide: Callable[[str], str] = lambda text: text
+) -> TargetError:
+    """The `TargetError` for ``error`` at the server ``shown``; ``lost`` where the connection had stood before.
+
+    ``hide`` takes secrets out of what the server says, before it is cut to a bearable length.
+    """
     if isinstance(error, TargetError):
         return error
-    words, kind, advice = _judge(error)
+    words, kind, advice = _judge(error, hide)
     if lost and kind == "unreachable":
         kind, advice = "lost", ""
     elif kind == "unreachable" and shown.startswith("rediss://") and _hung_up(error):
         # Its complaint about a missing certificate may be on the way while what we wrote already meets a closed door.
         kind, advice = "refused", _HUNG_UP
+    elif kind == "unreachable" and advice == _NOBODY and "timeout=" in shown:
+        advice = _ONE_ATTEMPT
     elif kind == "unreachable":
         advice = advice or _about_tls(shown)
     verb = {"refused": "refused", "unreachable": "cannot be reached", "lost": "was lost", "missing": "is missing"}[kind]
-    return TargetError(kind, f"{shown} {verb}: {words}" + (f" ({advice})" if advice else ""))
+    passing = kind in ("unreachable", "lost") or any(part in words or part == advice for part in _BEGINNING)
+    return TargetError(kind, f"{shown} {verb}: {words}", advice, passing=passing)
 
 
-def is_not_up_yet(error: TargetError) -> bool:
-    """Whether the server may only need more time: nobody listens, the name is not known yet, or its data is loading."""
-    return error.kind in ("unreachable", "lost") or "LOADING" in str(error) or "loading the dataset" in str(error)
+def is_loading(error: TargetError) -> bool:
+    """Whether the server is there and reads its data from disk."""
+    return error.passing and any(part in error.message for part in _LOADING)
 
 
 def _hung_up(error: BaseException) -> bool:
@@ -76,8 +88,8 @@ def _about_tls(shown: str) -> str:
     return "check that the server is not paused"
 
 
-def _judge(error: BaseException) -> tuple[str, Kind, str]:
-    words = own_words(error)
+def _judge(error: BaseException, hide: Callable[[str], str]) -> tuple[str, Kind, str]:
+    words = own_words(error, hide)
     for part, kind, advice in _ADVICE:
         if part in words:
             return words, kind, advice
@@ -93,11 +105,7 @@ def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
     if _holds(chain, socket.gaierror):
         return words, "unreachable", "check the name of the host"
     if _holds(chain, ConnectionRefusedError):
-        return (
-            words,
-            "unreachable",
-            "is a server there? --wait 30s waits for one to come up, --target embedded needs none",
-        )
+        return words, "unreachable", _NOBODY
     if _holds(chain, FileNotFoundError):
         return words, "unreachable", "there is no such socket or file"
     if _holds(chain, PermissionError):
@@ -121,8 +129,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def own_words(error: BaseException) -> str:
-    """What the server, TLS or the operating system said, without what libraries wrap around it."""
+def own_words(error: BaseException, hide: Callable[[str], str] = lambda text: text) -> str:
+    """What the server, TLS or the operating system said, without what libraries wrap around it and what to ``hide``."""
     for link in _chain(error):
         if isinstance(link, ssl.SSLCertVerificationError) and link.verify_message:
             return str(link.verify_message).rstrip(".")
@@ -130,7 +138,8 @@ def own_words(error: BaseException) -> str:
             return str(link.reason or link.strerror or link).partition(" (_ssl.c")[0]
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Hidden first: a password with two blanks in a row would not be found in words with one.
+    text = " ".join(hide(str(error)).split()) or type(error).__name__
     # redis-py takes the code off the front of the answer and keeps it aside; older releases drop it.
     code = getattr(error, "status_code", None)
     if isinstance(code, str) and code.isupper() and not text.startswith(code):

@@ -5,7 +5,6 @@ Nothing here writes: whether a job may be written is asked by queueing the comma
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,12 +29,11 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
-def greet(client: Client, *, patience: float) -> Mapping[str, str]:
-    """The fields of the server's INFO, none where it does not tell. Raises `TargetError` where it takes no commands.
-
-    A server that is still loading its data from disk gets ``patience`` seconds to finish.
-    """
-    _await_pong(client, patience)
+def greet(client: Client) -> Mapping[str, str]:
+    """The fields of the server's INFO, none where it does not tell. Raises `TargetError` where it takes no commands."""
+    [answer] = client.ask([("PING",)])
+    if isinstance(answer, Exception):
+        raise explain(answer, client.address.shown)
     return _info(client)
 
 
@@ -54,32 +52,12 @@ def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[QueueInUs
     return Findings(name, version, (*_remarks(facts), *_rehearse(client, queues)))
 
 
-def _await_pong(client: Client, patience: float) -> None:
-    from redis.exceptions import BusyLoadingError
-
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            [answer] = client.ask([("PING",)])
-        except TargetError as error:
-            if not isinstance(error.__cause__, BusyLoadingError) or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.05)
-            continue
-        if isinstance(answer, Exception):
-            raise explain(answer, client.address.shown)
-        return
-
-
 def _info(client: Client) -> Mapping[str, str]:
     """The fields of INFO; none where the user may not ask or the server does not know the command."""
-    try:
-        [answer] = client.ask([("INFO",)])
-    except TargetError:
-        return {}  # a proxy that hangs up on commands it does not pass on
-    if not isinstance(answer, bytes):
+    answers = client.ask_gently([("INFO",)])
+    if answers is None or not isinstance(answers[0], bytes):
         return {}
-    lines = answer.decode(errors="replace").splitlines()
+    lines = answers[0].decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
@@ -102,9 +80,8 @@ def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
 
 def _refuse_wrong_types(client: Client, queues: Sequence[QueueInUse]) -> None:
     wanted = {key: kind for queue in queues for key, kind in queue.keys.items()}
-    try:
-        answers = client.ask([("TYPE", key) for key in wanted]) if wanted else []
-    except TargetError:
+    answers = client.ask_gently([("TYPE", key) for key in wanted]) if wanted else None
+    if answers is None:
         return
     for (key, kind), answer in zip(wanted.items(), answers, strict=True):
         if isinstance(answer, Exception):
@@ -135,12 +112,10 @@ def _rehearse(client: Client, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
     Raises on a refusal that will last; a passing one becomes a remark.
     """
     writes = [(queue, words) for queue in queues for words in queue.rehearsal()]
-    try:
-        # MULTI goes alone: where it is forbidden, the writes after it would be taken for real.
-        [begun] = client.ask([("MULTI",)])
-        answers = client.ask([*(words for _, words in writes), ("DISCARD",)]) if begun == b"OK" else []
-    except TargetError:
+    # MULTI goes alone: where it is forbidden, the writes after it would be taken for real.
+    if client.ask_gently([("MULTI",)]) != [b"OK"]:
         return ()
+    answers = client.ask_gently([*(words for _, words in writes), ("DISCARD",)]) or []
     remarks = []
     for (queue, _), answer in zip(writes, answers, strict=False):
         if not isinstance(answer, Exception):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from plg.queues.base import Job
-from plg.target_url import normalized
-from plg.targets.address import Gate
+from plg.target_url import normalized, wait_of
 from plg.targets.base import TargetError
 from plg.targets.embedded import EmbeddedTarget
 from plg.targets.fake import FakeTarget
+from plg.targets.faults import is_loading
+from plg.targets.gate import Gate
 from plg.targets.url import UrlTarget
+from plg.units import format_duration
 
 TARGETS: dict[str, type[UrlTarget]] = {
     "redis": UrlTarget,
@@ -22,18 +25,45 @@ TARGETS: dict[str, type[UrlTarget]] = {
 """By the scheme of the URL, or the word that stands alone."""
 
 
+_APART = 0.25
+"""Seconds between two attempts to open a server that is waited for."""
+_TOLD = 5
+"""So many reasons of waiting are told; a server that fails in ever new words is not waited for with ever new lines."""
+
+
 def open_target(
-    where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+    where: str,
+    jobs: Sequence[Job],
+    *,
+    connect_timeout: float = 5.0,
+    gate: Gate | None = None,
+    wait: float | None = None,
+    tell: Callable[[str], None] = lambda words: None,
 ) -> UrlTarget:
     """Opens ``where`` (a URL, ``embedded`` or ``fake``) for ``jobs``; a context manager that closes it again.
 
-    ``connect_timeout`` (s) bounds each step of connecting; a URL may state its own. A ``gate`` judges every host that
-    a connection is made to. Raises `TargetError` where the
-    jobs cannot be written, before anything has been.
+    ``connect_timeout`` (s) bounds the whole of an attempt; a URL may state its own. A ``gate`` judges every host before
+    a connection is made to it. A server that is not up yet is waited for ``wait`` seconds (default: what the URL says),
+    one that still loads its data for ``connect_timeout`` at least, and each reason is told once. Raises `TargetError`
+    where the jobs cannot be written, before anything has been.
     """
     where = normalized(where)
     kind = TARGETS.get(where.partition("://")[0])
     if kind is None:
         known = "redis://, rediss:// or unix://, or be the word embedded or fake"
         raise TargetError("refused", f"the target must be a URL that starts with {known}")
-    return kind(where, jobs, connect_timeout=connect_timeout, gate=gate)
+    patience = wait_of(where) if wait is None else wait
+    begun = time.monotonic()
+    told: set[str] = set()
+    while True:
+        try:
+            return kind(where, jobs, connect_timeout=connect_timeout, gate=gate)
+        except TargetError as error:
+            bearable = max(patience, connect_timeout) if is_loading(error) else patience
+            left = begun + bearable - time.monotonic()
+            if left <= 0 or not error.passing:
+                raise
+            if error.message not in told and len(told) < _TOLD:
+                told.add(error.message)
+                tell(f"waiting up to {format_duration(bearable)}: {error.message}")
+        time.sleep(min(_APART, left))

@@ -33,6 +33,7 @@ class RedisProbe:
 
     def look(self) -> Depth:
         """See `plg.targets.base.QueueProbe.look`; a server that is paused costs at most a second."""
+        self._client.limit(_CONNECT_TIMEOUT + _ANSWER_TIMEOUT)
         seen: list[Sight] = []
         surveys = self._surveys
         while surveys:

@@ -69,6 +69,7 @@ class SharedLimit:
         self._client.close()
 
     def _ask(self, *commands: Command) -> list[Any]:
+        self._client.limit(_TIMEOUT)
         answers = self._client.ask(commands)
         for answer in answers:
             if isinstance(answer, Exception):

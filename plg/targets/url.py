@@ -10,12 +10,13 @@ from typing import ClassVar, Self
 
 from plg.queues.base import Job
 from plg.queues.use import KeyConflict, QueueInUse, queues_of
-from plg.targets.address import Address, Gate, parse_address
+from plg.targets.address import Address, parse_address
 from plg.targets.base import QueueProbe, Server, TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
+from plg.targets.gate import Gate
 from plg.targets.inspection import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
 from plg.targets.slots import Node
@@ -43,7 +44,7 @@ class UrlTarget:
     def _look_round(self) -> Findings:
         client = self._client(self._address)
         try:
-            facts = greet(client, patience=self._connect_timeout)
+            facts = greet(client)
             if may_be_cluster(facts):
                 self._cluster = Cluster.found_by(client, [queue.key for queue in self._queues])
             if self._cluster is None or not self._queues:
@@ -59,14 +60,17 @@ class UrlTarget:
         assert self._cluster is not None, "only a cluster has nodes"
         client = self._client(self._cluster.address(node))
         try:
-            facts = greet(client, patience=self._connect_timeout)
+            facts = greet(client)
             found = inspect(client, facts, [queue for queue in self._queues if queue.key in keys])
         finally:
             client.close()
         return replace(found, notes=tuple(f"{node}: {note}" for note in found.notes))
 
     def _client(self, address: Address) -> Client:
-        return Client(address, connect_timeout=self._connect_timeout, answer_timeout=self._connect_timeout)
+        """A connection that gets the timeout for all it does: a server that is slow at each step is slow."""
+        client = Client(address, connect_timeout=self._connect_timeout, answer_timeout=self._connect_timeout)
+        client.limit(self._connect_timeout)
+        return client
 
     @property
     def url(self) -> str:

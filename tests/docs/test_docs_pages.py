@@ -11,8 +11,8 @@ import pytest
 
 from plg.cli.main import main
 from plg.cli.program import build_parser
-from plg.guardrails.hosts import names_of
 from plg.guardrails.policy_file import CEILINGS, read_policy
+from plg.targets.hosts import names_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plg.guardrails.hosts import LOOPBACK, canonical, matches, names_of, pattern_fault
 from plg.targets.base import TargetError
+from plg.targets.hosts import LOOPBACK, canonical, matches, names_of, pattern_fault
 
 PRODUCTION = [
     "redis://db.prod.example.com",

@@ -3,7 +3,7 @@
 The host is taken from the very options that the connection is opened with, never parsed a second time. Case, a trailing
 dot, brackets, userinfo, port, percent-escapes, full-width letters, old numeric forms of an IPv4 address and every way
 to write the machine itself come out alike. What a name resolves to is not asked beforehand: a policy must say the same
-with and without a network. It is held against the address that a connection was really made to (`Policy.gate`).
+with and without a network. Each address that a connection is about to be made to is judged then (`plg.targets.gate`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import ipaddress
 import re
 import socket
 from fnmatch import fnmatchcase
+
+from plg.target_url import WORDS
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """The names of this machine; a pattern that matches any of them matches all its spellings."""
@@ -70,6 +72,26 @@ def _address(text: str) -> str | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is one of this machine: of the loopback interface or of another one."""
+    plain = canonical(address)
+    if _is_this_machine(plain):
+        return True
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in plain else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((plain, 0))
+    except OSError:
+        return False
+    return True
+
+
+def is_plain_name(pattern: str) -> bool:
+    """Whether a pattern is the name of one other machine: neither an address nor a network, and without wildcards."""
+    if pattern in WORDS or not _NAME_PATTERN.fullmatch(pattern) or ANY in pattern or "?" in pattern:
+        return False
+    return _address(pattern) is None and not _is_this_machine(canonical(pattern))
 
 
 def _is_this_machine(host: str) -> bool:

@@ -1,0 +1,127 @@
+"""Each connection is held against the policy before it is made: under its name, its address and all other names."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
+from plg.scenario import Guardrails
+from plg.targets import gate as gates
+from plg.targets.base import TargetError
+from plg.targets.gate import Gate
+from plg.targets.open import open_target
+
+LIMITS = Guardrails(max_rate=100.0, max_total_jobs=1000, max_duration=60.0)
+NAMES = {"db.prod.example.com": ["10.1.2.3", "fd00::3"], "redis.ci": ["192.0.2.10"], "me.example.com": ["127.0.1.1"]}
+
+
+def gate(*rules: Rule) -> Gate:
+    return Policy((PolicyFile("p.yaml", rules),)).gate(LIMITS)
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the policy's names resolve to, and those that were asked for."""
+    asked: list[str] = []
+
+    def look_up(host: str, port: int, seconds: float):
+        asked.append(host)
+        if host not in NAMES:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [(0, 0, 0, "", (address, port)) for address in NAMES[host]]
+
+    monkeypatch.setattr(gates, "look_up", look_up)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "words"),
+    [
+        ("x.shop.example.com", "192.0.2.7", "allows no load on x.shop.example.com at 192.0.2.7"),
+        ("queue.example.com", "10.2.2.3", "lower ceiling holds: max_rate lowered from 100/s to 10/s"),
+        ("::ffff:10.2.2.3", "::ffff:10.2.2.3", "--env network"),
+        ("10.1.2.3", "10.1.2.3", "allows no load on 10.1.2.3 (environment production of p.yaml)"),
+        ("alias.example.com", "fd00:0::3", "allows no load on alias.example.com at fd00:0::3"),
+        ("localhost", "127.0.0.1", "(environment me of p.yaml)"),
+        ("queue.example.com", "192.0.2.8", None),
+    ],
+)
+def test_every_connection_is_held_against_the_policy(host: str, address: str, words: str | None) -> None:
+    found = gate(
+        Rule("shop", ("*.shop.example.com",), allow=False),
+        Rule("production", ("db.prod.example.com",), allow=False),
+        Rule("network", ("10.2.0.0/16",), Ceilings(max_rate=10.0)),
+        Rule("me", ("me.example.com",), allow=False),
+        Rule("fast", ("queue.example.com",), Ceilings(max_rate=500.0)),
+    ).refusal(host, address)
+    if words is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert words in found
+
+
+def test_the_catch_all_is_for_hosts_that_nothing_else_names() -> None:
+    """A node that a cluster tells of by its address is still the host that the policy names."""
+    judge = gate(Rule("ci", ("redis.ci",)), Rule("elsewhere", ("*",), Ceilings(max_rate=1.0)))
+    assert judge.refusal("192.0.2.10", "192.0.2.10") is None
+    assert "environment elsewhere" in str(judge.refusal("192.0.2.11", "192.0.2.11"))
+
+
+def test_each_file_is_asked() -> None:
+    loose, strict = (Rule("ci", ("redis.ci",)),), (Rule("elsewhere", ("*",), allow=False),)
+    judge = Policy((PolicyFile("a.yaml", loose), PolicyFile("b.yaml", strict))).gate(LIMITS)
+    assert "elsewhere of b.yaml" in str(judge.refusal("redis.ci", "192.0.2.10"))
+
+
+def test_only_names_are_looked_up_and_not_for_each_connection(names: list[str]) -> None:
+    patterns = (
+        "redis.ci",
+        "*.prod",
+        "10.0.0.0/8",
+        "192.0.2.1",
+        "localhost",
+        "embedded",
+        "gone.example",
+        "fd00::1",
+        "*",
+    )
+    judge = gate(Rule("all", patterns))
+    for _ in range(3):
+        assert judge.refusal("192.0.2.10", "192.0.2.10") is None
+    assert sorted(names) == ["gone.example", "redis.ci"]
+
+
+def test_a_gate_travels_as_json() -> None:
+    judge = gate(Rule("production", ("db.prod.example.com",), Ceilings(max_rate=1.0)), Rule("x", ("*",), allow=False))
+    again = Gate.from_document(json.loads(json.dumps(judge.to_document())))
+    assert again == judge
+    for host in ("10.1.2.3", "10.1.2.4"):
+        assert again.refusal(host, host) == judge.refusal(host, host) is not None
+
+
+def test_all_addresses_of_a_name_are_judged_before_one_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "127.0.0.2")]
+        monkeypatch.setattr("plg.targets.dialing.look_up", lambda host, port, seconds: found)
+        judge = gate(Rule("second", ("127.0.0.2/32",), allow=False))
+        with pytest.raises(TargetError, match=r"no load on two\.example at 127\.0\.0\.2") as refusal:
+            open_target(f"redis://two.example:{port}", (), gate=judge)
+        assert (refusal.value.kind, refusal.value.passing) == ("forbidden", False)
+        door.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            door.accept()
+
+
+def test_a_socket_is_this_machine() -> None:
+    with pytest.raises(TargetError, match="allows no load on localhost at 127"):
+        open_target("unix:///run/nothing.sock", (), gate=gate(Rule("here", ("localhost",), allow=False)))
+
+
+def test_a_private_server_is_no_door_to_this_machine() -> None:
+    with open_target("embedded", (), gate=gate(Rule("here", ("localhost",), allow=False))) as target:
+        assert target.server.kind == "embedded"

@@ -18,13 +18,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Write NAME.plg, and with --github the workflow; nothing is overwritten unasked."""
     name = Path(options.name).name.removesuffix(".plg")
     if any(fault.path == ("name",) for fault in check_document({"name": name})):
-        help = "it names files too: no slashes, quotes or control characters, and neither a dot nor a blank in front"
+        help = "it names files too: none of / \\ : * ? \" < > |, no control character, and no dot or blank in front"
         raise usage_error(f"{name!r} cannot be the name of a scenario", help)
     scenario = Path(options.name).with_name(f"{name}.plg")
+    if not str(scenario).isprintable():
+        raise usage_error(f"{str(scenario)!r} holds a character that cannot be shown", "give it another name")
+    named = f"./{scenario.as_posix()}" if str(scenario).startswith("-") else scenario.as_posix()
     files = {scenario: starter(options.template, name)}
     wheel = wheel_path(__version__)
     if options.github:
-        files[Path(".github/workflows/plg.yml")] = workflow(scenario.as_posix(), wheel.as_posix())
+        files[Path(".github/workflows/plg.yml")] = workflow(named, wheel.as_posix())
     there = [str(path) for path in files if path.exists()]
     if there and not options.force:
         raise usage_error(f"{', '.join(there)} is there already", "--force overwrites")
@@ -34,7 +37,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.print(f"wrote {path}")
     if options.github:
         _vendor(wheel, console)
-    named = f"./{scenario}" if str(scenario).startswith("-") else str(scenario)
     console.print(f"now run: plg check {shlex.quote(named)} --target embedded")
     console.print("or with REDIS_URL set, which is where its jobs go otherwise")
     return 0

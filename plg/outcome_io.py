@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import re
+import shlex
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.file_kinds import BINARY, FOLDER, JUNIT, NOTHING, PAGE, PICTURE, SCENARIO, XML, kind_of
 from plg.histogram import BUCKETS
 from plg.outcome import (
     VERSION,
@@ -81,12 +83,7 @@ def to_json(outcome: Outcome) -> str:
 
 def read_outcome(path: Path) -> Outcome:
     """The outcome saved in a file. Raises `ScenarioError` where it cannot be read."""
-    other = _other(path)
-    if other:
-        help = "an outcome is what plg check leaves: plg-report/NAME.outcome.json"
-        raise ScenarioError(
-            [Diagnostic("not-an-outcome", f"{path} is {other}, not a saved outcome", str(path), help=help)]
-        )
+    _refuse_other(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
@@ -96,18 +93,23 @@ def read_outcome(path: Path) -> Outcome:
     return from_json(text, str(path))
 
 
-def _other(path: Path) -> str:
-    """What a file is by its name, where that is no outcome; empty where it may be one."""
-    if path.is_dir():
-        return "a folder"
-    kinds = {
-        ".plg": "a scenario",
-        ".yaml": "a scenario",
-        ".yml": "a scenario",
-        ".xml": "an XML document",
-        ".html": "a page",
+def _refuse_other(path: Path) -> None:
+    """Raise `ScenarioError` for what is plainly no outcome, with what to write instead."""
+    kind, spelled = kind_of(path), shlex.quote(str(path))
+    beside = f"the outcomes lie beside it: {path.parent / '*.outcome.json'}"
+    helps = {
+        SCENARIO: f"plg check {spelled} runs it, and leaves its outcome in plg-report/NAME.outcome.json",
+        FOLDER: f"name the outcomes in it: {path}/*.outcome.json",
+        JUNIT: beside,
+        PAGE: beside,
+        PICTURE: beside,
+        XML: "plg check leaves outcomes: plg-report/NAME.outcome.json",
+        BINARY: "plg check leaves outcomes: plg-report/NAME.outcome.json",
+        NOTHING: "plg check leaves outcomes: plg-report/NAME.outcome.json",
     }
-    return kinds.get(path.suffix.lower(), "")
+    if kind in helps:
+        message = f"{path} is {kind}, not a saved outcome"
+        raise ScenarioError([Diagnostic("not-an-outcome", message, str(path), help=helps[kind])])
 
 
 def from_json(text: str, file: str = "<outcome>", *, trusted: bool = False) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
 import shutil
 import stat
 from contextlib import suppress
@@ -13,10 +14,12 @@ from pathlib import Path
 from plg.cli.console import Console
 from plg.cli.files import expand, usage_error
 from plg.diagnostics import ScenarioError
+from plg.file_kinds import FOLDER, JUNIT, OUTCOME, PAGE, PICTURE, XML, kind_of
 from plg.language.format import format_text
 from plg.language.source import decode, read_bytes
 
 UNFORMATTED = 3
+_STRANGE = (OUTCOME, JUNIT, PAGE, XML, PICTURE, FOLDER)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -24,10 +27,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.outlive_reader()
     code = changed = 0
     for file in expand(options.files):
-        if file.suffix != ".plg":
-            raise usage_error(
-                f"{file} is not a .plg file", "plg fmt lays out the DSL; YAML and JSON have formatters of their own"
-            )
+        if file.suffix != ".plg" or kind_of(file) in _STRANGE:
+            raise _not_laid_out(file)
         try:
             raw = read_bytes(file)
             laid_out = format_text(decode(raw, str(file)), str(file)).encode()
@@ -46,6 +47,17 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 continue
             console.print(f"{'would lay out' if options.check else 'laid out'} {file}")
     return code or (UNFORMATTED if options.check and changed else 0)
+
+
+def _not_laid_out(file: Path) -> ScenarioError:
+    """Why the file is none for plg fmt, and what to write."""
+    kind = kind_of(file)
+    if not file.exists():
+        return usage_error(f"there is no file {file}")
+    if kind in _STRANGE:
+        return usage_error(f"{file} is {kind}, not a scenario", "plg fmt lays out .plg files")
+    write = f"plg convert {shlex.quote(str(file))} --to plg writes it in the DSL, which plg fmt lays out"
+    return usage_error(f"{file} is not a .plg file", write)
 
 
 def _replace(file: Path, content: bytes) -> None:

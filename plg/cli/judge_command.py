@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import overrides, usage_error
+from plg.file_kinds import OUTCOME, kind_of
 from plg.judge import rejudge
 from plg.judge.saved import lines_of, read_lines, refusal
 from plg.language.load import load
@@ -42,6 +44,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def _expectations(options: argparse.Namespace, outcome: Outcome) -> Sequence[Expectation]:
     """Those of the scenario that is named, else those that the outcome was judged by."""
     settings = overrides(options.set)
+    if options.scenario and kind_of(Path(options.scenario)) == OUTCOME:
+        first, second = shlex.quote(options.outcome), shlex.quote(options.scenario)
+        help = (
+            f"plg judge {second} judges it alone; plg report {first} {second} --html both.html lays one over the other"
+        )
+        raise usage_error(f"{options.scenario} is the outcome of a run, where a scenario may stand", help)
     if options.scenario:
         return load(Path(options.scenario), overrides=settings).scenario.expect
     if settings:

@@ -18,7 +18,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Write NAME.plg, and with --github the workflow; nothing is overwritten unasked."""
     name = Path(options.name).name.removesuffix(".plg")
     if any(fault.path == ("name",) for fault in check_document({"name": name})):
-        help = "it names files too: none of / \\ : * ? \" < > |, no control character, and no dot or blank in front"
+        help = 'it names files too: none of / \\ : * ? " < > |, no control character, and no dot or blank in front'
         raise usage_error(f"{name!r} cannot be the name of a scenario", help)
     scenario = Path(options.name).with_name(f"{name}.plg")
     if not str(scenario).isprintable():

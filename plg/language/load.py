@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.file_kinds import FOLDER, JUNIT, OUTCOME, PAGE, PICTURE, XML, kind_of
 from plg.language import params, semantics, validate
 from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
@@ -58,16 +60,28 @@ def read_source(path: FilePath | str) -> Source:
     Faults of the text do not raise: they are in ``faults``, beside the document that could be saved.
     """
     path = FilePath(path)
-    if path.is_dir():
-        help = f"name its files, for example {path}/*.plg"
-        raise ScenarioError(
-            [Diagnostic("unreadable-file", f"{path} is a folder, not a scenario", str(path), help=help)]
-        )
+    _refuse_other(path)
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         fault = Diagnostic("unknown-format", f"{path} is not a scenario file", str(path), None, f"known: {known}")
         raise ScenarioError([fault])
     return read_text(decode(read_bytes(path), str(path)), str(path), path.suffix.lower(), path.parent)
+
+
+def _refuse_other(path: FilePath) -> None:
+    """Raise `ScenarioError` for what is plainly no scenario, with what to write instead."""
+    kind, spelled = kind_of(path), shlex.quote(str(path))
+    helps = {
+        OUTCOME: f"plg judge {spelled} judges it again, plg report {spelled} shows it",
+        FOLDER: f"name its files, for example {path}/*.plg",
+        JUNIT: "a scenario is a .plg, .yaml or .json file",
+        PAGE: "a scenario is a .plg, .yaml or .json file",
+        XML: "a scenario is a .plg, .yaml or .json file",
+        PICTURE: "a scenario is a .plg, .yaml or .json file",
+    }
+    if kind in helps:
+        code = "unreadable-file" if kind == FOLDER else "not-a-scenario"
+        raise ScenarioError([Diagnostic(code, f"{path} is {kind}, not a scenario", str(path), None, helps[kind])])
 
 
 def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = FilePath()) -> Source:  # a Path is a value
@@ -85,11 +99,7 @@ def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = Fil
 
         document, faults, fields = read_yaml(text, file, spans)
         lost = frozenset(map(statement_of, fields))
-    if isinstance(document, dict) and "recording" in document and "run_id" in document:
-        help = f"read it with: plg judge {file}, or: plg report {file}; a scenario is a .plg, .yaml or .json file"
-        faults = [Diagnostic("not-a-scenario", f"{file} is the outcome of a run, not a scenario", file, help=help)]
-        document = None
-    elif document is not None and not isinstance(document, dict):
+    if document is not None and not isinstance(document, dict):
         message = "a scenario is a mapping of fields, such as name, pattern and guardrails"
         faults = [*faults, Diagnostic("wrong-type", message, file, spans.nearest(()))]
         document = None

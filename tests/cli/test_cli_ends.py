@@ -299,27 +299,72 @@ def test_a_signal_is_heard_while_connecting(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 3, "half a second to draw the report in, at the most"
 
 
-@pytest.mark.parametrize(
-    ("command", "named"),
-    [
-        (["judge", "a.plg"], "a.plg is a scenario, not a saved outcome"),
-        (["judge", "plg-report/a.outcome.json", "plg-report/a.outcome.json"], "a.outcome.json is the outcome of a run"),
-        (["report", "plg-report/junit.xml"], "junit.xml is an XML document, not a saved outcome"),
-        (["merge", "plg-report"], "plg-report is a folder, not a saved outcome"),
-        (["check", "plg-report/a.outcome.json"], "a.outcome.json is the outcome of a run, not a scenario"),
-        (["lint", "plg-report/a.outcome.json"], "a.outcome.json is the outcome of a run, not a scenario"),
-        (["plan", "plg-report"], "plg-report is a folder, not a scenario"),
-    ],
-    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
-)
-def test_a_file_of_another_kind_is_named_in_one_sentence(tmp_path: Path, command: list[str], named: str) -> None:
-    passes(tmp_path, write(tmp_path, "a"))
-    done = subprocess.run([sys.executable, "-m", "plg", *command], cwd=tmp_path, capture_output=True, text=True)
-    said = done.stdout + done.stderr
+OUTCOME, JUNIT, PAGE = "plg-report/a.outcome.json", "plg-report/junit.xml", "plg-report/a.html"
+STRANGE = {
+    OUTCOME: "the outcome of a run", JUNIT: "a JUnit report", PAGE: "an HTML page", "plg-report": "a folder",
+    "x.png": "a picture", "copy.plg": "the outcome of a run", "copy.yaml": "the outcome of a run",
+    "junit.json": "a JUnit report",
+}  # fmt: skip
+NO_OUTCOMES = {
+    "a.plg": "a scenario", "a.yaml": "a scenario", "a.json": "a scenario", JUNIT: "a JUnit report",
+    PAGE: "an HTML page", "plg-report": "a folder", "x.png": "a picture", "empty": "an empty file",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of every kind."""
+    folder = tmp_path_factory.mktemp("kinds")
+    passes(folder, write(folder, "a").name)
+    for suffix in ("yaml", "json"):
+        convert = [sys.executable, "-m", "plg", "convert", "a.plg", "--to", suffix]
+        (folder / f"a.{suffix}").write_bytes(subprocess.run(convert, cwd=folder, capture_output=True).stdout)
+    for name in ("copy.plg", "copy.yaml"):
+        shutil.copy(folder / OUTCOME, folder / name)
+    shutil.copy(folder / JUNIT, folder / "junit.json")
+    (folder / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (folder / "empty").touch()
+    return folder
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """What a command says that is refused with one fault."""
+    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2
-    assert named in said
+    assert "Traceback" not in done.stderr
+    said = done.stdout + done.stderr
     assert said.count("error[") == 1
     assert "= help: " in said
+    return said
+
+
+@pytest.mark.parametrize("command", ["lint", "plan", "fmt", "convert --to json", f"judge {OUTCOME}"])
+def test_what_is_no_scenario_is_named_with_what_to_write(kinds: Path, command: str) -> None:
+    for file, kind in STRANGE.items():
+        said = refused(kinds, *command.split(), file)
+        assert f"{file} is {kind}, " in said, said
+        assert "a scenario" in said
+
+
+def test_check_says_so_too_and_leaves_a_red_document(kinds: Path, tmp_path: Path) -> None:
+    for file, kind in STRANGE.items():
+        assert f"{file} is {kind}, not a scenario" in refused(kinds, "check", "--out", str(tmp_path), "--quiet", file)
+        assert list(suites(tmp_path).values()) == ["0/1"]
+
+
+@pytest.mark.parametrize("command", ["judge", "report", "merge"])
+def test_what_is_no_outcome_is_named_with_what_to_write(kinds: Path, command: str) -> None:
+    for file, kind in NO_OUTCOMES.items():
+        assert f"{file} is {kind}, not a saved outcome" in refused(kinds, command, file)
+
+
+def test_two_outcomes_for_judge_are_answered_with_what_shows_both(kinds: Path) -> None:
+    said = refused(kinds, "judge", OUTCOME, OUTCOME)
+    assert f"plg report {OUTCOME} {OUTCOME} --html both.html" in said
+
+
+def test_fmt_says_how_another_spelling_is_laid_out(kinds: Path) -> None:
+    assert "plg convert a.yaml --to plg" in refused(kinds, "fmt", "a.yaml")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from urllib.parse import quote, quote_plus, unquote_plus
 HIDDEN = "***"
 _SCHEMELESS = re.compile(r"[^\s@]*:\S*@\S*")
 _WORD = re.compile(r"""\"((?:[^"\\]|\\.)+)"?|'([^']+)'|([^\s"]+)""")
+_NO_PORT = re.compile(r"^([^\[\]/?:]*:)(?!\d*(?:[/?]|$))[^/?]*")
+"""What stands after a host where only a port may: a user and a password whose @ and host were forgotten."""
 _SHOWN = frozenset(
     {
         "db", "timeout", "socket_timeout", "socket_connect_timeout", "wait", "protocol", "client_name",
@@ -22,6 +24,11 @@ _SHOWN = frozenset(
     }
 )  # fmt: skip
 """Options of a URL whose values are no secrets. Others are hidden: a misspelled ``passwort`` holds a password too."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+_SEPARATOR = re.compile(r"[;&=?@]")
+"""In the value of an option: there may be another one behind it."""
+_TRUNCATED = 12
+"""So many characters of a secret are known for it where a server cut off the rest."""
 SHORT = 4
 """A secret with fewer characters is hidden only where it stands by itself: it may be a part of any word."""
 
@@ -40,7 +47,7 @@ def redact(url: str) -> str:
     # From the right: a password may hold an unescaped @, / or ?.
     userinfo, at, place = rest.rpartition("@")
     if not at:
-        return scheme + separator + rest
+        return scheme + separator + _NO_PORT.sub(rf"\g<1>{HIDDEN}", rest, count=1)
     user, colon, _ = userinfo.partition(":")
     if colon:
         return f"{scheme}{separator}{user}:{HIDDEN}@{place}"
@@ -67,20 +74,33 @@ def hide_known(text: str) -> str:
 
 def hide(text: str, secrets: Iterable[str]) -> str:
     """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
-    encoding, as the inside of a JSON or Python string, in base64."""
+    encoding, as the inside of a JSON or Python string, in base64, or cut off."""
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=len, reverse=True):
         if len(spelling) < SHORT:
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
         else:
             text = text.replace(spelling, HIDDEN)
+            if len(spelling) > _TRUNCATED:
+                text = _hide_beginning(text, spelling)
+    return text
+
+
+def _hide_beginning(text: str, spelling: str) -> str:
+    """``text`` without the beginnings of a long secret: servers repeat some hundred characters and no more."""
+    start = text.find(spelling[:_TRUNCATED])
+    while start >= 0:
+        length = _alike(text[start:], spelling)
+        text = text[:start] + HIDDEN + text[start + length :]
+        start = text.find(spelling[:_TRUNCATED], start + len(HIDDEN))
     return text
 
 
 def _spellings(secret: str) -> set[str]:
     raw = secret.encode("utf-8", "surrogateescape")
-    return {
-        secret, quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace"), repr(secret)[1:-1],
+    percent = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+    return percent | {_ESCAPE.sub(lambda escape: escape[0].lower(), spelling) for spelling in percent} | {
+        secret, repr(secret)[1:-1],
         repr(raw)[2:-1], json.dumps(secret)[1:-1], base64.b64encode(raw).decode(),
     }  # fmt: skip
 
@@ -109,5 +129,6 @@ def _alike(one: str, other: str) -> int:
 
 
 def _redact_option(piece: str) -> str:
-    name, equals, _ = piece.partition("=")
-    return piece if not equals or unquote_plus(name).lower() in _SHOWN else f"{name}={HIDDEN}"
+    name, equals, value = piece.partition("=")
+    shown = unquote_plus(name).lower() in _SHOWN and not _SEPARATOR.search(unquote_plus(value))
+    return piece if not equals or shown else f"{name}={HIDDEN}"

@@ -23,7 +23,7 @@ from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
 from plg.plan.foresight import nothing_planned
 from plg.plan.watching import watch_length
-from plg.redaction import hide_known, redact
+from plg.redaction import hide, hide_known, redact
 from plg.runner.cells import Grid, nothing_sent
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
@@ -37,6 +37,7 @@ from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
+from plg.targets.address import secrets_of
 from plg.targets.base import QueueProbe, Server, Target, TargetError
 from plg.targets.gate import Gate
 from plg.targets.open import open_target
@@ -154,12 +155,15 @@ def _withheld(file: str, loaded: Loaded) -> Diagnostic:
     return Diagnostic("withheld-value", message, file, loaded.spans.nearest(("params",)), help)
 
 
-def _without_secrets(recording: Recording) -> Recording:
+def _without_secrets(recording: Recording, target: str) -> Recording:
     """The recording with secrets hidden in what the target said."""
-    said = recording.stop_detail if recording.stop == "expectation" else hide_known(recording.stop_detail)
-    return replace(
-        recording, stop_detail=said, errors=tuple((hide_known(text), count) for text, count in recording.errors)
-    )
+    secrets = secrets_of(target)
+    errors = tuple((hide_known(hide(text, secrets)), count) for text, count in recording.errors)
+    said = recording.stop_detail
+    for (text, _), (hidden, _) in zip(recording.errors, errors, strict=True):
+        said = said.replace(text, hidden)  # alone: a short secret may be a part of the words around it
+    said = recording.stop_detail if recording.stop == "expectation" else hide_known(said)
+    return replace(recording, stop_detail=said, errors=errors)
 
 
 def _run_id(request: Request, scenario: Scenario) -> str:
@@ -211,7 +215,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         interruption = observer.interrupted()
         stop = ("signal", interruption) if interruption else ("target", str(error))
         ran = replace(ran, recording=nothing_sent(prepared.grid, *stop))
-    recording = _without_secrets(ran.recording)
+    recording = _without_secrets(ran.recording, scenario.target)
     server = replace(server, name=hide_known(server.name), version=hide_known(server.version))
     outcome = make_outcome(
         replace(scenario, expect=_judged(prepared, recording)),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plg.redaction import hide, redact
+from plg.redaction import SHORT, hide, redact
 from plg.target_url import PASSED_OVER, TIMEOUTS, normalized, url_fault
 from plg.targets.base import TargetError
 from plg.units import parse_duration
@@ -33,10 +33,30 @@ class Address:
 
     def hide(self, text: str) -> str:
         """What somebody else said, without the secrets of this address in it."""
-        values = [self.options.get(name) for name in ("password", "ssl_password")]
-        if not self.options.get("password"):
-            values.append(self.options.get("username"))  # a lone name is as often a token
-        return hide(text, [str(value) for value in values if value])
+        return hide(text, self.secrets)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Each password as it is, as the URL spells it, and with the name it is for, as it is sent by some."""
+        user, password = (str(self.options.get(name) or "") for name in ("username", "password"))
+        written, _, _ = self.url.partition("://")[2].partition("?")[0].rpartition("@")
+        spelled = written.partition(":")[2] if ":" in written else ""
+        found = [password, str(self.options.get("ssl_password") or ""), spelled]
+        if len(password) >= SHORT:
+            found.append(f"{user}:{password}")
+        if not password:
+            found += [user, written]  # a lone name is as often a token
+        return tuple(dict.fromkeys(filter(None, found)))
+
+
+def secrets_of(target: str) -> tuple[str, ...]:
+    """The secrets in a target; none where it is no URL that could be connected to."""
+    if "://" not in target:
+        return ()
+    try:
+        return parse_address(target).secrets
+    except TargetError:
+        return ()
 
 
 def parse_address(url: str, gate: Gate | None = None) -> Address:

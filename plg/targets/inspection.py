@@ -49,7 +49,8 @@ def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[QueueInUs
     _refuse_wrong_role(client, facts)
     _refuse_wrong_types(client, queues)
     name, version = _identity(facts)
-    return Findings(name, version, (*_remarks(facts), *_rehearse(client, queues)))
+    notes = (*_remarks(facts), *_rehearse(client, queues))
+    return Findings(name, client.address.hide(version), tuple(map(client.address.hide, notes)))
 
 
 def _info(client: Client) -> Mapping[str, str]:
@@ -74,7 +75,7 @@ def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
     if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):
         raise TargetError("refused", f"{shown} is a Sentinel, which keeps no queues (give the URL of its master)")
     if facts.get("role") == "slave" and facts.get("slave_read_only", "1") != "0":
-        master = f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}"
+        master = client.address.hide(f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}")
         raise TargetError("refused", f"{shown} is a read-only replica (its master is {master}: give that one's URL)")
 
 
@@ -87,7 +88,7 @@ def _refuse_wrong_types(client: Client, queues: Sequence[QueueInUse]) -> None:
         if isinstance(answer, Exception):
             _refuse_misplaced(client, key, answer)
             continue
-        present = answer.decode()
+        present = client.address.hide(answer.decode(errors="replace"))
         if present not in ("none", kind):
             raise TargetError(
                 "refused",

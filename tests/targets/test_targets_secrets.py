@@ -1,0 +1,172 @@
+"""A server never makes plg repeat a secret of the target's URL, whatever it says, when, and in which spelling."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plg import session
+from plg.outcome_io import to_json
+from plg.queues.base import Job, Queue
+from plg.redaction import HIDDEN, hide, redact
+from plg.targets.address import parse_address, secrets_of
+from plg.targets.base import TargetError
+from plg.targets.open import open_target
+
+SCENARIO = """
+scenario "s" {
+  job a { queue "q" }
+  traffic { steady 50/s over 200ms }
+  guardrails { max_rate 500/s max_total_jobs 200 max_duration 1m }
+}
+"""
+SECRETS = ["hunter2", "hunt er2", "h/u?n#t@e:r", "übergeheim", "back\\slash'n\"quote", "x" * 90 + "-the-end"]
+
+
+def lowered(text: str) -> str:
+    return re.sub("%..", lambda found: found[0].lower(), text)
+
+
+def spelled(secret: str) -> list[str]:
+    """How a server or what stands before it may repeat a password."""
+    return [
+        secret, quote(secret, safe=""), lowered(quote(secret, safe="")), json.dumps(secret), repr(secret),
+        base64.b64encode(secret.encode()).decode(), base64.b64encode(f"app:{secret}".encode()).decode(),
+    ]  # fmt: skip
+
+
+def repeating(*words: str, to: bytes = b"AUTH"):
+    """Answers as a server that is content, but repeats ``words`` in an error to the command ``to``."""
+
+    def handle(connection) -> None:
+        while heard := connection.recv(65536):
+            answer = b"-ERR what is " + " ".join(words).encode() + b"\r\n" if to in heard else b"+OK\r\n"
+            connection.sendall(answer)
+
+    return handle
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("form", ["redis://app:{}@{}", "redis://:{}@{}", "redis://{1}?username=app&password={0}"])
+def test_an_error_of_the_handshake(scripted, secret: str, form: str) -> None:
+    for spelling in spelled(secret):
+        server = scripted(repeating("'app'", spelling, "in", spelling))
+        with pytest.raises(TargetError) as refusal:
+            open_target(form.format(quote(secret, safe=""), f"127.0.0.1:{server.port}"), ())
+        rest = str(refusal.value).replace(HIDDEN, "")
+        assert not [again for again in spelled(secret) if again.strip("'\"") in rest]
+        assert "what is" in rest
+
+
+def test_a_lone_name_is_a_secret(scripted) -> None:
+    server = scripted(repeating("t0ken%20x", "t0ken x"))
+    with pytest.raises(TargetError) as refusal:
+        open_target(f"redis://t0ken%20x@127.0.0.1:{server.port}", ())
+    assert "t0ken" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("room", [128, 60, 30])
+def test_a_secret_that_the_server_cuts_off(scripted, room: int) -> None:
+    secret = "".join(f"{n:03}-" for n in range(60))
+    server = scripted(repeating(f"'{secret[:room]}'"))
+    with pytest.raises(TargetError) as refusal:
+        open_target(f"redis://:{secret}@127.0.0.1:{server.port}", ())
+    assert "000-" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("to", [b"PING", b"INFO", b"TYPE", b"LPUSH", b"LLEN"])
+def test_an_error_at_any_other_time(scripted, tmp_path, to: bytes) -> None:
+    """During the look round and during the run: in no line of what is saved."""
+    info = b"redis_version:7.hunter2\r\n"
+    answers = {
+        b"AUTH": b"+OK\r\n", b"PING": b"+PONG\r\n", b"INFO": b"$%d\r\n%b\r\n" % (len(info), info),
+        b"TYPE": b"+none\r\n", b"LPUSH": b":1\r\n", b"LLEN": b":0\r\n", b"LRANGE": b"*0\r\n",
+    }  # fmt: skip
+
+    def handle(connection) -> None:
+        while heard := connection.recv(65536):
+            for command in heard.split(b"\r\n*"):
+                name = command.split(b"\r\n")[2]
+                refused = b"-ERR upstream refused hunter2 for app\r\n"
+                connection.sendall(refused if name == to else answers.get(name, b"-ERR unknown command\r\n"))
+
+    server = scripted(lambda connection: threading.Thread(target=handle, args=(connection,), daemon=True).start())
+    url = f"redis://app:hunter2@127.0.0.1:{server.port}"
+    file = tmp_path / "s.plg"
+    file.write_text(SCENARIO)
+    outcome = session.run(session.prepare(file, session.Request({}, target=url)), session.Observer())
+    said = to_json(outcome)
+    assert "hunter2" not in said
+    assert (f"refused {HIDDEN} for app" in said) == (to in (b"PING", b"LPUSH", b"LLEN"))
+    assert outcome.target.version == ("" if to in (b"PING", b"INFO") else f"7.{HIDDEN}")
+
+
+@pytest.mark.parametrize("info", [b"role:slave\r\nmaster_host:hunter2\r\nmaster_port:1", b"redis_mode:standalone"])
+def test_an_answer_that_is_no_error(scripted, info: bytes) -> None:
+    def handle(connection) -> None:
+        while heard := connection.recv(65536):
+            answer = b"$%d\r\n%b\r\n" % (len(info), info) if b"INFO" in heard else b"+hunter2\r\n"
+            connection.sendall(b"+OK\r\n" if b"AUTH" in heard else answer)
+
+    with pytest.raises(TargetError) as refusal:
+        open_target(f"redis://app:hunter2@127.0.0.1:{scripted(handle).port}", (Job("a", queue=Queue("list", "q")),))
+    assert "hunter2" not in str(refusal.value)
+    assert HIDDEN in str(refusal.value).partition("@")[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h/0?passwort=hunter2&db=1", "redis://h/0?passwort=***&db=1"),
+        ("redis://h/0?PASSWORD=hunter2", "redis://h/0?PASSWORD=***"),
+        ("redis://h/0?pass%77ord=hunter2", "redis://h/0?pass%77ord=***"),
+        ("redis://h?db=1;password=hunter2", "redis://h?db=***"),
+        ("redis://h?db=1%26password=hunter2", "redis://h?db=***"),
+        ("redis://app:hunter2", "redis://app:***"),
+        ("redis://:hunter2/0", "redis://:***/0"),
+        ("redis://app:hunter2:h:6379/0", "redis://app:***/0"),
+        (
+            "redis://[::1]:6379/0?timeout=3&ssl_ca_certs=/a/b.crt",
+            "redis://[::1]:6379/0?timeout=3&ssl_ca_certs=/a/b.crt",
+        ),
+        ("redis://h:6379", "redis://h:6379"),
+        ("unix:///run/a:b.sock?db=1", "unix:///run/a:b.sock?db=1"),
+    ],
+)
+def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
+    assert redact(url) == shown
+    assert redact(shown) == shown
+    try:
+        told = repr(parse_address(url))
+    except TargetError as error:
+        told = str(error)
+    assert "hunter2" not in told
+
+
+def test_the_secrets_of_a_target() -> None:
+    assert set(secrets_of("redis://app:hunt%2Fer2@h")) == {"hunt/er2", "hunt%2Fer2", "app:hunt/er2"}
+    assert set(secrets_of("redis://tok%40en@h")) == {"tok@en", "tok%40en"}
+    assert set(secrets_of("rediss://h?password=abcd&ssl_password=efgh")) == {"abcd", ":abcd", "efgh"}
+    assert secrets_of("embedded") == secrets_of("redis://h:x") == secrets_of("redis://h/3?db=1") == ()
+
+
+@given(st.text(min_size=4, max_size=12).filter(lambda text: HIDDEN not in text and text.strip("*")))
+def test_a_secret_is_hidden_in_every_spelling(secret: str) -> None:
+    secret = secret.encode("utf-8", "replace").decode()
+    for spelling in [*spelled(secret)[:-1], json.dumps(secret)[1:-1], repr(secret)[1:-1]]:
+        assert spelling not in hide(f"a {spelling} b", [secret]).replace(HIDDEN, "")
+
+
+def test_a_short_secret_does_not_eat_the_words_around_it() -> None:
+    assert hide("1 of 11 jobs, 'a' and a1", ["1", "a"]) == f"{HIDDEN} of 11 jobs, '{HIDDEN}' and a1"
+
+
+def test_what_only_begins_like_a_secret_is_let_be() -> None:
+    assert hide("password refused", ["password123"]) == "password refused"

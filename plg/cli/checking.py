@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from plg import session
 from plg.cli.console import Console
-from plg.cli.files import expand, refuse_lonely_shards, request, usage_error
+from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
@@ -131,7 +131,7 @@ def _check_at_once(
     view.waiting(asked.start)
     listener = Listener(tell, ParallelView(console, quiet=options.quiet).look, interruption.name)
     supervisor = Supervisor(
-        lambda file: Order.of(file, asked, os.environ), options.parallel, artifacts.folder, listener,
+        lambda file: Order.of(file, for_file(asked, file), os.environ), options.parallel, artifacts.folder, listener,
         fail_fast=options.fail_fast,
     )  # fmt: skip
     done = supervisor.run(files)
@@ -232,7 +232,7 @@ def _check_one(
     view = RunView(console, quiet=quiet)
     try:
         with loading():
-            prepared = attend(lambda: session.prepare(file, asked), interruption.name)
+            prepared = attend(lambda: session.prepare(file, for_file(asked, file)), interruption.name)
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.add_invalid(file, error)

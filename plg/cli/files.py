@@ -6,6 +6,7 @@ import argparse
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,11 +64,12 @@ def start(options: argparse.Namespace) -> Start | None:
 
 def request(options: argparse.Namespace) -> Request:
     """The request that the scenario options of a command stand for."""
-    from plg.guardrails.policy_file import find_policy
+    from plg.guardrails.policy_file import find_policy, with_neighbours
     from plg.session import Request
 
     policy = find_policy(options.policy, os.environ, Path.cwd())
-    if options.env is not None and policy is None:
+    folders = {Path(file).absolute().parent for file in getattr(options, "files", None) or [options.file]}
+    if options.env is not None and policy is None and not any(with_neighbours(None, folder) for folder in folders):
         help = "write plg-policy.yaml, or name one with --policy"
         raise usage_error(f"--env {options.env} needs a policy file", help)
     return Request(
@@ -77,6 +79,13 @@ def request(options: argparse.Namespace) -> Request:
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
         wait=getattr(options, "wait", None), sends=options.command == "check",
     )  # fmt: skip
+
+
+def for_file(asked: Request, file: Path) -> Request:
+    """The request as it is for one scenario: under the policies that lie beside it, or above it, as well."""
+    from plg.guardrails.policy_file import with_neighbours
+
+    return replace(asked, policy=with_neighbours(asked.policy, file.absolute().parent))
 
 
 def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:

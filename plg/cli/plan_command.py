@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plg.cli.console import Console
-from plg.cli.files import request, usage_error
+from plg.cli.files import for_file, request, usage_error
 from plg.measures import LATENCY, WORK
 from plg.plan.unmeasured import asks_for_latency
 from plg.reports import terminal
@@ -19,7 +19,8 @@ from plg.session import Prepared, prepare
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Plan one scenario; nothing is opened and nothing sent."""
-    prepared = prepare(Path(options.file), request(options))
+    scenario = Path(options.file)
+    prepared = prepare(scenario, for_file(request(options), scenario))
     if options.arrivals == "-":
         if options.json:
             raise usage_error("--json and --arrivals - cannot share standard output", "name a file: --arrivals a.csv")

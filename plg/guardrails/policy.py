@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
@@ -100,7 +101,7 @@ class Policy:
         """
         self._known(named)
         account = account_name() if account is None else account
-        remarks: list[str] = []
+        remarks = self._side_by_side()
         limits = scenario.guardrails
         for file in self.files:
             hosts = _hosts(file, scenario.target)
@@ -115,6 +116,19 @@ class Policy:
     def gate(self, limits: Guardrails) -> Gate:
         """What judges each host that a run with these ``limits`` connects to."""
         return Gate.of([_zone(rule, file.file, limits) for rule in file.environments] for file in self.files)
+
+    def _side_by_side(self) -> list[str]:
+        """A remark on each folder with several policies, where one may be thought to be the only one."""
+        folders: dict[Path, list[str]] = {}
+        for file in self.files:
+            path = Path(file.file)
+            if path.stem == "plg-policy":
+                folders.setdefault(path.parent, []).append(path.name)
+        return [
+            f"{', '.join(names[:-1])} and {names[-1]} in {folder} {'both' if len(names) == 2 else 'all'} hold"
+            for folder, names in folders.items()
+            if len(names) > 1
+        ]
 
     def _known(self, named: str | None) -> None:
         names = [rule.name for file in self.files for rule in file.environments]

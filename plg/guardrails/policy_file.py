@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
+from plg.diagnostics import Diagnostic, Path, ScenarioError, Span, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
+from plg.language.json_source import read_json
 from plg.language.quantities import Fault, duration, fault_of, fraction, rate, show
 from plg.language.source import Spans, decode, read_bytes
 from plg.language.yaml_source import read_yaml
@@ -20,8 +22,14 @@ from plg.targets.hosts import pattern_fault
 
 FILE_NAMES = ("plg-policy.yaml", "plg-policy.yml", "plg-policy.json")
 """What a policy may be called. Where several lie in one folder, all of them hold."""
-SYSTEM_FILE = FilePath("/etc/plg/policy.yaml")
-"""Read on every run where it is there: the place for ceilings that hold against the users of a machine."""
+_STEMS = (
+    "plg-policy", ".plg-policy", "plg_policy", ".plg_policy", "plgpolicy", "plg.policy", "plg-policies", "PLG-POLICY",
+)  # fmt: skip
+_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".YAML", ".YML", ".JSON", "")
+LOOKALIKES = tuple(stem + suffix for stem in _STEMS for suffix in _SUFFIXES if stem + suffix not in FILE_NAMES)
+"""Names that somebody may have meant for a policy. A file of one of them is refused: it would not hold."""
+SYSTEM_FILES = tuple(FilePath("/etc/plg", name) for name in ("policy.yaml", "policy.yml", "policy.json"))
+"""Read on every run where they are there: the place for ceilings that hold against the users of a machine."""
 FIELDS = ("ceilings", "environments", "users")
 RULE_FIELDS = {
     "environments": ("name", "hosts", "ceilings", "allow"),
@@ -42,18 +50,47 @@ ERROR_RATE = {"percent": "percent", "over": "duration"}
 
 
 def find_policy(
-    named: str | None, environ: Mapping[str, str], folder: FilePath, *, system: FilePath = SYSTEM_FILE
+    named: str | None, environ: Mapping[str, str], folder: FilePath, *, system: Sequence[FilePath] = SYSTEM_FILES
 ) -> Policy | None:
     """Every policy that holds for a run, or None where there is none.
 
     These are the machine's own, the one that ``PLG_POLICY`` names, the one ``named`` on the command line, and each
     ``plg-policy.yaml`` (or ``.yml``, ``.json``) in ``folder`` or above it. All of them hold: naming one takes none of
-    the others away. Raises `ScenarioError` where one cannot be read.
+    the others away. Raises `ScenarioError` where one cannot be read, or lies there under a name that is not read.
     """
     asked = [FilePath(where) for where in (environ.get("PLG_POLICY"), named) if where]
-    lying = [system, *(parent / name for parent in reversed([folder, *folder.parents]) for name in FILE_NAMES)]
-    paths = dict.fromkeys([*(path for path in lying if _is_there(path)), *asked])
+    lying = [*filter(_is_there, system), *_lying(folder, asked)]
+    paths = dict.fromkeys([*lying, *asked])
     return Policy(tuple(read_policy(path) for path in paths)) if paths else None
+
+
+def with_neighbours(policy: Policy | None, folder: FilePath) -> Policy | None:
+    """``policy`` and what lies in ``folder``, where a scenario is, or above it. Raises as `find_policy`."""
+    files = () if policy is None else policy.files
+    known = [FilePath(file.file) for file in files]
+    more = [path for path in _lying(folder, known) if not any(_same(path, other) for other in known)]
+    return Policy((*files, *map(read_policy, more))) if more else policy
+
+
+def _lying(folder: FilePath, known: Collection[FilePath]) -> list[FilePath]:
+    """The policies in a folder and above it, the outermost first; a lookalike must be one of those ``known``."""
+    found: list[FilePath] = []
+    for parent in reversed([folder, *folder.parents]):
+        here = [parent / name for name in FILE_NAMES if _is_there(parent / name)]
+        for path in (parent / name for name in LOOKALIKES):
+            if _is_there(path) and not any(_same(path, other) for other in (*here, *known)):
+                help = f"call it {FILE_NAMES[0]}, or name it with --policy"
+                message = "this looks like a policy, but a file of this name is not read: its ceilings would not hold"
+                raise ScenarioError([Diagnostic("policy-name", message, str(path), help=help)])
+        found += here
+    return found
+
+
+def _same(one: FilePath, other: FilePath) -> bool:
+    """Whether two paths lead to one file: some systems do not tell capitals from small letters."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _is_there(path: FilePath) -> bool:
@@ -75,7 +112,7 @@ def read_policy(path: FilePath) -> PolicyFile:
 def read_policy_text(text: str, file: str) -> PolicyFile:
     """The policy in ``text``, which came from ``file``. Raises as `read_policy`."""
     spans = Spans(text)
-    document, faults, _ = read_yaml(text, file, spans)
+    document, faults = _read(text, file, spans)
     reader = _Reader(file, text, spans, list(faults))
     if document is None:
         raise reader.refusal()
@@ -83,6 +120,16 @@ def read_policy_text(text: str, file: str) -> PolicyFile:
     if reader.faults:
         raise reader.refusal()
     return policy
+
+
+def _read(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
+    if not text.strip():
+        help = "delete it, or write a policy into it"
+        return None, [Diagnostic("empty-file", "there is no policy in this file", file, Span(1, 1, 1, 1), help)]
+    if file.lower().endswith(".json"):
+        return read_json(text, file, spans)
+    document, faults, _ = read_yaml(text, file, spans)
+    return document, list(faults)
 
 
 @dataclass

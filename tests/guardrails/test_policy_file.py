@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails import policy_file
 from plg.guardrails.policy import Ceilings, Rule
-from plg.guardrails.policy_file import find_policy, read_policy
+from plg.guardrails.policy_file import find_policy, read_policy, with_neighbours
+from plg.patterns.steady import Steady
 from plg.resources import read_text
-from plg.scenario import ErrorRateLimit
+from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 
 FULL = """\
 ceilings: {max_duration: 1h}
@@ -132,7 +133,7 @@ def test_a_policy_that_cannot_be_read_is_refused(tmp_path: Path, make: str) -> N
         path.write_bytes(b"environments: [\xe9]\n")
     with pytest.raises(ScenarioError) as caught:
         # A missing one is asked for by name; the others merely lie there.
-        find_policy(str(path) if make == "missing" else None, {}, tmp_path, system=tmp_path / "none")
+        find_policy(str(path) if make == "missing" else None, {}, tmp_path, system=[tmp_path / "none"])
     assert caught.value.diagnostics[0].code in ("unreadable-file", "not-text")
 
 
@@ -140,7 +141,7 @@ def test_a_policy_that_cannot_even_be_looked_at_is_refused(tmp_path: Path) -> No
     # A folder that leads to itself fails for root as well, as a locked one would for anybody else.
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(ScenarioError, match="cannot be read"):
-        find_policy(None, {}, tmp_path, system=tmp_path / "loop" / "policy.yaml")
+        find_policy(None, {}, tmp_path, system=[tmp_path / "loop" / "policy.yaml"])
 
 
 def test_all_policies_hold_at_once(tmp_path: Path) -> None:
@@ -153,17 +154,85 @@ def test_all_policies_hold_at_once(tmp_path: Path) -> None:
         "variable": write(tmp_path, "ceilings: {max_rate: 4}", "variable.yaml"),
         "named": write(tmp_path, "ceilings: {max_rate: 5}", "named.yaml"),
     }
-    found = find_policy(str(where["named"]), {"PLG_POLICY": str(where["variable"])}, inner, system=where["system"])
+    found = find_policy(str(where["named"]), {"PLG_POLICY": str(where["variable"])}, inner, system=[where["system"]])
     assert found is not None
     assert [Path(file.file) for file in found.files] == list(where.values())
 
 
 def test_no_policy_is_none_and_an_empty_variable_is_unset(tmp_path: Path) -> None:
-    assert find_policy(None, {"PLG_POLICY": ""}, tmp_path, system=tmp_path / "none") is None
+    assert find_policy(None, {"PLG_POLICY": ""}, tmp_path, system=[tmp_path / "none"]) is None
 
 
 def test_the_machines_own_policy_has_a_place_users_do_not_write(tmp_path: Path) -> None:
-    assert Path("/etc/plg/policy.yaml") == policy_file.SYSTEM_FILE
+    assert [str(path) for path in policy_file.SYSTEM_FILES] == [
+        "/etc/plg/policy.yaml", "/etc/plg/policy.yml", "/etc/plg/policy.json",
+    ]  # fmt: skip
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["plg-policy.yaml", "plg-policy.yml", "plg-policy.json"])
+def test_a_policy_is_read_under_each_usual_name(tmp_path: Path, name: str) -> None:
+    inner = tmp_path / "load"
+    inner.mkdir()
+    # With tabs, as some write JSON; YAML takes none of them.
+    text = '{\n\t"ceilings": {\n\t\t"max_rate": "1/s"\n\t}\n}' if name.endswith("json") else "ceilings: {max_rate: 1/s}"
+    write(tmp_path, text, name)
+    found = find_policy(None, {}, inner, system=[])
+    assert found is not None
+    assert [file.everywhere.max_rate for file in found.files] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["plg_policy.yaml", ".plg-policy.yml", "plg-policy", "plg-policy.toml", "plg-policy.YAML", "PLG-POLICY.yml"]
+)
+def test_a_policy_under_another_name_is_refused_and_not_passed_over(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, "ceilings: {max_rate: 1/s}", name)
+    (tmp_path / "load").mkdir()
+    with pytest.raises(ScenarioError) as caught:
+        find_policy(None, {}, tmp_path / "load", system=[])
+    [fault] = caught.value.diagnostics
+    assert (fault.code, fault.file) == ("policy-name", str(path))
+    assert "call it plg-policy.yaml" in fault.help
+    # Named, or a link to one that is read, it holds.
+    assert find_policy(str(path), {}, tmp_path, system=[]) is not None
+    assert find_policy(None, {"PLG_POLICY": str(path)}, tmp_path, system=[]) is not None
+    path.rename(tmp_path / "plg-policy.yml")
+    path.symlink_to(tmp_path / "plg-policy.yml")
+    found = find_policy(None, {}, tmp_path, system=[])
+    assert found is not None
+    assert len(found.files) == 1
+
+
+def test_two_in_one_folder_both_hold_and_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "ceilings: {max_rate: 10/s}")
+    write(tmp_path, "ceilings: {max_rate: 5/s}", "plg-policy.yml")
+    found = find_policy(None, {}, tmp_path, system=[])
+    assert found is not None
+    scenario = Scenario("s", Steady(1.0, 1.0), (), Guardrails(max_rate=100.0, max_total_jobs=10, max_duration=60.0))
+    lowered, remarks = found.apply(scenario)
+    assert lowered.guardrails.max_rate == 5.0
+    assert remarks[0] == f"plg-policy.yaml and plg-policy.yml in {tmp_path} both hold"
+
+
+def test_a_policy_beside_the_scenario_holds_wherever_plg_was_started(tmp_path: Path) -> None:
+    load = tmp_path / "project" / "load"
+    load.mkdir(parents=True)
+    write(tmp_path / "project", "ceilings: {max_rate: 2/s}")
+    write(load, "ceilings: {max_rate: 1/s}", "plg-policy.yml")
+    found = with_neighbours(find_policy(None, {}, tmp_path, system=[]), load)
+    assert found is not None
+    assert [file.everywhere.max_rate for file in found.files] == [2.0, 1.0]
+    again = with_neighbours(find_policy(None, {}, load, system=[]), load)
+    assert again is not None
+    assert len(again.files) == 2
+
+
+def test_an_empty_policy_is_called_one(tmp_path: Path) -> None:
+    for name in ("plg-policy.yaml", "plg-policy.json"):
+        with pytest.raises(ScenarioError, match="there is no policy in this file"):
+            read_policy(write(tmp_path, " \n", name))
 
 
 # The schema and the reader --------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from plg.cli.console import Console
@@ -12,6 +14,7 @@ from plg.diagnostics_render import render_github, render_json, render_text
 from plg.language.load import lint, load
 from plg.patterns.spans import spans
 from plg.plan.unmeasured import unmeasured
+from plg.reports.repository import from_root, roots
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -30,7 +33,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.format == "json":
         console.raw(render_json(found) + "\n")
     elif options.format == "github":
-        console.raw(render_github(found) + ("\n" if found else ""))
+        named = roots(os.environ)
+        placed = [replace(fault, file=from_root(fault.file, named) or fault.file) for fault in found]
+        console.raw(render_github(placed) + ("\n" if found else ""))
     else:
         if found:
             console.print(render_text(found, sources, colour=console.colour))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from plg.cli.console import Console
@@ -32,8 +33,9 @@ def write_reports(options: argparse.Namespace, console: Console, outcomes: list[
         _put(console, options.html, html(outcomes))
     if options.junit:
         from plg.reports.junit import junit
+        from plg.reports.repository import roots
 
-        _put(console, options.junit, junit(outcomes))
+        _put(console, options.junit, junit(outcomes, roots=roots(os.environ)))
     if options.markdown:
         from plg.reports.markdown import markdown
 

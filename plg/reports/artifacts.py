@@ -18,7 +18,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
 from plg.reports.easel import Easel
 from plg.reports.render import Drawing, RenderError, render
-from plg.reports.repository import root_of
+from plg.reports.repository import roots
 from plg.reports.shared_folder import SharedFolder, junit_name
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Artifacts:
         self.easel = easel or Easel()
         self.failed = False
         self._png = png
-        self._root = root_of(Path(), os.environ)
+        self._roots = roots(os.environ)
         self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
         self._runs: list[Outcome | InvalidScenario] = []
         self._pending: dict[str, InvalidScenario] = {}
@@ -175,8 +175,8 @@ class Artifacts:
                     file.write(markdown(self._runs) + "\n")
             except OSError as error:
                 self._complain(summary, error)
-        root = self._root
-        texts = [annotate(r, root) if isinstance(r, Outcome) else annotate_invalid(r.error, root) for r in self._runs]
+        named = self._roots
+        texts = [annotate(r, named) if isinstance(r, Outcome) else annotate_invalid(r.error, named) for r in self._runs]
         return [text.rstrip("\n") for text in texts if text.strip()]
 
     def _stem(self, name: str) -> str:
@@ -194,7 +194,7 @@ class Artifacts:
         runs = [*self._runs, *self._pending.values()]
         if runs:
             try:
-                self._shared.publish(junit(runs, self._attachments, self._root), combine)
+                self._shared.publish(junit(runs, self._attachments, self._roots), combine)
             except OSError as error:
                 self._complain(str(self._shared.document), error)
 

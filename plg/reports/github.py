@@ -12,32 +12,32 @@ from plg.reports import wording
 from plg.reports.repository import from_root
 
 
-def annotate(outcome: Outcome, root: Path | None = None) -> str:
+def annotate(outcome: Outcome, roots: Sequence[Path] | None = None) -> str:
     """One ``::error`` a failed expectation and one ``::warning`` a failed warning; empty when all hold.
 
     A run in which no job was taken from the queue begins with a ``::warning`` of that. A run that went wrong as a whole
-    (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason. Files are named from the ``root``
-    of the repository. Each line ends in a newline.
+    (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason. Files are named from the root of
+    their repository, where ``roots`` are given (see `from_root`). Each line ends in a newline.
     """
-    lines = [_annotation(outcome, result, root) for result in outcome.expectations if result.verdict != "pass"]
+    lines = [_annotation(outcome, result, roots) for result in outcome.expectations if result.verdict != "pass"]
     silent = not any(line.startswith("::error") for line in lines)
     if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
         title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
-        lines.insert(0, command("error", outcome.reason, title=title, file=from_root(outcome.scenario_file, root)))
+        lines.insert(0, command("error", outcome.reason, title=title, file=from_root(outcome.scenario_file, roots)))
     for said in wording.headline(outcome):
-        title, file = f"{outcome.name}: nobody worked", from_root(outcome.scenario_file, root)
+        title, file = f"{outcome.name}: nobody worked", from_root(outcome.scenario_file, roots)
         lines.insert(0, command("warning", said, title=title, file=file))
     return "".join(f"{line}\n" for line in lines)
 
 
-def annotate_invalid(error: ScenarioError, root: Path | None = None) -> str:
+def annotate_invalid(error: ScenarioError, roots: Sequence[Path] | None = None) -> str:
     """One annotation a fault of a scenario that was refused. See `annotate`."""
     lines = []
     for fault in error.diagnostics:
         level = "warning" if fault.severity == "warning" else "error"
         message = f"{fault.message}\nhelp: {fault.help}" if fault.help else fault.message
         span = fault.span
-        file = None if fault.file.startswith("<") else from_root(fault.file, root)  # <command line> is no file
+        file = None if fault.file.startswith("<") else from_root(fault.file, roots)  # <command line> is no file
         lines.append(command(level, message, title=fault.code, file=file, line=span.line if span else None))
     return "".join(f"{line}\n" for line in lines)
 
@@ -54,12 +54,12 @@ def group(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"::group::{command_data(title)}", *lines, "::endgroup::"]) + "\n"
 
 
-def _annotation(outcome: Outcome, result: ExpectationResult, root: Path | None) -> str:
+def _annotation(outcome: Outcome, result: ExpectationResult, roots: Sequence[Path] | None) -> str:
     level = "warning" if result.level == "warn" else "error"
     return command(
         level,
         f"{wording.breach(result)}\n{result.text}",
         title=f"{outcome.name}: {result.text}",
-        file=from_root(result.file or outcome.scenario_file, root),
+        file=from_root(result.file or outcome.scenario_file, roots),
         line=result.line,
     )

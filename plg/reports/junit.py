@@ -35,11 +35,11 @@ class InvalidScenario:
 def junit(
     runs: Sequence[Outcome | InvalidScenario],
     attachments: Mapping[str, str] | None = None,
-    root: Path | None = None,
+    roots: Sequence[Path] | None = None,
 ) -> str:
     """The document for all ``runs``, in their order. ``attachments`` maps a run id to the path of its HTML report.
 
-    Files are named from the ``root`` of the repository, where one is given.
+    Files are named from the root of their repository, where ``roots`` are given: see `from_root`.
 
     The run's duration is shared equally among its cases, so that a tool which adds them up shows the real duration.
     """
@@ -52,7 +52,7 @@ def junit(
         for run, name in zip(runs, names, strict=True)
     ]
     for case in (case for suite in suites for case in suite.test_cases):
-        case.file = from_root(case.file, root)
+        case.file = from_root(case.file, roots)
     return _document(suites, runs)
 
 

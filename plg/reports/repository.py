@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_ROOTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+_NAMED = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 """Where GitHub and GitLab say that the repository is."""
 
 
-def root_of(folder: Path, environ: Mapping[str, str]) -> Path | None:
-    """The root of the repository that ``folder`` lies in: the CI system's own word, else the folder with ``.git``."""
-    here = folder.resolve()
-    for name in _ROOTS:
-        if environ.get(name):
-            named = Path(environ[name]).resolve()
-            if here.is_relative_to(named):
-                return named
-    return next((place for place in (here, *here.parents) if (place / ".git").exists()), None)
+def roots(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The roots that the CI system names."""
+    return tuple(Path(environ[name]).absolute() for name in _NAMED if environ.get(name))
 
 
-def from_root(path: str | None, root: Path | None) -> str | None:
-    """``path`` (from the working folder) from ``root``; as it is where it does not lie below it."""
-    if path is None or root is None or "\0" in path:
+def from_root(path: str | None, named: Sequence[Path] | None) -> str | None:
+    """``path`` (from the working folder) from the root of its repository: one of those ``named``, else the folder above
+    it that holds ``.git``. As it is where it lies in none, where there is no such file, or where None are asked for.
+    """
+    if path is None or named is None or not os.path.exists(path):  # noqa: PTH110  # which raises for no name
         return path
-    place = Path(os.path.abspath(path)).resolve()  # noqa: PTH100  # of a path that need not exist
-    return place.relative_to(root).as_posix() if place.is_relative_to(root) and place.exists() else path
+    # A link is named by where it lies, and folders may be reached by links: as they are written, then as they are.
+    written = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow the link, absolute() keeps ..
+    real = written.parent.resolve() / written.name
+    above = next((place for place in real.parents if (place / ".git").exists()), None)
+    for root in (*named, *([above] if above is not None else [])):
+        for place, base in ((written, root), (real, root.resolve())):
+            if place.is_relative_to(base):
+                return place.relative_to(base).as_posix()
+    return path

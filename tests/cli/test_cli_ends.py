@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -224,6 +225,52 @@ def test_three_checks_in_one_folder_keep_all_suites(tmp_path: Path) -> None:
     assert slow.wait(30) == 0
     assert suites(report) == {"slow": "0/0", "red": "1/0", "crash": "0/1"}
     assert not list(report.glob(".*"))
+
+
+def places(folder: Path, file: object, **environ: str) -> tuple[str, set[str]]:
+    """Where an annotation of the file points, and where the cases of the JUnit document do."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-m", "plg", "check", str(file), "--quiet", "--out", str(folder / "r")], cwd=folder,
+        env={**kept, "GITHUB_ACTIONS": "true", **environ}, capture_output=True, text=True,
+    )  # fmt: skip
+    cases = ElementTree.parse(folder / "r" / "junit.xml").getroot().iter("testcase")
+    return re.findall(r"^::error file=([^,]*)", done.stdout, re.MULTILINE)[0], {str(case.get("file")) for case in cases}
+
+
+def test_files_are_named_from_the_root_of_the_repository(tmp_path: Path) -> None:
+    """From a working folder below it; the root by either CI system's word, by ``.git``, by a link, or by none."""
+    root = tmp_path / "repo"
+    mail = root / "services" / "mail"
+    (mail / "load").mkdir(parents=True)
+    (mail / "x").mkdir()
+    written = write(mail / "load", "a", expect="acked > 1_000", seconds=0.1)
+    (tmp_path / "link").symlink_to(root)
+    (mail / "load" / "b.plg").symlink_to("a.plg")
+    name = "services/mail/load/a.plg"
+    for folder, file in ((mail, "load/a.plg"), (mail, "./load/a.plg"), (mail, written), (mail / "x", "../load/a.plg")):
+        assert places(folder, file, GITHUB_WORKSPACE=str(root)) == (name, {name})
+    assert places(mail, "load/a.plg", CI_PROJECT_DIR=str(root)) == (name, {name})
+    assert places(mail, "load/a.plg", GITHUB_WORKSPACE=str(tmp_path / "link")) == (name, {name})
+    assert places(tmp_path / "link" / "services", "mail/load/a.plg", GITHUB_WORKSPACE=str(root)) == (name, {name})
+    assert places(mail, "load/b.plg", GITHUB_WORKSPACE=str(root))[0] == "services/mail/load/b.plg"
+    assert places(tmp_path, written, GITHUB_WORKSPACE=str(root)) == (name, {name}), "started outside of it"
+    assert places(mail, "load/a.plg") == ("load/a.plg", {"load/a.plg"})
+    (root / ".git").mkdir()
+    assert places(mail, "load/a.plg") == (name, {name})
+    assert places(mail, "load/a.plg", GITHUB_WORKSPACE=str(tmp_path / "other")) == (name, {name})
+
+
+def test_lint_for_github_names_files_so_too(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a.plg").write_text("scenario x {}")
+    done = subprocess.run(
+        [sys.executable, "-m", "plg", "lint", "a.plg", "--format", "github"], cwd=tmp_path / "below",
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "::error file=below/a.plg," in done.stdout
 
 
 STRANGERS = (

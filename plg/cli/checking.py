@@ -15,9 +15,10 @@ from plg.cli.loading import loading
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.interrupt import Interrupted, attend
-from plg.judge.deciding import worst
+from plg.judge.deciding import gravity, worst
 from plg.redaction import hide_known
 from plg.reports.artifacts import Artifacts
+from plg.reports.columns import columns, cut
 from plg.reports.easel import Easel
 from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
@@ -186,16 +187,24 @@ class End(NamedTuple):
     name: str
 
 
-_MOST_NAMED = 5
-"""Scenarios that the last line names; more would be no line."""
+_TOLD, _NAMED, _LONGEST = 4, 12, 160
+"""How many scenarios that did not pass the last line gives the reason of, in at most so many characters, and how many
+more it names."""
+
+
+def _short(reason: str) -> str:
+    return reason if columns(reason) <= _LONGEST else f"{cut(reason, _LONGEST - 1)}…"
 
 
 def _failed(ends: Sequence[End]) -> str:
-    """Which scenarios did not pass, and why each."""
-    failed = [end for end in ends if end.code != 0]
-    named = "; ".join(f"{end.name} (exit {end.code}): {end.reason}" for end in failed[:_MOST_NAMED])
-    more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
-    return f"; {named}{more}" if failed else ""
+    """Which scenarios did not pass, and why: first those that the exit code is of."""
+    failed = sorted((end for end in ends if end.code != 0), key=lambda end: gravity(end.code))
+    told = [f"{end.name} (exit {end.code}): {_short(end.reason)}" for end in failed[:_TOLD]]
+    named = [f"{end.name} (exit {end.code})" for end in failed[_TOLD : _TOLD + _NAMED]]
+    more = len(failed) - len(told) - len(named)
+    return "".join(f"; {each}" for each in [*told, *([", ".join(named)] if named else [])]) + (
+        f" and {more} more" if more else ""
+    )
 
 
 def _check_safely(

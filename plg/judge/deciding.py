@@ -33,7 +33,12 @@ class Decision(NamedTuple):
 
 def worst(codes: Iterable[int]) -> int:
     """The exit code of several scenarios: the one that comes first in `PRECEDENCE`; an unknown code wins over all."""
-    return min(codes, key=lambda code: PRECEDENCE.index(code) if code in PRECEDENCE else -1, default=PASS)
+    return min(codes, key=gravity, default=PASS)
+
+
+def gravity(code: int) -> int:
+    """Where an exit code stands in `PRECEDENCE`, the gravest first; one that is not in it is graver than all."""
+    return PRECEDENCE.index(code) if code in PRECEDENCE else -1
 
 
 def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -21,22 +22,31 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;",
 
 
 _MOST_FAULTS = 20
+_MOST_BYTES = 900_000
+"""GitHub drops a job summary of more than a mebibyte as a whole."""
 
 
 def markdown(runs: Sequence[Outcome | InvalidScenario]) -> str:
-    """One section a run, those that came to no outcome first; a table of verdicts stands above several."""
+    """One section a run, those that came to no outcome first and those that passed last.
+
+    A table of verdicts stands above several. Sections for which there is no room in a job summary are left out.
+    """
     refused = [run for run in runs if isinstance(run, InvalidScenario)]
-    outcomes = [run for run in runs if isinstance(run, Outcome)]
+    outcomes = sorted((run for run in runs if isinstance(run, Outcome)), key=lambda run: run.exit_code == 0)
     sections = [*map(_refused, refused), *map(_section, outcomes)]
     rows = [
         *(f"| ❌ {_REFUSED} | {_text(run.name)} | {_text(_first(run))} |" for run in refused),
         *(
             f"| {_sign(run)} {wording.VERDICT_WORDS[run.verdict]} | {_text(run.name)} | {_text(run.reason)} |"
-            for run in sorted(outcomes, key=lambda run: run.exit_code == 0)
+            for run in outcomes
         ),
     ]
     table = ["\n".join(["| Verdict | Scenario | Why |", "|---|---|---|", *rows, ""])] if len(runs) > 1 else []
-    return "\n".join([*table, *sections])
+    room = _MOST_BYTES - sum(len(text.encode()) for text in table)
+    sizes = accumulate(len(section.encode("utf-8", "replace")) + 1 for section in sections)
+    fitting = sum(size <= room for size in sizes)
+    left = [f"_{len(sections) - fitting} more sections have no room here._\n"] if fitting < len(sections) else []
+    return "\n".join([*table, *sections[:fitting], *left])
 
 
 _REFUSED = "NOT RUN"

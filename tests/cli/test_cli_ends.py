@@ -227,6 +227,34 @@ def test_three_checks_in_one_folder_keep_all_suites(tmp_path: Path) -> None:
     assert not list(report.glob(".*"))
 
 
+def test_the_last_line_names_what_decided_first_and_stays_a_line(tmp_path: Path) -> None:
+    """Many that fail, one with a fault: the fault gives the exit code, so it comes first; none is left uncounted."""
+    files = [write(tmp_path, f"s{number:02}", seconds=0.05, expect="acked > 1_000").name for number in range(20)]
+    (tmp_path / "broken.plg").write_text("scenario broken { traffic { steady 5/s over 1x } }")
+    command = [sys.executable, "-m", "plg", "check", *files, "broken.plg", "--quiet", "--target", "fake"]
+    for more in ([], ["--parallel", "4"]):
+        done = subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True)
+        last = done.stdout.splitlines()[-1]
+        assert done.returncode == 2
+        assert last.startswith("exit 2: 0 of 21 scenarios passed; broken (exit 2): broken.plg has ")
+        assert re.search(r"; s\d\d \(exit [35]\): ", last)
+        assert last.endswith(" and 5 more")
+        assert len(last) < 1000
+
+
+def test_a_usage_error_is_told_to_github_too(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    summary = tmp_path / "summary.md"
+    done = subprocess.run(
+        [sys.executable, "-m", "plg", "check", "a.plg", "--start-at", "2020-01-01"], cwd=tmp_path,
+        env={**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.search(r"^::error title=usage::--start-at: ", done.stdout, re.MULTILINE)
+    assert "in the past" in summary.read_text()
+
+
 def places(folder: Path, file: object, **environ: str) -> tuple[str, set[str]]:
     """Where an annotation of the file points, and where the cases of the JUnit document do."""
     kept = {name: value for name, value in os.environ.items() if name not in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")}

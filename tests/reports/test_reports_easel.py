@@ -148,7 +148,7 @@ def test_what_cannot_be_drawn_costs_no_other_file(monkeypatch: pytest.MonkeyPatc
 def test_the_outcome_is_written_while_it_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outcome, seen = SAMPLES[sorted(SAMPLES)[0]](), []
 
-    def finish(drawing: Drawing) -> bytes:
+    def finish(drawing: Drawing, *_: object) -> bytes:
         seen.extend(sorted(path.suffix for path in (tmp_path / "out").glob("[!.]*")))
         raise RenderError("later")
 

@@ -61,7 +61,7 @@ def in_terminal(outcome: Outcome) -> str:
 
 
 def in_annotation(outcome: Outcome) -> str:
-    text = annotate(outcome, Path())
+    text = annotate(outcome, ())
     for line in text.splitlines():
         assert re.fullmatch(r"::(error|warning) [a-z]+=[^,:]*(,[a-z]+=[^,:]*)*::.*", line), line
     return text

@@ -64,3 +64,17 @@ def test_target_and_actual_share_one_scale() -> None:
     assert "█" in target
     assert target.endswith("peak 450/s")
     assert len(target.split()[1]) == len(actual.split()[1])
+
+
+def test_what_passed_comes_last_and_too_many_sections_are_left_out() -> None:
+    """GitHub drops a summary of more than a mebibyte: the table names every run all the same."""
+    one = len(markdown([passing()]).encode())
+    runs = [passing()] * (1_000_000 // one) + [failing()]
+    text = markdown(runs)
+    assert len(text.encode()) < 1_000_000
+    assert text.partition("\n## ")[0].count("| ✅ PASS |") == len(runs) - 1
+    assert text.index("❌ FAIL") < text.index("✅ PASS")
+    headings = re.findall(r"^## (.)", text, re.MULTILINE)
+    assert headings[0] == "❌"
+    assert 10 < len(headings) < len(runs)
+    assert re.search(r"^_\d+ more sections have no room here._$", text, re.MULTILINE)

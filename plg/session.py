@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -37,6 +38,7 @@ from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
+from plg.target_url import fallen_back
 from plg.targets.address import secrets_of
 from plg.targets.base import QueueProbe, Server, Target, TargetError
 from plg.targets.gate import Gate
@@ -126,11 +128,14 @@ def prepare_source(source: Source, request: Request) -> Prepared:
         raise ScenarioError([_withheld(source.file, loaded)])
     scenario = loaded.scenario
     notes: tuple[str, ...] = ()
+    if request.sends and request.target is None:
+        notes = fallen_back(scenario.document.get("target"), os.environ if request.environ is None else request.environ)
     if request.connections is not None:
         document = {**scenario.document, "connections": request.connections}
         scenario = replace(scenario, connections=request.connections, document=document)
     if request.policy is not None:
-        scenario, notes = request.policy.apply(scenario, request.environment, account=request.account)
+        scenario, lowered = request.policy.apply(scenario, request.environment, account=request.account)
+        notes += lowered
     plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
     grid = Grid.of(plan, scenario.expect)
     limits = divide(scenario.guardrails, plan)

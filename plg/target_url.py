@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from plg.diagnostics import nearest
@@ -11,6 +12,8 @@ SCHEMES = ("redis", "rediss", "unix")
 
 _ALIASES = {"valkey": "redis", "valkeys": "rediss"}
 """Schemes of other clients for the same protocol."""
+_UNSEEN = "\ufeff\u200b\u2060"
+"""A byte order mark and blanks of no width."""
 WORDS = ("embedded", "fake")
 """Targets that are no URL."""
 
@@ -33,15 +36,44 @@ _WHOLE = ("max_connections", "health_check_interval", "protocol")
 
 
 def normalized(target: str) -> str:
-    """``target`` as it is meant: without the blanks and line ends that files and secrets put around it, the scheme in
-    small letters, Valkey's own schemes as those of Redis."""
-    text = target.strip()
+    """``target`` as it is meant: without the blanks, line ends and quotes that files and secrets put around it, the
+    scheme in small letters, Valkey's own schemes as those of Redis."""
+    text = _bare(target)
     if text.lower() in WORDS:
         return text.lower()
     scheme, separator, rest = text.partition("://")
     if not separator:
         return text
     return f"{_ALIASES.get(scheme.lower(), scheme.lower())}://{rest}"
+
+
+def missing(variable: str, environ: Mapping[str, str]) -> str | None:
+    """Why a variable names no target: ``not set``, or ``empty`` as CI makes a missing secret. None where it does."""
+    if normalized(environ.get(variable, "")):
+        return None
+    return "empty" if variable in environ else "not set"
+
+
+def fallen_back(target: object, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """A remark where the ``target`` of a document is a variable that names none, and something else instead."""
+    if isinstance(target, Mapping):
+        target = target.get("url", target)
+    if not isinstance(target, Mapping) or not isinstance(variable := target.get("env"), str):
+        return ()
+    how = missing(variable, environ)
+    place = target.get("default")
+    return () if how is None else (f"{variable} is {how}: the jobs go to {place}, as the scenario says",)
+
+
+def _bare(text: str) -> str:
+    """``text`` without what files of variables put around a value: blanks, marks that nobody sees, quotes."""
+    while True:
+        bare = text.strip().strip(_UNSEEN)
+        if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
+            bare = bare[1:-1]
+        if bare == text:
+            return bare
+        text = bare
 
 
 def wait_of(target: str) -> float:

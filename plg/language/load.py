@@ -19,7 +19,7 @@ from plg.language.quantities import show
 from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.redaction import HIDDEN, SHORT, hide, redact, remember
 from plg.scenario import Scenario
-from plg.target_url import normalized
+from plg.target_url import missing, normalized
 
 SUFFIXES = (".plg", ".yaml", ".yml", ".json")
 
@@ -300,11 +300,12 @@ def _address(
         given = given["url"]
     variable = given.get("env") if isinstance(given, dict) else None
     if isinstance(variable, str):
-        found = environ.get(variable, "").strip() or given.get("default")
+        how = missing(variable, environ)
+        found = environ[variable] if how is None else given.get("default")
         if found is None and not needed:
             return "embedded", []  # nothing is sent: where it would go does not matter
         if found is None:
-            message = f"the target is the environment variable {variable}, which is not set"
+            message = f"the target is the environment variable {variable}, which is {how}"
             help = f"set it to the URL of the Redis (export {variable}=redis://HOST:6379/0), or give --target URL"
             help += "; for a look at the scenario: --target embedded"
             return "", [validate.DocumentFault("unset-variable", message, ("target",), help)]

@@ -381,6 +381,8 @@ def target_fault(target: str) -> tuple[str, str, str] | None:
     help = "write redis://HOST:PORT/DB, rediss://… (TLS), unix:///PATH, embedded or fake"
     if target in ("embedded", "fake"):
         return None
+    if not target:
+        return "bad-target", "the target is empty", f"is the variable or secret set that it comes from? {help}"
     scheme, separator, rest = target.partition("://")
     if not separator:
         suggestion = nearest(target, ("embedded", "fake"))

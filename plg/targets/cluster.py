@@ -100,7 +100,9 @@ class Cluster:
             raise TargetError(
                 "refused",
                 f"{self.seed.shown} refused, queue {key!r}: CLUSTERDOWN no node of the cluster holds its slot "
-                f"{slot_of(key)} (see CLUSTER INFO on the server)",
+                f"{slot_of(key)}",
+                "see CLUSTER INFO on the server",
+                passing=True,
             )
 
 

@@ -104,8 +104,11 @@ class Gate:
 
         It is held against the policy under its name, its address, and every name of the policy that leads there.
         """
-        names = names_at(host, address, *self._directory.names_of(address))
+        called = self._directory.names_of(address)
+        names = names_at(host, address, *called)
         shown = host if canonical(host) == canonical(address) else f"{host} at {address}"
+        others = [name for name in called if name != canonical(host)]
+        shown += f", which is {' and '.join(others)}" if others else ""
         for zones in self.files:
             known = [zone for zone in zones if any(p != ANY and matches(names, p) for p in zone.patterns)]
             for zone in known or [zone for zone in zones if ANY in zone.patterns]:

@@ -44,8 +44,8 @@ def open_target(
 
     ``connect_timeout`` (s) bounds the whole of an attempt; a URL may state its own. A ``gate`` judges every host before
     a connection is made to it. A server that is not up yet is waited for ``wait`` seconds (default: what the URL says),
-    one that still loads its data for ``connect_timeout`` at least, and each reason is told once. Raises `TargetError`
-    where the jobs cannot be written, before anything has been.
+    one that still loads its data for ``connect_timeout`` unless asked otherwise, and each reason is told once.
+    Raises `TargetError` where the jobs cannot be written, before anything has been.
     """
     where = normalized(where)
     kind = TARGETS.get(where.partition("://")[0])
@@ -59,7 +59,7 @@ def open_target(
         try:
             return kind(where, jobs, connect_timeout=connect_timeout, gate=gate)
         except TargetError as error:
-            bearable = max(patience, connect_timeout) if is_loading(error) else patience
+            bearable = connect_timeout if is_loading(error) and not patience else patience
             left = begun + bearable - time.monotonic()
             if left <= 0 or not error.passing:
                 raise

@@ -43,9 +43,9 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("x.shop.example.com", "192.0.2.7", "allows no load on x.shop.example.com at 192.0.2.7"),
         ("queue.example.com", "10.2.2.3", "lower ceiling holds: max_rate lowered from 100/s to 10/s"),
         ("::ffff:10.2.2.3", "::ffff:10.2.2.3", "--env network"),
-        ("10.1.2.3", "10.1.2.3", "allows no load on 10.1.2.3 (environment production of p.yaml)"),
+        ("10.1.2.3", "10.1.2.3", "10.1.2.3, which is db.prod.example.com (environment production of p.yaml)"),
         ("alias.example.com", "fd00:0::3", "allows no load on alias.example.com at fd00:0::3"),
-        ("localhost", "127.0.0.1", "(environment me of p.yaml)"),
+        ("localhost", "127.0.0.1", "127.0.0.1, which is me.example.com (environment me of p.yaml)"),
         ("queue.example.com", "192.0.2.8", None),
     ],
 )

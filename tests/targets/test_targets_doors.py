@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plg.redaction import HIDDEN
-from plg.target_url import normalized, wait_of
+from plg.target_url import fallen_back, normalized, wait_of
 from plg.targets.address import parse_address
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
@@ -25,6 +25,12 @@ def server(servers, any_binary):
         ("Valkey://h", "redis://h"),
         ("valkeys://u:P@h", "rediss://u:P@h"),
         (" embedded", "embedded"),
+        ('"redis://h/0"\n', "redis://h/0"),
+        ("' EMBEDDED '", "embedded"),
+        ("\ufeffredis://h/0\u200b\u00a0", "redis://h/0"),
+        ("", ""),
+        ("'", "'"),
+        ("\"redis://h/0'", "\"redis://h/0'"),
         ("FAKE\n", "fake"),
         ("unix:///run/R.sock", "unix:///run/R.sock"),
         ("valkeyx://h", "valkeyx://h"),
@@ -33,6 +39,28 @@ def server(servers, any_binary):
 def test_a_target_is_read_as_it_is_meant(given: str, meant: str) -> None:
     assert normalized(given) == meant
     assert normalized(normalized(given)) == normalized(given)
+
+
+@pytest.mark.parametrize(
+    ("target", "environ", "said"),
+    [
+        (
+            {"url": {"env": "U", "default": "embedded"}},
+            {},
+            ("U is not set: the jobs go to embedded, as the scenario says",),
+        ),
+        (
+            {"env": "U", "default": "embedded"},
+            {"U": " \n"},
+            ("U is empty: the jobs go to embedded, as the scenario says",),
+        ),
+        ({"url": {"env": "U", "default": "embedded"}}, {"U": "redis://h"}, ()),
+        ("embedded", {}, ()),
+        ({"url": "redis://h"}, {}, ()),
+    ],
+)
+def test_a_target_that_was_fallen_back_on_is_said(target, environ: dict[str, str], said: tuple[str, ...]) -> None:
+    assert fallen_back(target, environ) == said
 
 
 def test_a_url_may_say_how_long_to_wait() -> None:

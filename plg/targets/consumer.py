@@ -34,6 +34,8 @@ _PAUSE = 0.1
 _WATCH = 0.5
 _LET_GO = 0.5
 """Seconds that jobs at hand get to be finished once the run has ended."""
+_NAP = 3600.0
+"""Seconds of one sleep: no system sleeps for any number of days."""
 _STACK = 256 * 1024
 
 
@@ -84,6 +86,8 @@ class Consumer(threading.Thread):
         # A job taken this soon after the last was finished had waited for us: our own overhead, not its arrival.
         self._overhead = min(0.002, each / 4)
         self._free_since = 0.0
+        self.busy = False
+        """Whether a job is at hand."""
 
     def open(self) -> None:
         """Connects, and sees that the server answers. Raises `TargetError`."""
@@ -105,11 +109,13 @@ class Consumer(threading.Thread):
         stamp = enqueued_at(job, wall, self._places)
         if stamp is not None:
             self.tally.wait(max(0.0, wall - stamp))
+        self.busy = True
         end = max(self._free_since, now - self._overhead) + self._each
         while (remaining := end - time.monotonic()) > 0:
-            time.sleep(remaining)
+            time.sleep(min(remaining, _NAP))
         self._free_since = end
         self.tally.processed += 1
+        self.busy = False
         if receipt is not None:
             self._source.acknowledge(*receipt)
 
@@ -130,6 +136,7 @@ def _report(consumers: Sequence[Consumer]) -> Mapping[str, Any]:
         "min": min((tally.least for tally in tallies if tally.least is not None), default=None),
         "max": max((tally.most for tally in tallies if tally.most is not None), default=None),
         "trouble": sorted(trouble.items()),
+        "let_go": sum(consumer.busy for consumer in consumers),
     }
 
 

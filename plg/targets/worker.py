@@ -106,6 +106,9 @@ class ReferenceWorkers:
             how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
             return self.unknown(f"they ended early ({how})")
         trouble = tuple(f"reference workers: {words} ({n} times)" for words, n in tally["trouble"])
+        if let_go := tally.get("let_go", 0):
+            jobs = "one job was" if let_go == 1 else f"{let_go} jobs were"
+            trouble += (f"{jobs} in the hands of reference workers when the run ended, and not finished",)
         return self._report(tally, trouble)
 
     def unknown(self, why: str) -> WorkersReport:

@@ -115,6 +115,34 @@ def test_a_drawing_that_hangs_is_given_up_and_the_verdict_stands(tmp_path: Path,
     assert {path.name for path in report.iterdir()} == {"junit.xml", "a.outcome.json", "a.scenario.yaml"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whenever_a_signal_comes_exit_code_last_line_and_document_agree(tmp_path: Path, number: int) -> None:
+    """From the start of Python to the end of the last report, over the green document of an earlier check."""
+    report = tmp_path / "plg-report"
+    file = write(tmp_path, "a", 0.3)
+    for step in range(30):
+        report.mkdir(exist_ok=True)
+        (report / "junit.xml").write_text("<testsuites/>")
+        process = start(tmp_path, file, "--target", "embedded", stdout=subprocess.PIPE)
+        time.sleep(0.12 + step * 0.05)
+        if suites(report) == {}:
+            process.kill()  # Python has not come to plg yet
+            process.communicate()
+            continue
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[0].decode()
+        code = process.returncode
+        assert code in (0, 5, 128 + number)
+        assert said.splitlines()[-1].startswith(f"exit {code}: ")
+        assert (list(suites(report).values()) == ["0/0"]) == (code == 0)
+        if "before it began" not in said:
+            assert read_outcome(report / "a.outcome.json").exit_code == code
+            assert (report / "a.html").exists()
+        assert not list(report.glob(".*"))
+        shutil.rmtree(report)
+
+
 STAGES = {
     "start-at": ("", "steady 50/s over 20s", "errors == 0", ["--start-at", "+60s"]),
     "watch": ("watch 40s", "steady 50/s over 300ms", "queue_depth < 500", []),

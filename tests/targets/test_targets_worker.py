@@ -197,6 +197,18 @@ def test_stop_finishes_the_job_at_hand(hire, server):
     assert (report.waits.total, report.wait_s()["p50"], report.wait_s()["max"]) == (0, None, None)
 
 
+def test_jobs_that_take_days_are_let_go_and_told_of(hire, server):
+    fill(server, LIST, 5)
+    workers = hire(server, LIST, 2, 30 * 86400.0)
+    workers.start()
+    await_(lambda: server.number("LLEN", "orders") == 3)
+    begun = time.monotonic()
+    report = workers.stop()
+    assert time.monotonic() - begun < 2
+    assert report.processed == 0
+    assert report.warnings == ("2 jobs were in the hands of reference workers when the run ended, and not finished",)
+
+
 def test_idle_workers_stop_soon_and_say_nothing_happened(hire, server):
     workers = hire(server, MIXED, 20, 0.001)
     workers.start()

@@ -23,6 +23,14 @@ from plg.scenario import Expectation
 def run(options: argparse.Namespace, console: Console) -> int:
     """Judge again and exit by the new verdict."""
     console.outlive_reader()
+    if not options.out:
+        return _judge(options, console, None)
+    artifacts = Artifacts(Path(options.out))
+    with artifacts.at_work():
+        return _judge(options, console, artifacts)
+
+
+def _judge(options: argparse.Namespace, console: Console, artifacts: Artifacts | None) -> int:
     outcome = read_outcome(Path(options.outcome))
     shard = outcome.shard
     if shard is not None and len(shard.parts) < shard.of and not outcome.recording.incomplete:
@@ -31,8 +39,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise refusal("not-whole", words, options.outcome, help_)
     judged = rejudge(outcome, _expectations(options, outcome))
     notes: Sequence[str] = ()
-    if options.out:
-        artifacts = Artifacts(Path(options.out))
+    if artifacts is not None:
         artifacts.add(judged)
         notes = artifacts.finish(github=False).notes
     console.print(terminal.summary(judged, colour=console.colour, ascii_only=console.ascii).rstrip("\n"))

@@ -18,10 +18,15 @@ from plg.reports.artifacts import Artifacts
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the artifacts of the whole run and exit by its verdict."""
     console.outlive_reader()
+    artifacts = Artifacts(Path(options.out))
+    with artifacts.at_work():
+        return _merge(options, console, artifacts)
+
+
+def _merge(options: argparse.Namespace, console: Console, artifacts: Artifacts) -> int:
     files = expand(options.outcomes)
     outcomes = [read_outcome(file) for file in files]
     whole = merge_outcomes(outcomes, [str(file) for file in files], partial=options.partial)
-    artifacts = Artifacts(Path(options.out))
     artifacts.add(whole)
     written = artifacts.finish(github=os.environ.get("GITHUB_ACTIONS") == "true")
     for line in written.annotations:

@@ -11,40 +11,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plg.reports.shared_folder import SharedFolder
 
-_DEFAULT = {"check": "plg-report", "merge": "plg-report", "judge": None}
-"""The commands that write artifacts, and where to unless they are told."""
+_COMMANDS = {"check": "plg-report", "merge": "plg-report", "judge": None, "report": None}
+"""The commands that write JUnit documents, and the folder that they do so in unless they are told."""
 
 
 def redden(arguments: Sequence[str], reason: str) -> None:
-    """Put ``reason`` as an error in the place of the ``junit.xml`` that lies where the command would have written one.
+    """Put ``reason`` as an error in the place of the JUnit documents that lie where the command would have written.
 
     The ``arguments`` need not be such that they could be read as a whole.
     """
-    if not arguments or arguments[0] not in _DEFAULT:
-        return
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    parser.add_argument("--out", default=_DEFAULT[arguments[0]])
-    parser.add_argument("--shard", default="")
-    try:
-        given, _ = parser.parse_known_args(list(arguments[1:]))
-    except argparse.ArgumentError:  # an option without its value, at the end
-        given = argparse.Namespace(out=_DEFAULT[arguments[0]], shard="")
-    if given.out is None:
+    if not arguments or arguments[0] not in _COMMANDS:
         return
     from plg.reports.shared_folder import SharedFolder, junit_name
 
-    number, _, of = given.shard.partition("/")
-    shard = (int(number) - 1, int(of)) if number.isdecimal() and of.isdecimal() else None
-    folder = SharedFolder(Path(given.out), junit_name(shard))
-    if folder.document.exists():
-        _write(folder, arguments[0], reason)
+    given = _given(arguments)
+    places = [SharedFolder(Path(given.out), junit_name(_shard(given.shard)))] if given.out else []
+    if given.junit and given.junit != "-":
+        places.append(SharedFolder(Path(given.junit).parent, Path(given.junit).name))
+    for place in places:
+        if place.document.exists():
+            _write(place, arguments[0], reason)
 
 
-def _write(folder: SharedFolder, command: str, reason: str) -> None:
+def _given(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the command line says of where to write."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--out", default=_COMMANDS[arguments[0]])
+    parser.add_argument("--shard", default="")
+    parser.add_argument("--junit")
+    try:
+        return parser.parse_known_args(list(arguments[1:]))[0]
+    except argparse.ArgumentError:  # an option without its value, at the end
+        return parser.parse_known_args(list(arguments[1:-1]))[0]
+
+
+def _shard(text: str) -> tuple[int, int] | None:
+    number, _, of = text.partition("/")
+    return (int(number) - 1, int(of)) if number.isdecimal() and of.isdecimal() else None
+
+
+def _write(place: SharedFolder, command: str, reason: str) -> None:
     from plg.diagnostics import Diagnostic, ScenarioError
     from plg.reports.junit import InvalidScenario, combine, junit
 
     fault = ScenarioError([Diagnostic("usage", reason, "<command line>")])
     with suppress(OSError):
-        folder.publish(junit([InvalidScenario(f"plg {command}", fault)]), combine)
-    folder.leave()
+        place.publish(junit([InvalidScenario(f"plg {command}", fault)]), combine)
+    place.leave()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,15 @@ class Artifacts:
         except OSError as error:
             return f"{self.folder} cannot hold the artifacts: {(error.strerror or str(error)).lower()}"
         return None
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A stretch of work on the folder, in whose JUnit document nothing is green but what has been written in it."""
+        self._shared.enter()
+        try:
+            yield
+        finally:
+            self._shared.leave()
 
     def begin(self, files: Sequence[Path]) -> None:
         """Write a JUnit document in which none of the files has finished.

@@ -22,9 +22,9 @@ _PATIENCE = 5.0
 _NOT_BEGUN = """\
 <?xml version='1.0' encoding='utf-8'?>
 <testsuites name="plg" tests="1" failures="0" errors="1" time="0.000">
-  <testsuite name="plg check" tests="1" failures="0" errors="1" time="0.000">
-    <testcase name="run" classname="plg check" time="0.000">
-      <error type="not-finished" message="plg check was ended before it began"/>
+  <testsuite name="plg" tests="1" failures="0" errors="1" time="0.000">
+    <testcase name="run" classname="plg" time="0.000">
+      <error type="not-finished" message="plg was ended before it began"/>
     </testcase>
   </testsuite>
 </testsuites>

@@ -219,6 +219,27 @@ def test_what_an_earlier_check_left_is_no_result(tmp_path: Path, arguments: list
     assert list(suites(tmp_path / "plg-report").values()) == ["0/1"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["merge", "nowhere.json"], ["merge", "a.outcome.json"], ["merge", "--out"],
+     ["judge", "a.plg", "--out", "plg-report"],
+     ["judge", "a.outcome.json", "b.plg", "--out=plg-report"], ["report", "a.plg", "--junit", "plg-report/junit.xml"],
+     ["merge", "a.outcome.json", "--out", "other", "--junit", "plg-report/junit.xml"],
+     ["check", "a.plg", "--seed", "x"], ["check", "a.plg", "--ou", "plg-report", "--nope"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_leaves_the_green_document_of_another(tmp_path: Path, arguments: list[str]) -> None:
+    report = tmp_path / "plg-report"
+    report.mkdir()
+    write(tmp_path, "a")
+    (tmp_path / "a.outcome.json").write_text("{}")
+    (report / "junit.xml").write_text('<testsuites><testsuite name="before" failures="0" errors="0"/></testsuites>')
+    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert suites(report) == {f"plg {arguments[0]}": "0/1"}
+    assert [path.name for path in report.iterdir()] == ["junit.xml"]
+
+
 def test_a_check_that_is_killed_leaves_no_green(tmp_path: Path) -> None:
     first, second = write(tmp_path, "first"), write(tmp_path, "second", 20)
     passes(tmp_path, first, second.with_name("first.plg"))
@@ -228,7 +249,7 @@ def test_a_check_that_is_killed_leaves_no_green(tmp_path: Path) -> None:
         if (now := suites(tmp_path / "plg-report")) not in seen[-1:]:
             seen.append(now)
     # The green one of the check before, then red ones until the first scenario has been judged.
-    assert seen[0] in ({"first": "0/0"}, {"plg check": "0/1"})
+    assert seen[0] in ({"first": "0/0"}, {"plg": "0/1"})
     assert seen[-2] == {"first": "0/1", "second": "0/1"}
     process.kill()
     process.wait()

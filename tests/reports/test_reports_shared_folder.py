@@ -100,7 +100,7 @@ def test_a_killed_one_alone_is_forgotten_by_the_next(tmp_path: Path, writer: Wri
     assert len(list(tmp_path.iterdir())) == 2
     folder = SharedFolder(tmp_path, "junit.xml")
     folder.enter()
-    assert failures(tmp_path) == {"plg check": 0}
+    assert failures(tmp_path) == {"plg": 0}
     assert "not-finished" in (tmp_path / "junit.xml").read_text()
     folder.leave()
     assert [path.name for path in tmp_path.iterdir()] == ["junit.xml"]

@@ -63,6 +63,7 @@ class Request:
     run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
     target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
     ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
+    With ``force`` jobs go also to queues that belong to a framework.
     ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
     """
 
@@ -78,6 +79,7 @@ class Request:
     connections: int | None = None
     wait: float | None = None
     sends: bool = True
+    force: bool = False
     environ: Mapping[str, str] | None = None
     account: str | None = None
 
@@ -101,6 +103,7 @@ class Prepared:
     share_limits: bool = False
     wait: float | None = None
     gate: Gate | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
-        request.wait, gate,
+        request.wait, gate, request.force,
     )  # fmt: skip
 
 
@@ -231,7 +234,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         started_at=utc(ran.started),
         server=server,
         workers=ran.workers,
-        warnings=tuple(map(hide_known, (*notes, *(ran.workers.warnings if ran.workers else ())))),
+        warnings=tuple(map(hide_known, (*notes, *ran.notes, *(ran.workers.warnings if ran.workers else ())))),
     )
     return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
 
@@ -244,7 +247,9 @@ def _opened(prepared: Prepared, observer: Observer) -> UrlTarget:
             observer.waiting(words)
 
     scenario = prepared.scenario
-    return open_target(scenario.target, scenario.jobs, gate=prepared.gate, wait=prepared.wait, tell=tell)
+    return open_target(
+        scenario.target, scenario.jobs, gate=prepared.gate, wait=prepared.wait, force=prepared.force, tell=tell
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,7 @@ class _Ran:
     recording: Recording
     started: float
     workers: WorkersReport | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]:
@@ -299,7 +305,16 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             clock.sleep_until(start)
             recording = engine.run(start)
         ends.pop_all()
-    return _Ran(recording, started, _wind_up(sampler, permits, consumers, recording, observer))
+    workers = _wind_up(sampler, permits, consumers, recording, observer)
+    return _Ran(recording, started, workers, _found_waiting(ready.depth, target))
+
+
+def _found_waiting(depth: int, target: Target) -> tuple[str, ...]:
+    """A remark where the queues held jobs before the run, whose waiting counts into depth and age."""
+    if not depth:
+        return ()
+    where = f"in {target.queues[0].key!r}" if len(target.queues) == 1 else "in the queues"
+    return (f"{depth:,} job{'s' if depth != 1 else ''} waited {where} before the first job of this run",)
 
 
 def _wind_up(

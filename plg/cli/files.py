@@ -78,6 +78,7 @@ def request(options: argparse.Namespace) -> Request:
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
         wait=getattr(options, "wait", None), sends=options.command == "check",
+        force=options.command == "check" and options.force,
     )  # fmt: skip
 
 

@@ -80,6 +80,9 @@ def _check(commands: Commands) -> None:
         metavar="TIME",
         help="wait so long for a server that is not up yet, for example 30s (or ?wait=30s in the URL)",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="send also to queues that belong to a framework such as Celery or RQ"
+    )
     parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
     parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")

@@ -50,6 +50,7 @@ class Order:
     start: float | None = None
     connections: int | None = None
     wait: float | None = None
+    force: bool = False
     digest: str = ""
     version: str = __version__
 
@@ -64,7 +65,7 @@ class Order:
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
             environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
             run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
-            wait=asked.wait,
+            wait=asked.wait, force=asked.force,
         )  # fmt: skip
 
     def packed(self) -> Order:
@@ -120,7 +121,7 @@ class Order:
         return Request(
             self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
             self.share_limits, self.run_id, start, self.connections, self.wait,
-            environ=self.environ, account=self.account or None,
+            environ=self.environ, account=self.account or None, force=self.force,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from plg.queues.use import QueueInUse
     from plg.targets.address import Address
     from plg.targets.cluster import Cluster
     from plg.targets.slots import Node
@@ -75,6 +76,10 @@ class Target(Protocol):
     @property
     def address(self) -> Address:
         """Where it listens, with what judges each connection to it."""
+
+    @property
+    def queues(self) -> tuple[QueueInUse, ...]:
+        """The queues that the scenario's jobs go to."""
 
     @property
     def notes(self) -> tuple[str, ...]:

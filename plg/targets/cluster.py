@@ -55,6 +55,11 @@ class Cluster:
             self.seed, shown=url, scheme=scheme, url=url, options=options | {"host": node.host, "port": node.port}
         )
 
+    def holder(self, key: str) -> Address | None:
+        """The address of the node that holds ``key``; None while none does."""
+        node = self.slots.owner(key)
+        return None if node is None else self.address(node)
+
     def holdings(self) -> dict[Node, tuple[str, ...]]:
         """The nodes that hold a key of the scenario, and their keys."""
         slots, found = self.slots, dict[Node, tuple[str, ...]]()

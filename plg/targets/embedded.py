@@ -34,14 +34,21 @@ class EmbeddedTarget(UrlTarget):
     """A server of plg's own. Its `url` is a ``unix://`` address that workers of any language can connect to."""
 
     kind: ClassVar[str] = "embedded"
+    private: ClassVar[bool] = True
 
     def __init__(
-        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+        self,
+        where: str,
+        jobs: Sequence[Job],
+        *,
+        connect_timeout: float = 5.0,
+        gate: Gate | None = None,
+        force: bool = False,
     ) -> None:
         self._server = PrivateServer.start(find_binary(), deadline=connect_timeout, meanwhile=load_client)
         try:
             # A server of plg's own, which a policy knows by the word: its socket is no door to this machine's servers.
-            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout)
+            super().__init__(self._server.url, jobs, connect_timeout=connect_timeout, force=force)
         except BaseException:
             self._server.stop()
             raise

@@ -16,9 +16,16 @@ class FakeTarget(UrlTarget):
     """fakeredis behind a free port of the loopback interface: the same wire as any other target."""
 
     kind: ClassVar[str] = "fake"
+    private: ClassVar[bool] = True
 
     def __init__(
-        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+        self,
+        where: str,
+        jobs: Sequence[Job],
+        *,
+        connect_timeout: float = 5.0,
+        gate: Gate | None = None,
+        force: bool = False,
     ) -> None:
         self._fake, self._version = _start()
         self._thread = threading.Thread(
@@ -28,7 +35,7 @@ class FakeTarget(UrlTarget):
         host, port = self._fake.server_address[:2]
         try:
             # A server inside plg, which a policy knows by the word and not by its port.
-            super().__init__(f"redis://{host}:{port}/0", jobs, connect_timeout=connect_timeout)
+            super().__init__(f"redis://{host}:{port}/0", jobs, connect_timeout=connect_timeout, force=force)
         except BaseException:
             self.close()
             raise

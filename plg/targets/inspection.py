@@ -117,6 +117,8 @@ def _rehearse(client: Client, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
     if client.ask_gently([("MULTI",)]) != [b"OK"]:
         return ()
     answers = client.ask_gently([*(words for _, words in writes), ("DISCARD",)]) or []
+    if answers[-1:] != [b"OK"]:
+        client.close()  # else what is asked next would be queued as well
     remarks = []
     for (queue, _), answer in zip(writes, answers, strict=False):
         if not isinstance(answer, Exception):

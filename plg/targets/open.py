@@ -38,14 +38,16 @@ def open_target(
     connect_timeout: float = 5.0,
     gate: Gate | None = None,
     wait: float | None = None,
+    force: bool = False,
     tell: Callable[[str], None] = lambda words: None,
 ) -> UrlTarget:
     """Opens ``where`` (a URL, ``embedded`` or ``fake``) for ``jobs``; a context manager that closes it again.
 
     ``connect_timeout`` (s) bounds the whole of an attempt; a URL may state its own. A ``gate`` judges every host before
     a connection is made to it. A server that is not up yet is waited for ``wait`` seconds (default: what the URL says),
-    one that still loads its data for ``connect_timeout`` unless asked otherwise, and each reason is told once.
-    Raises `TargetError` where the jobs cannot be written, before anything has been.
+    one that still loads its data for ``connect_timeout`` unless asked otherwise, and each reason is told once. With
+    ``force`` jobs go also to queues that belong to a framework. Raises `TargetError` where the jobs cannot be written,
+    before anything has been.
     """
     where = normalized(where)
     kind = TARGETS.get(where.partition("://")[0])
@@ -57,7 +59,7 @@ def open_target(
     told: set[str] = set()
     while True:
         try:
-            return kind(where, jobs, connect_timeout=connect_timeout, gate=gate)
+            return kind(where, jobs, connect_timeout=connect_timeout, gate=gate, force=force)
         except TargetError as error:
             bearable = connect_timeout if is_loading(error) and not patience else patience
             left = begun + bearable - time.monotonic()

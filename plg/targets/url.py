@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -18,6 +19,7 @@ from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
 from plg.targets.gate import Gate
 from plg.targets.inspection import Findings, greet, inspect, may_be_cluster
+from plg.targets.ownership import Ask, Nodes, answers_of, heed_owners
 from plg.targets.probe import RedisProbe
 from plg.targets.slots import Node
 
@@ -27,14 +29,24 @@ _SILENT_CLUSTER = "the server is a node of a cluster and does not tell of the ot
 class UrlTarget:
     """An open target at an address. Opening connects, and raises `TargetError` where the jobs cannot be written.
 
-    ``url`` is what another client connects to, password included: for workers, never for people or files.
+    ``url`` is what another client connects to, password included: for workers, never for people or files. With
+    ``force`` jobs are also written to queues that belong to a framework.
     """
 
     kind: ClassVar[str] = "url"
+    private: ClassVar[bool] = False
+    """Whether the server was started for this run, so that nobody else can have a queue there."""
 
     def __init__(
-        self, where: str, jobs: Sequence[Job], *, connect_timeout: float = 5.0, gate: Gate | None = None
+        self,
+        where: str,
+        jobs: Sequence[Job],
+        *,
+        connect_timeout: float = 5.0,
+        gate: Gate | None = None,
+        force: bool = False,
     ) -> None:
+        self._force = force
         self._queues = _queues(jobs)
         self._address = parse_address(where, gate)
         self._connect_timeout = self._address.connect_timeout or connect_timeout
@@ -50,10 +62,20 @@ class UrlTarget:
             if self._cluster is None or not self._queues:
                 found = inspect(client, facts, self._queues)
                 alone = self._cluster is None and facts.get("cluster_enabled") == "1"
-                return replace(found, notes=(*found.notes, *[_SILENT_CLUSTER] * alone))
+                owned = self._heed_owners(None if self.private else partial(answers_of, client))
+                return replace(found, notes=(*found.notes, *[_SILENT_CLUSTER] * alone, *owned))
         finally:
             client.close()
-        return _together([self._look_at(node, keys) for node, keys in self._cluster.holdings().items()])
+        found = _together([self._look_at(node, keys) for node, keys in self._cluster.holdings().items()])
+        nodes = Nodes(self._cluster.holder, self._client)
+        try:
+            return replace(found, notes=(*found.notes, *self._heed_owners(nodes.ask)))
+        finally:
+            nodes.close()
+
+    def _heed_owners(self, ask: Ask | None) -> tuple[str, ...]:
+        hide = self._address.hide
+        return tuple(map(hide, heed_owners(self._queues, ask, self._address.shown, force=self._force)))
 
     def _look_at(self, node: Node, keys: Sequence[str]) -> Findings:
         """What is found at one node of a cluster, each remark with the node's name."""

@@ -35,7 +35,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_an_order_comes_to_the_same_run(file: Path) -> None:
-    asked = Request({}, seed=7, shard=(1, 3), run_id="r", connections=2, wait=3.0, environ={"REDIS_URL": "redis://h/0"})
+    environ = {"REDIS_URL": "redis://h/0"}
+    asked = Request({}, seed=7, shard=(1, 3), run_id="r", connections=2, wait=3.0, force=True, environ=environ)
     order = Order.of(file, asked, {"REDIS_URL": "redis://h/0", "SECRET": "x", "HOME": "/root"})
     assert order.environ == {"REDIS_URL": "redis://h/0"}, "no other variable leaves this process"
     again = Order.from_json(order.to_json())
@@ -44,6 +45,7 @@ def test_an_order_comes_to_the_same_run(file: Path) -> None:
     with again.prepared() as there:
         assert there.scenario == here.scenario
         assert (there.plan.seed, there.plan.shard, there.run_id, there.wait) == (7, (1, 3), "r", 3.0)
+        assert there.force
         assert digest(there) == digest(here)
 
 

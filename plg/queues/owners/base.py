@@ -1,0 +1,99 @@
+"""What a recogniser of one framework's queues says, and helpers for those whose names are parts of keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from plg.queues.base import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Questions to ask of the server, and what their answers mean. None of them writes.
+
+    ``read`` gets one answer a question; what was refused is None, as is what does not exist. It returns how the queue
+    was recognised (words), None where it was not, or further questions.
+    """
+
+    questions: Sequence[Question]
+    read: Callable[[Sequence[Any]], str | Inquiry | None]
+
+
+class Owner(Protocol):
+    """One framework. ``kinds`` are the queue formats of plg that write its jobs, ``name`` is what people call it, and
+    ``harm`` what comes of jobs in another form in its queues.
+    """
+
+    kinds: frozenset[str]
+    name: str
+    harm: str
+
+    def by_key(self, key: str) -> str | None:
+        """How ``key`` alone gives the queue away: only where no other use of such a name is likely."""
+
+    def by_value(self, value: bytes) -> str | None:
+        """How a job that waits gives the queue away: an element of a list, or a field of a stream's entry."""
+
+    def inquiry(self, key: str) -> Inquiry | None:
+        """What to ask about the marks that the framework sets in Redis beside its queues."""
+
+    def spelling(self, key: str) -> tuple[str, str] | None:
+        """The kind and the name by which a scenario writes this queue in the framework's own form."""
+
+
+class Unmarked:
+    """What most recognisers have nothing to say to."""
+
+    def by_key(self, key: str) -> str | None:
+        return None
+
+    def by_value(self, value: bytes) -> str | None:
+        return None
+
+    def inquiry(self, key: str) -> Inquiry | None:
+        return None
+
+    def spelling(self, key: str) -> tuple[str, str] | None:
+        return None
+
+
+MOST_SPLITS = 4
+"""Separators at which a key is taken apart: a prefix with more of them is not looked for."""
+
+
+def splits(key: str, separators: str) -> Iterator[tuple[str, str]]:
+    """``key`` as (prefix with its separator, rest), at each of its first separators."""
+    places = [at for at, letter in enumerate(key) if letter in separators]
+    for at in places[:MOST_SPLITS]:
+        yield key[: at + 1], key[at + 1 :]
+
+
+def text(value: Any) -> str:
+    """An answer as text; "" for one that was refused or is not there."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+
+def number(value: Any) -> int:
+    """An answer as a number; 0 for one that was refused or is not there."""
+    return value if isinstance(value, int) else 0
+
+
+def members(value: Any) -> list[bytes]:
+    """The members in an answer to SSCAN, ZRANGE or SCAN; none for one that was refused."""
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], list):
+        value = value[1]  # a cursor goes before them
+    return [member for member in value if isinstance(member, bytes)] if isinstance(value, list) else []
+
+
+def fields(value: bytes) -> dict[str, Any]:
+    """The fields of a JSON object; none where ``value`` is no such thing."""
+    if not value.startswith(b"{"):
+        return {}
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

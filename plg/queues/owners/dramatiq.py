@@ -1,0 +1,33 @@
+"""dramatiq: a list ``NAMESPACE:NAME`` of ids and a hash ``NAMESPACE:NAME.msgs``; every broker, sender or worker, keeps
+a sorted set ``NAMESPACE:__heartbeats__``. The namespace is ``dramatiq`` unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plg.queues.owners.base import Inquiry, Unmarked, number, splits
+
+_HEARTBEATS = "__heartbeats__"
+
+
+class Dramatiq(Unmarked):
+    """See the top of the file."""
+
+    kinds = frozenset({"dramatiq"})
+    name = "dramatiq"
+    harm = "a worker takes what lies there for the id of a message, and finds none"
+
+    def inquiry(self, key: str) -> Inquiry | None:
+        spaces = [space for space, _ in splits(key, ":")]
+        if not spaces:
+            return None
+
+        def read(answers: Sequence[Any]) -> str | None:
+            found = (space for space, there in zip(spaces, answers, strict=True) if number(there))
+            return next((f"the sorted set {space}{_HEARTBEATS} is that of its brokers" for space in found), None)
+
+        return Inquiry([("EXISTS", f"{space}{_HEARTBEATS}") for space in spaces], read)
+
+    def spelling(self, key: str) -> tuple[str, str] | None:
+        return ("dramatiq", key.removeprefix("dramatiq:")) if key.startswith("dramatiq:") else None

@@ -1,0 +1,27 @@
+"""huey: a list ``huey.redis.NAME`` of pickled messages. An empty one bears no mark but its name."""
+
+from __future__ import annotations
+
+import re
+
+from plg.queues.owners.base import Unmarked
+
+_OWN = re.compile(r"huey\.(redis|schedule|results|counters)\.(?P<name>.+)")
+
+
+class Huey(Unmarked):
+    """See the top of the file."""
+
+    kinds = frozenset({"huey"})
+    name = "huey"
+    harm = "a worker cannot read the job, and drops it"
+
+    def by_key(self, key: str) -> str | None:
+        return "huey.redis.NAME is the name that huey gives to a queue" if _OWN.match(key) else None
+
+    def by_value(self, value: bytes) -> str | None:
+        return "a pickled huey message waits in it" if b"huey.registry" in value and b"Message" in value else None
+
+    def spelling(self, key: str) -> tuple[str, str] | None:
+        found = _OWN.match(key)
+        return None if found is None else ("huey", found["name"])

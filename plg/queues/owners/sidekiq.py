@@ -1,0 +1,52 @@
+"""Sidekiq: a list ``queue:NAME``; the set ``queues`` names those that ever held a job, the set ``processes`` the living
+workers, each with a hash that says which queues it serves. A namespace may go before all keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plg.queues.owners.base import Inquiry, Unmarked, fields, members, number
+
+_QUEUE = "queue:"
+_MOST_PROCESSES = 16
+
+
+class Sidekiq(Unmarked):
+    """See the top of the file."""
+
+    kinds = frozenset({"sidekiq"})
+    name = "Sidekiq"
+    harm = "a worker fails at a job without a class, and puts it among the dead"
+
+    def by_value(self, value: bytes) -> str | None:
+        return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None
+
+    def inquiry(self, key: str) -> Inquiry | None:
+        namespace, found, name = key.partition(_QUEUE)
+        if not found or not name or (namespace and not namespace.endswith(":")):
+            return None
+
+        def read(answers: Sequence[Any]) -> str | Inquiry | None:
+            if number(answers[0]):
+                return f"the set {namespace}queues names it"
+            processes = members(answers[1])[:_MOST_PROCESSES]
+            return _served(namespace, name, processes) if processes else None
+
+        return Inquiry(
+            (("SISMEMBER", f"{namespace}queues", name), ("SSCAN", f"{namespace}processes", 0, "COUNT", 100)), read
+        )
+
+    def spelling(self, key: str) -> tuple[str, str] | None:
+        return ("sidekiq", key.removeprefix(_QUEUE)) if key.startswith(_QUEUE) else None
+
+
+def _served(namespace: str, name: str, processes: Sequence[bytes]) -> Inquiry:
+    def read(answers: Sequence[Any]) -> str | None:
+        for answer in answers:
+            queues = fields(answer).get("queues") if isinstance(answer, bytes) else None
+            if isinstance(queues, list | dict) and name in queues:
+                return f"a worker among the set {namespace}processes serves it"
+        return None
+
+    return Inquiry([("HGET", namespace.encode() + process, "info") for process in processes], read)

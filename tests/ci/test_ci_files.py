@@ -107,11 +107,25 @@ def test_every_input_arrives(tmp_path: Path) -> None:
     _, arguments, _ = run_check(
         tmp_path, scenarios="\n  load/*.plg\n\n  b c.yaml  \n", out="my report", target="redis://u:p@h/0?a=b c",
         set="peak=900/s\n note=two words \n", seed="7", env="staging", policy="p.yaml", png="true", fail_fast="true",
+        wait="30s",
     )  # fmt: skip
     assert arguments == [
-        "check", "--out=my report", "--target=redis://u:p@h/0?a=b c", "--seed=7", "--env=staging", "--policy=p.yaml",
-        "--png", "--fail-fast", "--set=peak=900/s", "--set=note=two words", "--", "load/*.plg", "b c.yaml",
+        "check", "--out=my report", "--target=redis://u:p@h/0?a=b c", "--wait=30s", "--seed=7", "--env=staging",
+        "--policy=p.yaml", "--png", "--fail-fast", "--set=peak=900/s", "--set=note=two words", "--", "load/*.plg",
+        "b c.yaml",
     ]  # fmt: skip
+
+
+def test_a_target_from_a_secret_that_is_missing_is_no_run_on_a_private_server(tmp_path: Path) -> None:
+    _, arguments, _ = run_check(tmp_path, scenarios="a.plg", target="")
+    assert arguments == ["check", "--out=plg-report", "--target=", "--", "a.plg"]
+    (tmp_path / "a.plg").write_text(
+        "scenario a { traffic { steady 5/s over 1s } guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m } }"
+    )
+    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the target is empty" in done.stderr
+    assert "is the variable or secret set that it comes from?" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -382,6 +382,8 @@ class Engine:
         self.next_housekeeping = now + HOUSEKEEPING
         if self._interrupted():
             return
+        if self._permits.trouble is not None:
+            self._brake.halt("target", self._permits.trouble)
         self.lateness.heed_suspension(now, self._clock.suspended())
         self._brake.heed_samples(self._take_samples(now), now)
         until = min(now, self.counted_until)

@@ -7,11 +7,13 @@ import time
 from typing import Protocol
 
 from plg.targets.base import TargetError
-from plg.targets.shared_limit import SharedLimit
+from plg.targets.shared_limit import CounterLost, SharedLimit
 
 _AHEAD = 0.25
 """Seconds of the run's peak for which permits are in hand before they are needed."""
 _RETRY = 0.1
+PATIENCE = 15.0
+"""Seconds without an answer of the shared counter before the run ends for it."""
 
 
 class Permits(Protocol):
@@ -22,6 +24,10 @@ class Permits(Protocol):
 
     def exhausted(self, sent: int) -> bool:
         """Whether none will ever be left again."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nobody knows how many are left, which ends the run; None as long as it is known."""
 
 
 class OwnPermits:
@@ -35,6 +41,10 @@ class OwnPermits:
 
     def exhausted(self, sent: int) -> bool:
         return sent >= self._limit
+
+    @property
+    def trouble(self) -> None:
+        return None
 
 
 class SharedPermits:
@@ -50,12 +60,14 @@ class SharedPermits:
         self._granted = self._sent = 0
         self._open: int | None = None
         self._none_left = self._stopped = False
+        self._trouble: str | None = None
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plg-permits", daemon=True)
 
     def start(self, lasting: float) -> None:
-        """Join the others and take the first permits. Raises `TargetError`."""
+        """Join the others, wait for all of them and take the first permits. Raises `TargetError`."""
         self._shared.begin(lasting)
+        self._shared.await_others()
         self._claim()
         self._thread.start()
 
@@ -68,6 +80,10 @@ class SharedPermits:
 
     def exhausted(self, sent: int) -> bool:
         return self._none_left and sent >= self._granted
+
+    @property
+    def trouble(self) -> str | None:
+        return self._trouble
 
     def stop(self, sent: int | None = None) -> None:
         """Leave; where it is known how many jobs were ``sent``, return the permits left over."""
@@ -83,14 +99,22 @@ class SharedPermits:
             self._shared.close()
 
     def _run(self) -> None:
-        while not self._stopped:
+        failing: float | None = None
+        while not self._stopped and self._trouble is None:
             self._wanted.wait()
             self._wanted.clear()
             try:
                 while not self._stopped and not self._none_left and self._granted - self._sent <= self._block // 2:
                     self._claim()
-            except TargetError:
+                    failing = None
+            except CounterLost as error:
+                self._trouble = str(error)
+            except TargetError as error:
                 # What may have been taken without an answer is lost to all: rather too few jobs than too many.
+                now = time.monotonic()
+                failing = now if failing is None else failing
+                if now - failing > PATIENCE:
+                    self._trouble = f"{self._shared.key} could not be asked for {PATIENCE:g} s: {error}"
                 time.sleep(_RETRY)
                 self._wanted.set()
 

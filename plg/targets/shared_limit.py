@@ -1,12 +1,20 @@
 """A number of jobs that several generators share: a counter in the target, written by plg and removed by the last.
 
-The hash ``plg:limits:<run id>`` holds the agreement (``of`` shards, ``limit`` jobs), a mark ``shard:<i>`` of each that
-has begun, ``taken`` (permits given out) and ``done`` (shards that have ended). It expires by itself where a shard dies.
+The hash ``plg:limits:<run id>`` holds the agreement (``of`` shards, ``limit`` jobs), a word of its own (``epoch``), a
+mark ``shard:<i>`` of each that has begun, and how many have: ``joined:<epoch>``. ``taken:<epoch>`` counts the permits
+given out, ``done:<epoch>`` the shards that have ended. It expires by itself where a shard dies.
+
+A counter can be lost: flushed, evicted, or set back by a server that restarts from an older copy. Then nobody knows how
+many jobs are left, and no shard is granted any more. It is lost when its epoch is another one, or the server itself. A
+counter grants nothing before all shards have joined, so one that is begun anew never does: those before do not join it.
 `SharedLimit` belongs to one thread at a time.
 """
 
 from __future__ import annotations
 
+import re
+import time
+import uuid
 from typing import Any
 
 from plg.targets.base import Target, TargetError
@@ -14,7 +22,15 @@ from plg.targets.client import Client, Command
 from plg.targets.faults import explain
 
 PREFIX = "plg:limits:"
+JOINING = 5.0
+"""Seconds that a shard waits for the others to join."""
+_LOOK = 0.02
 _TIMEOUT = 5.0
+_WHO = ("INFO", "server")
+
+
+class CounterLost(TargetError):
+    """The counter is not what it was: what was taken from it is not known any more."""
 
 
 class SharedLimit:
@@ -28,50 +44,115 @@ class SharedLimit:
         if target.cluster is not None and (node := target.cluster.slots.owner(self.key)) is not None:
             address = target.cluster.address(node)
         self._client = Client(address, connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)
+        self._epoch = self._server = ""
+        self._lasting = 3600
+        self._parted = False
 
     def begin(self, lasting: float) -> None:
         """Join, for a run that is over in ``lasting`` seconds. Raises `TargetError` where this shard has begun before,
         or another one has agreed on other figures."""
-        _, _, fresh, _, figures = self._ask(
+        self._lasting = int(lasting) + 3600
+        *_, fresh, figures = self._ask(
+            ("HSETNX", self.key, "epoch", uuid.uuid4().hex),
             ("HSETNX", self.key, "of", self._of),
             ("HSETNX", self.key, "limit", self._limit),
             ("HSETNX", self.key, f"shard:{self._part}", 1),
-            ("EXPIRE", self.key, int(lasting) + 3600),
-            ("HMGET", self.key, "of", "limit"),
+            ("HMGET", self.key, "epoch", "of", "limit"),
         )
-        if [int(figure) for figure in figures] != [self._of, self._limit]:
-            told = f"{int(figures[0])} shards and {int(figures[1]):,} jobs"
+        if None in figures:
+            raise self._lost("is gone")
+        epoch, of, limit = figures
+        if [int(of), int(limit)] != [self._of, self._limit]:
+            told = f"{int(of)} shards and {int(limit):,} jobs"
             raise TargetError("refused", f"{self.key} was agreed on for {told}, which are not those of this shard")
         if not fresh:
             raise TargetError("refused", f"shard {self._part} of {self._of} has begun before: {self.key} says so")
+        self._epoch, self._server = epoch.decode(), _server(self._client.ask([_WHO])[0])
+        self._count("joined", 1)
+
+    def await_others(self, patience: float = JOINING) -> None:
+        """Return once all shards have joined. Raises `TargetError` where they do not within ``patience`` seconds."""
+        until = time.monotonic() + patience
+        while True:
+            [[epoch, joined]] = self._ask(("HMGET", self.key, "epoch", f"joined:{self._epoch}"))
+            self._heed(epoch)
+            if int(joined or 0) >= self._of:
+                return
+            if time.monotonic() >= until:
+                raise TargetError(
+                    "refused",
+                    f"{int(joined or 0)} of {self._of} shards have begun within {patience:g} s, and {self.key} grants "
+                    "nothing before all have (start them together, or divide the limit: leave out --share-limits)",
+                )
+            time.sleep(_LOOK)
 
     def claim(self, jobs: int) -> tuple[int, int]:
-        """Take up to ``jobs`` permits: how many are granted, and how many nobody has taken yet."""
-        [taken] = self._ask(("HINCRBY", self.key, "taken", jobs))
-        granted = max(0, min(jobs, self._limit - (int(taken) - jobs)))
+        """Take up to ``jobs`` permits: how many are granted, and how many nobody has taken yet.
+
+        Raises `CounterLost` where that is not known any more.
+        """
+        taken = self._count("taken", jobs)
+        granted = max(0, min(jobs, self._limit - (taken - jobs)))
         if granted < jobs:
             self.give_back(jobs - granted)
-        return granted, max(0, self._limit - int(taken))
+        return granted, max(0, self._limit - taken)
 
     def give_back(self, jobs: int) -> None:
         """Return permits that were not used."""
         if jobs:
-            self._ask(("HINCRBY", self.key, "taken", -jobs))
+            self._count("taken", -jobs)
 
     def end(self, unused: int) -> None:
-        """Leave; the last shard removes the key."""
+        """Leave; the last shard removes the key. Raises `CounterLost` where there is none to leave."""
+        [[epoch]] = self._ask(("HMGET", self.key, "epoch"))
+        self._heed(epoch)
         self.give_back(unused)
-        [done] = self._ask(("HINCRBY", self.key, "done", 1))
-        if int(done) >= self._of:
+        if self._count("done", 1) >= self._of:
             self._ask(("DEL", self.key))
+
+    def _count(self, name: str, by: int) -> int:
+        """The figure ``name`` of this epoch after it was changed. Raises `CounterLost`."""
+        # In this order: what is counted before the epoch and the server are seen to be the same was counted by them.
+        commands: tuple[Command, ...] = (
+            ("HINCRBY", self.key, f"{name}:{self._epoch}", by),
+            ("EXPIRE", self.key, self._lasting),
+            ("HMGET", self.key, "epoch"),
+        )
+        try:
+            *answers, about = self._client.ask((*commands, _WHO))
+            figure, _, [epoch] = self._checked(answers)
+        except TargetError:
+            self._parted = True
+            raise
+        if epoch is None:
+            self._ask(("DEL", self.key))  # all that it holds was just counted by shards that had not noticed
+        self._heed(epoch)
+        if _server(about) != self._server or (self._parted and not self._server):
+            raise self._lost("may be older than what was taken from it, as the server was restarted or replaced")
+        return int(figure)
+
+    def _heed(self, epoch: bytes | None) -> None:
+        if epoch is None or epoch.decode() != self._epoch:
+            raise self._lost("is gone, by FLUSHALL, eviction or a restart")
+
+    def _lost(self, how: str) -> CounterLost:
+        words = f"the counter {self.key} {how}; nobody knows how many of the {self._limit:,} jobs of max_total_jobs"
+        return CounterLost("lost", f"{words} are left")
 
     def close(self) -> None:
         self._client.close()
 
     def _ask(self, *commands: Command) -> list[Any]:
-        self._client.limit(_TIMEOUT)
-        answers = self._client.ask(commands)
+        return self._checked(self._client.ask(commands))
+
+    def _checked(self, answers: list[Any]) -> list[Any]:
         for answer in answers:
             if isinstance(answer, Exception):
                 raise explain(answer, self._client.address.shown)
         return answers
+
+
+def _server(about: Any) -> str:
+    """The name that a server's process has for itself, from its INFO; "" where it does not tell."""
+    found = re.search(rb"^run_id:(\w+)", about, re.MULTILINE) if isinstance(about, bytes) else None
+    return found[1].decode() if found else ""

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
 
 import pytest
 from clusters import RealCluster
+from live import kill, revive
 from real_servers import launcher, server_programs
 
 from plg.queues.base import Job, Queue
 from plg.runner.permits import OwnPermits, SharedPermits
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
-from plg.targets.shared_limit import SharedLimit
+from plg.targets.shared_limit import CounterLost, SharedLimit
 
 
 @pytest.fixture
 def target(server):
     with open_target(server.url(), (Job("job", queue=Queue("list", "q")),)) as target:
         yield target
+
+
+@pytest.fixture
+def mortal():
+    """A server for one test, which may end or restart it."""
+    program = next((path for path in server_programs().values() if path), None)
+    if program is None:
+        pytest.skip("no server program on this machine")
+    starting = launcher()
+    yield next(starting)(program)
+    next(starting, None)
 
 
 def shared(target, part=1, of=4, limit=100, run="r"):
@@ -37,7 +51,8 @@ def test_no_more_is_granted_than_there_is(target, server):
         assert two.claim(1) == (0, 0)
         two.give_back(15)
         assert one.claim(60)[0] == 15
-        assert server.ask("HGET", "plg:limits:r", "taken").split()[-1] == b"100"
+        epoch = server.ask("HGET", "plg:limits:r", "epoch").split()[-1].decode()
+        assert server.ask("HGET", "plg:limits:r", f"taken:{epoch}").split()[-1] == b"100"
 
 
 def test_the_key_expires_and_is_removed_by_the_last(target, server):
@@ -78,10 +93,9 @@ def test_permits_of_several_add_up_to_the_limit(target, limit):
     """Four shards that want far more than there is: the sum of what they may send is the limit, to the job."""
     permits = [SharedPermits(shared(target, i + 1, limit=limit), 2000.0) for i in range(4)]
     sent = [0] * 4
-    for each in permits:
-        each.start(60)
 
     def send(i):
+        permits[i].start(60)
         until = time.monotonic() + 20
         while not permits[i].exhausted(sent[i]) and time.monotonic() < until:
             sent[i] += min(permits[i].left(sent[i]), 7 + i)
@@ -98,22 +112,18 @@ def test_permits_of_several_add_up_to_the_limit(target, limit):
 
 
 def test_permits_that_were_not_used_serve_another(target):
-    first, second = (SharedPermits(shared(target, i, of=2, limit=100), 10_000.0) for i in (1, 2))
-    first.start(60)
-    taken = first.left(0)
-    assert taken == 100
-    first.stop(3)
-    second.start(60)
-    assert second.left(0) == 97
-    second.stop()
+    first = SharedPermits(shared(target, 1, of=2, limit=100), 10_000.0)
+    with closing(shared(target, 2, of=2, limit=100)) as second:
+        second.begin(60)
+        first.start(60)
+        assert first.left(0) == 100
+        first.stop(3)
+        assert second.claim(100)[0] == 97
 
 
-def test_a_server_that_goes_away_grants_nothing_and_costs_nothing():
-    starting = launcher()
-    start = next(starting)
-    mortal = start(next(path for path in server_programs().values() if path))
+def test_a_server_that_goes_away_grants_nothing_and_costs_nothing(mortal):
     with open_target(mortal.url(), (Job("job", queue=Queue("list", "q")),)) as target:
-        permits = SharedPermits(shared(target, limit=10_000), 100.0)
+        permits = SharedPermits(shared(target, of=1, limit=10_000), 100.0)
         permits.start(60)
         had = permits.left(0)
         mortal.stop()
@@ -124,7 +134,99 @@ def test_a_server_that_goes_away_grants_nothing_and_costs_nothing():
         begun = time.monotonic()
         permits.stop(had)
         assert time.monotonic() - begun < 3
-    next(starting, None)
+
+
+def test_none_is_granted_before_all_shards_have_joined(target, server):
+    with closing(shared(target, 1, of=2)) as first, closing(shared(target, 2, of=2)) as second:
+        first.begin(60)
+        with pytest.raises(
+            TargetError, match=r"1 of 2 shards have begun within 0.2 s, and plg:l"
+        ):
+            first.await_others(0.2)
+        second.begin(60)
+        first.await_others(0.2)
+        second.await_others(0.2)
+
+
+LOSSES = {
+    "flushed": lambda server: server.ask("FLUSHALL"),
+    "evicted": lambda server: server.ask("DEL", "plg:limits:r"),
+    "begun anew": lambda server: (server.ask("DEL", "plg:limits:r"), server.ask("HSET", "plg:limits:r", "epoch", "x")),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_counter_that_is_lost_grants_nothing_any_more(target, server, loss):
+    with closing(shared(target, of=1)) as one:
+        one.begin(60)
+        assert one.claim(10) == (10, 90)
+        LOSSES[loss](server)
+        for _ in range(2):
+            with pytest.raises(CounterLost, match="the counter plg:limits:r is gone"):
+                one.claim(10)
+        with pytest.raises(CounterLost):
+            one.end(5)
+    assert server.number("EXISTS", "plg:limits:r") == (loss == "begun anew"), "nothing is left of it"
+
+
+@pytest.mark.parametrize("denied", ["", "-info"])
+def test_a_counter_that_a_restart_may_have_set_back_is_lost(mortal, denied):
+    """The copy on disk is older than what was granted since: nothing in it says so."""
+    mortal.ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", *([denied] if denied else []))
+    with (
+        open_target(mortal.url("ann:pw"), (Job("job", queue=Queue("list", "q")),)) as target,
+        closing(shared(target, of=1)) as one,
+    ):
+        one.begin(60)
+        assert mortal.ask("SAVE") == b"+OK\r\n"
+        assert one.claim(80) == (80, 20)
+        kill(mortal)
+        revive(mortal)
+        mortal.ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", *([denied] if denied else []))
+        assert mortal.number("HEXISTS", "plg:limits:r", "epoch") == 1
+        said = []
+        for _ in range(3):
+            with pytest.raises(TargetError) as caught:
+                one.claim(80)
+            said.append(caught.value)
+        assert isinstance(said[-1], CounterLost)
+        assert "may be older than what was taken from it, as the server was restarted or replaced" in str(said[-1])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("times", [1, 4])
+def test_shards_never_send_more_than_the_limit_whatever_becomes_of_the_counter(tmp_path, server, times):
+    """Two processes, the counter flushed while they run, a shard started once more: at most 300 in all, exit code 6."""
+    file = tmp_path / "s.plg"
+    file.write_text(
+        'scenario "s" { job a { queue "q" } traffic { steady 200/s over 5s }\n'
+        "  guardrails { max_rate 500/s max_total_jobs 300 max_duration 1m } }"
+    )
+    common = [sys.executable, "-m", "plg", "check", str(file), "--target", server.url(), "--share-limits"]
+    common += ["--run-id", "r", "--start-at", "+1s"]
+
+    def start(shard, out):
+        return subprocess.Popen(
+            [*common, "--shard", f"{shard}/2", "--out", out],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    shards = [start(shard, "out") for shard in (1, 2)]
+    until = time.monotonic() + 20
+    while not server.number("EXISTS", "q") and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    for _ in range(times):
+        server.ask("DEL", "plg:limits:r")
+        time.sleep(0.1)
+    again = start(1, "again")
+    said = [shard.communicate()[0] for shard in (*shards, again)]
+    for code, told in zip([shard.returncode for shard in shards], said, strict=False):
+        assert code == 6, told
+        assert "the counter plg:limits:r is gone, by FLUSHALL, eviction or a restart" in told
+    assert again.returncode == 6
+    assert "1 of 2 shards have begun within 5 s" in said[-1]
+    assert 30 < server.number("LLEN", "q") < 300
 
 
 def test_permits_in_one_hand():

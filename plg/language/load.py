@@ -332,7 +332,7 @@ def _without_password(document: Document, override: str | None) -> Document:
 def _redacted(target: Any) -> Any:
     if isinstance(target, dict):
         return {name: value if name == "env" else _redacted(value) for name, value in target.items()}
-    return redact(target) if isinstance(target, str) else target
+    return redact(normalized(target)) if isinstance(target, str) else target
 
 
 def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None) -> Scenario:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 from cli_scenarios import QUICK
 
@@ -52,3 +59,47 @@ def test_what_is_no_setting_shows_no_password(run, here):
     done = run("check", "a.plg", "--set", "redis://:S3CRET@h")
     assert done.code == 2
     assert "S3CRET" not in done.said
+
+
+SPREAD = """
+scenario "NAME" {
+  target env QUEUE_URL
+  job a { queue "NAME" }
+  workers 2 each 1ms
+  traffic { steady 20/s over 2s }
+  guardrails { max_rate 100/s max_total_jobs 100 max_duration 30s }
+}
+"""
+
+
+def command_lines(parent):
+    """Of all processes that a process has started, and those started."""
+    below, found = {parent}, {}
+    for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+        with suppress(OSError, ValueError):
+            pid, ppid = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+            if ppid in below:
+                below.add(pid)
+                found[pid] = (stat.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no list of processes to look at")
+def test_no_process_shows_the_password_in_its_arguments(here, servers, any_binary):
+    """Nor in the outcome, the pages or the annotations; the parameters of a run travel through pipes."""
+    server = servers(any_binary, "--requirepass", "hunter2")
+    for name in ("one", "two"):
+        (here / f"{name}.plg").write_text(SPREAD.replace("NAME", name), encoding="utf-8")
+    environ = {**os.environ, "QUEUE_URL": server.url(":hunter2"), "GITHUB_ACTIONS": "true"}
+    command = [sys.executable, "-m", "plg", "check", "one.plg", "two.plg", "--parallel", "2", "--out", "out"]
+    pipe = subprocess.PIPE
+    check = subprocess.Popen(command, cwd=here, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    seen = {}
+    while check.poll() is None:
+        seen |= command_lines(check.pid)
+        time.sleep(0.05)
+    said = check.communicate()[0]
+    assert check.returncode == 0, said
+    assert sum("consumer" in line for line in seen.values()) == 2, "the reference workers were seen"
+    assert sum("plg.runs.child" in line for line in seen.values()) == 2, "and both scenarios"
+    assert "hunter2" not in "".join(seen.values()) + said + files(here / "out")

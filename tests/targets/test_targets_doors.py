@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plg.language.load import load
 from plg.redaction import HIDDEN
 from plg.target_url import fallen_back, normalized, wait_of
 from plg.targets.address import parse_address
@@ -61,6 +62,13 @@ def test_a_target_is_read_as_it_is_meant(given: str, meant: str) -> None:
 )
 def test_a_target_that_was_fallen_back_on_is_said(target, environ: dict[str, str], said: tuple[str, ...]) -> None:
     assert fallen_back(target, environ) == said
+
+
+def test_the_document_that_runs_says_where(tmp_path) -> None:
+    rest = "traffic { steady 5/s over 1s } guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m }"
+    (tmp_path / "s.plg").write_text(f'scenario s {{ target " VALKEY://u:pw@h/0 " {rest} }}')
+    loaded = load(tmp_path / "s.plg")
+    assert (loaded.scenario.target, loaded.scenario.document["target"]) == ("redis://u:pw@h/0", "redis://u:***@h/0")
 
 
 def test_a_url_may_say_how_long_to_wait() -> None:

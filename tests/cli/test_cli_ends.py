@@ -64,6 +64,8 @@ def await_junit(report: Path) -> None:
 def test_a_signal_and_the_same_again_is_one(tmp_path: Path, number: int, code: int, again: float | None) -> None:
     process = start(tmp_path, write(tmp_path, "busy", 20))
     await_junit(tmp_path / "plg-report")
+    while "busy" not in suites(tmp_path / "plg-report"):
+        time.sleep(0.02)
     time.sleep(0.7)
     process.send_signal(number)
     if again is not None:
@@ -169,6 +171,8 @@ def test_a_signal_is_heard_at_every_stage(tmp_path: Path, stage: str, several: b
         stdout=subprocess.PIPE,
     )  # fmt: skip
     await_junit(report)
+    while "a" not in suites(report):
+        time.sleep(0.02)
     time.sleep(2.5 if several else 1.5)
     begun = time.monotonic()
     process.send_signal(signal.SIGHUP)

@@ -169,10 +169,19 @@ class Artifacts:
             self._pending = {}
             self._write_junit()
         self._shared.leave()
+        self._tell_replaced()
         annotations: list[str] = []
         if github:
             annotations = self._github()
         return Written(tuple(annotations), tuple(self._notes))
+
+    def _tell_replaced(self) -> None:
+        """A word about what failed in an earlier check and is not in the document any more, as steps of one job go."""
+        own = {"plg", "plg check", "plg merge", "plg judge", *(run.name for run in self._runs)}
+        if gone := [name for name in self._shared.replaced if name not in own]:
+            named = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+            where = self._shared.document
+            self._notes.append(f"{where} held what failed in an earlier check, and holds this one now: {named}")
 
     def _github(self) -> list[str]:
         from plg.reports.github import annotate, annotate_invalid

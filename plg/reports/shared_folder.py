@@ -10,9 +10,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ _NOT_BEGUN = """\
 """What a check has to tell before it has loaded what it tells with."""
 
 
+_SUITE, _ATTRIBUTE = re.compile(r"<testsuite ([^>]*)>"), re.compile(r'(\w+)="([^"]*)"')
+
+
 def junit_name(shard: tuple[int, int] | None) -> str:
     """The document's file; that of a ``shard`` (i from 0, n) bears its number."""
     return "junit.xml" if shard is None else f"junit.shard-{shard[0] + 1}-of-{shard[1]}.xml"
@@ -47,6 +52,8 @@ class SharedFolder:
         self._token = f"{os.getpid()}-{os.urandom(4).hex()}"  # two containers may share a folder and a process id
         self._own: Path | None = None
         self._held = -1
+        self.replaced: list[str] = []
+        """The red suites of an earlier check that this one's document takes the place of."""
         self._state: dict[str, Any] = {"stems": [], "document": _NOT_BEGUN}
 
     def enter(self) -> None:
@@ -56,6 +63,7 @@ class SharedFolder:
                 with suppress(OSError):
                     self._keep()
                 if not self._others():
+                    self.replaced = _red_suites(self.document)
                     self._put(_NOT_BEGUN)
 
     def publish(self, document: str, combine: Callable[[Sequence[str]], str]) -> None:
@@ -174,6 +182,14 @@ class SharedFolder:
             yield
         finally:
             os.close(folder)
+
+
+def _red_suites(document: Path) -> list[str]:
+    try:
+        suites = [dict(_ATTRIBUTE.findall(tag)) for tag in _SUITE.findall(document.read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return []
+    return [unescape(suite.get("name", "")) for suite in suites if {suite.get("errors"), suite.get("failures")} - {"0"}]
 
 
 class _NoLock(OSError):

@@ -244,6 +244,21 @@ def test_no_command_leaves_the_green_document_of_another(tmp_path: Path, argumen
     assert [path.name for path in report.iterdir()] == ["junit.xml"]
 
 
+def test_a_word_about_what_failed_in_the_step_before(tmp_path: Path) -> None:
+    """One after the other in one folder: the document is of the second, which says what the first had failed in."""
+    write(tmp_path, "a & b", expect="acked > 1_000")
+    write(tmp_path, "c")
+    said = []
+    for file in ("a & b.plg", "c.plg", "c.plg"):
+        command = [sys.executable, "-m", "plg", "check", file, "--quiet", "--target", "fake"]
+        said.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr)
+    assert "earlier check" not in said[0]
+    assert said[1].endswith(
+        "plg-report/junit.xml held what failed in an earlier check, and holds this one now: a & b\n"
+    )
+    assert "earlier check" not in said[2]
+
+
 def test_a_check_that_is_killed_leaves_no_green(tmp_path: Path) -> None:
     first, second = write(tmp_path, "first"), write(tmp_path, "second", 20)
     passes(tmp_path, first, second.with_name("first.plg"))

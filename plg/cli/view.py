@@ -7,8 +7,10 @@ from functools import partial
 
 from plg.cli.console import Console
 from plg.clock import MonotonicClock
+from plg.escaping import visible
 from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
+from plg.redaction import hide_known
 from plg.reports import terminal
 from plg.runner.hooks import Progress
 from plg.runner.start import Start
@@ -47,7 +49,7 @@ class RunView:
 
     def late_server(self, words: str) -> None:
         """That a server is waited for, and for what; also where else is quiet, as nothing else happens."""
-        self._console.print(words)
+        self._console.print(visible(hide_known(words), keep=""))
 
     def progress(self, progress: Progress) -> None:
         """Redraw the live line; in a log, a line every five seconds, ever rarer in a long run."""

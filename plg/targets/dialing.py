@@ -123,7 +123,7 @@ def look_up(host: str, port: int, seconds: float) -> list[Place]:
 
     Raises `socket.gaierror` where there are none, or none was found in so many ``seconds``.
     """
-    with suppress(OSError, UnicodeError):
+    with suppress(OSError, ValueError):
         return _addresses(host, port, socket.AI_NUMERICHOST)  # an address, which nobody has to be asked for
     found: list[list[Place]] = []
     fault: list[OSError] = []
@@ -132,8 +132,10 @@ def look_up(host: str, port: int, seconds: float) -> list[Place]:
     def ask() -> None:
         try:
             found.append(_addresses(host, port, 0))
-        except (OSError, UnicodeError) as error:  # a label that is too long is no error of the system
-            fault.append(error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error)))
+        except OSError as error:
+            fault.append(error)
+        except ValueError:  # a label that is too long, a NUL: nobody was asked
+            fault.append(socket.gaierror(socket.EAI_NONAME, "no host can have this name"))
         done.set()
 
     threading.Thread(target=ask, name="plg-look-up", daemon=True).start()

@@ -107,6 +107,16 @@ def test_each_reason_is_told_once(folder) -> None:
     assert loading.connections > 4
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+def test_what_a_server_says_meanwhile_is_written_out(folder, parallel: bool) -> None:
+    (folder / "other.plg").write_text(SCENARIO.replace('"late"', '"other"'))
+    with closing(Scripted(answering(b"-LOADING \x1b[31mred\r\n"))) as loading:
+        several = ["other.plg", "--parallel", "2"] if parallel else []
+        said = start(folder, *several, "--target", loading.url, "--wait", "500ms").communicate(timeout=30)[0]
+    assert "\x1b" not in said
+    assert "LOADING \\x1b[31mred" in next(line for line in said.splitlines() if "waiting up to" in line)
+
+
 def test_a_refusal_is_not_waited_for(folder, servers, any_binary) -> None:
     server = servers(any_binary, "--requirepass", "right")
     begun = time.monotonic()

@@ -152,6 +152,14 @@ def test_names_that_cannot_be_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
         assert refusal.value.kind == "unreachable"
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 70, ".a", "a..b", "a\nb", "\udcff"])
+def test_a_cluster_may_name_what_is_no_name(name: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(socket.gaierror):
+        look_up(name, 6379, 5.0)
+    assert time.monotonic() - begun < 4.0
+
+
 def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.ExitStack() as ends:
         full = ends.enter_context(socket.socket())

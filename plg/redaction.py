@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
-from collections.abc import Iterable
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import takewhile
+from types import TracebackType
 from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN = "***"
@@ -29,6 +35,8 @@ _SEPARATOR = re.compile(r"[;&=?@]")
 """In the value of an option: there may be another one behind it."""
 _TRUNCATED = 12
 """So many characters of a secret are known for it where a server cut off the rest."""
+_LINE = 8
+"""A line of a secret with fewer characters is no secret by itself."""
 SHORT = 4
 """A secret with fewer characters is hidden only where it stands by itself: it may be a part of any word."""
 
@@ -63,8 +71,15 @@ _known: set[str] = set()
 
 
 def remember(secrets: Iterable[str]) -> None:
-    """Have `hide_known` hide these in this process from now on; those of fewer than four characters are left out."""
-    _known.update(secret for secret in secrets if len(secret) >= SHORT)
+    """Have `hide_known` hide these in this process from now on, and each longer line of those that have several.
+
+    Those of fewer than four characters are left out.
+    """
+    for secret in secrets:
+        lines = secret.splitlines()
+        _known.update(line for line in lines[1:] + lines[:1] if len(lines) > 1 and len(line.strip()) >= _LINE)
+        if len(secret) >= SHORT:
+            _known.add(secret)
 
 
 def hide_known(text: str) -> str:
@@ -72,36 +87,55 @@ def hide_known(text: str) -> str:
     return hide(text, _known)
 
 
+def hide_in_tracebacks() -> None:
+    """Have this process and its threads end with tracebacks that hold no such secret."""
+
+    def tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if issubclass(kind, SystemExit):
+            return
+        with suppress(OSError, ValueError):
+            print(hide_known("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
+
+    sys.excepthook = tell
+    threading.excepthook = lambda told: tell(told.exc_type, told.exc_value, told.exc_traceback)
+
+
 def hide(text: str, secrets: Iterable[str]) -> str:
     """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
-    encoding, as the inside of a JSON or Python string, in base64, or cut off."""
+    encoding, as the inside of a JSON, HTML or Python string, in base64, on one line, or cut off."""
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-    for spelling in sorted(spellings, key=len, reverse=True):
+    longest = sorted(spellings, key=len, reverse=True)
+    for spelling in longest:
         if len(spelling) < SHORT:
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
         else:
             text = text.replace(spelling, HIDDEN)
-            if len(spelling) > _TRUNCATED:
-                text = _hide_beginning(text, spelling)
-    return text
+    return _hide_beginnings(text, [spelling for spelling in longest if len(spelling) > _TRUNCATED])
 
 
-def _hide_beginning(text: str, spelling: str) -> str:
-    """``text`` without the beginnings of a long secret: servers repeat some hundred characters and no more."""
-    start = text.find(spelling[:_TRUNCATED])
-    while start >= 0:
-        length = _alike(text[start:], spelling)
-        text = text[:start] + HIDDEN + text[start + length :]
-        start = text.find(spelling[:_TRUNCATED], start + len(HIDDEN))
+def _hide_beginnings(text: str, spellings: Sequence[str]) -> str:
+    """``text`` without the beginnings of long secrets: servers repeat some hundred characters and no more."""
+    for beginning in dict.fromkeys(spelling[:_TRUNCATED] for spelling in spellings):
+        alike = [spelling for spelling in spellings if spelling.startswith(beginning)]
+        start = text.find(beginning)
+        while start >= 0:
+            length = max(_alike(text[start:], spelling) for spelling in alike)
+            text = text[:start] + HIDDEN + text[start + length :]
+            start = text.find(beginning, start + len(HIDDEN))
     return text
 
 
 def _spellings(secret: str) -> set[str]:
     raw = secret.encode("utf-8", "surrogateescape")
     percent = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
-    return percent | {_ESCAPE.sub(lambda escape: escape[0].lower(), spelling) for spelling in percent} | {
-        secret, repr(secret)[1:-1],
-        repr(raw)[2:-1], json.dumps(secret)[1:-1], base64.b64encode(raw).decode(),
+    coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    return {
+        # A server makes blanks of line ends, so as to say all on one line.
+        secret, secret.replace("\r", " ").replace("\n", " "), " ".join(secret.split()),
+        *percent, *(_ESCAPE.sub(lambda escape: escape[0].lower(), spelling) for spelling in percent),
+        *coded, *(spelling.rstrip("=") for spelling in coded),
+        *(json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)), repr(secret)[1:-1], repr(raw)[2:-1],
+        html.escape(secret), html.escape(secret, quote=False), html.escape(secret).replace("&#x27;", "&#39;"),
     }  # fmt: skip
 
 

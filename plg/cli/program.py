@@ -16,6 +16,7 @@ from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.cli.options import add_commands
 from plg.cli.stale import redden
+from plg.redaction import hide_in_tracebacks, hide_known
 
 _EPILOG = """exit codes:
   0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
@@ -66,6 +67,8 @@ def run(given: Sequence[str], *, as_program: bool) -> int:
         build_parser().print_help()
         return 2
     _spare_time()
+    if as_program:
+        hide_in_tracebacks()
     options.program = as_program
     return _run(options, given, Console(sys.stdout, sys.stderr))
 
@@ -89,14 +92,14 @@ def _run(options: argparse.Namespace, given: Sequence[str], console: Console) ->
         redden(given, "interrupted")
         return 130
     except OSError as error:
-        words = f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}"
+        words = hide_known(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
         redden(given, words)
         console.error(words)
         return 2
     except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
         if os.environ.get("PLG_DEBUG"):
             raise
-        words = f"internal error: {type(error).__name__}: {error}"
+        words = hide_known(f"internal error: {type(error).__name__}: {error}")
         redden(given, words)
         console.error(words)
         console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")

@@ -15,9 +15,9 @@ from plg.language import params, semantics, validate
 from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
 from plg.language.placing import Placer
-from plg.language.quantities import show
 from plg.language.source import Document, Source, Spans, decode, read_bytes
-from plg.redaction import HIDDEN, SHORT, hide, redact, remember
+from plg.language.veiling import Veil
+from plg.redaction import redact, remember
 from plg.scenario import Scenario
 from plg.target_url import missing, normalized
 
@@ -80,8 +80,9 @@ def _refuse_other(path: FilePath) -> None:
         PICTURE: "a scenario is a .plg, .yaml or .json file",
     }
     if kind in helps:
-        code = "unreadable-file" if kind == FOLDER else "not-a-scenario"
-        raise ScenarioError([Diagnostic(code, f"{path} is {kind}, not a scenario", str(path), None, helps[kind])])
+        message = f"{path} is {kind}, not a scenario"
+        fault = Diagnostic("not-a-scenario", message, str(path), help=helps[kind])
+        raise ScenarioError([replace(fault, code="unreadable-file") if kind == FOLDER else fault])
 
 
 def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = FilePath()) -> Source:  # a Path is a value
@@ -190,7 +191,7 @@ class _Checked:
     target: str
     params: Mapping[str, Any]
     shown: Document = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
+    veil: Veil = field(default_factory=lambda: Veil(params.Resolved({})))
     withheld: tuple[str, ...] = ()
 
 
@@ -210,7 +211,7 @@ def _load(
     scenario = _build(source, checked, folder or FilePath(), file)
     return Loaded(
         scenario, checked.shown, source, tuple(_in_order(checked.faults)), checked.params,
-        checked.secrets, checked.withheld,
+        checked.veil.texts, checked.withheld,
     )  # fmt: skip
 
 
@@ -231,6 +232,8 @@ def _check(
     if too_deep is not None:
         return _Checked({}, [*faults, place.diagnostic(too_deep)], "", {})
     resolved = params.resolve(source.document, overrides, environ)
+    veil = Veil(resolved)
+    remember(veil.texts)  # at once: nothing from here on may say them, not even where it breaks
     document = resolved.document
     place = Placer(source, resolved.origins)
     found = [place.param(fault) for fault in resolved.faults]
@@ -242,13 +245,10 @@ def _check(
     meaning = [*semantics.check_meaning(document, folder), *target_faults]
     found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
     found = without_consequences(found, source.faults, source.lost)
-    secrets = {name: resolved.values[name] for name in resolved.secrets}
-    found = [_without_secrets(fault, secrets, resolved) for fault in found]
-    texts = {str(value) for value in secrets.values() if value != HIDDEN}
-    remember(texts)
+    found = [veil.fault(fault) for fault in found]
     withheld = tuple(dict.fromkeys(resolved.withheld.values()))
     document, shown = (_finished(each, target) for each in (document, resolved.shown))
-    return _Checked(document, [*faults, *found], address, resolved.values, shown, tuple(texts), withheld)
+    return _Checked(document, [*faults, *found], address, resolved.values, shown, veil, withheld)
 
 
 def _finished(document: Document, target: str | None) -> Document:
@@ -257,21 +257,6 @@ def _finished(document: Document, target: str | None) -> Document:
     if isinstance(document.get("expect"), list):
         document["expect"] = [canonical_text(t) if isinstance(t, str) else t for t in document["expect"]]
     return _without_password(document, target)
-
-
-def _without_secrets(fault: Diagnostic, secrets: Mapping[str, Any], resolved: params.Resolved) -> Diagnostic:
-    """A fault without the value that it quotes: that of a param from the environment."""
-    named = resolved.origins.get(fault.path, "")
-    if named not in secrets:
-        texts = [str(value) for value in secrets.values() if len(str(value)) >= SHORT]
-        return replace(fault, message=hide(fault.message, texts), help=hide(fault.help, texts))
-    value = str(secrets[named])
-    message = hide(fault.message.replace(show(secrets[named]), HIDDEN), [value])
-    if len(value) >= SHORT and value[:SHORT] in message:  # a part of it, or another spelling
-        message = "this value cannot stand here"
-    else:
-        return replace(fault, message=message, help=hide(fault.help, [value]))
-    return replace(fault, message=f"{message} (the value of the param {named!r})", help="")
 
 
 def _depth_fault(document: Any) -> validate.DocumentFault | None:
@@ -355,7 +340,7 @@ def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None
     else:
         return scenario
     sources = {source.file: source.text} if source.text else {}
-    raise ScenarioError([Placer(source).diagnostic(fault)], sources)
+    raise ScenarioError([checked.veil.fault(Placer(source).diagnostic(fault))], sources)
 
 
 def _in_order(faults: list[Diagnostic]) -> list[Diagnostic]:

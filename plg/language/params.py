@@ -11,11 +11,18 @@ from plg.diagnostics import Path, nearest
 from plg.language import expectation_text, strings
 from plg.language.quantities import is_reference
 from plg.language.source import Document
+from plg.language.vocabulary import CONTENTS
 from plg.measures import MEASURES
 from plg.redaction import HIDDEN
+from plg.units import DURATION_UNITS, RATE_UNITS, SIZE_UNITS
 
 _NUMBER = re.compile(r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _TEMPLATE = re.compile(r"(?<!\$)\$\{\s*param\.([^\s}]+)\s*\}")
+_UNIT = "|".join(map(re.escape, sorted({*DURATION_UNITS, *SIZE_UNITS, *RATE_UNITS, "µs", "deg", "rad"}, key=len)[::-1]))
+_QUANTITY = re.compile(rf"-?(\d[\d_]*(\.\d+)?([eE][+-]?\d+)?\s*/?({_UNIT}|%)\s*)+")
+_FIGURES = {"pattern", "guardrails", "expect", "workers", "connections", "max_lag", "watch", "arrivals"}
+"""Fields of a scenario that are told by figures, but for names in them."""
+_FIGURES_OF_JOBS = {"weight", "max_len", "priority", "timeout", "delay", "retry"}
 _FACTOR = re.compile(r"([\w.$%/-]+)\s*\*\s*\Z")
 RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
 """Words that mean something else wherever a param may stand."""
@@ -43,15 +50,18 @@ class Resolved:
     """A document without params: ``origins`` names the param that each replaced value came from.
 
     ``shown`` is the document as it may be kept: with ``***`` for what came from the environment. ``secrets`` are the
-    variables of such params by the params' names, ``withheld`` those whose value was left out when the document was
-    saved.
+    variables of such params by the params' names, ``variables`` also those of params whose variable is not set,
+    ``withheld`` those whose value is left out of ``shown``. ``tainted`` names the secret param that a place has its
+    value, or a part of it, from.
     """
 
     document: Document
     shown: Document = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
+    tainted: dict[Path, str] = field(default_factory=dict)
     faults: list[ParamFault] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
@@ -160,6 +170,7 @@ class _Values:
                 current = value["param"]
                 continue
             if _is_env(value) and not value.get("keep"):
+                self.result.variables[name] = value["env"]
                 if "value" in value:
                     self.result.withheld[name] = value["env"]
                 if given or "value" in value or self.environ.get(value["env"]):
@@ -267,10 +278,14 @@ def _replaced(
     def value_of(name: str, path: Path) -> Any:
         """The value of a param is never a template: in a payload, where strings are, its ``${`` is written so."""
         value = result.values[name]
-        if veil and name in result.secrets and ("payload" in path[:3] or not _is_figure(value)):
+        if name in result.variables and _is_name(path):
+            result.faults.append(_named_by_secret(name, result.variables[name], path))
+        if name in result.secrets:
+            result.tainted[path] = name
+        if veil and name in result.secrets and not (_takes_figure(path) and is_figure(value)):
             result.withheld[name] = result.secrets[name]
             return HIDDEN
-        return value.replace("${", "$${") if isinstance(value, str) and "payload" in path[:3] else value
+        return value.replace("${", "$${") if isinstance(value, str) and _is_content(path) else value
 
     resolved = {
         key: visit(value, (key,)) for key, value in body.items() if key != "expect" or not isinstance(value, list)
@@ -281,9 +296,39 @@ def _replaced(
     return resolved
 
 
-def _is_figure(value: Any) -> bool:
-    """Whether a value is a number, a switch or a quantity such as ``400/s``."""
-    return not isinstance(value, str) or bool(strings.QUANTITY.fullmatch(value))
+def _is_name(path: Path) -> bool:
+    """Whether a scenario, a phase or a kind of job is named here."""
+    return path[-1] == "name" and (path[0] in ("name", "pattern") or (path[0] == "jobs" and len(path) == 3))
+
+
+def _named_by_secret(name: str, variable: str, path: Path) -> ParamFault:
+    message = f"a name stands in every report, and the param {name!r} holds a secret: it comes from the environment"
+    help = f"`param {name} = env {variable} keep` says that it is none (in YAML: {{env: {variable}, keep: true}})"
+    return ParamFault("secret-name", message, path, help)
+
+
+def is_figure(value: Any) -> bool:
+    """Whether the value of a param is a number, a switch or a quantity such as ``400/s``."""
+    return not isinstance(value, str) or bool(_QUANTITY.fullmatch(value))
+
+
+def _takes_figure(path: Path) -> bool:
+    """Whether the traffic, a limit, an expectation or a setting of a job is told by a figure here."""
+    setting = _setting(path)
+    if setting is not None:
+        return setting in _FIGURES_OF_JOBS
+    return path[0] in _FIGURES and path[-1] not in ("name", "type", "file")
+
+
+def _is_content(path: Path) -> bool:
+    """Whether it goes into a job here, where strings may hold templates."""
+    return _setting(path) in CONTENTS
+
+
+def _setting(path: Path) -> object:
+    """The setting of a job that a place is in; None elsewhere."""
+    step = {"jobs": 2, "job_config": 1}.get(str(path[0]))
+    return path[step] if step is not None and len(path) > step else None
 
 
 def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: Mapping[str, Any], veil: bool) -> Any:
@@ -306,8 +351,11 @@ def _expected(text: Any, index: int, result: Resolved, used: set[str], declared:
             help = "write the value itself, or give it a param of its own"
             result.faults.append(ParamFault("syntax", message, path, help, offsets=(start, end)))
             return None
-        result.origins[path] = name
-        if veil and name in result.secrets and not _is_figure(value):
+        if result.origins.get(path) not in result.secrets:
+            result.origins[path] = name
+        if name in result.secrets:
+            result.tainted[path] = name
+        if veil and name in result.secrets and not is_figure(value):
             result.withheld[name] = result.secrets[name]
             value = HIDDEN
         text = (

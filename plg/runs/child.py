@@ -21,6 +21,7 @@ from plg import session
 from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted, attend
 from plg.outcome_io import to_json
+from plg.redaction import hide_in_tracebacks
 from plg.runner.hooks import Progress
 from plg.runs.order import Order, faults_to
 from plg.runs.signals import Interruption, taken
@@ -33,6 +34,7 @@ _LOOK = 0.1
 
 def main() -> int:
     """Run one order. ``sys.argv[1]`` is the file that the outcome goes to."""
+    hide_in_tracebacks()
     with taken(for_good=True) as interruption:
         try:
             lines = _Lines(interruption)

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
+from plg.redaction import hide_known
 from plg.targets.base import Kind, TargetError
 
 _HUNG_UP = "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"
@@ -139,7 +140,7 @@ def own_words(error: BaseException, hide: Callable[[str], str] = lambda text: te
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
     # Hidden first: a password with two blanks in a row would not be found in words with one.
-    text = " ".join(hide(str(error)).split()) or type(error).__name__
+    text = " ".join(hide_known(hide(str(error))).split()) or type(error).__name__
     # redis-py takes the code off the front of the answer and keeps it aside; older releases drop it.
     code = getattr(error, "status_code", None)
     if isinstance(code, str) and code.isupper() and not text.startswith(code):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from plg.histogram import Floats
 from plg.judge.breach import decided, first_breach_time, holds
 from plg.judge.draining import drain_time, judge_drain
-from plg.judge.looks import why_unseen
+from plg.judge.looks import awaited, why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
 from plg.judge.soundness import excuse, spoiled
@@ -70,6 +70,8 @@ def _found(reader: Reader, expectation: Expectation) -> Finding:
         found = judged(reader, expectation, bound)
         if found.verdict != "no_data":
             _check_planned(reader, expectation.subject)
+        if found.verdict == "pass":
+            _check_taken(reader, expectation, bound)
     except NoData as why:
         return Finding("no_data", None, bound, str(why))
     if not remark:
@@ -86,6 +88,18 @@ def _check_planned(reader: Reader, subject: Subject) -> None:
         due, sent, errors = (float(reader.counter(name, subject)[0]) for name in ("planned", "sent", "errors"))
         if due and not sent and not errors:
             raise NoData(f"nothing was sent{where(subject)}")
+
+
+def _check_taken(reader: Reader, expectation: Expectation, bound: float) -> None:
+    """Raise `NoData` where queue_age has kept its upper bound only for want of a later look: jobs still waited, and
+    nobody saw how old they became."""
+    subject = expectation.subject
+    if subject.measure != "queue_age" or expectation.op not in ("<", "<=") or subject.aggregate == "min":
+        return
+    age = awaited(reader.recording, subject.during)
+    if age is not None and age < bound:
+        old = figure(age, "s")
+        raise NoData(f"jobs still waited at the last look, the oldest for {old}: how old they became was not seen")
 
 
 def dress(expectation: Expectation, found: Finding, recording: Recording) -> ExpectationResult:

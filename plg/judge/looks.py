@@ -12,6 +12,8 @@ QUEUE_GAUGES = ("queue_depth", "queue_age")
 """Gauges that count on after the last send, until the watch is over."""
 BLIND = 1.0
 """Seconds without a look that succeeded for which a gauge has no data."""
+_STAMP = 0.01
+"""Seconds by which the moment that a job carries may lie after the one at which it was sent."""
 
 
 def watched_until(recording: Recording) -> float:
@@ -99,6 +101,19 @@ def _due_of(recording: Recording, waiting: Floats) -> Floats:
     place = acked[-1] - waiting
     cell = np.searchsorted(acked, np.maximum(place, 0), side="right")
     return np.where(place >= 0, recording.edges[np.minimum(cell, recording.cells - 1)], -1.0)
+
+
+def awaited(recording: Recording, during: str | None) -> float | None:
+    """Age (s) of the oldest job that still waited at the last look, where it may be one of the run, or of a phase.
+
+    None where none waited, where those that did came later, and where their age cannot be told.
+    """
+    times, due = oldest_due(recording)
+    seen = known(recording, "queue_depth")[0]
+    if not len(times) or times[-1] < seen[-1] or np.isnan(due[-1]) or recording.last_send_s is None:
+        return None
+    end = recording.last_send_s if during is None else max(end for _, end in recording.spans[during])
+    return None if due[-1] > end + _STAMP else float(times[-1] - due[-1])
 
 
 def stays(recording: Recording, gauge: str, phase: str) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -216,6 +216,7 @@ class Artifacts:
                 self._shared.publish(junit(runs, self._attachments, self._roots), combine)
             except OSError as error:
                 self._complain(str(self._shared.document), error)
+                self._drop(self._shared.document)
 
     def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
         if self._hurried:
@@ -224,10 +225,12 @@ class Artifacts:
             return self._write(name, draw())
         except RenderError as error:
             self._notes.append(f"{name} not written: {error}")
+            self._drop(self.folder / name)
         except KeyboardInterrupt:
             # Pictures are what can be given up; the verdict stands, and programs have read it already.
             self._hurried = True
             self._notes.append(f"{name} not written: a second signal came while it was drawn")
+            self._drop(self.folder / name)
         return False
 
     def _write(self, name: str, content: str | bytes) -> bool:
@@ -236,8 +239,14 @@ class Artifacts:
             self._shared.write(path, content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         except OSError as error:
             self._complain(str(path), error)
+            self._drop(path)
             return False
         return True
+
+    def _drop(self, path: Path) -> None:
+        """Take away what an earlier run left: a full disk leaves room for that, and its verdict is not this run's."""
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
     def _complain(self, path: str, error: OSError) -> None:
         self.failed = True

@@ -141,3 +141,22 @@ def test_a_drain_that_nobody_saw_is_judged_only_as_far_as_it_is_known():
     assert drained("<", 9.0, drain_s=6.0, drain_waited_s=1.0).verdict == "pass"
     assert drained("<", 0.5, drain_s=6.0, drain_waited_s=1.0).verdict == "fail"
     assert drained("<", 5.0).detail == "the queue could not be looked at after the last send"
+
+
+@pytest.mark.parametrize("aggregate", [None, "mean", "p50"])
+def test_jobs_that_still_wait_when_nobody_looks_any_more_keep_no_upper_bound(aggregate):
+    """The watch ends at 9 s; the job of 7 s waits on, two seconds old, and may wait for ever."""
+    waiting = ran(looks(9, lambda t: 0 if t < 7 else 10, lambda t: 0 if t < 7 else t - 7))
+    result = one(expect("queue_age", "<", 5.0, aggregate), waiting)
+    assert (result.verdict, result.detail) == (
+        "no_data", "jobs still waited at the last look, the oldest for 2s: how old they became was not seen",
+    )  # fmt: skip
+    assert one(expect("queue_age", "<", 5.0, aggregate, during="rush"), waiting).verdict == "no_data"
+    assert one(expect("queue_age", "<", 5.0, aggregate, window=1.0), waiting).verdict == "no_data"
+    # Those that wait were due after the calm, and a lower bound needs no later look.
+    assert one(expect("queue_age", "<", 5.0, aggregate, during="calm"), waiting).verdict == "pass"
+    taken = ran(looks(9, lambda t: 10 if 7 <= t < 8.8 else 0, lambda t: t - 7 if 7 <= t < 8.8 else 0))
+    assert one(expect("queue_age", "<", 5.0, aggregate), taken).verdict == "pass"
+    # What was sent after the run is of somebody else.
+    others = ran(looks(9, lambda t: 0 if t < 8.5 else 10, lambda t: 0 if t < 8.5 else t - 8.5))
+    assert one(expect("queue_age", "<", 5.0, aggregate), others).verdict == "pass"

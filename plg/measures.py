@@ -34,6 +34,39 @@ class Measure:
     lateness: Lateness = "changes"
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge(Measure):
+    """A measure that is sampled: of the ``queue``, and counted on until the watch is over, or of the generator itself.
+
+    The outcome's series show it as ``column``, its value times ``factor``.
+    """
+
+    queue: bool = False
+    column: str = ""
+    factor: float = 1.0
+
+
+GAUGES: dict[str, Gauge] = {
+    g.name: g
+    for g in (
+        Gauge(
+            "queue_depth", "gauge", "jobs", "jobs waiting in the queues of the scenario",
+            queue=True, column="queue_depth",
+        ),
+        Gauge("queue_age", "gauge", "s", "age of the oldest waiting job", queue=True, column="queue_age_s"),
+        Gauge(
+            "cpu", "gauge", "fraction", "processor time of the generator, 1 = one core", "none",
+            column="cpu_percent", factor=100.0,
+        ),
+        Gauge(
+            "memory", "gauge", "bytes", "resident memory of the generator", "none", column="memory_mb", factor=1e-6,
+        ),
+    )
+}  # fmt: skip
+"""All gauges, in the order in which they are recorded and shown. Sampler, recorder, recording and series read them
+here."""
+QUEUE_GAUGES = tuple(name for name, gauge in GAUGES.items() if gauge.queue)
+
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
@@ -54,10 +87,7 @@ MEASURES: dict[str, Measure] = {
         Measure("throughput", "figure", "jobs/s", "acked jobs per second"),
         Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
         Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
-        Measure("queue_depth", "gauge", "jobs", "jobs waiting in the queues of the scenario"),
-        Measure("queue_age", "gauge", "s", "age of the oldest waiting job"),
-        Measure("cpu", "gauge", "fraction", "processor time of the generator, 1 = one core", "none"),
-        Measure("memory", "gauge", "bytes", "resident memory of the generator", "none"),
+        *GAUGES.values(),
     )
 }
 

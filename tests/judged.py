@@ -13,10 +13,11 @@ import numpy as np
 
 from plg.histogram import bucket_of
 from plg.judge import make_outcome
+from plg.measures import GAUGES
 from plg.outcome import Outcome
 from plg.patterns.steady import Steady
 from plg.queues.base import Job, Queue
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Recording, cell_edges
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording, cell_edges
 from plg.scenario import Expectation, Guardrails, Scenario, Subject
 
 SPANS = {"doors": ((0.0, 4.0),), "crowd": ((4.0, 6.0), (8.0, 9.0)), "stampede": ((6.0, 8.0), (9.0, 10.0))}

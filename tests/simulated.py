@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from plg.clock import VirtualClock
 from plg.runner.recorder import Sample
@@ -174,11 +175,17 @@ def _commands(data: bytes) -> list[tuple[list[bytes], int]]:
     return found
 
 
+def sample(t: float, queue_depth: float, queue_age: float, cpu: float, memory: float, **more: Any) -> Sample:
+    """A sample of all gauges; further keywords are fields of it."""
+    gauges = {"queue_depth": queue_depth, "queue_age": queue_age, "cpu": cpu, "memory": memory}
+    return Sample(t, gauges, **more)
+
+
 class Gauges:
     """A sampler on the virtual clock: what ``read`` returns for a moment, every ``interval`` seconds."""
 
     def __init__(self, read: Callable[[float], Sample] | None = None, interval: float = 0.1) -> None:
-        self._read = read or (lambda t: Sample(t, 0.0, 0.0, 0.01, 5e7))
+        self._read = read or (lambda t: sample(t, 0.0, 0.0, 0.01, 5e7))
         self._interval = interval
         self._next = 0.0
         self._hurried = False

@@ -22,12 +22,11 @@ import numpy as np
 
 from plg.judge.breach import holds, one_way
 from plg.judge.expectations import Finding, allowance, dress, find, relative_bound, sort_out
-from plg.judge.looks import QUEUE_GAUGES
 from plg.judge.readings import Reader
 from plg.judge.regions import NoData, intervals_of
 from plg.judge.soundness import excuse
 from plg.judge.wording import counted
-from plg.measures import MEASURES, percentile, samples_needed
+from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording, slack
 from plg.scenario import Expectation, Subject

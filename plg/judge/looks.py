@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.judge.wording import counted, moment
+from plg.measures import QUEUE_GAUGES
 from plg.runner.recording import Floats, Intervals, Ints, Recording, sample_step
 
-QUEUE_GAUGES = ("queue_depth", "queue_age")
-"""Gauges that count on after the last send, until the watch is over."""
 BLIND = 1.0
 """Seconds without a look that succeeded for which a gauge has no data."""
 _STAMP = 0.01

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from plg.judge.looks import QUEUE_GAUGES, stays, watched_until
+from plg.judge.looks import stays, watched_until
+from plg.measures import QUEUE_GAUGES
 from plg.runner.recording import Floats, Intervals, Ints, Recording, slack, tile
 
 _SNAP = 0.01

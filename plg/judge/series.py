@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from plg.judge.readings import Rows, add_up, tally
+from plg.measures import GAUGES
 from plg.runner.recording import Floats, Ints, Recording, tile
 
 MAX_ROWS = 4000
@@ -12,15 +13,12 @@ MAX_ROWS = 4000
 MAX_AFTER = 400
 """Rows after the plan's end, while the queue drains."""
 COLUMNS = (
-    "t_s", "target", "allowed", "actual", "sent", "planned", "queue_depth", "queue_age_s", "cpu_percent", "memory_mb",
+    "t_s", "target", "allowed", "actual", "sent", "planned",
+    *(gauge.column for gauge in GAUGES.values()),
     "errors", "shed", "late", "lag_p99_s", "latency_p50_s", "latency_p90_s", "latency_p99_s", "latency_max_s",
     "service_p50_s", "service_p99_s",
 )  # fmt: skip
 _COUNTS = ("sent", "planned", "errors", "shed", "late")
-_GAUGES = {
-    "queue_depth": ("queue_depth", 1.0), "queue_age_s": ("queue_age", 1.0),
-    "cpu_percent": ("cpu", 100.0), "memory_mb": ("memory", 1e-6),
-}  # fmt: skip
 _QUANTILES = {
     "lag_p99_s": ("lag", 0.99), "latency_p50_s": ("latency", 0.5), "latency_p90_s": ("latency", 0.9),
     "latency_p99_s": ("latency", 0.99), "service_p50_s": ("service_time", 0.5), "service_p99_s": ("service_time", 0.99),
@@ -50,7 +48,7 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
         name: _mean_rate(recording, rate, cells, count, planned_rows)
         for name, rate in (("target", recording.target_rate), ("allowed", recording.allowed_rate))
     }
-    columns |= {name: _peaks(recording, gauge, starts) * factor for name, (gauge, factor) in _GAUGES.items()}
+    columns |= {g.column: _peaks(recording, g.name, starts) * g.factor for g in GAUGES.values()}
     rows = {measure: add_up(recording, measure, cells, count) for measure in recording.histograms}
     columns |= {name: rows[measure].quantile(q) for name, (measure, q) in _QUANTILES.items()}
     columns["latency_max_s"] = _maxima(rows["latency"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plg.measures import QUEUE_GAUGES
 from plg.queues.envelope import moment_in
 from plg.scenario import Expectation, Scenario, Subject
 
@@ -9,7 +10,7 @@ MOST = 60.0
 """Seconds of watch at the most, where the scenario does not say how long."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the queue."""
-QUEUE = ("queue_depth", "queue_age", "drain_time")
+QUEUE = (*QUEUE_GAUGES, "drain_time")
 """The measures that are read off the queue, and tell of the work."""
 
 

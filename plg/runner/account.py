@@ -87,7 +87,7 @@ class Account:
     def add_sample(self, sample: Sample) -> None:
         """A look at the gauges."""
         self._log.add(sample)
-        self.depth = None if math.isnan(sample.queue_depth) else int(sample.queue_depth)
+        self.depth = None if math.isnan(sample["queue_depth"]) else int(sample["queue_depth"])
 
     @property
     def last_error(self) -> str:

@@ -69,11 +69,11 @@ class Brake:
         """Look at gauges. Nothing is sent after ``now`` if they stop the run, however old the samples are."""
         for sample in samples:
             asked = sample.t if sample.asked is None else sample.asked
-            self._heed("max_queue_depth", now, sample.queue_depth, asked)
-            age = sample.age_at_least if math.isnan(sample.queue_age) else sample.queue_age
+            self._heed("max_queue_depth", now, sample["queue_depth"], asked)
+            age = sample.age_at_least if math.isnan(sample["queue_age"]) else sample["queue_age"]
             self._heed("max_queue_age", now, age, asked)
-            self._heed("max_cpu", now, sample.cpu, sample.t)
-            self._heed("max_memory", now, sample.memory, sample.t)
+            self._heed("max_cpu", now, sample["cpu"], sample.t)
+            self._heed("max_memory", now, sample["memory"], sample.t)
 
     def heed_progress(self, now: float) -> None:
         """Look at what grows with the run: warnings for the counted limits, the error rate."""

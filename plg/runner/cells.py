@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.measures import GAUGES
 from plg.plan import Plan
 from plg.runner.recording import (
     COUNTERS,
-    GAUGES,
     TIMES,
     Floats,
     Histograms,

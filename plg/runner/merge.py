@@ -11,8 +11,9 @@ from typing import TypeVar, cast
 import numpy as np
 
 from plg.histogram import BUCKETS
-from plg.runner.recorder import Sample, SampleLog
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
+from plg.measures import GAUGES
+from plg.runner.recorder import SampleLog
+from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
 
 MOST_ERROR_TEXTS = 20
 SEVERITY = ("signal", "target", "guardrail", "expectation", None)
@@ -94,8 +95,8 @@ def _samples(parts: Sequence[Recording]) -> tuple[Floats, dict[str, Floats]]:
     columns = [np.concatenate([part.samples[name] for part in parts]) for name in GAUGES]
     order = np.argsort(times, kind="stable")
     log = SampleLog()
-    for row in np.stack([times, *columns], axis=1)[order].tolist():
-        log.add(Sample(*row))
+    for row in np.stack([times, *columns], axis=1)[order]:
+        log.add_row(row)
     return log.columns()
 
 

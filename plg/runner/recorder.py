@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.measures import GAUGES
 from plg.runner.column import Column
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Floats, Histograms, Ints
+from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
 
 _FLUSH_JOBS = 8192
 _FLUSH_GROUPS = 1024
 _TIDY_JOBS = 1024
+_AT = {name: place for place, name in enumerate(GAUGES, start=1)}
+"""Where a gauge stands in a row of samples; the moment stands first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Gauges at ``t`` (s): jobs waiting, age of the oldest (s), processor share (1 = a core), resident bytes."""
+    """Gauges at ``t`` (s), by their names in `plg.measures.GAUGES`; one that could not be taken is left out or NaN."""
 
     t: float
-    queue_depth: float
-    queue_age: float
-    cpu: float
-    memory: float
+    gauges: Mapping[str, float]
     age_at_least: float = math.nan
     """What the age is at least, where it cannot be told in whole: a limit is held against that."""
     asked: float | None = None
     """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
+
+    def __getitem__(self, gauge: str) -> float:
+        return self.gauges.get(gauge, math.nan)
+
+    def row(self) -> Floats:
+        """``t``, then each gauge in the order of their table."""
+        return np.array([self.t, *(self[name] for name in GAUGES)])
 
 
 class SampleLog:
@@ -37,13 +44,16 @@ class SampleLog:
 
     def __init__(self, limit: int = 16_384) -> None:
         # All rows stand here from the start, so that a long run holds no more than a short one.
-        self._rows = np.full((limit, 5), np.nan)
+        self._rows = np.full((limit, 1 + len(GAUGES)), np.nan)
         self._used = 0
         self._stride = 1
         self._held = 0
 
     def add(self, sample: Sample) -> None:
-        row = np.array((sample.t, sample.queue_depth, sample.queue_age, sample.cpu, sample.memory))
+        self.add_row(sample.row())
+
+    def add_row(self, row: Floats) -> None:
+        """Add a sample given as `Sample.row` gives it."""
         if self._held == 0:
             if self._used == len(self._rows):
                 self._halve()
@@ -62,7 +72,7 @@ class SampleLog:
     def columns(self) -> tuple[Floats, dict[str, Floats]]:
         """The moments, and each gauge at them."""
         table = self._rows[: self._used]
-        return table[:, 0].copy(), {name: table[:, i + 1].copy() for i, name in enumerate(GAUGES)}
+        return table[:, 0].copy(), {name: table[:, at].copy() for name, at in _AT.items()}
 
 
 def _larger(a: Floats, b: Floats) -> Floats:
@@ -70,12 +80,13 @@ def _larger(a: Floats, b: Floats) -> Floats:
     joined = np.fmax(a, b)
     joined[..., 0] = a[..., 0]
     # Jobs whose age could not be told are not made good by an empty queue a moment later.
-    joined[..., 2] = np.where(_undated(a) | _undated(b), np.nan, joined[..., 2])
+    age = _AT["queue_age"]
+    joined[..., age] = np.where(_undated(a) | _undated(b), np.nan, joined[..., age])
     return joined
 
 
 def _undated(rows: Floats) -> npt.NDArray[np.bool_]:
-    return np.asarray((rows[..., 1] > 0) & np.isnan(rows[..., 2]))
+    return np.asarray((rows[..., _AT["queue_depth"]] > 0) & np.isnan(rows[..., _AT["queue_age"]]))
 
 
 class _Groups:

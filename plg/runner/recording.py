@@ -27,8 +27,6 @@ was slow to send or dropped for that, and jobs whose answers it may have read la
 these that were sent after all, at the moment of sending. The judge calls a run INVALID by these two."""
 TIMES = ("lag", "service_time", "latency")
 """Measures with a histogram per cell, by due time."""
-GAUGES = ("queue_depth", "queue_age", "cpu", "memory")
-"""Sampled measures; NaN where a sample could not be taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +120,7 @@ class Recording:
     histograms: Mapping[str, Histograms]
     sample_times: Floats
     samples: Mapping[str, Floats]
+    """Each of `plg.measures.GAUGES` at the ``sample_times``; NaN where a sample could not be taken."""
     target_rate: Floats
     """Planned jobs a second per cell: the mean of the pattern's rate over the cell."""
     allowed_rate: Floats

@@ -69,7 +69,7 @@ class ThreadSampler:
             taken.append(self._samples.popleft())
         if not taken and now - self._told >= self._interval + _GLANCE:
             # An absent value is the truth here: the queue could not be seen.
-            taken.append(Sample(now, math.nan, math.nan, *self._usage.read()))
+            taken.append(Sample(now, self._usage.read()))
         if taken:
             self._told = taken[-1].t
         return taken
@@ -92,21 +92,22 @@ class ThreadSampler:
             if self._stopped:
                 return
             began = self._clock.now() - self._zero
-            depth, age, least = self._look()
+            seen, least = self._look()
             ended = self._clock.now() - self._zero
-            usage = self._usage.read()
+            seen |= self._usage.read()
             # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
-            self._samples.append(Sample(max(ended, self._told), depth, age, *usage, age_at_least=least, asked=began))
+            self._samples.append(Sample(max(ended, self._told), seen, age_at_least=least, asked=began))
 
-    def _look(self) -> tuple[float, float, float]:
-        """Depth, age, and what the age is at least; NaN for what could not be seen."""
+    def _look(self) -> tuple[dict[str, float], float]:
+        """The gauges of the queue that could be seen, and what the age is at least (NaN: unknown)."""
         try:
             look = self._probe.look()
         except TargetError:
-            return math.nan, math.nan, math.nan
+            return {}, math.nan
+        seen = {"queue_depth": float(look.waiting)}
         if look.oldest_age is None:
-            return float(look.waiting), math.nan, look.at_least or math.nan
-        return float(look.waiting), look.oldest_age, look.oldest_age
+            return seen, look.at_least or math.nan
+        return seen | {"queue_age": look.oldest_age}, look.oldest_age
 
 
 class _Usage:
@@ -120,10 +121,10 @@ class _Usage:
         self._lock = threading.Lock()
         self._cpu, self._wall, self._share = time.process_time(), time.perf_counter(), 0.0
 
-    def read(self) -> tuple[float, float]:
+    def read(self) -> dict[str, float]:
         with self._lock:
             cpu, wall = time.process_time(), time.perf_counter()
             if wall - self._wall >= self._least:
                 self._share = (cpu - self._cpu) / (wall - self._wall)
                 self._cpu, self._wall = cpu, wall
-            return self._share, resident_bytes()
+            return {"cpu": self._share, "memory": resident_bytes()}

@@ -54,14 +54,14 @@ class Remains:
                 self._heed(sample)
 
     def _heed(self, sample: Sample) -> None:
-        failed = math.isnan(sample.queue_depth)
+        failed = math.isnan(sample["queue_depth"])
         self.looked |= not failed or sample.asked is not None
-        self.end_depth = None if failed else int(sample.queue_depth)
-        self.end_age = None if failed or math.isnan(sample.queue_age) else sample.queue_age
+        self.end_depth = None if failed else int(sample["queue_depth"])
+        self.end_age = None if failed or math.isnan(sample["queue_age"]) else sample["queue_age"]
         if failed or self.start_depth is None or self.last_send is None or self.drain_s is not None:
             return
         after = max(0.0, sample.t - self.last_send)
-        if sample.queue_depth > self.start_depth:
+        if sample["queue_depth"] > self.start_depth:
             self.waiting_s = after
         else:
             self.drain_s = after

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live import QUEUE, STREAM, adds_up, agrees, drive, executed_at, most_in_a_window, seqs_in, steady
-from simulated import BusyClock, Gauges, Server
+from simulated import BusyClock, Gauges, Server, sample
 from virtual_runs import simulate
 
 from plg.clock import MonotonicClock, VirtualClock
-from plg.runner.recorder import Sample
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import ErrorRateLimit, Guardrails
 from plg.targets.base import Depth
@@ -79,10 +78,10 @@ def test_a_gauge_past_its_limit_stops_the_run(limit, crossed, factor, rate, dela
     within = [0.0]
 
     def read(t):
-        quiet = Sample(t, 0.0, 0.0, 0.0, 0.0)
+        quiet = sample(t, 0.0, 0.0, 0.0, 0.0)
         if t < crossed:
             within.append(t)
-        return dataclasses.replace(quiet, **{field: bound * (factor if t >= crossed else 0.5)})
+        return dataclasses.replace(quiet, gauges={**quiet.gauges, field: bound * (factor if t >= crossed else 0.5)})
 
     limits = dataclasses.replace(Guardrails(1e6, 10**9, 1e6), **{name: bound})
     server = Server(VirtualClock(), delay=delay)
@@ -118,7 +117,7 @@ def test_a_reading_that_failed_says_nothing_about_the_limit(name, readings, late
 
     def read(t):
         told.append(readings[len(told)] if len(told) < len(readings) else "over")
-        return Sample(t, **{"queue_depth": 0, "queue_age": 0, "cpu": 0, "memory": 0} | {field: values.get(told[-1], 2)},
+        return sample(t, **{"queue_depth": 0, "queue_age": 0, "cpu": 0, "memory": 0} | {field: values.get(told[-1], 2)},
                       asked=t - look)  # fmt: skip
 
     limits = dataclasses.replace(Guardrails(1e6, 10**9, 1e6), **{name: 1})
@@ -137,8 +136,10 @@ def test_a_reading_that_failed_says_nothing_about_the_limit(name, readings, late
 )
 def test_a_gauge_just_below_its_limit_stops_nothing(limit, rate):
     name, bound = limit
-    quiet = Sample(0.0, 0.0, 0.0, 0.0, 0.0)
-    gauges = Gauges(lambda t: dataclasses.replace(quiet, t=t, **{GAUGES[name][0]: bound * (1 - 1e-9)}))
+    quiet = sample(0.0, 0.0, 0.0, 0.0, 0.0)
+    gauges = Gauges(
+        lambda t: dataclasses.replace(quiet, t=t, gauges={**quiet.gauges, GAUGES[name][0]: bound * (1 - 1e-9)})
+    )
     limits = dataclasses.replace(Guardrails(1e6, 10**9, 1e6), **{name: bound})
     recording, _, plan = simulate(steady(rate * 50, 2), limits=limits, gauges=gauges)
     assert recording.stop is None
@@ -319,6 +320,6 @@ def test_queues_are_dated_by_the_moment_they_were_asked_for():
     sampler.start(zero)
     time.sleep(0.25)  # six looks or so; one is enough
     sampler.stop()
-    samples = [sample for sample in sampler.poll(0.0) if sample.queue_depth == 7]
+    samples = [sample for sample in sampler.poll(0.0) if sample["queue_depth"] == 7]
     assert samples
     assert all(0 <= sample.asked <= sample.t - 0.03 + 1e-6 for sample in samples)

@@ -13,7 +13,8 @@ from judged import expect, record, steady
 
 from plg.judge import first_breach, judge
 from plg.judge.series import series
-from plg.runner.recording import COUNTERS, GAUGES, TIMES, Histograms, Hit, Recording
+from plg.measures import GAUGES
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording
 from plg.scenario import Expectation
 
 ASKED = (

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated import sample
 
 from plg.histogram import BUCKETS, bucket_of
 from plg.runner import column
 from plg.runner.column import Column, Squeezed
-from plg.runner.recorder import Recorder, Sample, SampleLog
+from plg.runner.recorder import Recorder, SampleLog
 
 part = st.tuples(st.integers(0, 9), st.integers(1, 60), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
 
@@ -102,7 +103,7 @@ def test_the_recorder_notes_groups_as_it_would_single_jobs(groups, in_pieces):
 def test_samples_are_bounded_and_keep_the_largest_of_each_gauge(readings, half):
     log = SampleLog(limit=2 * half)
     for n, (cpu, depth) in enumerate(readings):
-        log.add(Sample(float(n), depth, np.nan, cpu, 1.0))
+        log.add(sample(float(n), depth, np.nan, cpu, 1.0))
     times, columns = log.columns()
     assert len(times) <= 2 * half
     assert times.tolist() == sorted(times.tolist())

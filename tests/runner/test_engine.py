@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulated import BusyClock, Gauges, Server
+from simulated import BusyClock, Gauges, Server, sample
 
 from plg.clock import VirtualClock
 from plg.guardrails.limiter import whole_jobs
@@ -25,7 +25,6 @@ from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks
 from plg.runner.lane import STALE, Lane
-from plg.runner.recorder import Sample
 from plg.runner.riding import Rider
 from plg.runner.watch import Watch
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
@@ -261,10 +260,10 @@ def test_exactly_the_limit_is_no_breach():
 @pytest.mark.parametrize(
     ("limits", "gauge"),
     [
-        (Guardrails(1e6, 10**9, 1e6, max_cpu=0.5), lambda t: Sample(t, 0, 0, 0.9 if t > 3 else 0.1, 1e6)),
-        (Guardrails(1e6, 10**9, 1e6, max_memory=1e8), lambda t: Sample(t, 0, 0, 0.1, 2e8 if t > 3 else 1e6)),
-        (Guardrails(1e6, 10**9, 1e6, max_queue_depth=100), lambda t: Sample(t, 500 if t > 3 else 0, 0, 0, 1e6)),
-        (Guardrails(1e6, 10**9, 1e6, max_queue_age=5.0), lambda t: Sample(t, 0, 9 if t > 3 else 0, 0, 1e6)),
+        (Guardrails(1e6, 10**9, 1e6, max_cpu=0.5), lambda t: sample(t, 0, 0, 0.9 if t > 3 else 0.1, 1e6)),
+        (Guardrails(1e6, 10**9, 1e6, max_memory=1e8), lambda t: sample(t, 0, 0, 0.1, 2e8 if t > 3 else 1e6)),
+        (Guardrails(1e6, 10**9, 1e6, max_queue_depth=100), lambda t: sample(t, 500 if t > 3 else 0, 0, 0, 1e6)),
+        (Guardrails(1e6, 10**9, 1e6, max_queue_age=5.0), lambda t: sample(t, 0, 9 if t > 3 else 0, 0, 1e6)),
     ],
 )  # fmt: skip
 def test_sampled_limits_stop_within_a_quarter_of_a_second(limits, gauge):
@@ -313,10 +312,10 @@ def test_a_signal_cancels_what_is_left():
 
 
 def test_drain_time_is_from_the_last_send_to_the_depth_at_the_start():
-    gauges = Gauges(lambda t: Sample(t, max(5.0, 105 - 50 * max(0, t - 2)), 0, 0, 1e6))
+    gauges = Gauges(lambda t: sample(t, max(5.0, 105 - 50 * max(0, t - 2)), 0, 0, 1e6))
     recording, _, _ = simulate(steady(100, 2), gauges=gauges, watch=Watch(5, 30))
     assert recording.drain_s == pytest.approx(2.0, abs=0.15)
-    recording, _, _ = simulate(steady(100, 2), gauges=Gauges(lambda t: Sample(t, 99, 0, 0, 1e6)), watch=Watch(5, 3))
+    recording, _, _ = simulate(steady(100, 2), gauges=Gauges(lambda t: sample(t, 99, 0, 0, 1e6)), watch=Watch(5, 3))
     assert recording.drain_s is None
     assert recording.drain_waited_s == pytest.approx(3, abs=0.1)
 

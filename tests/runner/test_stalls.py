@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated import Gauges, Server
+from simulated import Gauges, Server, sample
 
 from plg.clock import VirtualClock
 from plg.judge import judge
@@ -22,7 +22,6 @@ from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks
 from plg.runner.lane import Lane
 from plg.runner.lanes import Lanes
-from plg.runner.recorder import Sample
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario, Subject
 
@@ -150,7 +149,7 @@ def test_a_stall_during_a_reconnection_does_not_give_the_target_up():
 
 def test_a_stall_in_the_watch_after_the_last_send_is_recorded():
     def read_at(t):
-        return Sample(t, 5.0 if t < 2.2 else 0.0, 0.0, 0.01, 5e7)
+        return sample(t, 5.0 if t < 2.2 else 0.0, 0.0, 0.01, 5e7)
 
     clock = StoppedClock((2.1, 1.5))
     recording = run(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from simulated import Gauges, Server
+from simulated import Gauges, Server, sample
 from virtual_runs import simulate
 
 from plg.clock import VirtualClock
 from plg.runner.hooks import Hooks
-from plg.runner.recorder import Sample
 from plg.runner.watch import LOOK_PATIENCE, Watch
 
 STEADY = {"type": "steady", "base_rate": 100, "duration": 2}
@@ -19,7 +18,7 @@ THEN_PAUSE = {"type": "custom", "phases": [STEADY, {"type": "steady", "base_rate
 
 def depth(of):
     """Gauges that read ``of`` the moment, or fail where that is None."""
-    return Gauges(lambda t: Sample(t, math.nan if of(t) is None else float(of(t)), 0.0, 0.1, 1e6, asked=t))
+    return Gauges(lambda t: sample(t, math.nan if of(t) is None else float(of(t)), 0.0, 0.1, 1e6, asked=t))
 
 
 def drains_at(moment, left=50):

@@ -15,9 +15,9 @@ from judged import acked, expect, outcome_of, random_events, record, steady
 from plg.diagnostics import ScenarioError
 from plg.judge import rejudge
 from plg.judge.merging import as_shard, judged_alone, merge_outcomes, merge_workers, title
+from plg.measures import GAUGES
 from plg.outcome import Outcome, ShardInfo, WorkersResult
 from plg.outcome_io import from_json, to_json
-from plg.runner.recording import GAUGES
 
 LIMITS = {"max_rate": 500.0, "max_total_jobs": 20_000.0}
 TEXTS = ("errors == 0", "acked >= 200", "throughput > 15/s in every 1s", "p90(latency) < 250ms during crowd")

@@ -42,6 +42,12 @@ class Guardrails:
     warn_at: float = 0.8
     emergency_stop: bool = True
 
+    @property
+    def queue_limits(self) -> tuple[str, ...]:
+        """The names of those that hang on looks at the queues."""
+        limits = {"max_queue_depth": self.max_queue_depth, "max_queue_age": self.max_queue_age}
+        return tuple(name for name, limit in limits.items() if limit is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

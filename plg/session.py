@@ -34,6 +34,7 @@ from plg.runner.opening import open_line
 from plg.runner.permits import SharedPermits
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
+from plg.runner.sight import blind_limits, first_look, found_waiting
 from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
@@ -306,15 +307,8 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             recording = engine.run(start)
         ends.pop_all()
     workers = _wind_up(sampler, permits, consumers, recording, observer)
-    return _Ran(recording, started, workers, _found_waiting(ready.depth, target))
-
-
-def _found_waiting(depth: int, target: Target) -> tuple[str, ...]:
-    """A remark where the queues held jobs before the run, whose waiting counts into depth and age."""
-    if not depth:
-        return ()
-    where = f"in {target.queues[0].key!r}" if len(target.queues) == 1 else "in the queues"
-    return (f"{depth:,} job{'s' if depth != 1 else ''} waited {where} before the first job of this run",)
+    found = found_waiting(ready.depth, target.queues)
+    return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
 
 
 def _wind_up(
@@ -348,7 +342,8 @@ class _Ready:
     ends: ExitStack
     lane: Line
     probe: QueueProbe
-    depth: int
+    depth: int | None
+    notes: tuple[str, ...]
     consumers: ReferenceWorkers | None
     permits: SharedPermits | None
 
@@ -364,14 +359,14 @@ def _get_ready(target: Target, prepared: Prepared, clock: Clock) -> _Ready:
         probe = target.probe()
         ends.callback(probe.close)
         target.announce()
-        depth = probe.look().waiting
+        depth, notes = first_look(probe, prepared.limits)
         consumers = _start_workers(target, prepared)
         if consumers is not None:
             ends.callback(consumers.stop)
         permits = _share(target, prepared)
         if permits is not None:
             ends.callback(permits.stop)
-        return _Ready(ends.pop_all(), lane, probe, depth, consumers, permits)
+        return _Ready(ends.pop_all(), lane, probe, depth, notes, consumers, permits)
 
 
 def _start_workers(target: Target, prepared: Prepared) -> ReferenceWorkers | None:

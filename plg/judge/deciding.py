@@ -78,7 +78,8 @@ def _lost(recording: Recording) -> Decision:
 
 
 def _guarded(recording: Recording) -> Decision:
-    reason = f"stopped by {recording.stop_detail or 'a guardrail'} {_at(recording)}"
+    name, _, why = recording.stop_detail.partition(": ")
+    reason = f"stopped by {name or 'a guardrail'} {_at(recording)}" + (f": {why}" if why else "")
     for hit in recording.hits:
         if hit.action == "stop" and hit.guardrail == recording.stop_detail:
             unit = _GUARDED_UNITS.get(hit.guardrail, "jobs")

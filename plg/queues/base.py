@@ -67,11 +67,13 @@ class Survey:
     """Questions to ask of the server, and what their answers mean.
 
     ``read`` gets one answer a question (errors as exceptions) and the moment of the asking by this machine's clock (s
-    since the epoch). It returns what is seen, or further questions whose answers it needs.
+    since the epoch). It returns what is seen, or further questions whose answers it needs. ``later`` holds one question
+    of each kind that may be among these, to be asked whether this user may.
     """
 
     questions: Sequence[Question]
     read: Callable[[Sequence[Any], float], Sight | Survey]
+    later: Sequence[Question] = ()
 
 
 class Format(Protocol):

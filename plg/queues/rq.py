@@ -81,6 +81,7 @@ class RqFormat:
                 ("ZCARD", f"rq:failed:{name}"),
             ),
             _seen,
+            (("HGET", "rq:job:plg", "enqueued_at"),),
         )
 
 

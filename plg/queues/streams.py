@@ -56,6 +56,7 @@ class StreamFormat:
                 ("XREVRANGE", key, "+", "-", "COUNT", 1),
             ),
             ends,
+            (("XINFO", "GROUPS", key), ("XPENDING", key, "plg")),
         )
 
 

@@ -10,9 +10,13 @@ from plg.runner.account import Account, Stop
 from plg.runner.lane import Answer
 from plg.runner.recorder import Sample
 from plg.scenario import Guardrails
+from plg.units import format_duration
 
 REFUSAL_PATIENCE = 1.0
 """Seconds during which every answer was an error before the target counts as refusing."""
+
+BLIND_PATIENCE = 1.0
+"""Seconds for which the queues may be out of sight while jobs leave and a limit hangs on them."""
 
 _PERMANENT = ("NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "WRONGTYPE")
 """Errors that waiting does not mend."""
@@ -26,6 +30,8 @@ class Brake:
         self._guard = Guard(limits)
         self._errors = ErrorRate(limits.max_error_rate.over if limits.max_error_rate else 1.0)
         self._refusing_since: float | None = None
+        self._blind_since: float | None = None
+        self._sent_then = 0
         self.stop: Stop | None = None
 
     def halt(self, kind: str, detail: str) -> None:
@@ -37,6 +43,8 @@ class Brake:
         """plg itself stood still for so long: nobody else is to be judged by that time."""
         if self._refusing_since is not None:
             self._refusing_since += seconds
+        if self._blind_since is not None:
+            self._blind_since += seconds
 
     def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
         """Look at answers that were just counted: so many jobs fine, refused, and lost."""
@@ -74,6 +82,18 @@ class Brake:
             self._heed("max_queue_age", now, age, asked)
             self._heed("max_cpu", now, sample["cpu"], sample.t)
             self._heed("max_memory", now, sample["memory"], sample.t)
+            self._heed_sight(sample, asked, now)
+
+    def _heed_sight(self, sample: Sample, asked: float, now: float) -> None:
+        """A limit on what nobody sees is none: jobs do not go on leaving into queues that are out of sight."""
+        if not math.isnan(sample["queue_depth"]):
+            self._blind_since = None
+        elif self._blind_since is None or self._account.sent == self._sent_then:
+            self._blind_since, self._sent_then = asked, self._account.sent
+        elif now - self._blind_since > BLIND_PATIENCE and self._limits.emergency_stop and self._limits.queue_limits:
+            blind = format_duration(round(now - self._blind_since, 1))
+            why = f"the queues could not be seen for {blind}: {sample.fault}"
+            self.halt("guardrail", f"{self._limits.queue_limits[0]}: {why}")
 
     def heed_progress(self, now: float) -> None:
         """Look at what grows with the run: warnings for the counted limits, the error rate."""

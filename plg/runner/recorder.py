@@ -30,6 +30,8 @@ class Sample:
     """What the age is at least, where it cannot be told in whole: a limit is held against that."""
     asked: float | None = None
     """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
+    fault: str = ""
+    """Why the queues could not be seen, where they could not."""
 
     def __getitem__(self, gauge: str) -> float:
         return self.gauges.get(gauge, math.nan)

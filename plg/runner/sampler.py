@@ -69,7 +69,7 @@ class ThreadSampler:
             taken.append(self._samples.popleft())
         if not taken and now - self._told >= self._interval + _GLANCE:
             # An absent value is the truth here: the queue could not be seen.
-            taken.append(Sample(now, self._usage.read()))
+            taken.append(Sample(now, self._usage.read(), fault="no answer in time"))
         if taken:
             self._told = taken[-1].t
         return taken
@@ -92,22 +92,22 @@ class ThreadSampler:
             if self._stopped:
                 return
             began = self._clock.now() - self._zero
-            seen, least = self._look()
+            seen, least, fault = self._look()
             ended = self._clock.now() - self._zero
             seen |= self._usage.read()
             # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
-            self._samples.append(Sample(max(ended, self._told), seen, age_at_least=least, asked=began))
+            self._samples.append(Sample(max(ended, self._told), seen, age_at_least=least, asked=began, fault=fault))
 
-    def _look(self) -> tuple[dict[str, float], float]:
-        """The gauges of the queue that could be seen, and what the age is at least (NaN: unknown)."""
+    def _look(self) -> tuple[dict[str, float], float, str]:
+        """The gauges of the queue that could be seen, what the age is at least (NaN: unknown), and why not."""
         try:
             look = self._probe.look()
-        except TargetError:
-            return {}, math.nan
+        except TargetError as error:
+            return {}, math.nan, str(error)
         seen = {"queue_depth": float(look.waiting)}
         if look.oldest_age is None:
-            return seen, look.at_least or math.nan
-        return seen | {"queue_age": look.oldest_age}, look.oldest_age
+            return seen, look.at_least or math.nan, ""
+        return seen | {"queue_age": look.oldest_age}, look.oldest_age, ""
 
 
 class _Usage:

@@ -19,6 +19,12 @@ class ClusterProbe:
         self._slots = cluster.slots
         self._probes: list[RedisProbe] = []
 
+    def rehearse(self) -> None:
+        """See `plg.targets.base.QueueProbe.rehearse`."""
+        self._place()
+        for probe in self._probes:
+            probe.rehearse()
+
     def look(self) -> Depth:
         """See `plg.targets.base.QueueProbe.look`. The nodes are asked one after the other."""
         if not self._probes or self._cluster.slots is not self._slots:

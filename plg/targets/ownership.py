@@ -116,7 +116,7 @@ class _Look:
         open_: list[tuple[str, Owner, Inquiry]] = []
         for queue in queues:
             for owner in _others(queue):
-                if inquiry := owner.inquiry(queue.key):
+                if inquiry := owner.inquiry(queue.key, queue.keys[queue.key]):
                     open_.append((queue.key, owner, inquiry))
         while open_:
             answers = iter(self._answers([question for *_, inquiry in open_ for question in inquiry.questions]))

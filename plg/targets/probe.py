@@ -9,9 +9,9 @@ from typing import Any
 from plg.queues.base import Question, Sight, Survey
 from plg.queues.use import QueueInUse
 from plg.targets.address import Address
-from plg.targets.base import Depth
+from plg.targets.base import Depth, TargetError
 from plg.targets.client import Client
-from plg.targets.faults import explain
+from plg.targets.faults import explain, own_words
 
 _CONNECT_TIMEOUT = 0.4
 _ANSWER_TIMEOUT = 0.5
@@ -44,11 +44,21 @@ class RedisProbe:
             surveys = [each for each in found if isinstance(each, Survey)]
         return together(Depth(sight.waiting, sight.oldest_age) for sight in seen)
 
+    def rehearse(self) -> None:
+        """See `plg.targets.base.QueueProbe.rehearse`."""
+        questions = [question for survey in self._surveys for question in (*survey.questions, *survey.later)]
+        for answer in self._client.ask(questions) if questions else ():
+            if isinstance(answer, Exception) and _is_denied(answer):
+                raise self._explained(answer)
+
+    def _explained(self, answer: Exception) -> TargetError:
+        return explain(answer, f"{self._client.address.shown}, looking at the queues,")
+
     def _ask(self, questions: list[Question]) -> list[Any]:
         answers = self._client.ask(questions) if questions else []
         for answer in answers:
             if isinstance(answer, Exception) and not _is_absence(answer):
-                raise explain(answer, f"{self._client.address.shown}, looking at the queues,")
+                raise self._explained(answer)
         return answers
 
     def close(self) -> None:
@@ -57,6 +67,11 @@ class RedisProbe:
 
 def _is_absence(answer: Exception) -> bool:
     return "no such key" in str(answer).lower()
+
+
+def _is_denied(answer: Exception) -> bool:
+    words = own_words(answer).lower()
+    return words.startswith("noperm") or "no permissions" in words or "unknown " in words
 
 
 def together(looks: Iterable[Depth]) -> Depth:

@@ -22,7 +22,7 @@ class Arq(Unmarked):
     def by_key(self, key: str) -> str | None:
         return "arq keeps its queue and its jobs under that name" if _OWN.match(key) else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         mark = f"{key}:health-check"
 
         def read(answers: Sequence[Any]) -> str | None:

@@ -23,7 +23,7 @@ class Asynq(Unmarked):
     def by_key(self, key: str) -> str | None:
         return "asynq:{NAME}:… are the names that Asynq gives to its keys" if _OWN.match(key) else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         name = _name(key)
         if name is None:
             return None

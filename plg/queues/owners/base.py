@@ -37,8 +37,8 @@ class Owner(Protocol):
     def by_value(self, value: bytes) -> str | None:
         """How a job that waits gives the queue away: an element of a list, or a field of a stream's entry."""
 
-    def inquiry(self, key: str) -> Inquiry | None:
-        """What to ask about the marks that the framework sets in Redis beside its queues."""
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
+        """What to ask about the marks that the framework sets beside a queue whose value is of type ``kind``."""
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         """The kind and the name by which a scenario writes this queue in the framework's own form."""
@@ -53,7 +53,7 @@ class Unmarked:
     def by_value(self, value: bytes) -> str | None:
         return None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         return None
 
     def spelling(self, key: str) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ class BullMq(Unmarked):
     def by_key(self, key: str) -> str | None:
         return "bull:NAME:… are the names that BullMQ gives to its keys" if _DEFAULT.match(key) else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         queue, colon, _ = key.rpartition(":")
         if not colon:
             return None

@@ -41,7 +41,7 @@ class Celery(Unmarked):
             return "a Celery message waits in it"
         return None
 
-    def inquiry(self, key: str) -> Inquiry:
+    def inquiry(self, key: str, kind: str) -> Inquiry:
         """The set of the exchange of the same name, under each prefix that the key may have."""
         queue = key.split(_BETWEEN)[0]
         named = [("", queue), *splits(queue, ":_./-")]

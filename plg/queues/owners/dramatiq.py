@@ -18,7 +18,7 @@ class Dramatiq(Unmarked):
     name = "dramatiq"
     harm = "a worker takes what lies there for the id of a message, and finds none"
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         spaces = [space for space, _ in splits(key, ":")]
         if not spaces:
             return None

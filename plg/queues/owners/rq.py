@@ -26,7 +26,7 @@ class Rq(Unmarked):
             return "rq:queue:NAME is the name that RQ gives to a queue"
         return "RQ keeps its own records under that name" if _OWN.match(key) else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         if not key.startswith(_QUEUE):
             return None
         workers = f"rq:workers:{_name(key)}"

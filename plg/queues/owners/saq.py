@@ -22,7 +22,7 @@ class Saq(Unmarked):
     def by_key(self, key: str) -> str | None:
         return "saq:NAME:… are the names that SAQ gives to its keys" if _OWN.match(key) else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         name = _name(key)
         if name is None:
             return None

@@ -22,7 +22,7 @@ class Sidekiq(Unmarked):
     def by_value(self, value: bytes) -> str | None:
         return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None
 
-    def inquiry(self, key: str) -> Inquiry | None:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
         namespace, found, name = key.partition(_QUEUE)
         if not found or not name or (namespace and not namespace.endswith(":")):
             return None

@@ -26,7 +26,10 @@ class Taskiq(Unmarked):
         # As JSON, MessagePack or CBOR: the names of the parts stand in it as they are.
         return "a taskiq message waits in it" if all(part in value for part in _PARTS) else None
 
-    def inquiry(self, key: str) -> Inquiry:
+    def inquiry(self, key: str, kind: str) -> Inquiry | None:
+        if kind != "stream":
+            return None
+
         def read(answers: Sequence[Any]) -> str | None:
             for group in answers[0] if isinstance(answers[0], list) else ():
                 told = dict(zip(group[::2], group[1::2], strict=False)) if isinstance(group, list) else {}

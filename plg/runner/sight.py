@@ -1,0 +1,50 @@
+"""Whether what waits in the queues can be seen: before the run, and what a report says of it after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from plg.queues.use import QueueInUse
+from plg.runner.recording import Recording
+from plg.scenario import Guardrails
+from plg.targets.base import QueueProbe, TargetError
+
+
+def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[int | None, tuple[str, ...]]:
+    """How many jobs wait before the first one, and remarks; None where the user may not ask.
+
+    Raises `TargetError` where a limit hangs on what cannot be seen.
+    """
+    held = " and ".join(limits.queue_limits)
+    try:
+        probe.rehearse()
+        look = probe.look()
+    except TargetError as error:
+        if error.kind != "refused":
+            raise
+        if held:
+            raise TargetError("refused", f"{held} cannot be held: {error}") from error
+        return None, (f"depth and age of the queues cannot be seen, so what is asked of them has no data: {error}",)
+    if limits.max_queue_age is not None and look.waiting and look.oldest_age is None:
+        told = "the oldest of the jobs that wait before the run does not say when it was enqueued"
+        raise TargetError("refused", f"max_queue_age cannot be held: {told}")
+    return look.waiting, ()
+
+
+def blind_limits(limits: Guardrails, recording: Recording) -> tuple[str, ...]:
+    """A remark where a limit stopped nothing, and could not have said that it was passed."""
+    depths = recording.samples["queue_depth"]
+    unseen = sum(math.isnan(depth) for depth in depths)
+    if limits.emergency_stop or not unseen or not limits.queue_limits:
+        return ()
+    names = " and ".join(limits.queue_limits)
+    return (f"{names} did not hold all the time: {unseen:,} of {len(depths):,} looks at the queues failed",)
+
+
+def found_waiting(depth: int | None, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
+    """A remark where the queues held jobs before the run, whose waiting counts into depth and age."""
+    if not depth:
+        return ()
+    where = f"in {queues[0].key!r}" if len(queues) == 1 else "in the queues"
+    return (f"{depth:,} job{'s' if depth != 1 else ''} waited {where} before the first job of this run",)

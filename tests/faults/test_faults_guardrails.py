@@ -241,8 +241,9 @@ def test_no_window_holds_more_than_the_limit_whatever_happens(
     assert len(seqs) == len(set(seqs))
     assert recording.total("acked") <= len(seqs) <= recording.total("acked") + recording.total("unknown")
     times = np.array(server.times())
-    capacity = max(1, int(rate * window + 1e-9))
-    width = max(window, 1 / rate)
+    # A job is whole: the window is as much longer as the job takes that it ends in.
+    capacity = math.ceil(rate * window - 1e-9)
+    width = capacity / rate
     if len(times):
         inside = np.searchsorted(times, times + width - 1e-9) - np.arange(len(times))
         assert inside.max() <= capacity

@@ -68,7 +68,8 @@ class Scale:
         samples = []
         memory = resident_bytes() if self._next <= now else 0.0
         while self._next <= now:
-            samples.append(Sample(self._next, 100.0, 0.01, 0.05, memory))
+            gauges = {"queue_depth": 100.0, "queue_age": 0.01, "cpu": 0.05, "memory": memory}
+            samples.append(Sample(self._next, gauges))
             minute = int(self._next / 60)
             self.minutes[minute] = max(self.minutes.get(minute, 0.0), memory / 1e6)
             self._next += 0.1

@@ -200,8 +200,9 @@ def test_starters(name: str, tmp_path: Path) -> None:
     assert format_text(text) == text
     assert STARTERS[name].strip().replace("scenario NAME", 'scenario "my scenario"') == text.strip()
     assert load(file, environ={}, sends=False).scenario.name == "my scenario"
-    with pytest.raises(ScenarioError, match="REDIS_URL, which is not set"):
-        load(file, environ={"REDIS_URL": " "})
+    for unset, why in (({}, "not set"), ({"REDIS_URL": " "}, "empty")):
+        with pytest.raises(ScenarioError, match=f"REDIS_URL, which is {why}"):
+            load(file, environ=unset)
 
 
 def test_the_workflow_is_yaml_and_quotes_its_file() -> None:

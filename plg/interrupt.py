@@ -22,15 +22,15 @@ class Interrupted(BaseException):
 
 def attend(
     work: Callable[[], T],
-    interrupted: Callable[[], str | None],
+    interrupted: Callable[[], object],
     *,
     grace: float = 0.0,
     discard: Callable[[T], object] = lambda result: None,
 ) -> T:
     """What ``work`` returns or raises. It is done in another thread: nothing in it keeps a signal from being heard.
 
-    Raises `Interrupted` once ``interrupted`` names a signal and the work has had ``grace`` seconds more. The work then
-    goes on by itself, for nobody: what it still comes to is given to ``discard``.
+    Raises `Interrupted` once ``interrupted`` names a stop and the work has had ``grace`` seconds more.
+    The work then goes on by itself, for nobody: what it still comes to is given to ``discard``.
     """
     if interrupted() and not grace:
         raise Interrupted

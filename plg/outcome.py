@@ -130,6 +130,19 @@ class ShardInfo:
     lines: tuple[int | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StopResult:
+    """A stop by its ``name`` (one of `plg.stop.STOPS`), ``by`` whom, in which words and when (s of the run).
+
+    ``by`` is an account, a signal, a limit, or the shard that found the reason; empty where it is the run itself.
+    """
+
+    name: str
+    by: str
+    detail: str
+    at_s: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """One judged run. Field for field the saved JSON.
@@ -171,3 +184,12 @@ class Outcome:
     @property
     def name(self) -> str:
         return str(self.scenario["name"])
+
+    @property
+    def stop(self) -> StopResult | None:
+        """What ended the run before its plan did."""
+        recording = self.recording
+        if recording.stop is None:
+            return None
+        by = recording.stop_by or (recording.stop_detail if recording.stop in ("signal", "guardrail") else "")
+        return StopResult(recording.stop, by.partition(": ")[0], recording.stop_detail, recording.ended_s)

@@ -54,7 +54,7 @@ _PLAIN = (
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "end_age_s", "last_send_s", "drain_s",
-    "drain_waited_s", "stop", "stop_detail", "incomplete", "sample_step",
+    "drain_waited_s", "stop", "stop_detail", "stop_by", "incomplete", "sample_step",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -75,6 +75,7 @@ def to_json(outcome: Outcome) -> str:
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
         "workers": None if outcome.workers is None else asdict(outcome.workers),
         "shard": None if outcome.shard is None else asdict(outcome.shard),
+        "stop": None if outcome.stop is None else asdict(outcome.stop),
         "recording": _recording_to(outcome.recording),
     }
     # A file may have a name that is not text: it must not keep a run from being saved.
@@ -268,7 +269,13 @@ def _histograms_to(h: Histograms) -> dict[str, Any]:
 
 
 def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
-    marks = {"sample_step": None, "end_age_s": None, "last_send_s": None, **saved}  # an earlier plg did not save them
+    marks = {
+        "sample_step": None,
+        "end_age_s": None,
+        "last_send_s": None,
+        "stop_by": "",
+        **saved,
+    }  # an earlier plg did not save them
     edges = _floats(saved["edges"])
     # An earlier plg did not count all of them.
     counters = {name: np.zeros(len(edges) - 1, dtype=np.int64) for name in COUNTERS}

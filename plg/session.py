@@ -29,22 +29,21 @@ from plg.runner.cells import Grid, nothing_sent
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
 from plg.runner.hooks import Hooks, Progress
-from plg.runner.lane import Line
-from plg.runner.opening import open_line
 from plg.runner.permits import SharedPermits
+from plg.runner.readiness import Ready, get_ready
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
-from plg.runner.sight import blind_limits, first_look, found_waiting
+from plg.runner.sight import blind_limits, found_waiting
 from plg.runner.start import Start, utc, wait_until
 from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
+from plg.stop import Stop
 from plg.target_url import fallen_back
 from plg.targets.address import secrets_of
-from plg.targets.base import QueueProbe, Server, Target, TargetError
+from plg.targets.base import Server, Target, TargetError
 from plg.targets.gate import Gate
 from plg.targets.open import open_target
-from plg.targets.shared_limit import SharedLimit
 from plg.targets.url import UrlTarget
 from plg.targets.worker import ReferenceWorkers, WorkersReport
 
@@ -112,7 +111,7 @@ class Observer:
     """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready."""
 
     progress: Callable[[Progress], None] | None = None
-    interrupted: Callable[[], str | None] = lambda: None
+    interrupted: Callable[[], Stop | None] = lambda: None
     progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
     waiting: Callable[[str], None] = lambda words: None
@@ -205,7 +204,7 @@ def _lonely(scenario: Scenario) -> tuple[str, ...]:
 def run(prepared: Prepared, observer: Observer) -> Outcome:
     """Run and judge. Whatever the target does, an outcome comes back."""
     scenario, plan, clock = prepared.scenario, prepared.plan, MonotonicClock()
-    ran = _Ran(nothing_sent(prepared.grid, "target", ""), clock.wall())
+    ran = _Ran(nothing_sent(prepared.grid, Stop("target", "")), clock.wall())
     server = Server("unknown", redact(scenario.target), "unknown", "")
     notes = list(prepared.notes)
     if plan.planned_total == 0:
@@ -218,12 +217,11 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
             notes += target.notes
             ran = _run_on(target, prepared, clock, observer)
     except Interrupted:
-        ran = replace(ran, recording=nothing_sent(prepared.grid, "signal", observer.interrupted() or ""))
+        ran = replace(ran, recording=nothing_sent(prepared.grid, observer.interrupted() or Stop("signal", "")))
     except TargetError as error:
         # Who interrupts a vain attempt to connect wants to be told that, not what the attempt would have come to.
-        interruption = observer.interrupted()
-        stop = ("signal", interruption) if interruption else ("target", str(error))
-        ran = replace(ran, recording=nothing_sent(prepared.grid, *stop))
+        stop = observer.interrupted() or Stop("target", str(error))
+        ran = replace(ran, recording=nothing_sent(prepared.grid, stop))
     recording = _without_secrets(ran.recording, scenario.target)
     server = replace(server, name=hide_known(server.name), version=hide_known(server.version))
     outcome = make_outcome(
@@ -275,10 +273,15 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     scenario, plan, given = prepared.scenario, prepared.plan, prepared.start
     encode = batch_encoder(scenario, plan, prepared.run_id)
     if given is not None:
-        interruption = wait_until(given.at - PREPARATION, clock, observer.interrupted)
-        if interruption:
-            return _Ran(nothing_sent(prepared.grid, "signal", interruption), clock.wall())
-    ready = attend(lambda: _get_ready(target, prepared, clock), observer.interrupted, discard=_Ready.close)
+        asked = wait_until(given.at - PREPARATION, clock, observer.interrupted)
+        if asked is not None:
+            return _Ran(nothing_sent(prepared.grid, asked), clock.wall())
+    shared = prepared.run_id if prepared.share_limits and prepared.shard is not None else ""
+    ready = attend(
+        lambda: get_ready(target, scenario, plan, prepared.limits, clock, shared=shared),
+        observer.interrupted,
+        discard=Ready.close,
+    )
     probe, lane, consumers, permits = ready.probe, ready.lane, ready.consumers, ready.permits
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
@@ -333,62 +336,6 @@ def _wind_up(
 def _soon(end: Callable[[], object], observer: Observer) -> None:
     with suppress(Interrupted):
         attend(end, observer.interrupted, grace=WIND_UP)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What a run goes over and has beside it. ``ends`` closes all of it."""
-
-    ends: ExitStack
-    lane: Line
-    probe: QueueProbe
-    depth: int | None
-    notes: tuple[str, ...]
-    consumers: ReferenceWorkers | None
-    permits: SharedPermits | None
-
-    def close(self) -> None:
-        self.ends.close()
-
-
-def _get_ready(target: Target, prepared: Prepared, clock: Clock) -> _Ready:
-    """Connect, look at the queue, start the workers, join the other shards. Raises `TargetError`."""
-    with ExitStack() as ends:
-        lane = open_line(target, prepared.scenario.connections, clock)
-        ends.callback(lane.close)
-        probe = target.probe()
-        ends.callback(probe.close)
-        target.announce()
-        depth, notes = first_look(probe, prepared.limits)
-        consumers = _start_workers(target, prepared)
-        if consumers is not None:
-            ends.callback(consumers.stop)
-        permits = _share(target, prepared)
-        if permits is not None:
-            ends.callback(permits.stop)
-        return _Ready(ends.pop_all(), lane, probe, depth, notes, consumers, permits)
-
-
-def _start_workers(target: Target, prepared: Prepared) -> ReferenceWorkers | None:
-    """The reference consumers; of a shard its part of them."""
-    asked, (index, shards) = prepared.scenario.workers, prepared.plan.shard
-    count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
-    if asked is None or count == 0:
-        return None
-    workers = ReferenceWorkers(target, prepared.scenario.jobs, count, asked.each)
-    workers.start()
-    return workers
-
-
-def _share(target: Target, prepared: Prepared) -> SharedPermits | None:
-    """Permits from the counter that the shards of the run share, where they do. Raises `TargetError`."""
-    if not prepared.share_limits or prepared.shard is None:
-        return None
-    limits, shard = prepared.scenario.guardrails, prepared.shard
-    shared = SharedLimit(target, shard.group, shard.parts[0], shard.of, limits.max_total_jobs)
-    permits = SharedPermits(shared, min(prepared.plan.peak_rate, limits.max_rate) / shard.of)
-    permits.start(limits.max_duration + watch_length(prepared.scenario))
-    return permits
 
 
 def _breach(prepared: Prepared) -> Callable[[Recording], str | None] | None:

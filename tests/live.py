@@ -27,6 +27,7 @@ from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.watch import Watch
 from plg.scenario import Guardrails, Scenario
+from plg.stop import Stop
 from plg.targets.open import open_target
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
@@ -71,7 +72,7 @@ def drive(
     answer_timeout: float = 2.0,
     give_up_after: float = 3.0,
     connect_timeout: float = 1.0,
-    interrupted: Callable[[], str | None] = lambda: None,
+    interrupted: Callable[[], Stop | None] = lambda: None,
     target=None,
 ) -> Ran:
     """Run ``pattern`` against ``url``; each of ``happen`` is called at its time (s of the run), in a thread beside."""

@@ -254,7 +254,7 @@ def _check_one(
     if prepared.plan.duration > _SHORT:
         artifacts.easel.clear()
     observer = session.Observer(
-        view.progress, interruption.name, view.interval, artifacts.easel.await_calm, view.late_server
+        view.progress, interruption.stop, view.interval, artifacts.easel.await_calm, view.late_server
     )
     outcome = session.run(prepared, observer)
     artifacts.add(outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,11 +40,11 @@ class Guard:
     """Turns readings into excursions: one per crossing, however many readings it lasts.
 
     The limits come in the units of `plg.scenario.Guardrails`. With ``emergency_stop`` off a breach is recorded
-    (action ``observe``) and the run goes on.
+    (action ``observe``) and the run goes on. ``opened`` is called with each excursion as it begins.
     """
 
-    def __init__(self, limits: Guardrails) -> None:
-        self._limits = limits
+    def __init__(self, limits: Guardrails, opened: Callable[[Excursion], None] = lambda excursion: None) -> None:
+        self._limits, self._opened = limits, opened
         self._open: dict[tuple[str, bool], Excursion] = {}
         self._closed: list[Excursion] = []
         self._within: dict[str, float] = {}
@@ -104,6 +104,7 @@ class Guard:
     def record(self, excursion: Excursion) -> None:
         """Add one that was established elsewhere (a clip of the plan, a counted limit)."""
         self._closed.append(excursion)
+        self._opened(excursion)
 
     def _breach(self, guardrail: str, now: float, value: float, limit: float) -> Excursion:
         if not self._limits.emergency_stop:
@@ -123,6 +124,8 @@ class Guard:
             return None
         first = seen if current is None else current
         self._open[key] = replace(first, end_s=seen.end_s, requested=max(first.requested, seen.requested))
+        if current is None:
+            self._opened(first)
         return self._open[key]
 
     def excursions(self) -> tuple[Excursion, ...]:

@@ -48,11 +48,13 @@ def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decisi
         gap = counted(imbalance, "job")
         reason = f"INTERNAL ERROR: the ledger does not add up by {gap}; trust no figure of this run"
         return Decision("error", INTERNAL, reason)
-    stopped = {"signal": _interrupted, "target": _lost, "guardrail": _guarded}.get(recording.stop or "")
+    stopped = {"signal": _interrupted, "user": _asked, "target": _lost, "guardrail": _guarded}.get(recording.stop or "")
     if stopped is not None:
         return stopped(recording)
     if recording.incomplete:
         return Decision("invalid", INVALID, f"not judged: {recording.incomplete}")
+    if recording.stop == "shard":
+        return Decision("invalid", INVALID, f"not judged: stopped {_at(recording)}: {recording.stop_detail}")
     late = _late(results, recording)
     broken = [r for r in results if r.level == "expect" and r.verdict != "pass" and not r.invalid]
     if broken:
@@ -72,14 +74,25 @@ def _interrupted(recording: Recording) -> Decision:
     return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {_at(recording)}")
 
 
+def _asked(recording: Recording) -> Decision:
+    why = f": {recording.stop_detail}" if recording.stop_detail else ""
+    return Decision("interrupted", SIGINT, f"stopped by {recording.stop_by or 'a user'} {_at(recording)}{why}")
+
+
+def _by(recording: Recording) -> str:
+    """`` (seen by shard 2 of 4)``; empty where the run itself found the reason of its stop."""
+    return f" (seen by {recording.stop_by})" if recording.stop_by else ""
+
+
 def _lost(recording: Recording) -> Decision:
     what = f"the target failed {_at(recording)}" if recording.ended_s > 0 else "the target could not be used"
+    what += _by(recording)
     return Decision("error", TARGET, f"{what}: {recording.stop_detail}" if recording.stop_detail else what)
 
 
 def _guarded(recording: Recording) -> Decision:
     name, _, why = recording.stop_detail.partition(": ")
-    reason = f"stopped by {name or 'a guardrail'} {_at(recording)}" + (f": {why}" if why else "")
+    reason = f"stopped by {name or 'a guardrail'} {_at(recording)}{_by(recording)}" + (f": {why}" if why else "")
     for hit in recording.hits:
         if hit.action == "stop" and hit.guardrail == recording.stop_detail:
             unit = _GUARDED_UNITS.get(hit.guardrail, "jobs")

@@ -74,12 +74,20 @@ def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial
         raise refusal("missing-shard", f"{told} {'is' if len(missing) == 1 else 'are'} missing", files[0], help_)
     ordered = [outcome for _, outcome in sorted(zip(shards, outcomes, strict=True), key=lambda pair: pair[0].parts)]
     try:
-        recording = merge([outcome.recording for outcome in ordered], shards[0].of, shards[0].limits)
+        recording = merge(list(map(_signed, ordered)), shards[0].of, shards[0].limits)
     except CannotMerge as fault:
         raise refusal("different-run", str(fault), files[0]) from None
     recording = replace(recording, incomplete=_incomplete(shards[0].of, missing, ordered))
     whole = replace(shards[0], parts=tuple(present))
     return _judged(ordered, recording, whole)
+
+
+def _signed(outcome: Outcome) -> Recording:
+    """The recording of a shard; the reason for its stop bears the shard's name where it found it itself."""
+    recording = outcome.recording
+    if outcome.shard is None or recording.stop_by or recording.stop not in ("target", "guardrail", "expectation"):
+        return recording
+    return replace(recording, stop_by=title(outcome.shard))
 
 
 def _shards(outcomes: Sequence[Outcome], files: Sequence[str]) -> list[ShardInfo]:

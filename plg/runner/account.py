@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,16 +14,9 @@ from plg.runner.lane import Answer, Confirmed
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Recording, Stall
 from plg.runner.watch import Remains
+from plg.stop import Stop
 
 _MOST_ERROR_TEXTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a run ends early: ``guardrail``, ``expectation``, ``target`` or ``signal``, and the words for people."""
-
-    kind: str
-    detail: str
 
 
 class Account:
@@ -130,8 +122,9 @@ class Account:
             last_send_s=remains.last_send,
             drain_s=remains.drain_s,
             drain_waited_s=remains.waiting_s,
-            stop=stop.kind if stop else None,
+            stop=stop.name if stop else None,
             stop_detail=stop.detail if stop else "",
+            stop_by=stop.by if stop else "",
             errors=tuple(self._error_texts.items()),
             stalls=stalls,
         )

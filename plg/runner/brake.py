@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
-from plg.runner.account import Account, Stop
+from plg.runner.account import Account
+from plg.runner.hooks import Hooks
 from plg.runner.lane import Answer
 from plg.runner.recorder import Sample
 from plg.scenario import Guardrails
+from plg.stop import Stop
 from plg.units import format_duration
 
 REFUSAL_PATIENCE = 1.0
@@ -25,19 +27,20 @@ _PERMANENT = ("NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "WRONGTYPE")
 class Brake:
     """Watches one run. ``stop`` is None as long as it may go on. Times are seconds of the run."""
 
-    def __init__(self, limits: Guardrails, account: Account) -> None:
-        self._limits, self._account = limits, account
-        self._guard = Guard(limits)
+    def __init__(self, limits: Guardrails, account: Account, hooks: Hooks) -> None:
+        self._limits, self._account, self._stopped = limits, account, hooks.stopped
+        self._guard = Guard(limits, hooks.hit)
         self._errors = ErrorRate(limits.max_error_rate.over if limits.max_error_rate else 1.0)
         self._refusing_since: float | None = None
         self._blind_since: float | None = None
         self._sent_then = 0
         self.stop: Stop | None = None
 
-    def halt(self, kind: str, detail: str) -> None:
+    def halt(self, name: str, detail: str, by: str = "") -> None:
         """End the run for this reason, unless there is an earlier one."""
         if self.stop is None:
-            self.stop = Stop(kind, detail)
+            self.stop = Stop(name, detail, by)
+            self._stopped(self.stop)
 
     def pardon(self, seconds: float) -> None:
         """plg itself stood still for so long: nobody else is to be judged by that time."""

@@ -21,6 +21,7 @@ from plg.runner.recording import (
     cell_edges,
 )
 from plg.scenario import Expectation
+from plg.stop import Stop
 
 _WIDTHS = (
     0.05,
@@ -121,7 +122,7 @@ def _too_many(expectation: Expectation, span: float) -> Diagnostic:
     )
 
 
-def nothing_sent(grid: Grid, stop: str, detail: str) -> Recording:
+def nothing_sent(grid: Grid, stop: Stop) -> Recording:
     """The recording of a run that never began: every planned arrival is cancelled."""
     cells = len(grid.edges) - 1
     counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
@@ -136,6 +137,7 @@ def nothing_sent(grid: Grid, stop: str, detail: str) -> Recording:
         samples={name: np.zeros(0) for name in GAUGES},
         target_rate=grid.target_rate,
         allowed_rate=grid.allowed_rate,
-        stop=stop,
-        stop_detail=detail,
+        stop=stop.name,
+        stop_detail=stop.detail,
+        stop_by=stop.by,
     )

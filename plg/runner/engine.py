@@ -21,7 +21,7 @@ from plg.guardrails.limiter import RateLimiter
 from plg.pacing import GLANCE, HELD_LAG, PACINGS, Pacing
 from plg.plan import Plan
 from plg.plan.plan import CHUNK
-from plg.runner.account import Account, Stop
+from plg.runner.account import Account
 from plg.runner.brake import Brake
 from plg.runner.cells import Grid
 from plg.runner.hooks import Hooks, Meter
@@ -36,6 +36,7 @@ from plg.runner.schedule import Batch, Schedule
 from plg.runner.stretch import Encoder
 from plg.runner.watch import INTERRUPTED_PATIENCE, LOOK_PATIENCE, Remains, Watch
 from plg.scenario import Guardrails
+from plg.stop import Stop
 from plg.targets.encoding import parcels
 
 HOUSEKEEPING = 0.05
@@ -80,7 +81,7 @@ class Engine:
         self._remains = Remains(self._watch.start_depth)
         self._pacing = pacing
         self._account = Account(plan, grid, limits.max_rate)
-        self._brake = Brake(limits, self._account)
+        self._brake = Brake(limits, self._account, self._hooks)
         self._meter = Meter(plan, self._account, self._hooks)
         self._schedule = Schedule(plan.chunks(max(_FEWEST, min(CHUNK, int(plan.peak_rate * _CHUNK_S)))))
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
@@ -165,7 +166,7 @@ class Engine:
 
     def _watch_queue(self) -> None:
         """Take the last look, and go on looking while jobs of the run wait and the watch is not over."""
-        if self._brake.stop is not None and self._brake.stop.kind == "target":
+        if self._brake.stop is not None and self._brake.stop.name == "target":
             return
         self._begin_watch(self._now())
         self._take_last_look()
@@ -423,10 +424,10 @@ class Engine:
         return self._brake.stop is not None
 
     def _interrupted(self) -> bool:
-        name = self._hooks.interrupted()
-        if name:
-            self._brake.halt("signal", name)
-        return bool(name)
+        asked = self._hooks.interrupted()
+        if asked is not None:
+            self._brake.halt(asked.name, asked.detail, asked.by)
+        return asked is not None
 
     def _recording(self, ended: float, stop: Stop | None) -> Recording:
         return self._account.recording(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plg.guardrails.guard import Excursion
 from plg.plan import Plan
 from plg.runner.account import Account
 from plg.runner.recording import Recording
+from plg.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,18 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the engine asks or tells the outside. ``watch`` returns why to stop, or None."""
+    """What the engine asks or tells the outside, from the thread that sends: none of them may wait for anything.
 
-    interrupted: Callable[[], str | None] = lambda: None
+    ``interrupted`` returns the stop that somebody asks for, ``watch`` the expectation that is broken for good.
+    ``stopped`` is told of the stop at once, ``hit`` of each excursion over a limit as it begins.
+    """
+
+    interrupted: Callable[[], Stop | None] = lambda: None
     watch: Callable[[Recording], str | None] | None = None
     progress: Callable[[Progress], None] | None = None
     progress_every: float = 1.0
+    stopped: Callable[[Stop], None] = lambda stop: None
+    hit: Callable[[Excursion], None] = lambda excursion: None
 
 
 class Meter:

@@ -14,10 +14,9 @@ from plg.histogram import BUCKETS
 from plg.measures import GAUGES
 from plg.runner.recorder import SampleLog
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
+from plg.stop import STOPS, Stop
 
 MOST_ERROR_TEXTS = 20
-SEVERITY = ("signal", "target", "guardrail", "expectation", None)
-"""What ended a run, the gravest first."""
 Column = TypeVar("Column", Ints, Floats)
 OWN = ("max_cpu", "max_memory")
 """Guardrails on a generator itself: their excursions are each shard's own and stay apart."""
@@ -45,7 +44,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
             raise CannotMerge("the recordings are cut differently: they are not of one plan")
     times, samples = _samples(parts)
     last = max(parts, key=lambda part: float(part.sample_times.max(initial=0.0)))
-    gravest = min(parts, key=lambda part: (SEVERITY.index(part.stop), part.ended_s))
+    stop = _gravest(parts)
     return replace(
         first,
         counters={name: _total([part.counters[name] for part in parts]) for name in COUNTERS},
@@ -63,11 +62,22 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         drain_s=_all_drained(parts),
         drain_waited_s=max((p.drain_waited_s for p in parts if p.drain_waited_s is not None), default=None),
         sample_step=max((sample_step(part) for part in parts), default=0.0),
-        stop=gravest.stop,
-        stop_detail=gravest.stop_detail,
+        stop=stop.name if stop else None,
+        stop_detail=stop.detail if stop else "",
+        stop_by=stop.by if stop else "",
         errors=_errors(parts),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )
+
+
+def _gravest(parts: Sequence[Recording]) -> Stop | None:
+    """The stop of the whole run: the gravest, and of equal ones the first."""
+    stopped = [
+        (STOPS.index(part.stop), part.ended_s, Stop(part.stop, part.stop_detail, part.stop_by))
+        for part in parts
+        if part.stop
+    ]
+    return min(stopped, key=lambda each: each[:2])[2] if stopped else None
 
 
 def _total(columns: Sequence[Column]) -> Column:

@@ -133,9 +133,11 @@ class Recording:
     drain_s: float | None = None
     drain_waited_s: float | None = None
     stop: str | None = None
-    """None for a run that went to its end, else what ended it: guardrail, expectation, target or signal."""
+    """None for a run that went to its end, else what ended it, by its name: one of `plg.stop.STOPS`."""
     stop_detail: str = ""
     """What stopped it: the expectation's own text, ``SIGINT`` or ``SIGTERM``, or a sentence."""
+    stop_by: str = ""
+    """Who asked for the stop: an account, or another shard of the run; empty where the run itself found the reason."""
     errors: tuple[tuple[str, int], ...] = field(default=())
     """Error texts of the target as it said them, with how often; bounded in number."""
     incomplete: str = ""

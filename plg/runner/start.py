@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plg.clock import Clock
+from plg.stop import Stop
 from plg.units import format_duration, parse_duration
 
 TOO_LATE = 1.0
@@ -53,8 +54,8 @@ def read_start(text: str, clock: Clock) -> Start:
     return Start(given, now + given - wall)
 
 
-def wait_until(moment: float, clock: Clock, interrupted: Callable[[], str | None]) -> str | None:
-    """Sleep until ``moment`` of the clock. Returns the interruption that ended the wait early, if one did."""
+def wait_until(moment: float, clock: Clock, interrupted: Callable[[], Stop | None]) -> Stop | None:
+    """Sleep until ``moment`` of the clock. Returns the stop that ended the wait early, if one did."""
     while (left := moment - clock.now()) > 0:
         found = interrupted()
         if found:

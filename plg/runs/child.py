@@ -25,6 +25,7 @@ from plg.redaction import hide_in_tracebacks
 from plg.runner.hooks import Progress
 from plg.runs.order import Order, faults_to
 from plg.runs.signals import Interruption, taken
+from plg.stop import Stop
 
 INTERVAL = 0.5
 """Seconds between two lines of progress."""
@@ -49,7 +50,7 @@ def _run(order: str, into: Path, lines: _Lines) -> int:
     try:
         with ExitStack() as held:
             # What is read may be long: it is done beside the thread that hears signals.
-            prepared = attend(lambda: held.enter_context(Order.from_json(order).prepared()), lines.interruption.name)
+            prepared = attend(lambda: held.enter_context(Order.from_json(order).prepared()), lines.interrupted)
             lines.put({"ready": prepared.scenario.name})
             if not lines.hear() and lines.interrupted() is None:
                 return 1  # nobody is there any more who could want it
@@ -106,5 +107,5 @@ class _Lines:
     def waiting(self, words: str) -> None:
         self.put({"waiting": words})
 
-    def interrupted(self) -> str | None:
-        return self.interruption.name() or ("SIGTERM" if self._alone else None)
+    def interrupted(self) -> Stop | None:
+        return self.interruption.stop() or Stop.signal("SIGTERM" if self._alone else None)

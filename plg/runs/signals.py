@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from plg.stop import Stop
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 CODES = tuple(128 + number for number in SIGNALS)
 """The exit codes that a shell gives to them."""
@@ -31,6 +33,10 @@ class Interruption:
     def name(self) -> str | None:
         """The signal that came first, or None."""
         return self._name
+
+    def stop(self) -> Stop | None:
+        """The same as a stop of a run."""
+        return Stop.signal(self._name)
 
     @property
     def code(self) -> int:

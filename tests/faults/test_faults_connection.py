@@ -12,6 +12,7 @@ from proxy import DOWN, UP
 from real_servers import Scripted
 
 from plg.scenario import Guardrails
+from plg.stop import Stop
 from plg.targets.url import UrlTarget
 
 LONGEST_WAIT = 1.0
@@ -141,7 +142,7 @@ def test_a_signal_while_connecting_ends_the_run_at_once(server, proxied):
     happen = [(0.3, vanish), (0.8, lambda: asked.append("SIGINT"))]
     ran = drive(
         proxy.url, steady(300, 30), probe_url=server.url(), happen=happen, connect_timeout=5.0, give_up_after=20.0,
-        interrupted=lambda: asked[0] if asked else None,
+        interrupted=lambda: Stop.signal(asked[0]) if asked else None,
     )  # fmt: skip
     adds_up(ran.recording)
     assert ran.code == 130

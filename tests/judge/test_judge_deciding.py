@@ -43,6 +43,8 @@ CASES: dict[str, tuple[dict[str, Any], list[ExpectationResult], int, str]] = {
     "guardrail": ({"stop": "guardrail", "stop_detail": "max_cpu", "ended_s": 4.5}, [], 4, "stopped"),
     "target": ({"stop": "target", "stop_detail": "connection reset", "ended_s": 4.5}, [], 6, "error"),
     "sigint": ({"stop": "signal", "stop_detail": "SIGINT", "ended_s": 4.5}, [], 130, "interrupted"),
+    "user": ({"stop": "user", "stop_by": "ann", "ended_s": 4.5}, [result("fail")], 130, "interrupted"),
+    "shard": ({"stop": "shard", "stop_detail": "shard 2 of 4 is lost", "ended_s": 4.5}, [result("fail")], 5, "invalid"),
     "sigterm": ({"stop": "signal", "stop_detail": "SIGTERM", "ended_s": 4.5}, [], 143, "interrupted"),
 }
 
@@ -147,6 +149,23 @@ REASONS = [
         "the target failed at 4.5s in crowd: connection reset",
     ),
     ([], replace(RUN, stop="target", stop_detail="refused", ended_s=0.0), "the target could not be used: refused"),
+    ([], replace(RUN, stop="user", stop_by="ann", ended_s=4.5), "stopped by ann at 4.5s in crowd"),
+    (
+        [], replace(RUN, stop="user", stop_detail="too slow", stop_by="ann", ended_s=4.5),
+        "stopped by ann at 4.5s in crowd: too slow",
+    ),
+    (
+        [], replace(RUN, stop="guardrail", stop_detail="max_cpu", stop_by="shard 2 of 4", ended_s=4.5),
+        "stopped by max_cpu at 4.5s in crowd (seen by shard 2 of 4)",
+    ),
+    (
+        [], replace(RUN, stop="target", stop_detail="refused", stop_by="shard 2 of 4", ended_s=4.5),
+        "the target failed at 4.5s in crowd (seen by shard 2 of 4): refused",
+    ),
+    (
+        [], replace(RUN, stop="shard", stop_detail="shard 2 of 4 is lost", ended_s=4.5),
+        "not judged: stopped at 4.5s in crowd: shard 2 of 4 is lost",
+    ),
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from plg.diagnostics import ScenarioError
 from plg.judge import rejudge
 from plg.judge.series import COLUMNS
 from plg.measures import GAUGES
-from plg.outcome import Outcome
+from plg.outcome import Outcome, StopResult
 from plg.outcome_io import from_json, pack, read_outcome, to_json, unpack
 from plg.resources import read_text
 from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording, Stall
@@ -75,6 +75,9 @@ def samples() -> dict[str, Outcome]:
             record(left, stop="guardrail", stop_detail="max_cpu", ended_s=5.0, hits=stop), expectations=ASKED
         ),
         "interrupted": outcome_of(record(left, stop="signal", stop_detail="SIGTERM", ended_s=5.0), expectations=ASKED),
+        "stopped by somebody": outcome_of(
+            record(left, stop="user", stop_detail="too slow", stop_by="ann", ended_s=5.0), expectations=ASKED
+        ),
         "never begun": outcome_of(
             record([Event(e.due, "cancelled") for e in steady(20)], stop="target", stop_detail="refused", ended_s=0.0),
             expectations=ASKED,
@@ -164,7 +167,8 @@ def test_what_is_saved_fits_the_schema(name: str) -> None:
 def test_the_schema_names_what_the_dataclasses_name() -> None:
     top = schema()["properties"]
     recording = top["recording"]["properties"]
-    assert set(top) == {f.name for f in fields(Outcome)}
+    assert set(top) == {f.name for f in fields(Outcome)} | {"stop"}
+    assert set(top["stop"]["oneOf"][1]["properties"]) == {f.name for f in fields(StopResult)}
     assert set(recording) == {f.name for f in fields(Recording)} - {"hits", "errors", "stalls"}
     pairs: list[tuple[dict[str, Any], type]] = [
         (top["target"], outcomes.TargetInfo), (top["ledger"], outcomes.Ledger),
@@ -378,3 +382,17 @@ def test_interface_fields_are_there() -> None:
     for name in ("lag_s", "service_time_s", "latency_s"):
         assert set(saved[name]) == {"p50", "p90", "p95", "p99", "p99.9", "max", "mean"}
     assert asdict(samples()["fail"].ledger) == saved["ledger"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stop"),
+    [
+        ("pass", None),
+        ("stopped", {"name": "guardrail", "by": "max_cpu", "detail": "max_cpu", "at_s": 5.0}),
+        ("interrupted", {"name": "signal", "by": "SIGTERM", "detail": "SIGTERM", "at_s": 5.0}),
+        ("stopped by somebody", {"name": "user", "by": "ann", "detail": "too slow", "at_s": 5.0}),
+        ("never begun", {"name": "target", "by": "", "detail": "refused", "at_s": 0.0}),
+    ],
+)
+def test_a_saved_outcome_says_what_stopped_the_run_and_who(name: str, stop: dict[str, Any] | None) -> None:
+    assert json.loads(to_json(samples()[name]))["stop"] == stop

@@ -28,6 +28,7 @@ from plg.runner.lane import STALE, Lane
 from plg.runner.riding import Rider
 from plg.runner.watch import Watch
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
+from plg.stop import Stop
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
@@ -303,7 +304,7 @@ def test_a_rate_over_the_limit_is_clipped_once_an_excursion():
 def test_a_signal_cancels_what_is_left():
     clock = VirtualClock()
     server = Server(clock)
-    hooks = Hooks(interrupted=lambda: "SIGINT" if clock.now() > 3 else None)
+    hooks = Hooks(interrupted=lambda: Stop.signal("SIGINT") if clock.now() > 3 else None)
     recording, server, _ = simulate(steady(100, 10), server=server, hooks=hooks)
     adds_up(recording)
     assert (recording.stop, recording.stop_detail) == ("signal", "SIGINT")

@@ -11,6 +11,7 @@ from virtual_runs import simulate
 from plg.clock import VirtualClock
 from plg.runner.hooks import Hooks
 from plg.runner.watch import LOOK_PATIENCE, Watch
+from plg.stop import Stop
 
 STEADY = {"type": "steady", "base_rate": 100, "duration": 2}
 THEN_PAUSE = {"type": "custom", "phases": [STEADY, {"type": "steady", "base_rate": 0, "duration": 3}]}
@@ -73,7 +74,7 @@ def test_a_look_that_never_ends_is_given_up():
 @pytest.mark.parametrize("when", [1.0, 4.0])
 def test_a_signal_ends_the_watch(when):
     clock = VirtualClock()
-    hooks = Hooks(interrupted=lambda: "SIGINT" if clock.now() > when else None)
+    hooks = Hooks(interrupted=lambda: Stop.signal("SIGINT") if clock.now() > when else None)
     recording, _, _ = simulate(STEADY, server=Server(clock), gauges=drains_at(1e9), watch=Watch(0, 60), hooks=hooks)
     assert recording.stop == "signal"
     assert clock.now() < when + 1.0

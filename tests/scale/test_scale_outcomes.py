@@ -259,3 +259,14 @@ def test_merged_samples_know_the_step_of_one_generator() -> None:
     saved["recording"]["sample_step"] = "soon"
     with pytest.raises(ScenarioError):
         from_json(json.dumps(saved))
+
+
+def test_a_merged_run_says_which_shard_found_the_reason_for_its_stop() -> None:
+    parts = outcomes(steady(40, 0, 5), 2)
+    first = replace(parts[0].recording, stop="guardrail", stop_detail="max_cpu", stop_by="shard 2 of 2", ended_s=4.0)
+    second = replace(parts[1].recording, stop="guardrail", stop_detail="max_cpu", ended_s=4.1)
+    whole = merge([replace(parts[0], recording=first), replace(parts[1], recording=second)])
+    assert whole.stop is not None
+    assert (whole.stop.name, whole.stop.by, whole.stop.detail) == ("guardrail", "shard 2 of 2", "max_cpu")
+    assert whole.reason.startswith("stopped by max_cpu at ")
+    assert "(seen by shard 2 of 2)" in whole.reason

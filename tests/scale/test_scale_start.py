@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from plg.clock import VirtualClock
 from plg.runner.start import Start, read_start, utc, wait_until
+from plg.stop import Stop
 
 NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
@@ -66,9 +67,11 @@ def test_a_wait_ends_at_the_moment_and_not_before() -> None:
 
 def test_a_wait_is_ended_by_an_interruption_at_once() -> None:
     c = clock()
-    assert wait_until(1e6, c, lambda: "SIGINT" if c.now() > 52 else None) == "SIGINT"
+    assert wait_until(1e6, c, lambda: Stop.signal("SIGINT") if c.now() > 52 else None) == Stop("signal", "SIGINT")
     assert 52 < c.now() < 52.2
-    assert wait_until(0.0, c, lambda: "SIGTERM") == "SIGTERM", "also where there is nothing to wait for"
+    assert wait_until(0.0, c, lambda: Stop.signal("SIGTERM")) == Stop("signal", "SIGTERM"), (
+        "also where there is nothing to wait for"
+    )
 
 
 def test_a_wall_clock_that_is_set_meanwhile_moves_nothing() -> None:

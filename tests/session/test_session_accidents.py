@@ -14,6 +14,7 @@ from session_runs import scenario
 
 from plg import session
 from plg.cli.main import main
+from plg.stop import Stop
 from plg.targets.worker import ReferenceWorkers
 
 
@@ -191,6 +192,6 @@ def test_an_interruption_while_connecting_is_one(tmp_path):
         "guardrails { max_rate 20/s max_total_jobs 100 max_duration 10s } }"
     )
     prepared = session.prepare(file, session.Request({}))
-    outcome = session.run(prepared, session.Observer(interrupted=lambda: "SIGINT"))
+    outcome = session.run(prepared, session.Observer(interrupted=lambda: Stop("signal", "SIGINT")))
     assert (outcome.verdict, outcome.exit_code) == ("interrupted", 130)
     assert session.run(prepared, session.Observer()).exit_code == 6

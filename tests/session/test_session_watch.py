@@ -9,6 +9,7 @@ import pytest
 from session_runs import scenario
 
 from plg import session
+from plg.stop import Stop
 
 MADE = 'payload { n: "${seq}", meta: { made: "${now_ms}" } }'
 
@@ -98,7 +99,7 @@ def test_a_drain_that_nobody_may_watch_has_no_data(play, client, server):
 
 def test_an_interrupt_ends_the_watch(play):
     begin = time.monotonic()
-    observer = session.Observer(interrupted=lambda: "SIGTERM" if time.monotonic() - begin > 1.5 else None)
+    observer = session.Observer(interrupted=lambda: Stop.signal("SIGTERM") if time.monotonic() - begin > 1.5 else None)
     outcome = play(
         scenario("steady 100/s over 300ms", "watch 60s", "expect { drain_time < 9s }"), observer=observer
     ).outcome

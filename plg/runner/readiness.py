@@ -1,0 +1,78 @@
+"""What a run needs before its first moment: connections, a first look at the queues, workers, the other shards."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from plg.clock import Clock
+from plg.plan import Plan
+from plg.plan.watching import watch_length
+from plg.runner.lane import Line
+from plg.runner.opening import open_line
+from plg.runner.permits import SharedPermits
+from plg.runner.sight import first_look
+from plg.scenario import Guardrails, Scenario
+from plg.targets.base import QueueProbe, Target
+from plg.targets.shared_limit import SharedLimit
+from plg.targets.worker import ReferenceWorkers
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a run goes over and has beside it. ``ends`` closes all of it."""
+
+    ends: ExitStack
+    lane: Line
+    probe: QueueProbe
+    depth: int | None
+    notes: tuple[str, ...]
+    consumers: ReferenceWorkers | None
+    permits: SharedPermits | None
+
+    def close(self) -> None:
+        self.ends.close()
+
+
+def get_ready(
+    target: Target, scenario: Scenario, plan: Plan, limits: Guardrails, clock: Clock, *, shared: str = ""
+) -> Ready:
+    """Connect, look at the queue, start the workers, join the other shards. Raises `TargetError`.
+
+    ``limits`` are those of this generator. ``shared`` is the run id under which the shards of the run share their
+    limits and their stops by way of the target; empty where they do not.
+    """
+    with ExitStack() as ends:
+        lane = open_line(target, scenario.connections, clock)
+        ends.callback(lane.close)
+        probe = target.probe()
+        ends.callback(probe.close)
+        target.announce()
+        depth, notes = first_look(probe, limits)
+        consumers = _start_workers(target, scenario, plan)
+        if consumers is not None:
+            ends.callback(consumers.stop)
+        permits = _share(target, scenario, plan, shared) if shared else None
+        if permits is not None:
+            ends.callback(permits.stop)
+        return Ready(ends.pop_all(), lane, probe, depth, notes, consumers, permits)
+
+
+def _start_workers(target: Target, scenario: Scenario, plan: Plan) -> ReferenceWorkers | None:
+    """The reference consumers; of a shard its part of them."""
+    asked, (index, shards) = scenario.workers, plan.shard
+    count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
+    if asked is None or count == 0:
+        return None
+    workers = ReferenceWorkers(target, scenario.jobs, count, asked.each)
+    workers.start()
+    return workers
+
+
+def _share(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> SharedPermits:
+    """Permits from the counter that the shards of the run share. Raises `TargetError`."""
+    limits, (index, shards) = scenario.guardrails, plan.shard
+    shared = SharedLimit(target, run_id, index + 1, shards, limits.max_total_jobs)
+    permits = SharedPermits(shared, min(plan.peak_rate, limits.max_rate) / shards)
+    permits.start(limits.max_duration + watch_length(scenario))
+    return permits

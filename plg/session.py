@@ -25,17 +25,17 @@ from plg.plan import Plan, make_plan
 from plg.plan.foresight import nothing_planned
 from plg.plan.watching import watch_length
 from plg.redaction import hide, hide_known, redact
-from plg.runner.cells import Grid, nothing_sent
+from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks, Progress
-from plg.runner.permits import SharedPermits
+from plg.runner.grid import Grid, nothing_sent
+from plg.runner.low_latency import low_latency
+from plg.runner.observer import Hooks, Progress
 from plg.runner.readiness import Ready, get_ready
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.sight import blind_limits, found_waiting
 from plg.runner.start import Start, utc, wait_until
-from plg.runner.timers import undisturbed
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
 from plg.stop import Stop
@@ -282,14 +282,14 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         observer.interrupted,
         discard=Ready.close,
     )
-    probe, lane, consumers, permits = ready.probe, ready.lane, ready.consumers, ready.permits
+    probe, transport, consumers, budget = ready.probe, ready.transport, ready.consumers, ready.budget
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
         sampler = ThreadSampler(probe, clock)
         engine = Engine(
             plan,
             prepared.limits,
-            lane,
+            transport,
             encode,
             clock,
             sampler,
@@ -298,33 +298,33 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             watch=Watch(ready.depth, watch_length(scenario)),
             pacing=PACINGS[scenario.pacing],
             hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
-            permits=permits,
+            budget=budget,
         )
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
         started = clock.wall() + start - clock.now()
         sampler.start(start)
         ends.callback(_soon, sampler.stop, observer)
-        with undisturbed():
+        with low_latency():
             clock.sleep_until(start)
             recording = engine.run(start)
         ends.pop_all()
-    workers = _wind_up(sampler, permits, consumers, recording, observer)
+    workers = _wind_up(sampler, budget, consumers, recording, observer)
     found = found_waiting(ready.depth, target.queues)
     return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
 
 
 def _wind_up(
     sampler: ThreadSampler,
-    permits: SharedPermits | None,
+    budget: SharedBudget | None,
     consumers: ReferenceWorkers | None,
     recording: Recording,
     observer: Observer,
 ) -> WorkersReport | None:
     """End what went on beside a run that is over; what does not end soon after a signal is left behind."""
     _soon(sampler.stop, observer)
-    if permits is not None:
-        _soon(lambda: permits.stop(recording.total("sent")), observer)
+    if budget is not None:
+        _soon(lambda: budget.stop(recording.total("sent")), observer)
     if consumers is None:
         return None
     try:

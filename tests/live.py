@@ -18,11 +18,11 @@ from plg.judge import decide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connect import open_transport
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks
-from plg.runner.opening import open_line
+from plg.runner.grid import Grid
+from plg.runner.observer import Hooks
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
 from plg.runner.watch import Watch
@@ -81,14 +81,16 @@ def drive(
     clock = clock or MonotonicClock()
     own = target or open_target(url, scenario.jobs, connect_timeout=connect_timeout)
     with own as target, open_target(probe_url or url, scenario.jobs) as watched:
-        lane = open_line(target, connections, clock, answer_timeout=answer_timeout, give_up_after=give_up_after)
+        transport = open_transport(
+            target, connections, clock, answer_timeout=answer_timeout, give_up_after=give_up_after
+        )
         probe = watched.probe()
         depth = probe.look().waiting
         start = clock.now() + 0.02
         sampler = ThreadSampler(probe, clock)
         sampler.start(start)
         engine = Engine(
-            plan, limits, lane, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler,
+            plan, limits, transport, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler,
             grid=Grid.of(plan), max_lag=max_lag, watch=Watch(depth),
             hooks=Hooks(interrupted=interrupted),
         )  # fmt: skip

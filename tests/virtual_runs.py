@@ -11,18 +11,20 @@ from plg.clock import VirtualClock
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks
-from plg.runner.lane import Lane
+from plg.runner.grid import Grid
+from plg.runner.observer import Hooks
 from plg.scenario import Guardrails, Scenario
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 
 
-def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, watch=None, **lane):
-    """``(recording, server, plan)`` of a run; ``lane`` are the patiences of `Lane`."""
+def simulate(
+    pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, watch=None, **patience
+):
+    """``(recording, server, plan)`` of a run; ``patience`` are the patiences of `Connection`."""
     server = server or Server(VirtualClock())
     clock = server.clock
     scenario = Scenario(
@@ -30,7 +32,8 @@ def simulate(pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max
     )
     plan = make_plan(scenario, seed=1)
     engine = Engine(
-        plan, limits, Lane(server.connect, random.Random(1), **lane), batch_encoder(scenario, plan, "run"), clock,
-        gauges or Gauges(), grid=Grid.of(plan), max_lag=max_lag, hooks=hooks or Hooks(), watch=watch,
+        plan, limits, Connection(server.connect, random.Random(1), **patience),
+        batch_encoder(scenario, plan, "run"), clock, gauges or Gauges(),
+        grid=Grid.of(plan), max_lag=max_lag, hooks=hooks or Hooks(), watch=watch,
     )  # fmt: skip
     return engine.run(clock.now()), server, plan

@@ -7,7 +7,7 @@ import sys
 import time
 
 from bench.server import command
-from plg.runner.timers import sharpen
+from plg.runner.low_latency import sharpen
 
 TICK = 0.001
 path, queue, rate, duration = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])

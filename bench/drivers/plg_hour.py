@@ -20,10 +20,10 @@ from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.lane import Lane
+from plg.runner.grid import Grid
 from plg.runner.recorder import Sample
 from plg.runner.sampler import resident_bytes
 from plg.scenario import Guardrails, Scenario
@@ -92,8 +92,8 @@ def main() -> None:
     plan = make_plan(scenario)
     clock, scale = VirtualClock(), Scale()
     engine = Engine(
-        plan, limits, Lane(lambda: Answering(clock), random.Random(1)), batch_encoder(scenario, plan, "0123456789ab"),
-        clock, scale, grid=Grid.of(plan),
+        plan, limits, Connection(lambda: Answering(clock), random.Random(1)),
+        batch_encoder(scenario, plan, "0123456789ab"), clock, scale, grid=Grid.of(plan),
         pacing=replace(PACINGS["economical"], tick=options.tick),
     )  # fmt: skip
     wall = time.perf_counter()

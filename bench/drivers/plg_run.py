@@ -25,14 +25,14 @@ from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
 from plg.queues.registry import format_of
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.lane import Lane
+from plg.runner.grid import Grid
+from plg.runner.low_latency import low_latency
+from plg.runner.prepared import Encoder
 from plg.runner.recording import Recording
 from plg.runner.sampler import ThreadSampler
-from plg.runner.stretch import Encoder
-from plg.runner.timers import undisturbed
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.encoding import Command, JobEncoder, Kind
 from plg.targets.open import open_target
@@ -50,7 +50,7 @@ def single_values(job: Job) -> Encoder:
     return lambda batch, ends, walls: encoder.encode(batch.seq, batch.due, batch.kind, ends, walls, repeat(""))
 
 
-class CountingLane(Lane):
+class CountingConnection(Connection):
     """Remembers the most jobs that were in flight."""
 
     most = 0
@@ -94,22 +94,22 @@ def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Enc
     with open_target(options.url, scenario.jobs) as target:
         probe = target.probe()
         probe.look()
-        lane = CountingLane(lambda: Wire(target.connect(), clock), random.Random())
+        connection = CountingConnection(lambda: Wire(target.connect(), clock), random.Random())
         start = clock.now() + 0.02
         begun = clock.wall() - clock.now() + start
         sampler = ThreadSampler(probe, clock)
         sampler.start(start)
         engine = Engine(
-            plan, scenario.guardrails, lane, encode, clock, sampler, grid=Grid.of(plan),
+            plan, scenario.guardrails, connection, encode, clock, sampler, grid=Grid.of(plan),
             max_lag=1.0 if options.held else 1e6, pacing=PACINGS[options.pacing],
         )  # fmt: skip
-        with undisturbed():
+        with low_latency():
             clock.sleep_until(start)
             cpu, wall = time.process_time(), time.perf_counter()
             recording = engine.run(start)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         sampler.stop()
-    cost = {"jobs": recording.total("acked"), "wall_s": wall, "cpu_s": cpu, "most_in_flight": lane.most}
+    cost = {"jobs": recording.total("acked"), "wall_s": wall, "cpu_s": cpu, "most_in_flight": connection.most}
     return cost | {"begun": begun} | own(recording)
 
 

@@ -12,7 +12,7 @@ from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
 from plg.redaction import hide_known
 from plg.reports import terminal
-from plg.runner.hooks import Progress
+from plg.runner.observer import Progress
 from plg.runner.start import Start
 from plg.scenario import Scenario
 from plg.units import format_duration

@@ -9,8 +9,8 @@ import numpy as np
 
 from plg.guardrails.guard import Excursion
 from plg.plan import Clip, Plan
-from plg.runner.cells import Grid
-from plg.runner.lane import Answer, Confirmed
+from plg.runner.connection import Answer, Confirmed
+from plg.runner.grid import Grid
 from plg.runner.recorder import Recorder, Sample, SampleLog
 from plg.runner.recording import Floats, Hit, Recording, Stall
 from plg.runner.watch import Remains

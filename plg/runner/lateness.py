@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from plg.pacing import HELD_LAG
 from plg.runner.account import Account
-from plg.runner.lane import Answer, Confirmed
+from plg.runner.connection import Answer, Confirmed
 from plg.runner.recording import Floats, Stall
 
 MOST_STALLS = 200
@@ -57,12 +57,12 @@ class Lateness:
         """The loop is going to look again at ``until``, if nothing wakes it before."""
         self._back_by = max(self._back_by, until)
 
-    def rode(self, by: float, at: float) -> float:
-        """The clock was last looked at ``at``, by a ride that meant to look ``by`` then."""
+    def transmitted(self, by: float, at: float) -> float:
+        """The clock was last looked at ``at``, while sending ahead, which meant to look ``by`` then."""
         self._back_by = by
         return self.look(at)
 
-    def heed_suspension(self, now: float, slept: float) -> None:
+    def on_suspension(self, now: float, slept: float) -> None:
         """The machine has been suspended for ``slept`` seconds in all, by whatever origin."""
         before, self._slept = self._slept, slept
         if before is not None and slept - before > HELD_LAG:
@@ -130,7 +130,7 @@ class Lateness:
             self.read_late(answer.due for answer in answers if answer.error is None)
 
     def confirmed_late(self, confirmed: Confirmed, heard: Sequence[tuple[float, list[Answer]]], at: float) -> None:
-        """The same for what a ride brought: late is what it read in the end, ``at`` the moment of its last look."""
+        """The same for what was sent ahead: late is what it read in the end, ``at`` the moment of its last look."""
         jobs = sum(size for moment, size in zip(confirmed.moments, confirmed.sizes, strict=True) if moment >= at)
         if jobs:
             self.read_late([np.concatenate(confirmed.dues)[-jobs:]])

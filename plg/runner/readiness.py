@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from plg.clock import Clock
 from plg.plan import Plan
 from plg.plan.watching import watch_length
-from plg.runner.lane import Line
-from plg.runner.opening import open_line
-from plg.runner.permits import SharedPermits
+from plg.runner.budget import SharedBudget
+from plg.runner.connect import open_transport
+from plg.runner.connection import Transport
 from plg.runner.sight import first_look
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import QueueProbe, Target
@@ -23,12 +23,12 @@ class Ready:
     """What a run goes over and has beside it. ``ends`` closes all of it."""
 
     ends: ExitStack
-    lane: Line
+    transport: Transport
     probe: QueueProbe
     depth: int | None
     notes: tuple[str, ...]
     consumers: ReferenceWorkers | None
-    permits: SharedPermits | None
+    budget: SharedBudget | None
 
     def close(self) -> None:
         self.ends.close()
@@ -43,8 +43,8 @@ def get_ready(
     limits and their stops by way of the target; empty where they do not.
     """
     with ExitStack() as ends:
-        lane = open_line(target, scenario.connections, clock)
-        ends.callback(lane.close)
+        transport = open_transport(target, scenario.connections, clock)
+        ends.callback(transport.close)
         probe = target.probe()
         ends.callback(probe.close)
         target.announce()
@@ -52,10 +52,10 @@ def get_ready(
         consumers = _start_workers(target, scenario, plan)
         if consumers is not None:
             ends.callback(consumers.stop)
-        permits = _share(target, scenario, plan, shared) if shared else None
-        if permits is not None:
-            ends.callback(permits.stop)
-        return Ready(ends.pop_all(), lane, probe, depth, notes, consumers, permits)
+        budget = _share(target, scenario, plan, shared) if shared else None
+        if budget is not None:
+            ends.callback(budget.stop)
+        return Ready(ends.pop_all(), transport, probe, depth, notes, consumers, budget)
 
 
 def _start_workers(target: Target, scenario: Scenario, plan: Plan) -> ReferenceWorkers | None:
@@ -69,10 +69,10 @@ def _start_workers(target: Target, scenario: Scenario, plan: Plan) -> ReferenceW
     return workers
 
 
-def _share(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> SharedPermits:
-    """Permits from the counter that the shards of the run share. Raises `TargetError`."""
+def _share(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> SharedBudget:
+    """What is left of the limit, from the counter that the shards of the run share. Raises `TargetError`."""
     limits, (index, shards) = scenario.guardrails, plan.shard
     shared = SharedLimit(target, run_id, index + 1, shards, limits.max_total_jobs)
-    permits = SharedPermits(shared, min(plan.peak_rate, limits.max_rate) / shards)
-    permits.start(limits.max_duration + watch_length(scenario))
-    return permits
+    budget = SharedBudget(shared, min(plan.peak_rate, limits.max_rate) / shards)
+    budget.start(limits.max_duration + watch_length(scenario))
+    return budget

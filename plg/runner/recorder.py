@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.measures import GAUGES
-from plg.runner.column import Column
+from plg.runner.cell_histogram import CellHistogram
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
 
 _FLUSH_JOBS = 8192
@@ -120,7 +120,7 @@ class Recorder:
         self._edges = edges
         cells = len(edges) - 1
         self._counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
-        self._columns = {name: Column(cells) for name in TIMES}
+        self._columns = {name: CellHistogram(cells) for name in TIMES}
         self._sent, self._acked = _Groups(), _Groups()
         self._timed: list[tuple[Floats, float]] = []
         self._pending = 0

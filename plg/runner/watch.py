@@ -51,9 +51,9 @@ class Remains:
         for sample in samples:
             asked = sample.t if sample.asked is None else sample.asked
             if not asked < self._since:
-                self._heed(sample)
+                self._check(sample)
 
-    def _heed(self, sample: Sample) -> None:
+    def _check(self, sample: Sample) -> None:
         failed = math.isnan(sample["queue_depth"])
         self.looked |= not failed or sample.asked is not None
         self.end_depth = None if failed else int(sample["queue_depth"])

@@ -22,7 +22,7 @@ from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted, attend
 from plg.outcome_io import to_json
 from plg.redaction import hide_in_tracebacks
-from plg.runner.hooks import Progress
+from plg.runner.observer import Progress
 from plg.runs.order import Order, faults_to
 from plg.runs.signals import Interruption, taken
 from plg.stop import Stop

@@ -16,7 +16,7 @@ from virtual_runs import simulate
 from plg.clock import MonotonicClock, VirtualClock
 from plg.judge import decide
 from plg.pacing import PACINGS
-from plg.runner.hooks import Hooks
+from plg.runner.observer import Hooks
 
 
 class Stepped(MonotonicClock):

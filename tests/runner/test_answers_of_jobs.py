@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plg.runner.lane import Lane
+from plg.runner.connection import Connection
 from plg.targets.encoding import Command
 
 
@@ -38,27 +38,27 @@ flights = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=1, 
 @given(flights, st.randoms(use_true_random=False), st.floats(0, 0.5))
 def test_the_first_error_of_a_job_is_its_fate(shapes, chance: random.Random, errors: float) -> None:
     link = Answering()
-    lane = Lane(lambda: link, random.Random(1))
+    transport = Connection(lambda: link, random.Random(1))
     due, fates, stream = 0, {}, []
     for each, jobs in shapes:
         dues = np.arange(due, due + jobs, dtype=np.float64)
         due += jobs
-        lane.send([Command([b""], dues, each, "q")], 0.0)
+        transport.send([Command([b""], dues, each, "q")], 0.0)
         for answered in [dues.tolist()] if each == 0 else [[one] for one in dues.tolist()]:
             words = [f"ERR {n}" if chance.random() < errors else None for n in range(each or 1)]
             stream += words
             fates |= dict.fromkeys(answered, next((word for word in words if word), None))
-    assert lane._pending() == len(stream)
+    assert transport._pending() == len(stream)
     found: dict[float, str | None] = {}
     while stream:
         size = chance.randint(1, 4)
         part, stream = stream[:size], stream[size:]
         link.answers = _runs(part)
-        for answer in lane.collect(1.0):
+        for answer in transport.collect(1.0):
             assert not answer.unknown
             found |= dict.fromkeys(answer.due.tolist(), answer.error)
     assert found == fates
-    assert lane.in_flight == lane.awaited == lane._pending() == 0
+    assert transport.in_flight == transport.awaited == transport._pending() == 0
 
 
 def _runs(words: list[str | None]) -> list[tuple[int, str | None]]:
@@ -73,14 +73,14 @@ def _runs(words: list[str | None]) -> list[tuple[int, str | None]]:
 
 
 def test_good_answers_in_bulk_are_those_one_by_one() -> None:
-    """`_land` and `_resolve` settle the same jobs, wherever the answers are cut."""
+    """`_land` and `_resolve` take the same jobs, wherever the answers are cut."""
     for cut in range(1, 12):
-        lanes = [Lane(Answering, random.Random(1)) for _ in range(2)]
-        for lane in lanes:
-            lane.send([Command([b""], np.arange(4.0), 3, "q")], 0.0)
-        bulk = [part for size in (cut, 12 - cut) for part in lanes[0]._land([(0.0, (size, None))]).dues]
+        connections = [Connection(Answering, random.Random(1)) for _ in range(2)]
+        for transport in connections:
+            transport.send([Command([b""], np.arange(4.0), 3, "q")], 0.0)
+        bulk = [part for size in (cut, 12 - cut) for part in connections[0]._land([(0.0, (size, None))]).dues]
         singly: list[SimpleNamespace] = []
         for size in (cut, 12 - cut):
-            lanes[1]._resolve(size, None, singly)
+            connections[1]._resolve(size, None, singly)
         assert np.concatenate(bulk).tolist() == np.concatenate([one.due for one in singly]).tolist() == [0, 1, 2, 3]
-        assert lanes[0].in_flight == lanes[1].in_flight == lanes[0]._answered == 0
+        assert connections[0].in_flight == connections[1].in_flight == connections[0]._answered == 0

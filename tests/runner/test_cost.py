@@ -21,10 +21,10 @@ from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.lane import Lane
+from plg.runner.grid import Grid
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.wire import Wire
 
@@ -96,7 +96,7 @@ def engine_for(rate, duration, monkeypatch, pacing="economical"):
     scenario = Scenario("cost", pattern, (Job("job", queue=Queue("list", "q"), payload={"sku": "A-${seq}"}),), LIMITS)
     plan = make_plan(scenario)
     engine = Engine(
-        plan, LIMITS, Lane(lambda: Wire(socket, clock), random.Random(1)),
+        plan, LIMITS, Connection(lambda: Wire(socket, clock), random.Random(1)),
         batch_encoder(scenario, plan, "0123456789ab"), clock, Gauges(), grid=Grid.of(plan), pacing=PACINGS[pacing],
     )  # fmt: skip
     return engine, calls

@@ -20,12 +20,12 @@ from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import STALE, Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks
-from plg.runner.lane import STALE, Lane
-from plg.runner.riding import Rider
+from plg.runner.grid import Grid
+from plg.runner.observer import Hooks
+from plg.runner.sender import Sender
 from plg.runner.watch import Watch
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
 from plg.stop import Stop
@@ -57,7 +57,7 @@ def simulate(
     )
     plan = make_plan(scenario, seed=seed)
     engine = Engine(
-        plan, limits, Lane(server.connect, random.Random(1)), batch_encoder(scenario, plan, "run"), clock,
+        plan, limits, Connection(server.connect, random.Random(1)), batch_encoder(scenario, plan, "run"), clock,
         gauges or Gauges(), grid=Grid.of(plan),
         max_lag=max_lag, hooks=hooks, watch=watch, pacing=pacing,
     )  # fmt: skip
@@ -396,15 +396,15 @@ def test_made_ahead_or_step_by_step_the_same_jobs_leave(seed, rate, pacing, nth)
 def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
     """service_time is exact on the sends that are timed, however much there is to be counted and made meanwhile."""
     server = Server(BusyClock(3, longest=2e-5), delay=0.0002)
-    chores_of = Rider._chores
+    chores_of = Sender._chores
 
-    def slow(self, ridden, stretch, line):
-        yield from chores_of(self, ridden, stretch, line)
-        for _ in range(len(stretch.departures) // 4):
+    def slow(self, transmitted, batch, following):
+        yield from chores_of(self, transmitted, batch, following)
+        for _ in range(len(batch.departures) // 4):
             server.clock.advance(0.0006)
             yield 0.0
 
-    monkeypatch.setattr(Rider, "_chores", slow)
+    monkeypatch.setattr(Sender, "_chores", slow)
     recording, _, _ = simulate(steady(10_000, 3), server=server)
     taken = recording.histograms["service_time"].over(recording.whole())
     assert taken.total >= 3 * 45 * 5
@@ -426,7 +426,7 @@ def test_answers_are_read_as_they_come_where_there_is_time(rate):
 
 @pytest.mark.parametrize("rate", [40, 400, 750])
 def test_answers_are_read_as_they_come_step_by_step_too(rate, monkeypatch):
-    monkeypatch.setattr(Lane, "rides", False)
+    monkeypatch.setattr(Connection, "can_send_ahead", False)
     recording, _, _ = simulate(steady(rate, 4), server=Server(VirtualClock(), delay=0.0003))
     for time in ("service_time", "latency"):
         taken = recording.histograms[time].over(recording.whole())

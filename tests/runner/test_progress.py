@@ -9,7 +9,7 @@ from simulated import Server
 from virtual_runs import simulate
 
 from plg.clock import VirtualClock
-from plg.runner.hooks import Hooks, Progress
+from plg.runner.observer import Hooks, Progress
 
 
 def shown(rate: float, duration: float, server: Server | None = None) -> list[Progress]:

@@ -16,12 +16,12 @@ from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks
-from plg.runner.lane import Lane
-from plg.runner.lanes import Lanes
+from plg.runner.grid import Grid
+from plg.runner.observer import Hooks
+from plg.runner.pool import Pool
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario, Subject
 
@@ -53,16 +53,17 @@ def steady(rate, duration):
 
 
 def run(
-    pattern, *stops, limits=LOOSE, max_lag=1.0, server=None, lines=1, watch=None, gauges=None, hooks=None, expect=()
+    pattern, *stops, limits=LOOSE, max_lag=1.0, server=None, count=1, watch=None, gauges=None, hooks=None, expect=()
 ):
     clock = server.clock if server else StoppedClock(*stops)
     server = server or Server(clock)
     scenario = Scenario("s", read(pattern, Path()), (Job("job", queue=Queue("list", "q")),), limits, max_lag=max_lag)
     plan = make_plan(scenario, seed=1)
-    lanes = [Lane(server.connect, random.Random(1)) for _ in range(lines)]
+    connections = [Connection(server.connect, random.Random(1)) for _ in range(count)]
     engine = Engine(
-        plan, limits, lanes[0] if lines == 1 else Lanes(lanes), batch_encoder(scenario, plan, "run"), clock,
-        gauges or Gauges(), grid=Grid.of(plan, expect), max_lag=max_lag, watch=watch, hooks=hooks,
+        plan, limits, connections[0] if count == 1 else Pool(connections),
+        batch_encoder(scenario, plan, "run"), clock, gauges or Gauges(),
+        grid=Grid.of(plan, expect), max_lag=max_lag, watch=watch, hooks=hooks,
         pacing=PACINGS["economical"],
     )  # fmt: skip
     recording = engine.run(clock.now())
@@ -76,10 +77,10 @@ def expectation(measure, op, bound, aggregate=None):
     return Expectation(f"{measure} {op} {bound}", Subject(measure, aggregate), op, bound)
 
 
-@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("rate", [500, 5000, 800_000])
-def test_a_stall_under_load_is_recorded_and_what_was_due_in_it_is_held_up(rate, lines):
-    recording = run(steady(rate, 3), (1.0004, 1.5), lines=lines)
+def test_a_stall_under_load_is_recorded_and_what_was_due_in_it_is_held_up(rate, count):
+    recording = run(steady(rate, 3), (1.0004, 1.5), count=count)
     [stall] = recording.stalls
     assert stall.start_s == pytest.approx(1.0, abs=0.011)
     assert stall.length_s == pytest.approx(1.5, abs=0.011)
@@ -91,12 +92,12 @@ def test_a_stall_under_load_is_recorded_and_what_was_due_in_it_is_held_up(rate, 
     assert set(np.flatnonzero(cells)) <= set(range(*np.searchsorted(recording.edges, [2.49, 2.7])))
 
 
-@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize(("rate", "length"), [(0.5, 1.5), (0.5, 0.2), (2, 0.4), (10, 0.08)])
-def test_a_stall_between_a_send_and_its_answer_is_plgs_own(rate, length, lines):
+def test_a_stall_between_a_send_and_its_answer_is_plgs_own(rate, length, count):
     """However sparse the traffic: the answer was there all the time."""
     sent = 0.5 / rate
-    recording = run(steady(rate, 4 / rate), (sent + 5e-5, length), lines=lines)
+    recording = run(steady(rate, 4 / rate), (sent + 5e-5, length), count=count)
     [stall] = recording.stalls
     assert stall.start_s <= sent + 0.021
     assert recording.total("held") == 1

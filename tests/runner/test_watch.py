@@ -9,7 +9,7 @@ from simulated import Gauges, Server, sample
 from virtual_runs import simulate
 
 from plg.clock import VirtualClock
-from plg.runner.hooks import Hooks
+from plg.runner.observer import Hooks
 from plg.runner.watch import LOOK_PATIENCE, Watch
 from plg.stop import Stop
 

@@ -14,10 +14,10 @@ from plg.guardrails.dividing import divide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.lane import Lane
+from plg.runner.grid import Grid
 from plg.runner.recording import Recording
 from plg.scenario import Arrivals, Guardrails, Scenario
 
@@ -49,7 +49,7 @@ def simulate(of: Scenario, shard: tuple[int, int] = (0, 1)) -> tuple[Recording, 
     server = Server(clock)
     limits = divide(of.guardrails, plan)
     engine = Engine(
-        plan, limits, Lane(server.connect, random.Random(1)), batch_encoder(of, plan, "run"), clock, Gauges(),
+        plan, limits, Connection(server.connect, random.Random(1)), batch_encoder(of, plan, "run"), clock, Gauges(),
         grid=Grid.of(plan),
     )  # fmt: skip
     recording = engine.run(clock.now())

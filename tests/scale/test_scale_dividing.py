@@ -11,7 +11,7 @@ from scale_runs import WAVES, planned, scenario, simulate, with_limits
 from plg.diagnostics import ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.limiter import whole_jobs
-from plg.runner.cells import Grid
+from plg.runner.grid import Grid
 
 
 def kept(plan) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A limit that shards share: a counter in a real server, and the permits taken from it."""
+"""A limit that shards share: a counter in a real server, and the budgets taken from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from live import kill, revive
 from real_servers import launcher, server_programs
 
 from plg.queues.base import Job, Queue
-from plg.runner.permits import OwnPermits, SharedPermits
+from plg.runner.budget import OwnBudget, SharedBudget
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 from plg.targets.shared_limit import CounterLost, SharedLimit
@@ -91,14 +91,14 @@ def test_a_key_of_another_kind_is_refused_in_the_servers_words(target, server):
 @pytest.mark.parametrize("limit", [1, 97, 5000])
 def test_permits_of_several_add_up_to_the_limit(target, limit):
     """Four shards that want far more than there is: the sum of what they may send is the limit, to the job."""
-    permits = [SharedPermits(shared(target, i + 1, limit=limit), 2000.0) for i in range(4)]
+    budget = [SharedBudget(shared(target, i + 1, limit=limit), 2000.0) for i in range(4)]
     sent = [0] * 4
 
     def send(i):
-        permits[i].start(60)
+        budget[i].start(60)
         until = time.monotonic() + 20
-        while not permits[i].exhausted(sent[i]) and time.monotonic() < until:
-            sent[i] += min(permits[i].left(sent[i]), 7 + i)
+        while not budget[i].exhausted(sent[i]) and time.monotonic() < until:
+            sent[i] += min(budget[i].left(sent[i]), 7 + i)
             time.sleep(0.0005)
 
     threads = [threading.Thread(target=send, args=(i,)) for i in range(4)]
@@ -107,12 +107,12 @@ def test_permits_of_several_add_up_to_the_limit(target, limit):
     for thread in threads:
         thread.join()
     assert sum(sent) == limit
-    for i, each in enumerate(permits):
+    for i, each in enumerate(budget):
         each.stop(sent[i])
 
 
 def test_permits_that_were_not_used_serve_another(target):
-    first = SharedPermits(shared(target, 1, of=2, limit=100), 10_000.0)
+    first = SharedBudget(shared(target, 1, of=2, limit=100), 10_000.0)
     with closing(shared(target, 2, of=2, limit=100)) as second:
         second.begin(60)
         first.start(60)
@@ -123,16 +123,16 @@ def test_permits_that_were_not_used_serve_another(target):
 
 def test_a_server_that_goes_away_grants_nothing_and_costs_nothing(mortal):
     with open_target(mortal.url(), (Job("job", queue=Queue("list", "q")),)) as target:
-        permits = SharedPermits(shared(target, of=1, limit=10_000), 100.0)
-        permits.start(60)
-        had = permits.left(0)
+        budget = SharedBudget(shared(target, of=1, limit=10_000), 100.0)
+        budget.start(60)
+        had = budget.left(0)
         mortal.stop()
-        assert permits.left(had) == 0
+        assert budget.left(had) == 0
         time.sleep(0.3)
-        assert permits.left(had) == 0
-        assert not permits.exhausted(had)
+        assert budget.left(had) == 0
+        assert not budget.exhausted(had)
         begun = time.monotonic()
-        permits.stop(had)
+        budget.stop(had)
         assert time.monotonic() - begun < 3
 
 
@@ -228,7 +228,7 @@ def test_shards_never_send_more_than_the_limit_whatever_becomes_of_the_counter(t
 
 
 def test_permits_in_one_hand():
-    own = OwnPermits(10)
+    own = OwnBudget(10)
     assert (own.left(3), own.exhausted(9), own.exhausted(10)) == (7, False, True)
 
 

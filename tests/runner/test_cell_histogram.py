@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from simulated import sample
 
 from plg.histogram import BUCKETS, bucket_of
-from plg.runner import column
-from plg.runner.column import Column, Squeezed
+from plg.runner import cell_histogram
+from plg.runner.cell_histogram import CellHistogram, Squeezed
 from plg.runner.recorder import Recorder, SampleLog
 
 part = st.tuples(st.integers(0, 9), st.integers(1, 60), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
@@ -35,10 +35,10 @@ def counted(histograms):
 def test_whatever_comes_in_whatever_order_is_counted_once(parts, compact, settled, long_run):
     """Cells come back long after others were settled, in runs long and short; the same small limits make all happen."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(column, "_COMPACT_ENTRIES", compact)
-        patch.setattr(column, "_SETTLED_ENTRIES", settled)
-        patch.setattr(column, "_LONG_RUN", long_run)
-        counts, cells, values = Column(10), [], []
+        patch.setattr(cell_histogram, "_COMPACT_ENTRIES", compact)
+        patch.setattr(cell_histogram, "_SETTLED_ENTRIES", settled)
+        patch.setattr(cell_histogram, "_LONG_RUN", long_run)
+        counts, cells, values = CellHistogram(10), [], []
         for cell, size, spread, seed in parts:
             dice = np.random.default_rng(seed)
             some = np.minimum(cell + dice.integers(0, 3, size), 9)
@@ -63,7 +63,7 @@ def test_squeezed_numbers_come_back(numbers):
 
 def test_a_past_cell_costs_a_byte_a_bucket():
     """What makes the memory of a long run hardly grow."""
-    dice, counts = np.random.default_rng(1), Column(200)
+    dice, counts = np.random.default_rng(1), CellHistogram(200)
     for cell in range(200):
         counts.add_to_one(cell, dice.random(20_000) * 0.001)
     squeezed = [numbers for block in counts._blocks for numbers in (block._gaps, block._counts)]

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 
 from plg.pacing import Pacing
-from plg.runner.lane import Departure
+from plg.runner.connection import Departure
 from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule
 from plg.targets.encoding import PAUSE, Parcels
@@ -21,7 +21,7 @@ DENSE = 600
 """Beyond so many jobs a departure nothing is gained by making them ahead: they are the cost, and not the wake-up."""
 
 MOST = AHEAD // 2 - 100
-"""Jobs of one stretch, so that the one behind it can be seen too; and as many as one batch of rows can hold."""
+"""Most jobs of one batch, so that the one behind it can be seen too; and as many as one batch of rows can hold."""
 _PIECE = 16
 """Departures put together at a time."""
 _INEXACT = 1e-6
@@ -35,7 +35,7 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class PreparedBatch:
     """Departures in order; after departure i the jobs before ``ends[i]`` of ``kept`` are gone.
 
     ``batch`` holds the arrivals that the rate limit sheds too; ``timings`` tells from when (s of the run) answers are
@@ -80,7 +80,7 @@ def is_dense(schedule: Schedule, passed: int, tick: float) -> bool:
     return schedule.due_after(passed + DENSE) < schedule.due_after(passed) + tick
 
 
-def look_ahead(
+def prepare(
     schedule: Schedule,
     encode: Encoder,
     room: int,
@@ -91,7 +91,7 @@ def look_ahead(
     pacing: Pacing,
     timed_from: float,
     wall: float,
-) -> Generator[None, None, Stretch | None]:
+) -> Generator[None, None, PreparedBatch | None]:
     """The departures up to ``until`` (s of the run) of at most ``room`` jobs, the first not before ``earliest``.
 
     The first ``passed`` arrivals of the schedule are spoken for. A departure takes all that are due within a tick of
@@ -128,7 +128,7 @@ def look_ahead(
         timings.append(timed_from)
         if len(departures) % _PIECE == 0:
             yield
-    return Stretch(batch, kept, ends, departures, timings)
+    return PreparedBatch(batch, kept, ends, departures, timings)
 
 
 def _departures(

@@ -79,7 +79,7 @@ class _Block:
         return _Counts(keys, self._counts.restore())
 
 
-class Column:
+class CellHistogram:
     """Counts values (s) by cell and bucket.
 
     The newest cells are open: they have a count for every bucket. Closed ones keep only those that are not 0; they

@@ -37,8 +37,8 @@ Chores = Iterator[float | None]
 None where nothing may go on as before."""
 
 
-class Line(Protocol):
-    """What the engine sends over: one `Lane`, or several as one. Times are seconds of the run."""
+class Transport(Protocol):
+    """What the engine sends over: one `Connection`, or several as one. Times are seconds of the run."""
 
     @property
     def in_flight(self) -> int: ...
@@ -55,13 +55,13 @@ class Line(Protocol):
     @property
     def links(self) -> list[Link]: ...
     @property
-    def rides(self) -> bool: ...
+    def can_send_ahead(self) -> bool: ...
     def ready(self, now: float) -> bool: ...
     def given_up(self, now: float) -> bool: ...
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool: ...
-    def ride(
+    def send_ahead(
         self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Ridden: ...
+    ) -> Transmitted: ...
     def collect(self, now: float) -> list[Answer]: ...
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
     def abandon(self, now: float, why: str) -> list[Answer]: ...
@@ -93,7 +93,7 @@ class Answer(NamedTuple):
 class Departure(NamedTuple):
     """Commands made ahead, to be written together as ``data`` at a ``moment`` (s of the run).
 
-    ``replies`` is the number of answers they will have; ``timed`` as in `Lane.send`.
+    ``replies`` is the number of answers they will have; ``timed`` as in `Connection.send`.
     """
 
     moment: float
@@ -131,10 +131,10 @@ class Confirmed(NamedTuple):
         return Confirmed([], [], [], [])
 
 
-class Ridden(NamedTuple):
+class Transmitted(NamedTuple):
     """What became of departures: when the first of them left (s of the run), what was ``confirmed``, other answers with
     the moments at which they were read, and when answers were last ``looked`` for (minus infinity: never). The clock
-    was last read ``at`` a moment, and that was meant to be ``by`` another: a ride ends where plg overslept."""
+    was last read ``at`` a moment, and that was meant to be ``by`` another: sending ahead ends where plg overslept."""
 
     left: list[float]
     confirmed: Confirmed
@@ -150,17 +150,17 @@ class Ridden(NamedTuple):
 
 
 class StepByStep:
-    """A line that never rides: with several connections each step is decided anew."""
+    """A transport that never sends ahead: with several connections each step is decided anew."""
 
-    rides = False
+    can_send_ahead = False
 
-    def ride(
+    def send_ahead(
         self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Ridden:
-        raise AssertionError("ask for no ride where the line does not")
+    ) -> Transmitted:
+        raise AssertionError("ask can_send_ahead before")
 
 
-class Lane:
+class Connection:
     """A link and its jobs in flight. Times are seconds of the run.
 
     ``answer_timeout``: a connection with jobs in flight that says nothing for so long (s) counts as dead.
@@ -237,27 +237,26 @@ class Lane:
             return False
 
     @property
-    def rides(self) -> bool:
-        """Whether `ride` can be asked for: the connection is there and has taken all it was given."""
+    def can_send_ahead(self) -> bool:
+        """Whether `send_ahead` can be asked for: the connection is there and has taken all it was given."""
         return self.link is not None and not self.link.backlog
 
-    def ride(
+    def send_ahead(
         self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Ridden:
+    ) -> Transmitted:
         """Write each departure at its moment and read the answers meanwhile, until the last one has left.
 
         It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
         that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
         is the start of the run on the clock. Answers to timed flights are awaited; others are read at the next
-        departure. Between departures, as long as there is time, pieces of the ``chores`` are done; each may end the
-        ride.
+        departure. Between departures, as long as there is time, pieces of the ``chores`` are done; each may end it.
 
         A server on this machine may have been woken by a write on this very processor: it goes first (`give_way`), or
         what was written would wait until plg sleeps.
 
         All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
         """
-        assert self.link is not None, "ride only where the line rides"
+        assert self.link is not None, "ask can_send_ahead before"
         wait, receive, send, sleep, time_of = self.link.wait, self.link.receive, self.link.send, clock.sleep, clock.now
         left: list[float] = []
         replies: list[tuple[float, Reply]] = []
@@ -323,9 +322,9 @@ class Lane:
         if fresh:
             clock.give_way()
         # Only who has just looked for answers may complain that there are none.
-        return self._ridden(departures, left, replies, calm, lost, looked, by, now)
+        return self._transmitted(departures, left, replies, calm, lost, looked, by, now)
 
-    def _ridden(
+    def _transmitted(
         self,
         departures: Sequence[Departure],
         left: list[float],
@@ -335,8 +334,8 @@ class Lane:
         looked: float,
         by: float,
         at: float,
-    ) -> Ridden:
-        """Bring the flights up to what happened on a ride in which answers were last looked for at ``looked``.
+    ) -> Transmitted:
+        """Bring the flights up to what happened in `send_ahead`, where answers were last looked for at ``looked``.
 
         ``calm``: there was no error among the answers, nor more of them than were asked for.
         """
@@ -360,10 +359,10 @@ class Lane:
             self._heard_at, self._proven = replies[-1][0], True
         if lost:
             self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
-        ridden = Ridden(left, confirmed, heard, looked, by, at)
-        if not ridden.overslept:
-            self._heed_silence(looked)
-        return ridden
+        transmitted = Transmitted(left, confirmed, heard, looked, by, at)
+        if not transmitted.overslept:
+            self._check_silence(looked)
+        return transmitted
 
     def _land(self, replies: Sequence[tuple[float, Reply]]) -> Confirmed:
         """The flights that so many good answers were for. As `_resolve`, with no object made for each."""
@@ -404,7 +403,7 @@ class Lane:
         self._answered = 0 if settled == jobs else left
         return settled, left - self._answered
 
-    def _heed_silence(self, now: float) -> None:
+    def _check_silence(self, now: float) -> None:
         if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
             self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
 
@@ -429,7 +428,7 @@ class Lane:
                     self._resolve(count, error, answers)
             except LinkLost as error:
                 self._drop_link(now, str(error))
-            self._heed_silence(now)
+            self._check_silence(now)
         if self.link is None and self._flights:
             answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
             self._flights.clear()

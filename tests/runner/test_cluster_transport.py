@@ -1,4 +1,4 @@
-"""Several connections, and the nodes of a cluster, as one line on the virtual clock against simulated servers."""
+"""Several connections, and the nodes of a cluster, as one transport on the virtual clock against simulated servers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from plg.guardrails.limiter import whole_jobs
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.cells import Grid
-from plg.runner.cluster_line import ClusterLine
+from plg.runner.cluster_transport import ClusterTransport
+from plg.runner.connection import Connection
 from plg.runner.dialer import Immediate
 from plg.runner.encode import batch_encoder
 from plg.runner.engine import Engine
-from plg.runner.hooks import Hooks
-from plg.runner.lane import Lane
-from plg.runner.lanes import Lanes
+from plg.runner.grid import Grid
+from plg.runner.observer import Hooks
+from plg.runner.pool import Pool
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import TargetError
 from plg.targets.slots import Node, SlotMap, slot_of
@@ -38,12 +38,13 @@ def steady(rate, duration):
     return {"type": "steady", "base_rate": rate, "duration": duration}
 
 
-def run(pattern, line, clock, *, jobs=JOBS, limits=LOOSE):
+def run(pattern, transport, clock, *, jobs=JOBS, limits=LOOSE):
     scenario = Scenario("s", read(pattern, Path()), tuple(jobs), limits)
     plan = make_plan(scenario, seed=1)
     engine = Engine(
-        plan, limits, line, batch_encoder(scenario, plan, "run"), clock, Gauges(), grid=Grid.of(plan), hooks=Hooks()
-    )
+        plan, limits, transport, batch_encoder(scenario, plan, "run"), clock, Gauges(),
+        grid=Grid.of(plan), hooks=Hooks(),
+    )  # fmt: skip
     recording = engine.run(clock.now())
     t = recording.total
     assert t("planned") == t("sent") + t("shed") + t("late") + t("cancelled")
@@ -56,7 +57,7 @@ def seqs(*servers):
 
 
 def several(server, count, **patience):
-    return Lanes([Lane(server.connect, random.Random(i), **patience) for i in range(count)])
+    return Pool([Connection(server.connect, random.Random(i), **patience) for i in range(count)])
 
 
 class Town:
@@ -98,12 +99,12 @@ class Town:
             found.setdefault(self.slots.owner(key), []).append(key)
         return found
 
-    def line(self, connections=1):
-        def open_line(node):
-            lane = several(self.servers[node], connections)
-            return lane if connections > 1 else lane._lanes[0]
+    def transport(self, connections=1):
+        def open_transport(node):
+            transport = several(self.servers[node], connections)
+            return transport if connections > 1 else transport._connections[0]
 
-        return ClusterLine(self, open_line, Immediate())
+        return ClusterTransport(self, open_transport, Immediate())
 
 
 def test_the_slots_of_the_keys_differ():
@@ -125,8 +126,8 @@ def test_several_connections_hold_schedule_and_rate(connections):
 def test_several_connections_share_the_jobs():
     clock = VirtualClock()
     servers = [Server(clock) for _ in range(3)]  # one for each connection, to see what went over it
-    line = Lanes([Lane(server.connect, random.Random(1)) for server in servers])
-    recording = run(steady(300, 4), line, clock, jobs=JOBS[:1])
+    transport = Pool([Connection(server.connect, random.Random(1)) for server in servers])
+    recording = run(steady(300, 4), transport, clock, jobs=JOBS[:1])
     assert recording.total("acked") == 1200
     assert [len(server.jobs()) for server in servers] == [400, 400, 400]
     late = recording.histograms["latency"].over(recording.whole())
@@ -136,8 +137,8 @@ def test_several_connections_share_the_jobs():
 def test_the_loss_of_one_connection_is_the_loss_of_its_flights():
     clock = VirtualClock()
     servers = [Server(clock, delay=0.01), Server(clock, delay=0.01, down=[(1.0, 1.2)])]
-    line = Lanes([Lane(server.connect, random.Random(1)) for server in servers])
-    recording = run(steady(1000, 3), line, clock, jobs=JOBS[:1])
+    transport = Pool([Connection(server.connect, random.Random(1)) for server in servers])
+    recording = run(steady(1000, 3), transport, clock, jobs=JOBS[:1])
     # 20 ms are in flight, half of them over the lost connection.
     assert 5 <= recording.total("unknown") <= 15
     assert recording.total("acked") + recording.total("unknown") == 3000
@@ -147,15 +148,15 @@ def test_the_loss_of_one_connection_is_the_loss_of_its_flights():
 def test_a_connection_that_came_back_long_ago_does_not_end_the_run_when_another_is_lost():
     clock = VirtualClock()
     servers = [Server(clock, down=[(1.0, 1.1)]), Server(clock, down=[(25.0, 25.1)])]
-    line = Lanes([Lane(server.connect, random.Random(1)) for server in servers])
-    recording = run(steady(50, 30), line, clock, jobs=JOBS[:1])
+    transport = Pool([Connection(server.connect, random.Random(1)) for server in servers])
+    recording = run(steady(50, 30), transport, clock, jobs=JOBS[:1])
     assert recording.stop is None
 
 
 def test_each_job_goes_to_the_node_that_holds_its_queue():
     clock = VirtualClock()
     town = Town(clock)
-    recording = run(steady(300, 5), town.line(), clock)
+    recording = run(steady(300, 5), town.transport(), clock)
     assert recording.total("acked") == 1500
     assert [sorted(server.held) for server in town.servers.values()] == [["qa"], ["qb"], ["sc"]]
     assert seqs(*town.servers.values()) == list(range(1500))
@@ -166,7 +167,7 @@ def test_jobs_after_a_move_go_right_and_those_refused_are_never_sent_again():
     clock = VirtualClock()
     town = Town(clock, size=2, delay=0.02)
     town.moves = [(2.0, "qa", town.nodes[1]), (3.5, "qa", town.nodes[0])]
-    recording = run(steady(600, 5), town.line(connections=2), clock)
+    recording = run(steady(600, 5), town.transport(connections=2), clock)
     # What was in flight at either move: 200 a second for some 45 ms.
     assert 10 <= recording.total("failed") <= 20
     assert recording.total("acked") + recording.total("failed") == 3000
@@ -179,7 +180,7 @@ def test_a_node_that_held_nothing_gets_a_line_when_it_holds_something():
     clock = VirtualClock()
     town = Town(clock, size=4)
     town.moves = [(1.0, "qb", town.nodes[3])]
-    recording = run(steady(300, 3), town.line(), clock)
+    recording = run(steady(300, 3), town.transport(), clock)
     assert len(town.servers[town.nodes[3]].held["qb"]) == pytest.approx(200, abs=3)
     assert recording.total("failed") <= 3
 
@@ -189,7 +190,7 @@ def test_another_node_takes_over_from_one_that_died():
     town = Town(clock, size=3, delay=0.02)
     town.servers[town.nodes[0]].down = [(2.0, 1e9)]
     town.moves = [(2.6, "qa", town.nodes[1])]
-    recording = run(steady(300, 6), town.line(), clock)
+    recording = run(steady(300, 6), town.transport(), clock)
     assert recording.stop is None
     assert recording.total("unknown") >= 1
     assert recording.total("late") == 0, "it took less than max_lag"
@@ -203,7 +204,7 @@ def test_a_node_that_stays_away_ends_the_run():
     clock = VirtualClock()
     town = Town(clock)
     town.servers[town.nodes[2]].down = [(2.0, 1e9)]
-    recording = run(steady(300, 60), town.line(), clock)
+    recording = run(steady(300, 60), town.transport(), clock)
     assert recording.stop == "target"
     assert "n:3: connection refused" in recording.stop_detail
     assert recording.ended_s == pytest.approx(17, abs=1.5)
@@ -214,7 +215,7 @@ def test_jobs_wait_for_the_cluster_to_answer_but_not_for_ever():
     town = Town(clock, size=2)
     town.moves = [(2.0, "qa", town.nodes[1])]
     town.blind = [(0.0, 4.0)]
-    recording = run(steady(300, 6), town.line(), clock)
+    recording = run(steady(300, 6), town.transport(), clock)
     t = recording.total
     assert t("acked") + t("failed") == 1800, "nothing was late: the jobs waited half a second at most"
     # A third of what was sent from the end of the wait until the cluster told where the queue is.
@@ -226,7 +227,7 @@ def test_a_move_of_the_last_job_is_no_loss_of_the_target():
     clock = VirtualClock()
     town = Town(clock, size=2)
     town.moves = [(0.99, "qa", town.nodes[1])]
-    recording = run(steady(50, 1), town.line(), clock, jobs=JOBS[:1])
+    recording = run(steady(50, 1), town.transport(), clock, jobs=JOBS[:1])
     assert (recording.total("failed"), recording.total("acked"), recording.stop) == (1, 49, None)
 
 
@@ -250,7 +251,7 @@ def test_the_ledger_agrees_with_all_nodes_whatever_happens(moves, downs, blind, 
     for node, span in downs:
         town.servers[town.nodes[node]].down.append(span)
     limits = Guardrails(max_rate, 10**9, 1e6)
-    recording = run(steady(250, 5), town.line(connections), clock, limits=limits)
+    recording = run(steady(250, 5), town.transport(connections), clock, limits=limits)
     held = seqs(*town.servers.values())
     assert len(held) == len(set(held))
     assert recording.total("acked") <= len(held) <= recording.total("acked") + recording.total("unknown")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from plg.guardrails.guard import ErrorRate, Excursion, Guard
 from plg.runner.account import Account
-from plg.runner.hooks import Hooks
-from plg.runner.lane import Answer
+from plg.runner.connection import Answer
+from plg.runner.observer import Hooks
 from plg.runner.recorder import Sample
 from plg.scenario import Guardrails
 from plg.stop import Stop
@@ -24,7 +24,7 @@ _PERMANENT = ("NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "WRONGTYPE")
 """Errors that waiting does not mend."""
 
 
-class Brake:
+class AbortConditions:
     """Watches one run. ``stop`` is None as long as it may go on. Times are seconds of the run."""
 
     def __init__(self, limits: Guardrails, account: Account, hooks: Hooks) -> None:
@@ -49,7 +49,7 @@ class Brake:
         if self._blind_since is not None:
             self._blind_since += seconds
 
-    def heed_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
+    def on_answers(self, answers: Sequence[Answer], now: float, fine: int, failed: int, unknown: int) -> None:
         """Look at answers that were just counted: so many jobs fine, refused, and lost."""
         if self._limits.max_error_rate is not None:
             if not self._guard.over("max_error_rate", self._errors.value(now) or 0.0):
@@ -66,9 +66,9 @@ class Brake:
             self._refusing_since = now if self._refusing_since is None else self._refusing_since
             if now - self._refusing_since > REFUSAL_PATIENCE:
                 self.halt("target", self._account.last_error)
-        self._heed("max_error_rate", now, self._errors.value(now))
+        self._check("max_error_rate", now, self._errors.value(now))
 
-    def heed_confirmed(self, moments: Sequence[float], jobs: Sequence[int]) -> None:
+    def on_confirmed(self, moments: Sequence[float], jobs: Sequence[int]) -> None:
         """The same for answers that were all fine: so many ``jobs`` at each of some ascending ``moments``."""
         if self._limits.max_error_rate is not None:
             self._errors.add_good(moments, jobs)
@@ -76,18 +76,18 @@ class Brake:
                 self._guard.know_within("max_error_rate", moments[-1])
         self._refusing_since = None
 
-    def heed_samples(self, samples: Sequence[Sample], now: float) -> None:
+    def on_samples(self, samples: Sequence[Sample], now: float) -> None:
         """Look at gauges. Nothing is sent after ``now`` if they stop the run, however old the samples are."""
         for sample in samples:
             asked = sample.t if sample.asked is None else sample.asked
-            self._heed("max_queue_depth", now, sample["queue_depth"], asked)
+            self._check("max_queue_depth", now, sample["queue_depth"], asked)
             age = sample.age_at_least if math.isnan(sample["queue_age"]) else sample["queue_age"]
-            self._heed("max_queue_age", now, age, asked)
-            self._heed("max_cpu", now, sample["cpu"], sample.t)
-            self._heed("max_memory", now, sample["memory"], sample.t)
-            self._heed_sight(sample, asked, now)
+            self._check("max_queue_age", now, age, asked)
+            self._check("max_cpu", now, sample["cpu"], sample.t)
+            self._check("max_memory", now, sample["memory"], sample.t)
+            self._check_sight(sample, asked, now)
 
-    def _heed_sight(self, sample: Sample, asked: float, now: float) -> None:
+    def _check_sight(self, sample: Sample, asked: float, now: float) -> None:
         """A limit on what nobody sees is none: jobs do not go on leaving into queues that are out of sight."""
         if not math.isnan(sample["queue_depth"]):
             self._blind_since = None
@@ -98,9 +98,9 @@ class Brake:
             why = f"the queues could not be seen for {blind}: {sample.fault}"
             self.halt("guardrail", f"{self._limits.queue_limits[0]}: {why}")
 
-    def heed_progress(self, now: float) -> None:
+    def on_progress(self, now: float) -> None:
         """Look at what grows with the run: warnings for the counted limits, the error rate."""
-        self._heed("max_error_rate", now, self._errors.value(now))
+        self._check("max_error_rate", now, self._errors.value(now))
         self._guard.observe("max_total_jobs", now, self._account.sent, can_stop=False)
         self._guard.observe("max_duration", now, now, can_stop=False)
 
@@ -120,6 +120,6 @@ class Brake:
         """All excursions over limits and warn thresholds so far."""
         return self._guard.excursions()
 
-    def _heed(self, guardrail: str, now: float, value: float | None, read_at: float | None = None) -> None:
+    def _check(self, guardrail: str, now: float, value: float | None, read_at: float | None = None) -> None:
         if self._guard.observe(guardrail, now, value, read_at=read_at) is not None:
             self.halt("guardrail", guardrail)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from plg.pacing import PACINGS
 from plg.plan.arrivals import Chunk
+from plg.runner.prepared import DENSE, MOST, exhaust, prepare
 from plg.runner.schedule import AHEAD, Schedule
-from plg.runner.stretch import DENSE, MOST, exhaust, look_ahead
 from plg.targets.encoding import PAUSE, Command
 
 TICK = PACINGS["economical"].tick
@@ -39,7 +39,7 @@ def spell(batch, ends, walls):
 
 def stretch_of(schedule, *, room=10**6, earliest=0.0, until=1.0, passed=0, timed_from=0.0):
     return exhaust(
-        look_ahead(
+        prepare(
             schedule, spell, room, passed=passed, earliest=earliest, until=until, pacing=PACINGS["economical"],
             timed_from=timed_from, wall=1000.0,
         )

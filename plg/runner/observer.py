@@ -49,7 +49,7 @@ class Hooks:
     hit: Callable[[Excursion], None] = lambda excursion: None
 
 
-class Meter:
+class ProgressMeter:
     """Feeds the progress hook, at most once an interval.
 
     Jobs are whole: at 25/s a second has 24, 25 or 26 of them. While what was confirmed is less than one job from the

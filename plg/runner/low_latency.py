@@ -15,7 +15,7 @@ _PILE = 20_000
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def low_latency() -> Iterator[None]:
     """Sharp sleeps in this thread from now on, and until the end of the block a collector that lets things be.
 
     A run makes and drops thousands of objects a second, all of them without it; what is left over in cycles (by a

@@ -10,13 +10,13 @@ from plg.targets.base import TargetError
 from plg.targets.shared_limit import CounterLost, SharedLimit
 
 _AHEAD = 0.25
-"""Seconds of the run's peak for which permits are in hand before they are needed."""
+"""Seconds of the run's peak for which jobs are granted before they are needed."""
 _RETRY = 0.1
 PATIENCE = 15.0
 """Seconds without an answer of the shared counter before the run ends for it."""
 
 
-class Permits(Protocol):
+class Budget(Protocol):
     """What the engine asks before it sends."""
 
     def left(self, sent: int) -> int:
@@ -30,8 +30,8 @@ class Permits(Protocol):
         """Why nobody knows how many are left, which ends the run; None as long as it is known."""
 
 
-class OwnPermits:
-    """All permits in one hand."""
+class OwnBudget:
+    """The whole limit in one hand."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -47,8 +47,8 @@ class OwnPermits:
         return None
 
 
-class SharedPermits:
-    """Permits taken from a shared counter in small blocks, ahead of their use and in a thread beside the schedule.
+class SharedBudget:
+    """Jobs granted by a shared counter in small blocks, ahead of their use and in a thread beside the schedule.
 
     ``rate`` is the largest rate (jobs/s) at which they will be used. Blocks get smaller as the limit comes near, so
     that no shard holds many while others have none.
@@ -62,10 +62,10 @@ class SharedPermits:
         self._none_left = self._stopped = False
         self._trouble: str | None = None
         self._wanted = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="plg-permits", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="plg-budget", daemon=True)
 
     def start(self, lasting: float) -> None:
-        """Join the others, wait for all of them and take the first permits. Raises `TargetError`."""
+        """Join the others, wait for all of them and take the first block. Raises `TargetError`."""
         self._shared.begin(lasting)
         self._shared.await_others()
         self._claim()
@@ -86,7 +86,7 @@ class SharedPermits:
         return self._trouble
 
     def stop(self, sent: int | None = None) -> None:
-        """Leave; where it is known how many jobs were ``sent``, return the permits left over."""
+        """Leave; where it is known how many jobs were ``sent``, return what is left over."""
         self._stopped = True
         self._wanted.set()
         if self._thread.ident is not None:
@@ -94,7 +94,7 @@ class SharedPermits:
         try:
             self._shared.end(0 if sent is None else self._granted - sent)
         except TargetError:
-            pass  # the key expires by itself, and permits that nobody uses exceed no limit
+            pass  # the key expires by itself, and jobs that nobody sends exceed no limit
         finally:
             self._shared.close()
 

@@ -1,4 +1,4 @@
-"""A cluster as one line: each job goes to the node that holds its queue, also after slots have moved."""
+"""A cluster as one transport: each job goes to the node that holds its queue, also after slots have moved."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from plg.clock import Clock
+from plg.runner.connection import Answer, StepByStep, Transport, wait_on
 from plg.runner.dialer import Dialer
-from plg.runner.lane import Answer, Line, StepByStep, wait_on
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
@@ -36,31 +36,31 @@ class Holders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a survey brought: who holds which queue, and lines to nodes that had none."""
+    """What a survey brought: who holds which queue, and transports to nodes that had none."""
 
     slots: SlotMap
     holdings: Mapping[Node, Sequence[str]]
-    opened: dict[Node, Line]
+    opened: dict[Node, Transport]
 
     def close(self) -> None:
-        for line in self.opened.values():
-            line.close()
+        for transport in self.opened.values():
+            transport.close()
 
 
-class ClusterLine(StepByStep):
-    """A `Line` with one line to each node that holds a queue. Nothing is sent while one of them is down or full.
+class ClusterTransport(StepByStep):
+    """One transport to each node that holds a queue, as one. Nothing is sent while one of them is down or full.
 
     A job refused with MOVED has failed and is never sent again; those after it wait until the slots have been asked for
     anew. The same is done while a node is lost: another may have taken its slots. Asking and connecting are the
     ``dialer``'s, so that no time of the schedule is spent on them.
     """
 
-    def __init__(self, cluster: Holders, open_line: Callable[[Node], Line], dialer: Dialer[Found]) -> None:
-        self._cluster, self._open_line, self._dialer = cluster, open_line, dialer
+    def __init__(self, cluster: Holders, open_transport: Callable[[Node], Transport], dialer: Dialer[Found]) -> None:
+        self._cluster, self._open_transport, self._dialer = cluster, open_transport, dialer
         self._slots = cluster.slots
-        self._lines: dict[Node, Line] = _opened(open_line, tuple(cluster.holdings()))
+        self._transports: dict[Node, Transport] = _opened(open_transport, tuple(cluster.holdings()))
         self._home = {key: node for node, keys in cluster.holdings().items() for key in keys}
-        self._retired: list[Line] = []
+        self._retired: list[Transport] = []
         self._asking = self._wanted = self._holding = False
         self._next_survey = self._look_at = 0.0
         self._settled_at = float("-inf")
@@ -71,89 +71,91 @@ class ClusterLine(StepByStep):
 
     @property
     def in_flight(self) -> int:
-        return sum(line.in_flight for line in self._all())
+        return sum(transport.in_flight for transport in self._all())
 
     @property
     def awaited(self) -> int:
-        return sum(line.awaited for line in self._all())
+        return sum(transport.awaited for transport in self._all())
 
     @property
     def down(self) -> bool:
         """Whether a node that holds a queue is lost or barred, or jobs wait to learn who does."""
-        return bool(self._barred) or self._holding or any(line.down for line in self._lines.values())
+        return bool(self._barred) or self._holding or any(transport.down for transport in self._transports.values())
 
     @property
     def backlog(self) -> int:
-        return sum(line.backlog for line in self._lines.values())
+        return sum(transport.backlog for transport in self._transports.values())
 
     @property
     def retry_at(self) -> float:
-        moments = [line.retry_at for line in self._lines.values() if line.down]
+        moments = [transport.retry_at for transport in self._transports.values() if transport.down]
         return min([*moments, self._look_at] if self._holding else moments, default=0.0)
 
     @property
     def last_words(self) -> str:
         if self._barred:
             return self._barred
-        lost = [f"{node}: {line.last_words}" for node, line in self._lines.items() if line.down]
+        lost = [f"{node}: {transport.last_words}" for node, transport in self._transports.items() if transport.down]
         return lost[0] if lost else "no node of the cluster said where its slots are" if self._holding else ""
 
     @property
     def links(self) -> list[Link]:
-        return [link for line in self._all() for link in line.links]
+        return [link for transport in self._all() for link in transport.links]
 
     def ready(self, now: float) -> bool:
         self._attend(now)
-        states = [line.ready(now) for line in self._lines.values()]  # asked of each, for it may reconnect then
+        # Each is asked, for it may reconnect then.
+        states = [transport.ready(now) for transport in self._transports.values()]
         self._holding = self._misled_at is not None and now - self._misled_at < PATIENCE
         self._look_at = now + _LOOK
         return all(states) and not self.down
 
     def given_up(self, now: float) -> bool:
-        return bool(self._barred) or any(line.down and line.given_up(now) for line in self._lines.values())
+        down = (transport for transport in self._transports.values() if transport.down)
+        return bool(self._barred) or any(transport.given_up(now) for transport in down)
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         parts: dict[Node, list[Command]] = {}
         for command in commands:
             parts.setdefault(self._home[command.key], []).append(command)
-        clear = [self._lines[node].send(part, now, timed=timed) for node, part in parts.items()]
+        clear = [self._transports[node].send(part, now, timed=timed) for node, part in parts.items()]
         return all(clear)
 
     def collect(self, now: float) -> list[Answer]:
         answers: list[Answer] = []
-        for node, line in self._lines.items():
-            came = line.collect(now)
+        for node, transport in self._transports.items():
+            came = transport.collect(now)
             for answer in came:
                 if answer.error is not None:
-                    self._heed(answer, answer.error, node, now)
+                    self._check(answer, answer.error, node, now)
             answers += came
-        for line in self._retired:
-            answers += line.collect(now)
-            if line.in_flight == 0:
-                line.close()
-        self._retired = [line for line in self._retired if line.in_flight]
+        for transport in self._retired:
+            answers += transport.collect(now)
+            if transport.in_flight == 0:
+                transport.close()
+        self._retired = [transport for transport in self._retired if transport.in_flight]
         return answers
 
     def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
         wait_on(self.links, clock, deadline, answers=answers)
 
     def abandon(self, now: float, why: str) -> list[Answer]:
-        return [answer for line in self._all() for answer in line.abandon(now, why)]
+        return [answer for transport in self._all() for answer in transport.abandon(now, why)]
 
     def pardon(self, seconds: float) -> None:
-        for line in self._all():
-            line.pardon(seconds)
+        for transport in self._all():
+            transport.pardon(seconds)
 
     def close(self) -> None:
         self._dialer.close()
-        for line in self._all():
-            line.close()
+        for transport in self._all():
+            transport.close()
 
-    def _all(self) -> Iterator[Line]:
-        yield from self._lines.values()
+    def _all(self) -> Iterator[Transport]:
+        yield from self._transports.values()
         yield from self._retired
 
-    def _heed(self, answer: Answer, error: str, asked: Node, now: float) -> None:
+    def _check(self, answer: Answer, error: str, asked: Node, now: float) -> None:
         if answer.unknown or answer.sent_at <= self._settled_at:
             return  # sent by a map that has been replaced since
         if error.startswith("MOVED "):
@@ -166,9 +168,9 @@ class ClusterLine(StepByStep):
 
     def _attend(self, now: float) -> None:
         """Begin a survey that is due; take up what one has brought."""
-        lost = any(line.down for line in self._lines.values())
+        lost = any(transport.down for transport in self._transports.values())
         if not self._asking and (self._wanted or lost) and now >= self._next_survey:
-            stale, hint, known = self._slots, self._hint, frozenset(self._lines)
+            stale, hint, known = self._slots, self._hint, frozenset(self._transports)
             self._dialer.start(lambda: self._survey(stale, hint, known))
             self._asking, self._wanted, self._hint = True, False, None
         if not self._asking:
@@ -189,23 +191,23 @@ class ClusterLine(StepByStep):
     def _survey(self, stale: SlotMap, hint: Node | None, known: frozenset[Node]) -> Found:
         slots = self._cluster.survey(stale, hint)
         holdings = self._cluster.holdings()
-        return Found(slots, holdings, _opened(self._open_line, [node for node in holdings if node not in known]))
+        return Found(slots, holdings, _opened(self._open_transport, [node for node in holdings if node not in known]))
 
     def _take_up(self, found: Found, now: float) -> None:
-        lines = self._lines | found.opened
-        self._lines = {node: lines.pop(node) for node in found.holdings}
-        self._retired += lines.values()
+        transports = self._transports | found.opened
+        self._transports = {node: transports.pop(node) for node in found.holdings}
+        self._retired += transports.values()
         self._home = {key: node for node, keys in found.holdings.items() for key in keys}
         self._slots = found.slots
         self._settled_at, self._misled_at, self._wanted = now, None, False
 
 
-def _opened(open_line: Callable[[Node], Line], nodes: Sequence[Node]) -> dict[Node, Line]:
-    """A line to each node; where one cannot be had, none stays open."""
-    lines: dict[Node, Line] = {}
+def _opened(open_transport: Callable[[Node], Transport], nodes: Sequence[Node]) -> dict[Node, Transport]:
+    """A transport to each node; where one cannot be had, none stays open."""
+    transports: dict[Node, Transport] = {}
     with ExitStack() as undo:
         for node in nodes:
-            lines[node] = open_line(node)
-            undo.callback(lines[node].close)
+            transports[node] = open_transport(node)
+            undo.callback(transports[node].close)
         undo.pop_all()
-    return lines
+    return transports

@@ -1,0 +1,51 @@
+"""From an open target to the transport that its jobs go over."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+
+from plg.clock import Clock
+from plg.runner.cluster_transport import ClusterTransport
+from plg.runner.connection import ANSWER_TIMEOUT, GIVE_UP_AFTER, Connection, Transport
+from plg.runner.dialer import ThreadDialer
+from plg.runner.pool import Pool
+from plg.targets.base import Target
+from plg.targets.slots import Node
+from plg.targets.wire import Wire
+
+
+def open_transport(
+    target: Target,
+    connections: int,
+    clock: Clock,
+    *,
+    answer_timeout: float = ANSWER_TIMEOUT,
+    give_up_after: float = GIVE_UP_AFTER,
+) -> Transport:
+    """A transport of so many ``connections``, to each node of a cluster that holds a queue. Raises `TargetError`.
+
+    The times are those of `Connection`.
+    """
+
+    def connection(node: Node | None) -> Connection:
+        return Connection(
+            lambda: Wire(target.connect(node), clock),
+            random.Random(),
+            dialer=ThreadDialer(),
+            answer_timeout=answer_timeout,
+            give_up_after=give_up_after,
+        )
+
+    def transport(node: Node | None) -> Transport:
+        opened: list[Connection] = []
+        with ExitStack() as undo:
+            for _ in range(connections):
+                opened.append(connection(node))
+                undo.callback(opened[-1].close)
+            undo.pop_all()
+        return Pool(opened) if connections > 1 else opened[0]
+
+    if target.cluster is None:
+        return transport(None)
+    return ClusterTransport(target.cluster, transport, ThreadDialer())

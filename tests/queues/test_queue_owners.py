@@ -1,7 +1,7 @@
 """Queues of the frameworks, as these leave them in Redis: recognised before a run, and never written to unasked.
 
 The layouts were captured from real workers and senders: RQ 3.0.0, Celery 5.7.0, arq 0.28.0, dramatiq 2.2.1, taskiq
-0.13.0 with taskiq-redis 1.2.4, SAQ 0.26.4, huey 3.5.4, BullMQ 6.7.0; Sidekiq and Asynq as their sources write them.
+0.13.0 with taskiq-redis 1.2.4, SAQ 0.26.4, huey 3.5.4, BullMQ 6.7.0, Asynq 0.26.0; Sidekiq as its source writes them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ HUEY_MESSAGE = (
     b"\x80\x05\x95f\x00\x00\x00\x00\x00\x00\x00\x8c\rhuey.registry\x94\x8c\x07Message\x94\x93\x94(\x8c$00614c2a-c40d-4f90-"
     b"9b3e-eff74cc50af0\x94\x8c\x06hu.add\x94NK\x00K\x00NK\x01\x85\x94}\x94NNNNNNK\x00t\x94\x81\x94."
 )
+ASYNQ_ABOUT = b"\n\x02vm\x10\xcb\x8a\x01 \x01*\x0c\n\x08critical\x10\x06*\x07\n\x03low\x10\x01:\x06active"
 ASYNQ_SERVER = "asynq:servers:{host:4711:6f1a}"
 
 
@@ -103,6 +104,14 @@ LAYOUTS = [
         "a worker among the set processes serves it",
     ),
     Layout(
+        "sidekiq-capsules", "Sidekiq", "queue:slow",
+        (
+            ("SADD", "processes", "vm:1:a"),
+            ("HSET", "vm:1:a", "info", '{"capsules":{"default":{"weights":{"fast":0}},"one":{"weights":{"slow":1}}}}'),
+        ),
+        "a worker among the set processes serves it",
+    ),
+    Layout(
         "sidekiq-namespace", "Sidekiq", "app:queue:low", (("SADD", "app:queues", "low"),), "the set app:queues names it"
     ),
     Layout("sidekiq-filled", "Sidekiq", "jobs", (("LPUSH", "jobs", SIDEKIQ_JOB),), "a Sidekiq job waits in it"),
@@ -110,7 +119,7 @@ LAYOUTS = [
         "asynq-idle", "Asynq", "asynq:{low}:pending",
         (
             ("ZADD", "asynq:servers", "1795857976", ASYNQ_SERVER),
-            ("SET", ASYNQ_SERVER, b"\n\x04host\x10\xe7\x24\"\x0b\n\x03low\x10\x01\x2a\x02up"),
+            ("SET", ASYNQ_SERVER, ASYNQ_ABOUT),
         ),
         "a server among the set asynq:servers serves it",
     ),

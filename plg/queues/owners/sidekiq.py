@@ -44,9 +44,16 @@ class Sidekiq(Unmarked):
 def _served(namespace: str, name: str, processes: Sequence[bytes]) -> Inquiry:
     def read(answers: Sequence[Any]) -> str | None:
         for answer in answers:
-            queues = fields(answer).get("queues") if isinstance(answer, bytes) else None
-            if isinstance(queues, list | dict) and name in queues:
+            told = fields(answer) if isinstance(answer, bytes) else {}
+            # A list of names, or of later releases also a table of names and weights in each capsule.
+            if any(_names(told.get(part), name) for part in ("queues", "weights", "capsules")):
                 return f"a worker among the set {namespace}processes serves it"
         return None
 
     return Inquiry([("HGET", namespace.encode() + process, "info") for process in processes], read)
+
+
+def _names(value: Any, name: str) -> bool:
+    if isinstance(value, dict):
+        return name in value or any(_names(each, name) for each in value.values())
+    return isinstance(value, list) and (name in value or any(_names(each, name) for each in value))

@@ -31,9 +31,10 @@ slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs
 bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
 	$(BIN)/python -m bench $(ARGS)
 
-soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), and every search with fresh seeds
+soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), every search with fresh seeds, every damaged outcome
 	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python -m pytest -m slow -rP tests/faults/test_faults_soak.py
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m 'hypothesis and not slow'
+	DAMAGED=1 $(BIN)/python -m pytest tests/cli/test_cli_damaged.py
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -166,6 +166,7 @@ COMMANDS = [
     ("report", "whole", ("plan", "phases", 0, "name"), GONE, 2),
     ("report", "whole", ("series", "t_s", 0), float("nan"), 2),
     ("report", "whole", ("series", "t_s", 0), 1e308, 2),
+    ("report", "whole", ("recording", "duration"), 1e-320, 2),
     ("report", "whole", ("scenario", "guardrails", "max_rate"), 10**400, 2),
     ("report", "whole", ("scenario", "tags"), 5, 2),
     ("merge", "shard", ("scenario", "expect", 0), True, 2),

@@ -1,10 +1,12 @@
 # Everything a fresh checkout needs is Python 3.11 or newer and make. No Redis, no Docker, no root.
-# `make help` lists the targets. PYTHON=python3.13 chooses another interpreter, VENV=/path another environment.
+# `make help` lists the targets. PYTHON=python3.13 chooses another interpreter, VENV=/path another environment,
+# TESTS_AT_ONCE=1 runs the tests one by one.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 REPORT ?= plg-report
+TESTS_AT_ONCE ?= 2
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -18,7 +20,7 @@ demo: $(VENV)/.plg-demo ## run the flash sale on a private Redis and write a rep
 	@echo "Open $(REPORT)/flash-sale.html in a browser; for CI there is $(REPORT)/junit.xml"
 
 test: $(VENV)/.plg-dev lint ## lint, type check, layer check and the quick test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile
 
 lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
 	$(BIN)/ruff check .
@@ -26,7 +28,7 @@ lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
 	$(BIN)/lint-imports
 
 slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs site
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile -m slow
 
 bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
 	$(BIN)/python -m bench $(ARGS)

@@ -12,6 +12,7 @@ HYPOTHESIS_PROFILE=soak they draw fresh ones.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 
@@ -66,7 +67,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             break
         late = f"the machine woke a sleeper {sleeper.latest * 1000:.0f} ms late"
         why = next(str(report.longrepr).strip().splitlines()[-1] for report in reports if report.failed)
-        print(f"\n{item.nodeid}: {why}\n{late}; trying again ({attempt} of {TRIES - 1})")
+        # What a worker of a parallel session prints to standard output is lost.
+        print(f"\n{item.nodeid}: {why}\n{late}; trying again ({attempt} of {TRIES - 1})", file=sys.stderr)
         item._initrequest()  # what pytest itself does before a test: fresh fixtures
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.loading import loading
+from plg.reports.earlier import set_aside
 from plg.reports.easel import Easel
-from plg.reports.shared_folder import SharedFolder, junit_name
+from plg.reports.shared_folder import SharedFolder, junit_name, shard_suffix
 from plg.runs.signals import Interruption, taken
 
 
@@ -18,8 +19,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.outlive_reader()
     folder = SharedFolder(Path(options.out), junit_name(options.shard))
     with taken(for_good=options.program) as interruption:
-        # From here on the document of an earlier check is not to be found, however this one ends.
+        # From here on neither the document of an earlier check nor what an earlier run of these scenarios left is to
+        # be found, however this one ends.
         folder.enter()
+        set_aside(Path(options.out), options.files, suffix=shard_suffix(options.shard), spared=folder.taken())
         try:
             with Easel() as easel:
                 return _check(options, console, easel, interruption, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from plg import session
+from plg.cli.closing import closing, losses
 from plg.cli.console import Console
 from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
@@ -51,13 +52,15 @@ def check(
         # Before anything is sent: a run whose result cannot be kept is load for nothing.
         if words := artifacts.refused():
             raise usage_error(words, "name another folder with --out")
+        artifacts.begin(files)
+        if artifacts.lost:
+            raise usage_error(f"{losses(artifacts)}, so nothing was sent")
     except ScenarioError as error:
         console.diagnostics(error.diagnostics, error.sources)
         artifacts.give_up(error)
         _hand_out(console, artifacts)
         console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
         return 2
-    artifacts.begin(files)
     try:
         return _check_all(options, asked, files, console, artifacts, interruption)
     except KeyboardInterrupt:
@@ -103,8 +106,9 @@ def _check_at_once(
     artifacts: Artifacts,
     interruption: Interruption,
 ) -> tuple[list[End], list[Path]]:
-    """Several at a time; each is told of as a whole when it ends, and the artifacts have the order of the files.
+    """Several at a time; each is told of as a whole when it ends, and what programs read of it is written then.
 
+    Reports are drawn when all have ended: drawing would take the machine from those that still run.
     How they ended, and the files that a signal kept from running.
     """
     from plg.cli.parallel import ParallelView
@@ -113,7 +117,6 @@ def _check_at_once(
 
     view = RunView(console, quiet=options.quiet)
     ends: dict[Path, End] = {}
-    refused: dict[Path, ScenarioError] = {}
 
     def tell(end: Finished) -> None:
         console.clear()
@@ -122,11 +125,13 @@ def _check_at_once(
         if end.outcome is not None:
             view.verdict(end.outcome)
             ends[end.file] = End(end.outcome.exit_code, end.outcome.reason, end.outcome.name)
+            artifacts.add_undrawn(end.outcome)
         else:
-            refused[end.file] = _refusal(end)
-            console.diagnostics(refused[end.file].diagnostics, refused[end.file].sources)
-            told = _faults(end.file, refused[end.file]) if end.code == 2 else str(refused[end.file])
+            refused = _refusal(end)
+            console.diagnostics(refused.diagnostics, refused.sources)
+            told = _faults(end.file, refused) if end.code == 2 else str(refused)
             ends[end.file] = End(end.code, told, end.file.stem)
+            artifacts.add_invalid(end.file, refused)
         console.print(last_line(*ends[end.file][:2], colour=console.colour))
 
     view.waiting(asked.start)
@@ -139,8 +144,9 @@ def _check_at_once(
     console.clear()
     begun = {end.file for end in done}
     kept = [file for file in files if file not in begun] if interruption.name() else []
-    runs = [end.outcome or (end.file, refused[end.file]) for end in done]
-    artifacts.add_together([*runs, *((file, _interrupted(file)) for file in kept)])
+    for file in kept:
+        artifacts.add_invalid(file, _interrupted(file))
+    artifacts.draw()
     return [ends[end.file] for end in done], kept
 
 
@@ -269,5 +275,6 @@ def _close(console: Console, ends: list[End], code: int, files: int, artifacts: 
     console.print(where)
     passed, left = sum(end.code == 0 for end in ends), files - len(ends)
     many = f"{passed} of {files} scenarios passed" + (f", {left} not run" if left else "") + _failed(ends)
-    console.print(last_line(code, many if files > 1 else ends[0].reason, colour=console.colour))
+    code, reason = closing(code, many if files > 1 else ends[0].reason, artifacts)
+    console.print(last_line(code, reason, colour=console.colour))
     return code

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from plg.cli.closing import closing
 from plg.cli.console import Console
 from plg.cli.files import overrides, usage_error
 from plg.file_kinds import OUTCOME, kind_of
@@ -42,10 +43,13 @@ def _judge(options: argparse.Namespace, console: Console, artifacts: Artifacts |
     if artifacts is not None:
         artifacts.add(judged)
         notes = artifacts.finish(github=False).notes
-    console.print(terminal.summary(judged, colour=console.colour, ascii_only=console.ascii).rstrip("\n"))
+    summary = terminal.summary(judged, colour=console.colour, ascii_only=console.ascii, last=False)
+    console.print(summary.rstrip("\n"))
     for note in notes:
         console.error(note)
-    return judged.exit_code
+    code, reason = closing(judged.exit_code, judged.reason, artifacts)
+    console.print(terminal.last_line(code, reason, colour=console.colour))
+    return code
 
 
 def _expectations(options: argparse.Namespace, outcome: Outcome) -> Sequence[Expectation]:

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from plg.cli.closing import closing
 from plg.cli.console import Console
 from plg.cli.files import expand
 from plg.cli.report_command import write_reports
@@ -38,5 +39,7 @@ def _merge(options: argparse.Namespace, console: Console, artifacts: Artifacts) 
     console.print(summary.rstrip("\n"))
     where = "some artifacts could not be written" if artifacts.failed else f"artifacts in {artifacts.folder}/"
     console.print(where)
-    console.print(terminal.last_line(whole.exit_code, whole.reason, colour=console.colour))
-    return whole.exit_code or code
+    undrawn = "a report could not be drawn; " if code and not whole.exit_code else ""
+    code, reason = closing(whole.exit_code or code, undrawn + whole.reason, artifacts)
+    console.print(terminal.last_line(code, reason, colour=console.colour))
+    return code

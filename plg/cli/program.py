@@ -15,7 +15,7 @@ from plg import __version__
 from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.cli.options import add_commands
-from plg.cli.stale import redden
+from plg.cli.stale import disown, redden
 from plg.redaction import hide_in_tracebacks, hide_known
 
 _EPILOG = """exit codes:
@@ -62,6 +62,7 @@ def run(given: Sequence[str], *, as_program: bool) -> int:
         options = build_parser().parse_args(given)
     except _UsageExit as end:
         redden(given, end.message)
+        disown(given)
         raise
     if getattr(options, "command", None) is None:
         build_parser().print_help()

@@ -33,6 +33,19 @@ def redden(arguments: Sequence[str], reason: str) -> None:
             _write(place, arguments[0], reason)
 
 
+def disown(arguments: Sequence[str]) -> None:
+    """Set aside what earlier runs left of the scenarios that a check names whose ``arguments`` cannot be read."""
+    if not arguments or arguments[0] != "check":
+        return
+    from plg.reports.earlier import set_aside
+    from plg.reports.shared_folder import SharedFolder, junit_name, shard_suffix
+
+    given = _given(arguments)
+    shard, folder = _shard(given.shard), Path(given.out)
+    words = [word for word in arguments[1:] if not word.startswith("-")]
+    set_aside(folder, words, suffix=shard_suffix(shard), spared=SharedFolder(folder, junit_name(shard)).taken())
+
+
 def _given(arguments: Sequence[str]) -> argparse.Namespace:
     """What the command line says of where to write."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
@@ -52,9 +65,9 @@ def _shard(text: str) -> tuple[int, int] | None:
 
 def _write(place: SharedFolder, command: str, reason: str) -> None:
     from plg.diagnostics import Diagnostic, ScenarioError
-    from plg.reports.junit import InvalidScenario, combine, junit
+    from plg.reports.junit import InvalidScenario, junit
 
     fault = ScenarioError([Diagnostic("usage", reason, "<command line>")])
     with suppress(OSError):
-        place.publish(junit([InvalidScenario(f"plg {command}", fault)]), combine)
+        place.publish(junit([InvalidScenario(f"plg {command}", fault)]))
     place.leave()

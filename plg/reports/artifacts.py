@@ -1,7 +1,7 @@
 """The files of a check: per scenario HTML, outcome and effective scenario, and one JUnit document for all.
 
 Each file is written whole or not at all: into a temporary neighbour first, then renamed. One that cannot be written is
-told and does not keep the others from being tried.
+told and does not keep the others from being tried; where programs read it, the check does not pass.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
+from plg.reports import earlier
 from plg.reports.easel import Easel
 from plg.reports.render import Drawing, RenderError, render
 from plg.reports.repository import roots
-from plg.reports.shared_folder import SharedFolder, junit_name
+from plg.reports.shared_folder import UNREPORTED, SharedFolder, junit_name, shard_suffix
 
 if TYPE_CHECKING:
     from plg.reports.junit import InvalidScenario
@@ -59,11 +60,14 @@ class Artifacts:
         self.folder = folder
         self.easel = easel or Easel()
         self.failed = False
+        self.lost: dict[str, str] = {}
+        """The files that programs read and that could not be written: why, by their paths."""
         self._png = png
         self._roots = roots(os.environ)
-        self._suffix = "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
-        self._runs: list[Outcome | InvalidScenario] = []
-        self._pending: dict[str, InvalidScenario] = {}
+        self._suffix = shard_suffix(shard)
+        self._runs: dict[str, Outcome | InvalidScenario] = {}
+        self._pending: set[str] = set()
+        self._undrawn: list[tuple[Outcome, str, str]] = []
         self._shared = shared or SharedFolder(folder, junit_name(shard))
         self._interrupted, self._hurried = interrupted, False
         self._attachments: dict[str, str] = {}
@@ -94,17 +98,18 @@ class Artifacts:
 
         However the check ends, what an earlier one left there is not taken for its result.
         """
-        self._pending = {str(file): _invalid(file, _unfinished(file)) for file in files}
+        self._runs = {str(file): _invalid(file, _unfinished(file)) for file in files}
+        self._pending = set(self._runs)
         self._write_junit()
 
     def give_up(self, error: ScenarioError) -> None:
         """The check ends before anything was run, or at once: say so where the result would stand."""
         if self._pending:
             reason = error.diagnostics[0].message
-            self._runs += [_invalid(Path(file), _unfinished(Path(file), reason)) for file in self._pending]
-            self._pending = {}
+            self._runs |= {file: _invalid(Path(file), _unfinished(Path(file), reason)) for file in self._pending}
+            self._pending = set()
         else:
-            self._runs.append(_invalid(Path("plg check"), error))
+            self._place("plg check", _invalid(Path("plg check"), error))
         self._write_junit()
 
     def add(self, outcome: Outcome) -> None:
@@ -119,19 +124,18 @@ class Artifacts:
             self._illustrate(outcome, stem, saved, drawing)
         self._write_junit()
 
-    def add_together(self, runs: Sequence[Outcome | tuple[Path, ScenarioError]]) -> None:
-        """The same for runs that have all ended: what programs read of each comes before any drawing."""
+    def add_undrawn(self, outcome: Outcome) -> None:
+        """Write what programs read of a run now; its reports come with `draw`, as others still run."""
         from plg.outcome_io import to_json
 
-        waiting = []
-        for run in runs:
-            if isinstance(run, Outcome):
-                saved = to_json(run)
-                waiting.append((run, self._save(run, saved), saved))
-            else:
-                self._runs.append(_invalid(*run))
-        self._pending = {}
+        saved = to_json(outcome)
+        self._undrawn.append((outcome, self._save(outcome, saved), saved))
         self._write_junit()
+
+    def draw(self) -> None:
+        """Draw the reports of the runs that were added without, in the order of the files."""
+        order = {id(run): number for number, run in enumerate(self._runs.values())}
+        waiting, self._undrawn = sorted(self._undrawn, key=lambda each: order[id(each[0])]), []
         for number, (outcome, stem, saved) in enumerate(waiting):
             if self._hurried:
                 self._notes.append(f"nor were the reports of {len(waiting) - number} more scenarios drawn")
@@ -144,12 +148,19 @@ class Artifacts:
         """Write what programs read of a run; the stem of its files."""
         from plg.language.write import write_yaml
 
-        self._runs.append(outcome)
-        self._pending.pop(outcome.scenario_file or "", None)
+        self._place(outcome.scenario_file or "", outcome)
         stem = self._stem(outcome.name) + self._suffix
-        self._write(f"{stem}.outcome.json", saved)
-        self._write(f"{stem}.scenario.yaml", write_yaml(dict(outcome.scenario)))
+        earlier.set_aside_stem(self.folder, stem, [Path(outcome.scenario_file or "")])
+        for name, text in (("outcome.json", saved), ("scenario.yaml", write_yaml(dict(outcome.scenario)))):
+            path = self.folder / f"{stem}.{name}"
+            if fault := self._write(path.name, text):
+                self.lost[str(path)] = fault
         return stem
+
+    def _place(self, file: str, run: Outcome | InvalidScenario) -> None:
+        """Put the result of a file where it was waited for, else at the end."""
+        self._runs[file if file in self._pending else f"{file} {len(self._runs)}"] = run
+        self._pending.discard(file)
 
     def _illustrate(self, outcome: Outcome, stem: str, saved: str, drawing: Drawing) -> None:
         if self._hang(f"{stem}.html", lambda: drawing.finish(self._interrupted)):
@@ -159,14 +170,14 @@ class Artifacts:
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""
-        self._runs.append(_invalid(file, error, rendered))
-        self._pending.pop(str(file), None)
+        self._place(str(file), _invalid(file, error, rendered))
         self._write_junit()
 
     def finish(self, *, github: bool) -> Written:
         """What is left to say once all have run; with ``github`` also annotations and the step summary."""
         if self._pending:
-            self._pending = {}
+            self._runs = {file: run for file, run in self._runs.items() if file not in self._pending}
+            self._pending = set()
             self._write_junit()
         self._shared.leave()
         self._tell_replaced()
@@ -177,7 +188,7 @@ class Artifacts:
 
     def _tell_replaced(self) -> None:
         """A word about what failed in an earlier check and is not in the document any more, as steps of one job go."""
-        own = {"plg", "plg check", "plg merge", "plg judge", *(run.name for run in self._runs)}
+        own = {"plg", "plg check", "plg merge", "plg judge", *(run.name for run in self._runs.values())}
         if gone := [name for name in self._shared.replaced if name not in own]:
             named = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
             where = self._shared.document
@@ -188,14 +199,15 @@ class Artifacts:
         from plg.reports.markdown import markdown
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary and self._runs:
+        runs = self._told()
+        if summary and runs:
             try:
                 with Path(summary).open("a", encoding="utf-8") as file:
-                    file.write(markdown(self._runs) + "\n")
+                    file.write(markdown(runs) + "\n")
             except OSError as error:
                 self._complain(summary, error)
         named = self._roots
-        texts = [annotate(r, named) if isinstance(r, Outcome) else annotate_invalid(r.error, named) for r in self._runs]
+        texts = [annotate(r, named) if isinstance(r, Outcome) else annotate_invalid(r.error, named) for r in runs]
         return [text.rstrip("\n") for text in texts if text.strip()]
 
     def _stem(self, name: str) -> str:
@@ -207,55 +219,57 @@ class Artifacts:
         base = base.encode(encoding)[:_LONGEST_STEM].decode(encoding, "ignore") or "scenario"
         return self._shared.reserve(base)
 
-    def _write_junit(self) -> None:
-        from plg.reports.junit import combine, junit
+    def _told(self) -> list[Outcome | InvalidScenario]:
+        """All runs, and an error where a file of one of them could not be written."""
+        lost = [
+            Diagnostic("not-written", f"{path} could not be written: {why}", path) for path, why in self.lost.items()
+        ]
+        return [*self._runs.values(), *([_invalid(Path("artifacts"), ScenarioError(lost))] if lost else [])]
 
-        runs = [*self._runs, *self._pending.values()]
-        if runs:
+    def _write_junit(self) -> None:
+        from plg.reports.junit import junit
+
+        place = str(self._shared.document)
+        self.lost.pop(place, None)
+        if runs := self._told():
             try:
-                self._shared.publish(junit(runs, self._attachments, self._roots), combine)
+                self._shared.publish(junit(runs, self._attachments, self._roots))
             except OSError as error:
-                self._complain(str(self._shared.document), error)
-                self._drop(self._shared.document)
+                self.lost[place] = self._complain(place, error)
 
     def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
         if self._hurried:
             return False
         try:
-            return self._write(name, draw())
+            return not self._write(name, draw())
         except RenderError as error:
             self._notes.append(f"{name} not written: {error}")
-            self._drop(self.folder / name)
         except KeyboardInterrupt:
             # Pictures are what can be given up; the verdict stands, and programs have read it already.
             self._hurried = True
             self._notes.append(f"{name} not written: a second signal came while it was drawn")
-            self._drop(self.folder / name)
         return False
 
-    def _write(self, name: str, content: str | bytes) -> bool:
+    def _write(self, name: str, content: str | bytes) -> str:
+        """Write a file; why it could not be written, or nothing."""
         path = self.folder / name
         try:
             self._shared.write(path, content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         except OSError as error:
-            self._complain(str(path), error)
-            self._drop(path)
-            return False
-        return True
+            return self._complain(str(path), error)
+        earlier.replaced(path)
+        return ""
 
-    def _drop(self, path: Path) -> None:
-        """Take away what an earlier run left: a full disk leaves room for that, and its verdict is not this run's."""
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-
-    def _complain(self, path: str, error: OSError) -> None:
+    def _complain(self, path: str, error: OSError) -> str:
         self.failed = True
-        note = f"{path} not written: {(error.strerror or str(error)).lower()}"
+        why = (error.strerror or str(error)).lower()
+        note = f"{path} not written: {why}"
         if note not in self._notes:
             self._notes.append(note)
+        return why
 
 
-def _unfinished(file: Path, why: str = "the check did not come to its end") -> ScenarioError:
+def _unfinished(file: Path, why: str = UNREPORTED) -> ScenarioError:
     return ScenarioError([Diagnostic("not-finished", f"{file} was not judged: {why}", str(file))])
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from junit_xml import TestCase, TestSuite  # type: ignore[import-untyped]  # junit-xml ships no types
 
 
-_NOT_THE_FILE = ("interrupted", "internal-error", "not-finished", "usage")
+_NOT_THE_FILE = ("interrupted", "internal-error", "not-finished", "not-written", "usage")
 """Codes of why a scenario came to no outcome that is not the fault of its file."""
 
 

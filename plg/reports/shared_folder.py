@@ -1,8 +1,9 @@
 """One JUnit document that several checks in a folder write together: none loses another's suites.
 
 Each check keeps a hidden file in the folder, locked as long as it lives, with the document of its own runs and the
-names of its files. ``junit.xml`` is put together from all of them. The files of checks that have ended stay until the
-last one that ran beside them leaves; one that finds nobody there takes away what was left by one that was killed.
+names of its files. ``junit.xml`` is put together from all of them: when a check enters, at each of its results, and
+when it leaves. The files of checks that have ended, or were killed, stay until the last one that ran beside them
+leaves; a check that finds no other at work takes them away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
@@ -21,6 +22,10 @@ from typing import Any
 _PREFIX, _DRAFT = ".plg-check-", ".plg-draft-"
 _PATIENCE = 5.0
 """Seconds to wait for the folder's lock, which others hold for milliseconds."""
+UNREPORTED = "its check still runs, or was ended before it could report"
+"""What a document says of a scenario as long as there is no result of it."""
+_KILLED = "its check was ended before it could report"
+"""What takes its place in the document of a check that is known to be dead."""
 _NOT_BEGUN = """\
 <?xml version='1.0' encoding='utf-8'?>
 <testsuites name="plg" tests="1" failures="0" errors="1" time="0.000">
@@ -39,7 +44,12 @@ _SUITE, _ATTRIBUTE = re.compile(r"<testsuite ([^>]*)>"), re.compile(r'(\w+)="([^
 
 def junit_name(shard: tuple[int, int] | None) -> str:
     """The document's file; that of a ``shard`` (i from 0, n) bears its number."""
-    return "junit.xml" if shard is None else f"junit.shard-{shard[0] + 1}-of-{shard[1]}.xml"
+    return f"junit{shard_suffix(shard)}.xml"
+
+
+def shard_suffix(shard: tuple[int, int] | None) -> str:
+    """What tells the files of a ``shard`` (i from 0, n) from those of others."""
+    return "" if shard is None else f".shard-{shard[0] + 1}-of-{shard[1]}"
 
 
 class SharedFolder:
@@ -52,21 +62,25 @@ class SharedFolder:
         self._token = f"{os.getpid()}-{os.urandom(4).hex()}"  # two containers may share a folder and a process id
         self._own: Path | None = None
         self._held = -1
+        self._begun = False
         self.replaced: list[str] = []
         """The red suites of an earlier check that this one's document takes the place of."""
         self._state: dict[str, Any] = {"stems": [], "document": _NOT_BEGUN}
 
     def enter(self) -> None:
-        """Take the place, where the folder is there: the document of an earlier check gives way to a red one."""
-        if self._own is None and self._folder.is_dir():
+        """Take the place: the document of an earlier check gives way to a red one, and those at work hear of this one.
+
+        The folder is made where it is missing, so that checks which begin together find each other from the start.
+        """
+        if self._own is None:
             with suppress(OSError), self._locked():
                 with suppress(OSError):
                     self._keep()
                 if not self._others():
                     self.replaced = _red_suites(self.document)
-                    self._put(_NOT_BEGUN)
+                self._put_all()
 
-    def publish(self, document: str, combine: Callable[[Sequence[str]], str]) -> None:
+    def publish(self, document: str) -> None:
         """Write the document of all that share the folder now, in the order of their start. Raises `OSError`.
 
         Where the file system knows no locks, a check is alone.
@@ -76,28 +90,36 @@ class SharedFolder:
             with self._locked():
                 with suppress(OSError):  # a full disk keeps nobody from trying
                     self._keep()
-                documents = {self._own: document} | {path: state["document"] for path, state in self._others().items()}
-                in_order = [documents[path] for path in sorted(documents, key=str)]
-                self._put(combine(in_order) if len(in_order) > 1 else document)
+                self._put_all()
         except _NoLock:
             self._put(document)
+
+    def taken(self) -> set[str]:
+        """The names of the files of other checks that share the folder."""
+        with suppress(OSError):
+            return {stem for state in self._others().values() for stem in state["stems"]}
+        return set()
 
     def reserve(self, base: str) -> str:
         """``base``, or with a number behind it what no check in the folder has for the name of its files."""
         with suppress(OSError), self._locked():
-            stem = self._free(base, {stem for state in self._others().values() for stem in state["stems"]})
+            stem = self._free(base, self.taken())
             self._state["stems"].append(stem)
-            self._keep()
+            with suppress(OSError):  # a full disk: nobody hears of it, and the name holds all the same
+                self._keep()
             return stem
         stem = self._free(base, set())
         self._state["stems"].append(stem)
         return stem
 
     def leave(self) -> None:
-        """Let go; whoever is the last takes the hidden files away."""
+        """Let go; whoever is the last takes the hidden files away, once all that they tell is in the document."""
         if self._own is None:
             return
         with suppress(OSError), self._locked():
+            if self._others():
+                with suppress(OSError):
+                    self._put_all()
             os.close(self._held)
             self._own, self._held = None, -1
             self._sweep()
@@ -114,13 +136,26 @@ class SharedFolder:
                 draft.unlink(missing_ok=True)
             raise
 
+    def _put_all(self) -> None:
+        documents = {self._own: self._state["document"]}
+        documents |= {path: state["document"] for path, state in self._others().items()}
+        in_order = [documents[path] for path in sorted(documents, key=str)]
+        if len(in_order) > 1:
+            from plg.reports.junit import combine
+
+            self._put(combine(in_order))
+        else:
+            self._put(in_order[0])
+
     def _put(self, document: str) -> None:
         try:
             self.write(self.document, document.encode("utf-8", "replace"))
+            self._begun = True
         except OSError:
-            # What an earlier check left must not pass for the result of this one.
-            with suppress(OSError):
-                self.document.unlink(missing_ok=True)
+            # Neither what an earlier check left nor a green document may pass for the result of this one.
+            if not (self._begun and _red_suites(self.document)):
+                with suppress(OSError):
+                    self.document.unlink(missing_ok=True)
             raise
 
     def _free(self, base: str, taken: set[str]) -> str:
@@ -158,12 +193,14 @@ class SharedFolder:
         return sorted(self._folder.glob(f"{self._prefix}*"))
 
     def _others(self) -> dict[Path, dict[str, Any]]:
-        """What the other checks tell, those of them too that have ended beside one that still runs."""
+        """What the other checks tell, those of them too that have ended, or were killed, beside one that still runs."""
         told = {}
         for path in self._files():
             with suppress(OSError, ValueError):
                 state = json.loads(path.read_text(encoding="utf-8"))
                 if path != self._own and isinstance(state["document"], str):
+                    if not _alive(path):
+                        state["document"] = state["document"].replace(UNREPORTED, _KILLED)
                     told[path] = state
         return told
 

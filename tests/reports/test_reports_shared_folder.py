@@ -12,14 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from plg.reports.junit import combine
 from plg.reports.shared_folder import SharedFolder, junit_name
 
 Writer = Callable[[str, int], subprocess.Popen[str]]
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from plg.reports.junit import combine
 from plg.reports.shared_folder import SharedFolder
 folder, name, rounds = SharedFolder(Path(sys.argv[1]), "junit.xml"), sys.argv[2], int(sys.argv[3])
 folder.enter()
@@ -27,7 +25,7 @@ print("in", flush=True)
 sys.stdin.readline()
 for number in range(rounds):
     suite = f'<testsuite name="{name}" tests="1" failures="{number}" errors="0" time="0"/>'
-    folder.publish(f'<testsuites tests="1" failures="{number}" errors="0" time="0">{suite}</testsuites>', combine)
+    folder.publish(f'<testsuites tests="1" failures="{number}" errors="0" time="0">{suite}</testsuites>')
 print("done", flush=True)
 sys.stdin.readline()
 folder.leave()
@@ -113,7 +111,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("fcntl.flock", refuse)
     folder = SharedFolder(tmp_path, "junit.xml")
     folder.enter()
-    folder.publish("<testsuites/>", combine)
+    folder.publish("<testsuites/>")
     assert (tmp_path / "junit.xml").read_text() == "<testsuites/>"
     assert [folder.reserve("a"), folder.reserve("a")] == ["a", "a-2"]
     folder.leave()
@@ -137,7 +135,7 @@ def test_a_wait_for_the_lock_has_an_end(tmp_path: Path, monkeypatch: pytest.Monk
     held = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     begun = time.monotonic()
-    SharedFolder(tmp_path, junit_name((1, 4))).publish("<testsuites/>", combine)
+    SharedFolder(tmp_path, junit_name((1, 4))).publish("<testsuites/>")
     assert 0.1 < time.monotonic() - begun < 3
     os.close(held)
     assert (tmp_path / "junit.shard-2-of-4.xml").exists()

@@ -20,19 +20,20 @@ def without_consequences(
     found = list(found)
     unknown = [fault for fault in (*others, *found) if fault.code == "unknown-key"]
     meant = {match[1] for fault in unknown for match in [_MEANT.search(fault.help)] if match}
-    return [fault for fault in found if not _follows(fault, lost, meant)]
+    phases = {repr(name.removeprefix("phase ")) for name in lost if name.startswith("phase ")}
+    return [fault for fault in found if not _follows(fault, lost, phases, meant)]
 
 
-def _follows(fault: Diagnostic, lost: Collection[str], meant: Collection[str]) -> bool:
+def _follows(fault: Diagnostic, lost: Collection[str], phases: Collection[str], meant: Collection[str]) -> bool:
+    """``phases`` are the names in quotes of the phases that are ``lost``, ``''`` for those without one."""
     if fault.code == "missing-field":
         fields = {statement_of(name) for name in _QUOTED.findall(fault.message)} | {*_QUOTED.findall(fault.message)}
         statement = statement_of(str(fault.path[0])) if fault.path else ""
-        absent = "traffic" in fields and any(name.startswith("phase ") for name in lost)
+        absent = "traffic" in fields and bool(phases)
         return bool(fields & {*meant}) or statement in lost or (not fault.path and _gone(lost, fields)) or absent
     if fault.code == "unknown-phase":
-        lost_names = {repr(name.removeprefix("phase ")) for name in lost if name.startswith("phase ")}
-        named = any(name in fault.message for name in lost_names if name != "''")
-        numbered = "''" in lost_names and "'phase-" in fault.message
+        named = fault.message.partition("there is no phase ")[2] in phases
+        numbered = "''" in phases and "'phase-" in fault.message
         return "name" in meant or named or numbered or _gone(lost, {"traffic"})
     if fault.code == "unknown-param":
         return _gone(lost, {"param"})

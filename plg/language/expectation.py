@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, cast
 
@@ -136,7 +137,7 @@ class _Reader:
         name = strings.unquote(token) if token.type == "STRING" else str(token)
         if name not in self.phases:
             suggestion = nearest(name, self.phases)
-            known = ", ".join(list(self.phases)[:10])
+            known = ", ".join(itertools.islice(self.phases, 10))
             help = f"did you mean {suggestion}?" if suggestion else f"the phases are {known}"
             self.fault("unknown-phase", f"there is no phase {name!r}", token, help)
         return name

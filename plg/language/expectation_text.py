@@ -97,7 +97,7 @@ def _add_tail(words: _Words, node: Any) -> None:
             words.add(strings.compact(tokens[1]), tokens[1])
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=8192)
 def expectation_tree(text: str) -> tuple[Any, tuple[ExpectationFault, ...]]:
     """Lark's tree of an expectation (None where nothing could be read) and its syntax errors."""
     tree, faults, _ = parse_tree(text, "expectation")

@@ -247,8 +247,9 @@ def _check(
     found = without_consequences(found, source.faults, source.lost)
     found = [veil.fault(fault) for fault in found]
     withheld = tuple(dict.fromkeys(resolved.withheld.values()))
-    document, shown = (_finished(each, target) for each in (document, resolved.shown))
-    return _Checked(document, [*faults, *found], address, resolved.values, shown, veil, withheld)
+    finished = _finished(document, target)
+    shown = finished if resolved.shown is document else _finished(resolved.shown, target)
+    return _Checked(finished, [*faults, *found], address, resolved.values, shown, veil, withheld)
 
 
 def _finished(document: Document, target: str | None) -> Document:

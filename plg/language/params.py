@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from plg.diagnostics import Path, nearest
+from plg.diagnostics import Path, Words, nearest
 from plg.language import expectation_text, strings
 from plg.language.quantities import is_reference
 from plg.language.source import Document
@@ -24,6 +26,8 @@ _FIGURES = {"pattern", "guardrails", "expect", "workers", "connections", "max_la
 """Fields of a scenario that are told by figures, but for names in them."""
 _FIGURES_OF_JOBS = {"weight", "max_len", "priority", "timeout", "delay", "retry"}
 _FACTOR = re.compile(r"([\w.$%/-]+)\s*\*\s*\Z")
+_TOLD = 20
+"""The most params that are listed where one is not known."""
 RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
 """Words that mean something else wherever a param may stand."""
 
@@ -66,6 +70,14 @@ class Resolved:
     values: dict[str, Any] = field(default_factory=dict)
 
 
+class _Declared(dict[str, Any]):
+    """The params of a document, with their names as `Words`."""
+
+    @cached_property
+    def names(self) -> Words:
+        return Words(name for name in self if isinstance(name, str))
+
+
 def typed_override(text: str, declared: Any) -> Any:
     """The value of ``--set NAME=text``: a number or boolean where it looks like one and the param is not a word."""
     if isinstance(declared, str) and not strings.QUANTITY.fullmatch(declared):
@@ -80,12 +92,12 @@ def typed_override(text: str, declared: Any) -> Any:
 
 def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Resolved:
     """``document`` with every reference to a param replaced by its value. The given document is left as it is."""
-    declared = document.get("params")
-    declared = declared if isinstance(declared, dict) else {}
+    given = document.get("params")
+    declared = _Declared(given if isinstance(given, dict) else {})
     result = Resolved({})
     for name in overrides:
         if name not in declared:
-            suggestion = nearest(name, declared)
+            suggestion = nearest(name, declared.names)
             help = f"did you mean {suggestion}?" if suggestion else _known(declared)
             result.faults.append(ParamFault("unknown-param", f"there is no param {name!r} to set", (), help))
     for name in declared:
@@ -101,16 +113,19 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
     result.shown = _shown(body, result, declared)
     used |= set(result.withheld)
     # One that is probably meant by a misspelled reference is not called unused.
-    meant = {nearest(fault.name, declared) for fault in result.faults if fault.name}
+    spared = used | {nearest(fault.name, declared.names) for fault in result.faults if fault.name}
     for name in declared:
-        if name not in used | meant and name not in RESERVED and name not in MEASURES:
+        if name not in spared and name not in RESERVED and name not in MEASURES:
             message = f"the param {name!r} is never used"
             result.faults.append(ParamFault("unused-param", message, ("params", name), severity="warning", at_key=True))
     return result
 
 
 def _known(declared: Mapping[str, Any]) -> str:
-    return "the params are " + ", ".join(map(str, declared)) if declared else "this scenario has no params"
+    if not declared:
+        return "this scenario has no params"
+    more = f" and {len(declared) - _TOLD:,} more" if len(declared) > _TOLD else ""
+    return "the params are " + ", ".join(map(str, itertools.islice(declared, _TOLD))) + more
 
 
 def _check_name(name: Any, result: Resolved) -> None:
@@ -127,23 +142,25 @@ class _Values:
     """The value of each param, a chain of references followed to its end."""
 
     def __init__(
-        self, declared: Mapping[str, Any], result: Resolved, environ: Mapping[str, str], overrides: Mapping[str, str]
+        self, declared: _Declared, result: Resolved, environ: Mapping[str, str], overrides: Mapping[str, str]
     ) -> None:
         self.declared, self.result, self.environ, self.overrides = declared, result, environ, overrides
         self.used: set[str] = set()
+        self.ends: dict[str, tuple[Any, bool]] = {}
 
     def of(self, name: str) -> None:
         values = self.result.values
         self.secret(name)
-        chain: list[str] = []
+        chain: dict[str, None] = {}
         current = name
         while current not in values:
             if current in chain:
-                loop = " -> ".join([*chain[chain.index(current) :], current])
+                passed = list(chain)
+                loop = " -> ".join([*passed[passed.index(current) :], current])
                 self.fail("param-cycle", f"params refer to each other in a circle: {loop}", name)
                 values.update(dict.fromkeys(chain))
                 return
-            chain.append(current)
+            chain[current] = None
             value = self.plain(current, self.declared[current])
             if not is_reference(value):
                 values[current] = value
@@ -159,23 +176,34 @@ class _Values:
 
     def secret(self, name: str) -> None:
         """Note ``name`` where its value comes from the environment, or from outside in place of that."""
-        passed: list[str] = []
+        value, given = self.end_of(name)
+        if _is_env(value) and not value.get("keep"):
+            self.result.variables[name] = value["env"]
+            if "value" in value:
+                self.result.withheld[name] = value["env"]
+            if given or "value" in value or self.environ.get(value["env"]):
+                self.result.secrets[name] = value["env"]
+
+    def end_of(self, name: str) -> tuple[Any, bool]:
+        """What stands at the end of the chain of references from ``name`` (None where it has no end), and whether a
+        param on the way is set from outside. Each param is followed once."""
+        passed: dict[str, None] = {}
         current: Any = name
-        given = False
+        end, given = None, False
         while current in self.declared and current not in passed:
-            passed.append(current)
-            given = given or current in self.overrides
+            if current in self.ends:
+                end, given = self.ends[current]
+                break
+            passed[current] = None
             value = self.declared[current]
-            if is_reference(value):
-                current = value["param"]
-                continue
-            if _is_env(value) and not value.get("keep"):
-                self.result.variables[name] = value["env"]
-                if "value" in value:
-                    self.result.withheld[name] = value["env"]
-                if given or "value" in value or self.environ.get(value["env"]):
-                    self.result.secrets[name] = value["env"]
-            return
+            if not is_reference(value):
+                end = value
+                break
+            current = value["param"]
+        for each in reversed(passed):
+            given = given or each in self.overrides
+            self.ends[each] = end, given
+        return self.ends[name]
 
     def plain(self, name: str, value: Any) -> Any:
         """A declared value with ``env`` looked up."""
@@ -202,8 +230,8 @@ class _Values:
         self.result.faults.append(_unknown(name, self.declared, path))
 
 
-def _unknown(name: str, declared: Mapping[str, Any], path: Path, offsets: tuple[int, int] | None = None) -> ParamFault:
-    suggestion = nearest(name, map(str, declared))
+def _unknown(name: str, declared: _Declared, path: Path, offsets: tuple[int, int] | None = None) -> ParamFault:
+    suggestion = nearest(name, declared.names)
     help = f"did you mean {suggestion}?" if suggestion else _known(declared)
     return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets, name=name)
 
@@ -212,7 +240,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _shown(body: Document, result: Resolved, declared: Mapping[str, Any]) -> Document:
+def _shown(body: Document, result: Resolved, declared: _Declared) -> Document:
     """The document as it may be kept and shown.
 
     Numbers and times of the traffic, the guardrails and the expectations stay in their places, for the run is judged
@@ -226,9 +254,7 @@ def _shown(body: Document, result: Resolved, declared: Mapping[str, Any]) -> Doc
     return {**shown, "params": params} if params else shown
 
 
-def _replaced(
-    body: Document, result: Resolved, used: set[str], declared: Mapping[str, Any], *, veil: bool = False
-) -> Document:
+def _replaced(body: Document, result: Resolved, used: set[str], declared: _Declared, *, veil: bool = False) -> Document:
     """A copy of ``body`` with its references replaced. A reference that cannot be followed stays.
 
     With ``veil`` secrets are replaced by ``***``.
@@ -331,12 +357,12 @@ def _setting(path: Path) -> object:
     return path[step] if step is not None and len(path) > step else None
 
 
-def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: Mapping[str, Any], veil: bool) -> Any:
+def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: _Declared, veil: bool) -> Any:
     """An expectation with its params replaced, in canonical text where it names any."""
     if not isinstance(text, str):
         return text
     path: Path = ("expect", index)
-    names = expectation_text.params_of(text, [name for name in declared if isinstance(name, str)])
+    names = expectation_text.params_of(text, declared.names)
     for (start, end), name in sorted(names.items(), reverse=True):
         if name not in declared:
             result.faults.append(_unknown(name, declared, path, (start, end)))

@@ -27,10 +27,8 @@ STATEMENTS = {
     *("job", "traffic", "guardrails", "expect"),
 }
 
-# Possessive: a string that is never closed must not cost memory for a way back to each of its characters.
-_STRING = STRING.replace(r'[^"\\\n$]', r'[^"\\\n$]++', 1)
 SKIP = re.compile(
-    rf'(?P<blank>\s+|#[^\n]*)|(?P<text>{_STRING}|"(?:[^"\\\n]++|\\.)*+)|(?P<word>[^\W\d]\w*(?:-\w+)*)'
+    rf'(?P<blank>\s+|#[^\n]*)|(?P<text>{STRING}|"(?:[^"\\\n]++|\\.)*+)|(?P<word>[^\W\d]\w*(?:-\w+)*)'
     r"|(?P<number>[\d.]+[\w%]*)|(?P<other>.)"
 )
 

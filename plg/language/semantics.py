@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.diagnostics import Path, nearest
+from plg.diagnostics import Path, Words, nearest
 from plg.language import expectation, templates
 from plg.language.quantities import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
@@ -73,13 +73,13 @@ def walk(pattern: Any) -> Iterator[tuple[Path, Document]]:
             stack += [((*path, str(nested), index), child) for index, child in reversed(list(enumerate(children)))]
 
 
-def phase_names(pattern: Any) -> dict[str, None]:
+def phase_names(pattern: Any) -> Words:
     """The names by which ``during`` may speak of phases: their own, and ``phase-1`` … for the outermost without one."""
     names = {phase["name"]: None for _, phase in walk(pattern) if isinstance(phase.get("name"), str)}
     outer = pattern.get("phases") if isinstance(pattern, dict) and pattern.get("type") == "custom" else [pattern]
     nameless = sum(isinstance(p, dict) and "name" not in p for p in outer) if isinstance(outer, list) else 0
     free = (f"phase-{number}" for number in itertools.count(1) if f"phase-{number}" not in names)
-    return {**names, **dict.fromkeys(itertools.islice(free, nameless))}
+    return Words([*names, *itertools.islice(free, nameless)])
 
 
 # Traffic --------------------

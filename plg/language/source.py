@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Lines:
 
     def _index(self) -> list[int]:
         if not self._starts:
-            self._starts = [0, *(i + 1 for i, c in enumerate(self._text) if c == "\n")]
+            self._starts = [0, *(match.end() for match in re.finditer("\n", self._text))]
         return self._starts
 
     def place(self, offset: int) -> tuple[int, int]:

@@ -7,9 +7,13 @@ import re
 import sys
 from decimal import Decimal
 
-HOLE = r'\$\{(?:[^{}"\\\n]|"[^"\\\n]*")*\}'
-STRING = rf'"(?:[^"\\\n$]|\\.|{HOLE}|\$(?!\{{(?:[^{{}}"\\\n]|"[^"\\\n]*")*\}}))*"'
-"""A string of the DSL, as the grammar has it: inside ``${…}`` it may hold quotes of its own."""
+_IN_HOLE = r'\{(?:[^{}"\\\n]++|"[^"\\\n]*+")*+\}'
+HOLE = rf"\${_IN_HOLE}"
+STRING = rf'"(?:[^"\\\n$]++|\\.|{HOLE}|\$(?!{_IN_HOLE}))*+"'
+"""A string of the DSL, as the grammar has it: inside ``${…}`` it may hold quotes of its own.
+
+Every loop is possessive: a string that is never closed is given up at its end, with no way back to each character.
+"""
 NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
 BARE_PATH = re.compile(r"[^\W\d]\w*(?:-\w+)*(?:\.\w+(?:-\w+)*)*")
 """A place in a payload that needs no quotes."""

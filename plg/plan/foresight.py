@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from plg.measures import MEASURES, percentile, samples_needed
 from plg.pacing import PACINGS
-from plg.patterns.base import Floats
+from plg.patterns.base import Floats, Mask
 from plg.patterns.spans import MOST_INTERVALS
 from plg.plan.arrivals import Arrivals
 from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, PlanWarning
@@ -31,8 +31,9 @@ def foresee(
 ) -> tuple[PlanWarning, ...]:
     """Every warning, in the order of the expectations and then of the run."""
     found: list[PlanWarning] = []
+    by_name = {phase.name: phase for phase in phases}
     for expectation in scenario.expect:
-        found += _thin(scenario, expectation, arrivals, phases)
+        found += _thin(scenario, expectation, arrivals, by_name)
     for finding in unmeasured(scenario, [phase.span for phase in phases]):
         message = f"{finding.message}; {finding.help}" if finding.help else finding.message
         index = finding.path[1]
@@ -49,7 +50,7 @@ def _warn(code: str, message: str, expectation: Expectation) -> PlanWarning:
 
 
 def _thin(
-    scenario: Scenario, expectation: Expectation, arrivals: Arrivals, phases: Sequence[PhasePlan]
+    scenario: Scenario, expectation: Expectation, arrivals: Arrivals, phases: Mapping[str, PhasePlan]
 ) -> Iterator[PlanWarning]:
     """Expectations whose figure would rest on too few jobs."""
     for subject in (expectation.subject, expectation.relative):
@@ -131,13 +132,11 @@ def _timed_of(scenario: Scenario, jobs: Floats, length: float) -> Floats:
     return PACINGS[scenario.pacing].timed(jobs / length, random=random) * length
 
 
-def _intervals(subject: Subject, duration: float, phases: Sequence[PhasePlan]) -> Floats | None:
+def _intervals(subject: Subject, duration: float, phases: Mapping[str, PhasePlan]) -> Floats | None:
     if subject.during is None:
         return np.array([[0.0, duration]])
-    for phase in phases:
-        if phase.name == subject.during and phase.span.times <= MOST_INTERVALS:
-            return phase.span.intervals()
-    return None
+    phase = phases.get(subject.during)
+    return phase.span.intervals() if phase is not None and phase.span.times <= MOST_INTERVALS else None
 
 
 def _per_window(spans: Floats, window: float, arrivals: Arrivals) -> Floats:
@@ -157,8 +156,10 @@ def _not_judged(expect: Sequence[Expectation], phases: Sequence[PhasePlan]) -> I
     if not expect or None in asked:
         return
     judged = [phase for phase in phases if phase.name in asked]
-    blind = [phase for phase in phases if phase.name not in asked and not _inside(phase, judged)]
-    blind = [phase for phase in blind if not any(_inside(other, [phase]) for other in judged)]
+    blind = [phase for phase in phases if phase.name not in asked]
+    blind = [phase for phase, seen in zip(blind, _within(_middles(blind), judged), strict=True) if not seen]
+    middles = np.sort(_middles(judged))
+    blind = [phase for phase in blind if not _any_within(middles, phase)]
     if blind:
         names = ", ".join(repr(phase.name) for phase in blind[:NAMES])
         more = f" and {len(blind) - NAMES:,} more" if len(blind) > NAMES else ""
@@ -166,9 +167,27 @@ def _not_judged(expect: Sequence[Expectation], phases: Sequence[PhasePlan]) -> I
         yield PlanWarning("phase-not-judged", f"{names}{more} {verb} looked at by no expectation")
 
 
-def _inside(phase: PhasePlan, others: Iterable[PhasePlan]) -> bool:
-    middle = np.array([phase.start_s + 0.5 * phase.duration_s])
-    return any(bool(other.span.contains(middle)[0]) for other in others)
+def _middles(phases: Sequence[PhasePlan]) -> Floats:
+    return np.array([phase.start_s + 0.5 * phase.duration_s for phase in phases])
+
+
+def _within(moments: Floats, phases: Sequence[PhasePlan]) -> Mask:
+    """Which of the moments lie in any of the phases. Those that stand once, of which there may be thousands, are looked
+    at together."""
+    once = sorted((phase.start_s, phase.span.end) for phase in phases if phase.span.times == 1)
+    starts, ends = np.array(once).reshape(-1, 2).T
+    ends = np.append(-np.inf, np.maximum.accumulate(ends))
+    found: Mask = np.asarray(moments < ends[np.searchsorted(starts, moments, side="right")])
+    for phase in phases:
+        if phase.span.times > 1:
+            found |= phase.span.contains(moments)
+    return found
+
+
+def _any_within(moments: Floats, phase: PhasePlan) -> bool:
+    """Whether any of the moments, in order, lies in the phase."""
+    first, last = np.searchsorted(moments, [phase.start_s, phase.span.end])
+    return bool(phase.span.contains(moments[first:last]).any())
 
 
 def _nothing_planned(scenario: Scenario, arrivals: Arrivals) -> Iterator[PlanWarning]:

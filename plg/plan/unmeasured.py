@@ -32,16 +32,17 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
     """Every such warning, in the order of the expectations."""
     found: list[Foreseen] = []
     spans = {phase.name: phase for phase in phases}
+    silent, watch = _undated(scenario), watch_length(scenario)
     for index, expectation in enumerate(scenario.expect):
         place: Path = ("expect", index)
         for subject in _sides(expectation):
-            if subject.measure == "queue_age" and (silent := _undated(scenario)):
+            if subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
-            elif why := _never(scenario, subject, spans):
+            elif why := _never(scenario, subject, spans, watch):
                 found.append(Foreseen("never-measured", why, place))
         if not found or found[-1].path != place:
-            found += _watch_too_short(scenario, expectation, place)
-    if scenario.guardrails.max_queue_age is not None and (silent := _undated(scenario)):
+            found += _watch_too_short(watch, expectation, place)
+    if scenario.guardrails.max_queue_age is not None and silent:
         place = ("guardrails", "max_queue_age")
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
     if scenario.expect and not any(side.measure in QUEUE for e in scenario.expect for side in _sides(e)):
@@ -79,15 +80,16 @@ def _undated(scenario: Scenario) -> str:
     return f"while jobs of {names} wait: a raw job in a list does not say when it was enqueued"
 
 
-def _never(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan]) -> str:
-    """Why a subject can have no data, in a sentence; empty where it can."""
+def _never(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan], watch: float) -> str:
+    """Why a subject can have no data, in a sentence; empty where it can. ``watch`` (s) follows the last send."""
     intervals = _intervals(scenario, subject, spans)
     if intervals is None:
         return ""
     where = f" during {subject.during}" if subject.during else ""
     kind, q = MEASURES[subject.measure].kind, percentile(subject.aggregate or "")
     if kind == "gauge":
-        looks = int(((intervals[:, 1] - intervals[:, 0]).sum() + _watch_of(scenario, subject)) / LOOK_EVERY + 1e-6)
+        seconds = (intervals[:, 1] - intervals[:, 0]).sum() + (watch if subject.measure in QUEUE else 0.0)
+        looks = int(seconds / LOOK_EVERY + 1e-6)
         if q is not None and looks < samples_needed(q):
             told = f"it takes {samples_needed(q):,} looks, there are {looks:,}"
             return f"{subject.aggregate}({subject.measure}){where} has no data: {told}"
@@ -110,11 +112,6 @@ def _intervals(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSp
     return phase.intervals() if phase is not None and phase.times <= MOST_INTERVALS else None
 
 
-def _watch_of(scenario: Scenario, subject: Subject) -> float:
-    """For how long (s) the watch may add looks to a subject."""
-    return watch_length(scenario) if subject.measure in QUEUE else 0.0
-
-
 def _due(scenario: Scenario, intervals: Floats) -> int:
     """Jobs due in the intervals; of random arrivals, which may be any number where there is traffic, at least 1."""
     ends = scenario.pattern.count(intervals.ravel()).reshape(-1, 2)
@@ -123,9 +120,9 @@ def _due(scenario: Scenario, intervals: Floats) -> int:
     return int(np.diff(np.floor(ends + 0.5 + 1e-9)).sum())
 
 
-def _watch_too_short(scenario: Scenario, expectation: Expectation, place: Path) -> list[Foreseen]:
+def _watch_too_short(watch: float, expectation: Expectation, place: Path) -> list[Foreseen]:
     """Where the watch ends before a line about a time is decided."""
-    bound, watch = expectation.bound, watch_length(scenario)
+    bound = expectation.bound
     looks = [side.measure for side in _sides(expectation) if side.measure in ("queue_age", "drain_time")]
     if bound is None or not looks or watch >= bound:
         return []

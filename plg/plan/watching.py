@@ -19,14 +19,10 @@ def watch_length(scenario: Scenario) -> float:
     else as long as its expectations need, at most `MOST`."""
     if scenario.watch is not None:
         return scenario.watch
-    lines = [line for line in scenario.expect if not _never_told(line, scenario)]
-    return max((needed(expectation) for expectation in lines), default=0.0)
-
-
-def _never_told(expectation: Expectation, scenario: Scenario) -> bool:
-    """Whether a line has no data as long as jobs wait, however long they are watched."""
+    # Where jobs do not say when they were enqueued, a line about their age has no data as long as they wait.
     undated = any(job.queue.kind == "list" and moment_in(job) is None for job in scenario.jobs)
-    return undated and expectation.subject.measure == "queue_age"
+    lines = [line for line in scenario.expect if not (undated and line.subject.measure == "queue_age")]
+    return max((needed(expectation) for expectation in lines), default=0.0)
 
 
 def needed(expectation: Expectation) -> float:

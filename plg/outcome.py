@@ -192,4 +192,4 @@ class Outcome:
         if recording.stop is None:
             return None
         by = recording.stop_by or (recording.stop_detail if recording.stop in ("signal", "guardrail") else "")
-        return StopResult(recording.stop, by.partition(": ")[0], recording.stop_detail, recording.ended_s)
+        return StopResult(recording.stop, by.partition(": ")[0], recording.stop_detail, recording.stopped_s)

@@ -54,9 +54,15 @@ _PLAIN = (
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "end_age_s", "last_send_s", "drain_s",
-    "drain_waited_s", "stop", "stop_detail", "stop_by", "incomplete", "sample_step",
+    "drain_waited_s", "stop", "stop_detail", "stop_s", "stop_by", "incomplete", "sample_step", "start_untaken",
+    "end_untaken",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
+_SINCE: Mapping[str, Any] = {
+    "sample_step": None, "end_age_s": None, "last_send_s": None, "stop_s": None, "stop_by": "", "start_untaken": None,
+    "end_untaken": None,
+}  # fmt: skip
+"""Those that an earlier plg did not save."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -269,13 +275,7 @@ def _histograms_to(h: Histograms) -> dict[str, Any]:
 
 
 def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Recording:
-    marks = {
-        "sample_step": None,
-        "end_age_s": None,
-        "last_send_s": None,
-        "stop_by": "",
-        **saved,
-    }  # an earlier plg did not save them
+    marks = {**_SINCE, **saved}
     edges = _floats(saved["edges"])
     # An earlier plg did not count all of them.
     counters = {name: np.zeros(len(edges) - 1, dtype=np.int64) for name in COUNTERS}

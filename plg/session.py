@@ -41,7 +41,7 @@ from plg.scenario import Expectation, Guardrails, Scenario
 from plg.stop import Stop
 from plg.target_url import fallen_back
 from plg.targets.address import secrets_of
-from plg.targets.base import Server, Target, TargetError
+from plg.targets.base import Depth, Server, Target, TargetError
 from plg.targets.gate import Gate
 from plg.targets.open import open_target
 from plg.targets.url import UrlTarget
@@ -295,7 +295,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             sampler,
             grid=prepared.grid,
             max_lag=scenario.max_lag,
-            watch=Watch(ready.depth, watch_length(scenario)),
+            watch=_watch(ready.before, scenario),
             pacing=PACINGS[scenario.pacing],
             hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
             budget=budget,
@@ -310,7 +310,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             recording = engine.run(start)
         ends.pop_all()
     workers = _wind_up(sampler, budget, consumers, recording, observer)
-    found = found_waiting(ready.depth, target.queues)
+    found = found_waiting(ready.before, target.queues)
     return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
 
 
@@ -336,6 +336,11 @@ def _wind_up(
 def _soon(end: Callable[[], object], observer: Observer) -> None:
     with suppress(Interrupted):
         attend(end, observer.interrupted, grace=WIND_UP)
+
+
+def _watch(before: Depth | None, scenario: Scenario) -> Watch:
+    length = watch_length(scenario)
+    return Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
 
 
 def _breach(prepared: Prepared) -> Callable[[Recording], str | None] | None:

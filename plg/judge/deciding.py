@@ -42,7 +42,11 @@ def gravity(code: int) -> int:
 
 
 def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decision:
-    """Verdict, exit code and reason of one run, by `PRECEDENCE`. A ``warn`` changes nothing."""
+    """Verdict, exit code and reason of one run, by `PRECEDENCE`.
+
+    A ``warn`` changes nothing, but a run that a line ended early never passes, whatever the line: the others were
+    asked of the whole run, and nobody saw the rest of it.
+    """
     imbalance = Ledger.of(recording).imbalance()
     if imbalance:
         gap = counted(imbalance, "job")
@@ -59,19 +63,37 @@ def decide(results: Sequence[ExpectationResult], recording: Recording) -> Decisi
     broken = [r for r in results if r.level == "expect" and r.verdict != "pass" and not r.invalid]
     if broken:
         return Decision("fail", FAILED, _failure(broken, results, recording, late))
+    ended = _ended_by(results, recording)
     if late:
-        return Decision("invalid", INVALID, late)
+        return Decision("invalid", INVALID, "; ".join(filter(None, (late, ended))))
+    if ended:
+        return Decision("fail", FAILED, f"{ended}; what was to come is not measured")
     return Decision("pass", PASS, _held_all(results, recording))
 
 
 def _at(recording: Recording) -> str:
-    return f"at {moment(recording.ended_s, phase_at(recording.spans, recording.ended_s))}"
+    at = recording.stopped_s
+    return f"at {moment(at, phase_at(recording.spans, at))}"
+
+
+def _ended_by(results: Sequence[ExpectationResult], recording: Recording) -> str:
+    """Which line ended the run before its plan or its watch was over, and when; empty where none did."""
+    if recording.stop != "expectation":
+        return ""
+    in_watch = recording.stopped_s >= recording.duration
+    line = next((_named(r) for r in results if r.stopped), recording.stop_detail or "a line that is not judged here")
+    return (
+        f"the watch after the last send was ended by {line}"
+        if in_watch
+        else f"the run was ended {_at(recording)} by {line}"
+    )
 
 
 def _interrupted(recording: Recording) -> Decision:
     codes = {"SIGTERM": SIGTERM, "SIGHUP": SIGHUP}
     name = recording.stop_detail if recording.stop_detail in codes else "SIGINT"
-    return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {_at(recording)}")
+    who = f" ({recording.stop_by})" if recording.stop_by else ""
+    return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {_at(recording)}{who}")
 
 
 def _asked(recording: Recording) -> Decision:
@@ -85,7 +107,7 @@ def _by(recording: Recording) -> str:
 
 
 def _lost(recording: Recording) -> Decision:
-    what = f"the target failed {_at(recording)}" if recording.ended_s > 0 else "the target could not be used"
+    what = f"the target failed {_at(recording)}" if recording.stopped_s > 0 else "the target could not be used"
     what += _by(recording)
     return Decision("error", TARGET, f"{what}: {recording.stop_detail}" if recording.stop_detail else what)
 
@@ -121,12 +143,15 @@ def _failure(
     untold = len(broken) - failed
     of = f" of {counted(total, 'expectation')}"
     parts = [f"{number}{said}" for number, said in ((failed, " failed"), (untold, " had no data")) if number]
-    named = next((r for r in broken if r.stopped), broken[0])
+    # What the line ended the run by is the cause; else what is known to be broken, before what is not known.
+    named = min(broken, key=lambda r: (not r.stopped, r.verdict != "fail"))
     said = f"{' and '.join(parts).replace(' ', of + ' ', 1)}: {_named(named)}"
     if len(broken) > 1:
         said += f", and {counted(len(broken) - 1, 'other')}"
-    if recording.stop == "expectation":
-        in_watch = recording.ended_s >= recording.duration
+    if recording.stop == "expectation" and not named.stopped:
+        said += f"; {_ended_by(results, recording)}"
+    elif recording.stop == "expectation":
+        in_watch = recording.stopped_s >= recording.duration
         said += "; that ended the watch after the last send" if in_watch else f"; the run ended {_at(recording)}"
     if late:
         said += f"; besides, {late}"
@@ -149,6 +174,4 @@ def _held_all(results: Sequence[ExpectationResult], recording: Recording) -> str
     said = {0: nothing, 1: "the one expectation held"}.get(len(judged), f"all {len(judged)} expectations held")
     if nobody_worked(recording):
         said += ", but no job was taken from the queue"
-    if recording.stop == "expectation":
-        said += f", though a warning ended the run {_at(recording)}"
     return f"{said} ({counted(warned, 'warning')})" if warned else said

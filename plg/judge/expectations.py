@@ -286,9 +286,9 @@ def _stopped(expectation: Expectation, result: ExpectationResult, recording: Rec
     """Mark the expectation that ended the run; it stays broken whatever was answered after the stop."""
     if recording.stop != "expectation" or not expectation.stop or expectation.text != recording.stop_detail:
         return result
-    if result.verdict == "fail":
+    at = recording.stopped_s
+    if result.verdict == "fail" or result.invalid:
         return replace(result, stopped=True)
-    at = recording.ended_s
     seen = "cannot be told" if result.observed is None else f"reads {figure(result.observed, result.unit)}"
     then = moment(at, phase_at(recording.spans, at))
     detail = f"broken at {then}, which ended the run; after the last answers it {seen}"

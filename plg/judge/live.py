@@ -5,12 +5,13 @@ What is judged early must not be mended by what is still to come, or rest on too
 - windows: those wholly past (the last of the plan waits for the last answers); broken when more have failed than the
   quota allows of all windows of the span. Of the queue's, where some may fail: never, for the watch adds to them;
 - a span that is past: as at the end of the run;
+- of a time, a window or a span is past when all that was due in it has been answered, or was never sent;
 - counts, ``max`` and ``min``: as soon as no later event can mend them (``errors == 0`` at the first error);
 - ``deviation``: by the arrivals certainly lost (shed, late, failed, unknown) of those due, from 100 due on;
 - ``error_rate``: from 100 jobs sent on;
 - ``throughput``: only a value too high can be known before the span is past;
 - percentiles and means: from 100 samples on (20 of a gauge), and twice what the percentile needs;
-- ``drain_time``: never, the run is over when it is known.
+- ``drain_time`` and ``cancelled``: never, the run is over when they are known.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from plg.judge.breach import holds, one_way
+from plg.judge.breach import decided, holds, one_way
 from plg.judge.expectations import Finding, allowance, dress, find, relative_bound, sort_out
-from plg.judge.readings import Reader
+from plg.judge.readings import Flags, Reader
 from plg.judge.regions import NoData, intervals_of
 from plg.judge.soundness import excuse
 from plg.judge.wording import counted
@@ -35,6 +36,8 @@ MIN_JOBS = 100
 """Arrivals due (or jobs sent) before a share of them can end a run."""
 MIN_SAMPLES = 100
 MIN_GAUGE_SAMPLES = 20
+_AT_THE_END = ("drain_time", "cancelled")
+"""What nobody knows before the run is over: all that is still to come would count as cancelled."""
 
 
 def first_breach(
@@ -62,7 +65,7 @@ def first_breach(
 def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | None:
     """The finding where something can be said by now."""
     subject = expectation.subject
-    if subject.measure == "drain_time":
+    if any(side.measure in _AT_THE_END for side in (subject, expectation.relative) if side is not None):
         return None
     bound = expectation.bound
     if expectation.relative is not None:
@@ -85,7 +88,23 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
 def _past(reader: Reader, subject: Subject, now: float) -> bool:
     """Whether nothing to come can count in the span any more; one that ends with the plan takes its last answers."""
     last = reader.recording.duration - slack(reader.recording.duration)
-    return all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
+    over = all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
+    return over and not _open(reader, subject, None)[0]
+
+
+def _open(reader: Reader, subject: Subject, width: float | None) -> Flags:
+    """In which regions of a time measure jobs may still get theirs: not yet sent, or not yet answered."""
+    if MEASURES[subject.measure].kind != "time":
+        return np.zeros(reader.regions.get(subject.during, width, subject.measure).count, dtype=np.bool_)
+    planned, shed, late = (reader.counter(name, subject, width) for name in ("planned", "shed", "late"))
+    sent, acked = (reader.rows(time, subject.during, width).totals for time in ("lag", "latency"))
+    unsent = planned - shed - late - sent
+    if subject.measure == "lag":
+        return np.asarray(unsent > 0)
+    # What was sent and not confirmed has failed, or its answer is on the way.
+    total = reader.recording.total
+    on_the_way = total("sent") - sum(total(name) for name in ("acked", "failed", "unknown"))
+    return np.asarray((unsent > 0) | (np.minimum(sent - acked, on_the_way) > 0))
 
 
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
@@ -93,6 +112,7 @@ def _windows(reader: Reader, expectation: Expectation, bound: float, now: float)
     regions = reader.regions.get(subject.during, expectation.window, subject.measure)
     windows = sort_out(reader, reader.read(subject, expectation.window), expectation, bound)
     past = ~regions.opens & (regions.ends <= now + 1e-9)
+    past &= ~_open(reader, subject, expectation.window) | decided(subject, expectation.op, windows.values, bound)
     if subject.measure in QUEUE_GAUGES:
         # The watch adds windows, so that a share of them is known only at its end.
         if expectation.quota < 1:

@@ -78,6 +78,8 @@ def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial
     except CannotMerge as fault:
         raise refusal("different-run", str(fault), files[0]) from None
     recording = replace(recording, incomplete=_incomplete(shards[0].of, missing, ordered))
+    if recording.stop == "signal":
+        recording = replace(recording, stop_by=_stopped_shards(ordered, recording))
     whole = replace(shards[0], parts=tuple(present))
     return _judged(ordered, recording, whole)
 
@@ -146,6 +148,15 @@ def _incomplete(of: int, missing: Sequence[int], outcomes: Sequence[Outcome]) ->
         most = format_duration(MAX_SKEW)
         return f"the shards started {format_duration(skew)} apart, more than {most}: give all one --start-at"
     return ""
+
+
+def _stopped_shards(outcomes: Sequence[Outcome], recording: Recording) -> str:
+    """The shards that ended as the whole is said to have, where not all did."""
+    cause = recording.stop, recording.stop_detail
+    found = [o.shard for o in outcomes if o.shard and (o.recording.stop, o.recording.stop_detail) == cause]
+    if not found or len(found) == found[0].of:
+        return ""
+    return title(ShardInfo("", found[0].of, tuple(part for shard in found for part in shard.parts)))
 
 
 def _skew(outcomes: Sequence[Outcome]) -> float:

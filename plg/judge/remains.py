@@ -19,14 +19,21 @@ def queue_result(recording: Recording) -> QueueResult:
 
 
 def nobody_worked(recording: Recording) -> bool:
-    """Whether all that was acked still waits, so that no job was taken. Not told of a part of a run, whose queue holds
+    """Whether all that was acked still waits and was given to no worker. Not told of a part of a run, whose queue holds
     the jobs of the other parts too."""
-    start, end, acked = recording.start_depth, recording.end_depth, recording.total("acked")
+    start, end, acked = *_not_taken(recording), recording.total("acked")
     if start is None or end is None or not acked or end - start < acked or recording.incomplete:
         return False
     # Where others add jobs, a queue may be as deep as that and worked on all the same: then it was seen to shrink.
     depths = known(recording, "queue_depth")[1]
     return recording.sample_step is not None or not bool(np.any(np.diff(depths) < 0))
+
+
+def _not_taken(recording: Recording) -> tuple[int | None, int | None]:
+    """Jobs that no worker had been given, before the run and at its end; all that waited where no more is known."""
+    start, end = recording.start_untaken, recording.end_untaken
+    known_both = start is not None and end is not None
+    return (start, end) if known_both else (recording.start_depth, recording.end_depth)
 
 
 def _said(recording: Recording, nobody: bool) -> str:
@@ -39,7 +46,9 @@ def _said(recording: Recording, nobody: bool) -> str:
     oldest = "" if recording.end_age_s is None else f", the oldest {figure(_rounded(recording.end_age_s), 's')}"
     if nobody:
         return f"no job was taken from the queue: {counted(end, 'job')} still {_wait(end)}{before}{oldest}"
-    return f"still waiting: {counted(end, 'job')}{before}{oldest}" if end > start else ""
+    held = 0 if recording.end_untaken is None else end - recording.end_untaken
+    given = f", {held:,} of them taken and not acknowledged" if held > 0 else ""
+    return f"still waiting: {counted(end, 'job')}{before}{oldest}{given}" if end > start else ""
 
 
 def _wait(jobs: int) -> str:

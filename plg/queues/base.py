@@ -53,13 +53,18 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One queue as seen: jobs ``waiting``, ``in_flight`` with a worker, ``delayed`` and ``dead``, and the age (s) of
-    the oldest waiting one; None where the format cannot tell."""
+    the oldest waiting one; None where the format cannot tell.
+
+    ``untaken``: those among the waiting that no worker has been given, where a job waits until it is acknowledged; None
+    where all of them are.
+    """
 
     waiting: int
     oldest_age: float | None
     in_flight: int | None = None
     delayed: int | None = None
     dead: int | None = None
+    untaken: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

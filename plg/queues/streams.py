@@ -102,6 +102,15 @@ class Group:
             return self.pending
         return stream.length if self.lag is None else self.lag + self.pending
 
+    def not_given(self, stream: StreamEnds) -> int:
+        """Entries that are there and that the group has not been given. Where the server cannot say, 0 if it has been
+        given any of those that are there."""
+        if self.delivered >= stream.last:
+            return 0
+        if self.lag is None:
+            return 0 if self.delivered >= stream.first else stream.length
+        return self.lag
+
 
 def _groups_of(stream: StreamEnds, now: float) -> Survey:
     """A stream that holds something is asked for its groups, and the groups for what they have yet to do."""
@@ -144,4 +153,6 @@ def _sight(stream: StreamEnds, groups: Sequence[Group], answers: Sequence[Any], 
     # What was there when the groups were asked for and is not now has been dealt with: nothing waits.
     if not waiting or not oldest:
         return Sight(0, 0.0)
-    return Sight(waiting, max(0.0, now - min(oldest)[0] / 1e3))
+    # Among several groups a job is taken as soon as one of them has it.
+    untaken = min(waiting, *(group.not_given(stream) for group in groups))
+    return Sight(waiting, max(0.0, now - min(oldest)[0] / 1e3), untaken=untaken)

@@ -118,6 +118,8 @@ class Account:
             ended_s=ended,
             start_depth=remains.start_depth,
             end_depth=remains.end_depth,
+            start_untaken=remains.start_untaken,
+            end_untaken=remains.end_untaken,
             end_age_s=remains.end_age,
             last_send_s=remains.last_send,
             drain_s=remains.drain_s,

@@ -78,7 +78,7 @@ class Engine:
         self._plan, self._limits, self._transport, self._encode = plan, limits, transport, encode
         self._clock, self._sampler, self._start = clock, sampler, clock.now()
         self._max_lag, self._watch, self._hooks = max_lag, watch or Watch(None), hooks or Hooks()
-        self._remains = Remains(self._watch.start_depth)
+        self._remains = Remains(self._watch.start_depth, self._watch.start_untaken)
         self._pacing = pacing
         self._account = Account(plan, grid, limits.max_rate)
         self._abort = AbortConditions(limits, self._account, self._hooks)

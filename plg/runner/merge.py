@@ -44,7 +44,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
             raise CannotMerge("the recordings are cut differently: they are not of one plan")
     times, samples = _samples(parts)
     last = max(parts, key=lambda part: float(part.sample_times.max(initial=0.0)))
-    stop = _gravest(parts)
+    stop, stopped_s = _gravest(parts)
     return replace(
         first,
         counters={name: _total([part.counters[name] for part in parts]) for name in COUNTERS},
@@ -57,6 +57,8 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         ended_s=max(part.ended_s for part in parts),
         start_depth=min((p.start_depth for p in parts if p.start_depth is not None), default=None),
         end_depth=last.end_depth,
+        start_untaken=min((p.start_untaken for p in parts if p.start_untaken is not None), default=None),
+        end_untaken=last.end_untaken,
         end_age_s=last.end_age_s,
         last_send_s=max((p.last_send_s for p in parts if p.last_send_s is not None), default=None),
         drain_s=_all_drained(parts),
@@ -65,19 +67,23 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         stop=stop.name if stop else None,
         stop_detail=stop.detail if stop else "",
         stop_by=stop.by if stop else "",
+        stop_s=stopped_s,
         errors=_errors(parts),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )
 
 
-def _gravest(parts: Sequence[Recording]) -> Stop | None:
-    """The stop of the whole run: the gravest, and of equal ones the first."""
+def _gravest(parts: Sequence[Recording]) -> tuple[Stop | None, float | None]:
+    """The stop of the whole run and when it was: the gravest, and of equal ones the first."""
     stopped = [
         (STOPS.index(part.stop), part.ended_s, Stop(part.stop, part.stop_detail, part.stop_by))
         for part in parts
         if part.stop
     ]
-    return min(stopped, key=lambda each: each[:2])[2] if stopped else None
+    if not stopped:
+        return None, None
+    _, moment, stop = min(stopped, key=lambda each: each[:2])
+    return stop, moment
 
 
 def _total(columns: Sequence[Column]) -> Column:

@@ -13,7 +13,7 @@ from plg.runner.connect import open_transport
 from plg.runner.connection import Transport
 from plg.runner.sight import first_look
 from plg.scenario import Guardrails, Scenario
-from plg.targets.base import QueueProbe, Target
+from plg.targets.base import Depth, QueueProbe, Target
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers
 
@@ -25,7 +25,7 @@ class Ready:
     ends: ExitStack
     transport: Transport
     probe: QueueProbe
-    depth: int | None
+    before: Depth | None
     notes: tuple[str, ...]
     consumers: ReferenceWorkers | None
     budget: SharedBudget | None
@@ -48,14 +48,14 @@ def get_ready(
         probe = target.probe()
         ends.callback(probe.close)
         target.announce()
-        depth, notes = first_look(probe, limits)
+        before, notes = first_look(probe, limits)
         consumers = _start_workers(target, scenario, plan)
         if consumers is not None:
             ends.callback(consumers.stop)
         budget = _share(target, scenario, plan, shared) if shared else None
         if budget is not None:
             ends.callback(budget.stop)
-        return Ready(ends.pop_all(), transport, probe, depth, notes, consumers, budget)
+        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget)
 
 
 def _start_workers(target: Target, scenario: Scenario, plan: Plan) -> ReferenceWorkers | None:

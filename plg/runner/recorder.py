@@ -32,6 +32,8 @@ class Sample:
     """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
     fault: str = ""
     """Why the queues could not be seen, where they could not."""
+    untaken: float = math.nan
+    """Jobs among the waiting that no worker has been given."""
 
     def __getitem__(self, gauge: str) -> float:
         return self.gauges.get(gauge, math.nan)

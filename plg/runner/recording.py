@@ -84,7 +84,8 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """plg itself stood still from ``start_s`` to ``end_s`` of the run.
+    """plg itself stood still from ``start_s`` to ``end_s`` of the run: its generator, or its reference ``workers``,
+    which may also have ended.
 
     While a machine is suspended the clock of the run stands still too: such a stall has no length in the run, and
     ``suspended_s`` tells for how long the world went on.
@@ -93,6 +94,7 @@ class Stall:
     start_s: float
     end_s: float
     suspended_s: float = 0.0
+    workers: bool = False
 
     @property
     def length_s(self) -> float:
@@ -109,7 +111,8 @@ class Recording:
     Of the queue: ``start_depth`` is what lay there before; ``last_send_s`` the moment of the last send, None while jobs
     are to come or where none was sent. From then on, ``drain_s`` is when a look first found no more than
     ``start_depth``, ``drain_waited_s`` when one last found more (each None where no look did). ``end_depth`` and
-    ``end_age_s`` are what the last look found: None where it failed, the age also where it cannot be told.
+    ``end_age_s`` are what the last look found: None where it failed, the age also where it cannot be told. Of the jobs
+    that waited, ``start_untaken`` and ``end_untaken`` had been given to no consumer; None where that is not known.
     """
 
     edges: Floats
@@ -129,6 +132,8 @@ class Recording:
     start_depth: int | None = None
     end_depth: int | None = None
     end_age_s: float | None = None
+    start_untaken: int | None = None
+    end_untaken: int | None = None
     last_send_s: float | None = None
     drain_s: float | None = None
     drain_waited_s: float | None = None
@@ -136,8 +141,11 @@ class Recording:
     """None for a run that went to its end, else what ended it, by its name: one of `plg.stop.STOPS`."""
     stop_detail: str = ""
     """What stopped it: the expectation's own text, ``SIGINT`` or ``SIGTERM``, or a sentence."""
+    stop_s: float | None = None
+    """When that was, where others went on: of several generators ``ended_s`` is that of the last."""
     stop_by: str = ""
-    """Who asked for the stop: an account, or another shard of the run; empty where the run itself found the reason."""
+    """Who asked for the stop: an account, or another shard of the run; empty where the run itself found the reason. Of
+    a signal that did not reach all shards, those that it did."""
     errors: tuple[tuple[str, int], ...] = field(default=())
     """Error texts of the target as it said them, with how often; bounded in number."""
     incomplete: str = ""
@@ -150,6 +158,11 @@ class Recording:
     @property
     def cells(self) -> int:
         return len(self.edges) - 1
+
+    @property
+    def stopped_s(self) -> float:
+        """When the run was stopped (s); its end where it was not."""
+        return self.ended_s if self.stop_s is None else self.stop_s
 
     def whole(self) -> npt.NDArray[np.bool_]:
         """Mask of every cell."""

@@ -92,22 +92,23 @@ class ThreadSampler:
             if self._stopped:
                 return
             began = self._clock.now() - self._zero
-            seen, least, fault = self._look()
+            seen, least, untaken, fault = self._look()
             ended = self._clock.now() - self._zero
             seen |= self._usage.read()
             # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
-            self._samples.append(Sample(max(ended, self._told), seen, age_at_least=least, asked=began, fault=fault))
+            self._samples.append(Sample(max(ended, self._told), seen, least, began, fault, untaken))
 
-    def _look(self) -> tuple[dict[str, float], float, str]:
-        """The gauges of the queue that could be seen, what the age is at least (NaN: unknown), and why not."""
+    def _look(self) -> tuple[dict[str, float], float, float, str]:
+        """The gauges of the queue that could be seen, what the age is at least and how many jobs no worker has been
+        given (NaN: unknown), and why not."""
         try:
             look = self._probe.look()
         except TargetError as error:
-            return {}, math.nan, str(error)
+            return {}, math.nan, math.nan, str(error)
         seen = {"queue_depth": float(look.waiting)}
         if look.oldest_age is None:
-            return seen, look.at_least or math.nan, ""
-        return seen | {"queue_age": look.oldest_age}, look.oldest_age, ""
+            return seen, look.at_least or math.nan, look.not_taken, ""
+        return seen | {"queue_age": look.oldest_age}, look.oldest_age, look.not_taken, ""
 
 
 class _Usage:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from plg.queues.use import QueueInUse
 from plg.runner.recording import Recording
 from plg.scenario import Guardrails
-from plg.targets.base import QueueProbe, TargetError
+from plg.targets.base import Depth, QueueProbe, TargetError
 
 
-def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[int | None, tuple[str, ...]]:
-    """How many jobs wait before the first one, and remarks; None where the user may not ask.
+def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tuple[str, ...]]:
+    """What waits before the first job, and remarks; None where the user may not ask.
 
     Raises `TargetError` where a limit hangs on what cannot be seen.
     """
@@ -29,7 +29,7 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[int | None, tuple
     if limits.max_queue_age is not None and look.waiting and look.oldest_age is None:
         told = "the oldest of the jobs that wait before the run does not say when it was enqueued"
         raise TargetError("refused", f"max_queue_age cannot be held: {told}")
-    return look.waiting, ()
+    return look, ()
 
 
 def blind_limits(limits: Guardrails, recording: Recording) -> tuple[str, ...]:
@@ -42,8 +42,9 @@ def blind_limits(limits: Guardrails, recording: Recording) -> tuple[str, ...]:
     return (f"{names} did not hold all the time: {unseen:,} of {len(depths):,} looks at the queues failed",)
 
 
-def found_waiting(depth: int | None, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
+def found_waiting(before: Depth | None, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
     """A remark where the queues held jobs before the run, whose waiting counts into depth and age."""
+    depth = 0 if before is None else before.waiting
     if not depth:
         return ()
     where = f"in {queues[0].key!r}" if len(queues) == 1 else "in the queues"

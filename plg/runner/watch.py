@@ -20,6 +20,8 @@ class Watch:
 
     start_depth: int | None
     length: float = 0.0
+    start_untaken: int | None = None
+    """Of those at the start the ones that no worker had been given."""
 
 
 @dataclass(slots=True)
@@ -28,16 +30,18 @@ class Remains:
 
     ``last_send`` is a moment of the run, None as long as jobs are to come or where none was sent; ``waiting_s`` and
     ``drain_s`` count from it: the last look that found more than ``start_depth``, the first that found no more. Only
-    looks asked for after the last answer count: those before may have missed jobs on their way. ``end_depth`` and
-    ``end_age`` are what the last of them found, None where it failed.
+    looks asked for after the last answer count: those before may have missed jobs on their way. ``end_depth``,
+    ``end_age`` and ``end_untaken`` are what the last of them found, None where it failed.
     """
 
     start_depth: int | None
+    start_untaken: int | None = None
     last_send: float | None = None
     waiting_s: float | None = None
     drain_s: float | None = None
     end_depth: int | None = None
     end_age: float | None = None
+    end_untaken: int | None = None
     looked: bool = False
     _since: float = math.inf
 
@@ -57,6 +61,7 @@ class Remains:
         failed = math.isnan(sample["queue_depth"])
         self.looked |= not failed or sample.asked is not None
         self.end_depth = None if failed else int(sample["queue_depth"])
+        self.end_untaken = None if failed or math.isnan(sample.untaken) else int(sample.untaken)
         self.end_age = None if failed or math.isnan(sample["queue_age"]) else sample["queue_age"]
         if failed or self.start_depth is None or self.last_send is None or self.drain_s is not None:
             return

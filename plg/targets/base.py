@@ -46,12 +46,19 @@ class Server:
 class Depth:
     """Jobs waiting over all queues of a scenario, and the age (s) of the oldest.
 
-    Where that cannot be known it is None, and ``at_least`` the greatest age that is known of.
+    Where that cannot be known it is None, and ``at_least`` the greatest age that is known of. ``untaken`` of them no
+    worker has been given; None: all.
     """
 
     waiting: int
     oldest_age: float | None
     at_least: float = 0.0
+    untaken: int | None = None
+
+    @property
+    def not_taken(self) -> int:
+        """Jobs that no worker has been given."""
+        return self.waiting if self.untaken is None else self.untaken
 
 
 class QueueProbe(Protocol):

@@ -42,7 +42,7 @@ class RedisProbe:
             found = [survey.read([next(answers) for _ in survey.questions], now) for survey in surveys]
             seen += [each for each in found if isinstance(each, Sight)]
             surveys = [each for each in found if isinstance(each, Survey)]
-        return together(Depth(sight.waiting, sight.oldest_age) for sight in seen)
+        return together(Depth(sight.waiting, sight.oldest_age, untaken=sight.untaken) for sight in seen)
 
     def rehearse(self) -> None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
@@ -78,8 +78,10 @@ def together(looks: Iterable[Depth]) -> Depth:
     """The sum of what waits, and the greatest age; that is not known where any of the jobs that may be the oldest does
     not tell its own, but what the others tell is the least it can be."""
     seen = [look for look in looks if look.waiting]
-    waiting = sum(look.waiting for look in seen)
+    waiting, untaken = sum(look.waiting for look in seen), None
+    if any(look.untaken is not None for look in seen):
+        untaken = sum(look.not_taken for look in seen)
     least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
     if any(look.oldest_age is None for look in seen):
-        return Depth(waiting, None, least)
-    return Depth(waiting, least)
+        return Depth(waiting, None, least, untaken)
+    return Depth(waiting, least, untaken=untaken)

@@ -114,7 +114,8 @@ REASONS = [
         "2 of 3 expectations failed and 1 had no data: deviation < 5% (observed 7.3%), and 2 others",
     ),
     (
-        [result("fail")], replace(RUN, stop="expectation", stop_detail="deviation < 5%", ended_s=8.5),
+        [replace(result("fail"), stopped=True)],
+        replace(RUN, stop="expectation", stop_detail="deviation < 5%", ended_s=8.5),
         "1 of 1 expectation failed: deviation < 5% (observed 7.3%); the run ended at 8.5s in crowd",
     ),
     (
@@ -128,8 +129,27 @@ REASONS = [
         "the generator could not hold the schedule: plg itself held up 50% of the arrivals (at most 1% may be)",
     ),
     (
-        [result("pass"), result("fail", "warn")], replace(RUN, stop="expectation", ended_s=8.5),
-        "the one expectation held, though a warning ended the run at 8.5s in crowd (1 warning)",
+        [result("pass"), replace(result("fail", "warn", "warn lag"), stopped=True)],
+        replace(RUN, stop="expectation", stop_detail="warn lag", ended_s=8.5),
+        "the run was ended at 8.5s in crowd by warn lag (observed 7.3%); what was to come is not measured",
+    ),
+    (
+        [result("pass")], replace(RUN, stop="expectation", stop_detail="errors == 0 or stop", ended_s=10.0),
+        "the watch after the last send was ended by errors == 0 or stop; what was to come is not measured",
+    ),
+    (
+        [result("fail"), replace(result("fail", "warn", "warn lag"), stopped=True)],
+        replace(RUN, stop="expectation", stop_detail="warn lag", ended_s=8.5),
+        "1 of 1 expectation failed: deviation < 5% (observed 7.3%); "
+        "the run was ended at 8.5s in crowd by warn lag (observed 7.3%)",
+    ),
+    (
+        [result("no_data", text="errors == 0"), result("fail"), result("fail", text="late == 0")], RUN,
+        "2 of 3 expectations failed and 1 had no data: deviation < 5% (observed 7.3%), and 2 others",
+    ),
+    (
+        [], replace(RUN, stop="signal", stop_detail="SIGINT", ended_s=10.0, stop_s=4.5, stop_by="shard 2 of 3"),
+        "interrupted by SIGINT at 4.5s in crowd (shard 2 of 3)",
     ),
     (
         [], replace(
@@ -172,6 +192,19 @@ REASONS = [
 @pytest.mark.parametrize(("results", "recording", "reason"), REASONS)
 def test_the_reason_is_one_plain_sentence(results: list[ExpectationResult], recording: Recording, reason: str) -> None:
     assert decide(results, recording).reason == reason
+
+
+@pytest.mark.parametrize("level", ["expect", "warn"])
+def test_a_run_that_a_line_ended_early_never_passes(level: str) -> None:
+    """Also by other lines, asked afterwards: nobody saw what the rest of the run would have brought."""
+    asked = expect("errors", "==", 0.0, stop=True, level=level, text="errors == 0 or stop")
+    recording = record(
+        [*steady(20, 0, 3), Event(0.01, "failed", 0.01, 0.02)], stop="expectation", stop_detail=asked.text, ended_s=3.0
+    )
+    for lines in ([asked, expect("acked", ">", 5.0)], [expect("acked", ">", 5.0)], []):
+        decision = decide(judge(lines, recording), recording)
+        assert decision.exit_code == 3
+        assert "errors == 0 or stop" in decision.reason
 
 
 def test_a_run_ended_by_an_expectation_fails_even_where_late_answers_mended_it() -> None:

@@ -122,6 +122,40 @@ def test_the_last_window_waits_for_the_last_answers() -> None:
     assert breach_at(asked, events) is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "ends"),
+    [
+        # Of the fourth second half of the answers are in when it is over, and those are the quick ones.
+        (expect("latency", ">", 0.55, "p50", window=1.0), None),
+        (expect("latency", ">", 0.55, "p50", during="doors"), None),
+        (expect("latency", "<", 0.45, "max", window=1.0), 1.0),
+        (expect("latency", "<", 0.45, "p50", window=1.0), 1.75),
+        (expect("latency", "<", 0.45, "p50", during="doors"), 4.75),
+    ],
+    ids=lambda value: value.text if isinstance(value, Expectation) else "",
+)
+def test_times_of_a_window_or_phase_are_judged_when_all_answers_are_in(asked: Expectation, ends: float | None) -> None:
+    slow = [acked(e.due, service=(0.6 if i % 20 >= 8 else 0.5)) for i, e in enumerate(steady(20))]
+    if asked.op == ">":
+        assert judge([asked], record(slow, cuts=[float(k) for k in range(10)]))[0].verdict == "pass"
+    assert breach_at(asked, slow) == ends
+
+
+def test_lag_waits_for_jobs_that_have_yet_to_leave() -> None:
+    """A target that takes nothing for a second: what leaves then is due in windows that are past."""
+    events = [acked(e.due, lag=0.8 if i % 10 >= 4 else 0.0) for i, e in enumerate(steady(20))]
+    asked = expect("lag", ">", 0.1, "p50", window=0.5)
+    assert judge([asked], record(events))[0].verdict == "pass"
+    assert breach_at(asked, events) is None
+
+
+def test_what_is_still_to_come_does_not_count_as_cancelled() -> None:
+    for asked in (expect("cancelled", "==", 0.0), expect("cancelled", "<", 5.0, during="crowd")):
+        assert breach_at(asked, steady(20)) is None
+    windows = expect("cancelled", "==", 0.0, window=1.0)
+    assert breach_at(windows, [acked(e.due, service=0.4) for e in steady(20)]) is None
+
+
 def test_gauges_end_the_run_at_their_peak() -> None:
     glances = [Glance(t / 10, queue_depth=10 * t) for t in range(100)]
     assert breach_at(expect("queue_depth", "<", 500.0), steady(10), glances) == 5.0
@@ -138,7 +172,7 @@ def test_a_relative_bound_is_known_when_its_phase_is_past() -> None:
     reverse = replace(
         asked, subject=Subject("latency", "p50", "doors"), relative=Subject("latency", "p50", "crowd"), op=">="
     )
-    assert breach_at(reverse, events) == 9.0
+    assert breach_at(reverse, events) == 9.5, "the answers to the last jobs of crowd come until 9.3"
 
 
 def test_drain_time_and_unknown_phases_never_end_a_run() -> None:

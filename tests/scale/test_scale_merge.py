@@ -150,6 +150,12 @@ def test_the_gravest_stop_stands_and_the_last_end() -> None:
     assert merge([made(), made()], 2, WHOLE).stop is None
 
 
+def test_the_moment_of_a_stop_is_that_of_the_shard_that_was_stopped() -> None:
+    merged = merge([made(ended_s=10.0), made(stop="signal", stop_detail="SIGINT", ended_s=4.5)], 2, WHOLE)
+    assert (merged.stop, merged.stopped_s, merged.ended_s) == ("signal", 4.5, 10.0)
+    assert merge([made(ended_s=10.0), made(ended_s=9.0)], 2, WHOLE).stop_s is None
+
+
 def test_the_queue_is_drained_when_the_last_shard_saw_it() -> None:
     drained = [made(drain_s=d, drain_waited_s=d, start_depth=s) for d, s in ((1.0, 5), (2.5, 3))]
     merged = merge(drained, 2, WHOLE)

@@ -270,3 +270,18 @@ def test_a_merged_run_says_which_shard_found_the_reason_for_its_stop() -> None:
     assert (whole.stop.name, whole.stop.by, whole.stop.detail) == ("guardrail", "shard 2 of 2", "max_cpu")
     assert whole.reason.startswith("stopped by max_cpu at ")
     assert "(seen by shard 2 of 2)" in whole.reason
+
+
+@pytest.mark.parametrize(
+    ("struck", "said"), [((1,), " (shard 2 of 3)"), ((0, 2), " (shards 1 and 3 of 3)"), ((0, 1, 2), "")]
+)
+def test_an_interrupted_shard_is_named_with_the_moment_of_its_interruption(struck: tuple[int, ...], said: str) -> None:
+    parts = outcomes(steady(40), 3)
+    for i in struck:
+        cut = replace(parts[i].recording, stop="signal", stop_detail="SIGINT", ended_s=4.5 + i / 10)
+        parts[i] = replace(parts[i], recording=cut)
+    whole = from_json(to_json(merge(parts)))
+    first = 4.5 + struck[0] / 10
+    assert (whole.exit_code, whole.reason) == (130, f"interrupted by SIGINT at {first:.1f}s in crowd{said}")
+    assert whole.stop is not None
+    assert whole.stop.at_s == first

@@ -106,3 +106,40 @@ def test_an_interrupt_ends_the_watch(play):
     assert time.monotonic() - begin < 2.5
     assert (outcome.verdict, outcome.exit_code) == ("interrupted", 143)
     assert outcome.queue.end == 30
+
+
+@pytest.mark.parametrize("acknowledged", [0, 30])
+def test_jobs_of_a_stream_that_were_taken_and_not_acknowledged_are_not_untaken(play, client, acknowledged):
+    """A worker that read all it could and acknowledged few: the jobs still wait, but somebody took them."""
+    client.xgroup_create("s", "theirs", "0", mkstream=True)
+
+    def work() -> None:
+        given = 0
+        while given < 50:
+            for _, entries in client.xreadgroup("theirs", "w", {"s": ">"}, count=10, block=100) or ():
+                for entry, _ in entries:
+                    given += 1
+                    if given <= acknowledged:
+                        client.xack("s", "theirs", entry)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    stream = 'job job { stream "s" payload { n: "${seq}" } }'
+    traffic = "steady 100/s over 500ms then pause 300ms"
+    outcome = play(scenario(traffic, "expect { queue_depth < 500 }", jobs=stream)).outcome
+    worker.join(10)
+    assert not outcome.queue.nobody_worked
+    left = 50 - acknowledged
+    assert outcome.queue.said.startswith(f"still waiting: {left} jobs, the oldest ")
+    assert outcome.queue.said.endswith(f", {left} of them taken and not acknowledged")
+
+
+def test_jobs_of_a_stream_that_a_dead_worker_left_behind_do_not_hide_that_nobody_works(play, client):
+    client.xgroup_create("s", "theirs", "0", mkstream=True)
+    for _ in range(5):
+        client.xadd("s", {"job": "x"})
+    client.xreadgroup("theirs", "gone", {"s": ">"}, count=5)
+    stream = 'job job { stream "s" payload { n: "${seq}" } }'
+    outcome = play(scenario("steady 100/s over 500ms", "expect { queue_depth < 500 }", jobs=stream)).outcome
+    assert outcome.queue.nobody_worked
+    assert outcome.queue.said.startswith("no job was taken from the queue: 55 jobs still wait (5 from before the run)")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from plg.targets.dialing import look_up
-from plg.targets.hosts import ANY, LOOPBACK, canonical, is_local, is_plain_name, matches, names_at
+from plg.targets.hosts import ANY, LOOPBACK, canonical, is_address, is_local, is_plain_name, matches, names_at
 
 _PATIENCE = 1.0
 """Seconds in which the names of a policy are looked up."""
@@ -102,16 +102,19 @@ class Gate:
     def refusal(self, host: str, address: str) -> str | None:
         """Why no jobs may go to a host that is called so and was found at this address; None where they may.
 
-        It is held against the policy under its name, its address, and every name of the policy that leads there.
+        It is held against the policy under its name, its address, and every name of the policy that leads there, each
+        address of this machine counting as localhost; and under its name alone, as a URL with that name is: that another
+        name of the same machine has an environment of its own does not lift the catch-all from this one.
         """
         called = self._directory.names_of(address)
-        names = names_at(host, address, *called)
+        here = LOOPBACK if is_local(address) else ()
+        names = names_at(host, address, *called, *here)
+        alone = names_at(host, *called) if is_address(host) else names_at(host)
         shown = host if canonical(host) == canonical(address) else f"{host} at {address}"
         others = [name for name in called if name != canonical(host)]
         shown += f", which is {' and '.join(others)}" if others else ""
         for zones in self.files:
-            known = [zone for zone in zones if any(p != ANY and matches(names, p) for p in zone.patterns)]
-            for zone in known or [zone for zone in zones if ANY in zone.patterns]:
+            for zone in dict.fromkeys((*_holding(zones, names), *_holding(zones, alone))):
                 refusal = zone.refusal(shown)
                 if refusal:
                     return refusal
@@ -125,3 +128,9 @@ class Gate:
     def from_document(document: Sequence[Sequence[Mapping[str, Any]]]) -> Gate:
         """What `to_document` gave."""
         return Gate.of([Zone(**{**zone, "patterns": tuple(zone["patterns"])}) for zone in zones] for zones in document)
+
+
+def _holding(zones: Sequence[Zone], names: tuple[str, ...]) -> Sequence[Zone]:
+    """The zones that hold for a host of these names: those that name it, else the catch-alls."""
+    known = [zone for zone in zones if any(p != ANY and matches(names, p) for p in zone.patterns)]
+    return known or [zone for zone in zones if ANY in zone.patterns]

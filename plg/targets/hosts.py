@@ -74,6 +74,11 @@ def _address(text: str) -> str | None:
     return str(mapped or address)
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is written as an address, in whatever form, and not as a name."""
+    return _address(canonical(host)) is not None
+
+
 def is_local(address: str) -> bool:
     """Whether an address is one of this machine: of the loopback interface or of another one."""
     plain = canonical(address)

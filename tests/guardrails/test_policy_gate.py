@@ -71,6 +71,35 @@ def test_the_catch_all_is_for_hosts_that_nothing_else_names() -> None:
     assert "environment elsewhere" in str(judge.refusal("192.0.2.11", "192.0.2.11"))
 
 
+@pytest.mark.parametrize(
+    ("named", "host", "address"),
+    [
+        ("localhost", "vm", "127.0.1.1"),  # a node of a cluster on this machine, under the name that it announces
+        ("localhost", "vm", "::1"),
+        ("me.example.com", "vm", "127.0.1.1"),
+        ("redis.ci", "node-1.example.com", "192.0.2.10"),
+        ("192.0.2.0/24", "node-1.example.com", "192.0.2.10"),
+    ],
+)
+def test_the_catch_all_meets_a_name_as_it_would_in_a_url(named: str, host: str, address: str) -> None:
+    """Otherwise a node that is asked for as one host and announces another takes jobs under no ceiling at all."""
+    for forbidden in (Rule("elsewhere", ("*",), allow=False), Rule("elsewhere", ("*",), Ceilings(max_rate=1.0))):
+        judge = gate(Rule("free", (named,)), forbidden)
+        assert "environment elsewhere" in str(judge.refusal(host, address))
+        assert judge.refusal(address, address) is None
+    roomy = gate(Rule("free", (named,)), Rule("elsewhere", ("*",), Ceilings(max_rate=100.0, max_total_jobs=1000)))
+    assert roomy.refusal(host, address) is None
+
+
+def test_an_address_of_an_interface_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "is_local", lambda address: address == "192.0.2.77")
+    strict = gate(Rule("here", ("localhost",), allow=False))
+    assert "environment here" in str(strict.refusal("192.0.2.77", "192.0.2.77"))
+    assert strict.refusal("192.0.2.78", "192.0.2.78") is None
+    free = gate(Rule("here", ("localhost",)), Rule("elsewhere", ("*",), allow=False))
+    assert "environment elsewhere" in str(free.refusal("192.0.2.77", "192.0.2.77")), "as it is for a URL with it"
+
+
 def test_each_file_is_asked() -> None:
     loose, strict = (Rule("ci", ("redis.ci",)),), (Rule("elsewhere", ("*",), allow=False),)
     judge = Policy((PolicyFile("a.yaml", loose), PolicyFile("b.yaml", strict))).gate(LIMITS)

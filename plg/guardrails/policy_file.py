@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.diagnostics import Diagnostic, Path, ScenarioError, Span, nearest
+from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.json_source import read_json
 from plg.language.quantities import Fault, duration, fault_of, fraction, rate, show
@@ -22,12 +23,18 @@ from plg.targets.hosts import pattern_fault
 
 FILE_NAMES = ("plg-policy.yaml", "plg-policy.yml", "plg-policy.json")
 """What a policy may be called. Where several lie in one folder, all of them hold."""
-_STEMS = (
-    "plg-policy", ".plg-policy", "plg_policy", ".plg_policy", "plgpolicy", "plg.policy", "plg-policies", "PLG-POLICY",
-)  # fmt: skip
-_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".YAML", ".YML", ".JSON", "")
-LOOKALIKES = tuple(stem + suffix for stem in _STEMS for suffix in _SUFFIXES if stem + suffix not in FILE_NAMES)
+_STEMS = ("plg-policy", ".plg-policy", "plg_policy", ".plg_policy", "plgpolicy", "plg.policy", "plg-policies")
+_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".txt", ".yaml.txt", ".yml.txt", ".json.txt", "")
+_CASES = (str.lower, str.upper, str.title)
+LOOKALIKES = tuple(
+    name
+    for name in dict.fromkeys(
+        write(stem) + other(suffix) for stem in _STEMS for suffix in _SUFFIXES for write in _CASES for other in _CASES
+    )
+    if name not in FILE_NAMES
+)
 """Names that somebody may have meant for a policy. A file of one of them is refused: it would not hold."""
+_OTHER = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 SYSTEM_FILES = tuple(FilePath("/etc/plg", name) for name in ("policy.yaml", "policy.yml", "policy.json"))
 """Read on every run where they are there: the place for ceilings that hold against the users of a machine."""
 FIELDS = ("ceilings", "environments", "users")
@@ -60,6 +67,7 @@ def find_policy(
     """
     asked = [FilePath(where) for where in (environ.get("PLG_POLICY"), named) if where]
     lying = [*filter(_is_there, system), *_lying(folder, asked)]
+    _refuse_pipes(lying)
     paths = dict.fromkeys([*lying, *asked])
     return Policy(tuple(read_policy(path) for path in paths)) if paths else None
 
@@ -69,6 +77,7 @@ def with_neighbours(policy: Policy | None, folder: FilePath) -> Policy | None:
     files = () if policy is None else policy.files
     known = [FilePath(file.file) for file in files]
     more = [path for path in _lying(folder, known) if not any(_same(path, other) for other in known)]
+    _refuse_pipes(more)
     return Policy((*files, *map(read_policy, more))) if more else policy
 
 
@@ -78,12 +87,24 @@ def _lying(folder: FilePath, known: Collection[FilePath]) -> list[FilePath]:
     for parent in reversed([folder, *folder.parents]):
         here = [parent / name for name in FILE_NAMES if _is_there(parent / name)]
         for path in (parent / name for name in LOOKALIKES):
-            if _is_there(path) and not any(_same(path, other) for other in (*here, *known)):
-                help = f"call it {FILE_NAMES[0]}, or name it with --policy"
+            if _is_there(path) and not path.is_dir() and not any(_same(path, other) for other in (*here, *known)):
+                help = (
+                    f"a policy is called {FILE_NAMES[0]} (or .yml, .json) and is YAML or JSON; --policy takes any name"
+                )
                 message = "this looks like a policy, but a file of this name is not read: its ceilings would not hold"
                 raise ScenarioError([Diagnostic("policy-name", message, str(path), help=help)])
         found += here
     return found
+
+
+def _refuse_pipes(paths: Collection[FilePath]) -> None:
+    """Refuse what nobody asked for by name and that may never end, or never begin: a named pipe, a device."""
+    for path in paths:
+        with suppress(OSError):
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                message = f"{path} is {_OTHER.get(stat.S_IFMT(mode), 'a device')}, not a policy"
+                raise ScenarioError([Diagnostic("unreadable-file", message, str(path))])
 
 
 def _same(one: FilePath, other: FilePath) -> bool:
@@ -106,7 +127,7 @@ def _is_there(path: FilePath) -> bool:
 
 def read_policy(path: FilePath) -> PolicyFile:
     """The policy in ``path``. Raises `ScenarioError` with every fault, each with its place."""
-    return read_policy_text(decode(read_bytes(path), str(path)), str(path))
+    return read_policy_text(decode(read_bytes(path, "policy"), str(path), "policy"), str(path))
 
 
 def read_policy_text(text: str, file: str) -> PolicyFile:
@@ -114,7 +135,7 @@ def read_policy_text(text: str, file: str) -> PolicyFile:
     spans = Spans(text)
     document, faults = _read(text, file, spans)
     reader = _Reader(file, text, spans, list(faults))
-    if document is None:
+    if document is None and reader.faults:
         raise reader.refusal()
     policy = reader.policy(document)
     if reader.faults:
@@ -123,13 +144,12 @@ def read_policy_text(text: str, file: str) -> PolicyFile:
 
 
 def _read(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
-    if not text.strip():
-        help = "delete it, or write a policy into it"
-        return None, [Diagnostic("empty-file", "there is no policy in this file", file, Span(1, 1, 1, 1), help)]
     if file.lower().endswith(".json"):
-        return read_json(text, file, spans)
-    document, faults, _ = read_yaml(text, file, spans)
-    return document, list(faults)
+        document, faults = read_json(text, file, spans, "policy")
+    else:
+        document, faults, _ = read_yaml(text, file, spans, "policy")
+    help = "delete the file, or write a policy into it, for example: ceilings: {max_rate: 100/s}"
+    return document, [replace(fault, help=help) if fault.code == "empty-file" else fault for fault in faults]
 
 
 @dataclass
@@ -151,7 +171,7 @@ class _Reader:
     def policy(self, document: Any) -> PolicyFile:
         known = self.mapping(document, (), "a policy", FIELDS)
         if document == {}:
-            self.fault("missing-field", "this policy sets no ceilings", (), f"it has one of {', '.join(FIELDS)}")
+            self.fault("missing-field", "this policy sets no ceilings", (), f"give it one of {', '.join(FIELDS)}")
         return PolicyFile(
             self.file,
             self.rules(known, "environments", "hosts"),

@@ -177,7 +177,7 @@ class _Reader:
             )
         if measure is not None and theirs is not None and measure.unit != theirs.unit:
             self.fault("wrong-unit", f"{measure.name} and {theirs.name} are not the same kind of quantity", other)
-        if subject is not None and relative is not None and subject == relative and subject.measure != "drain_time":
+        if relative is not None and relative == subject and relative.during and relative.measure != "drain_time":
             self.fault("compares-itself", "both sides are the same measure", other, "name another phase")
         return None, relative, factor
 

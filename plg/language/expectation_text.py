@@ -34,11 +34,13 @@ class _Words:
         self.text = ""
         self.pieces: list[Piece] = []
 
-    def add(self, word: str, token: Any = None, *, tight: bool = False) -> None:
+    def add(self, word: str, token: Any = None, *, tight: bool = False, where: Range | None = None) -> None:
         start = len(self.text) + (0 if tight or not self.text else 1)
         self.text += ("" if start == len(self.text) else " ") + word
         if token is not None:
-            self.pieces.append((start, len(self.text), (token.start_pos, token.end_pos)))
+            where = token.start_pos, token.end_pos
+        if where is not None:
+            self.pieces.append((start, len(self.text), where))
 
 
 def canonical(node: Any) -> tuple[str, list[Piece]]:
@@ -65,7 +67,7 @@ def _add_subject(words: _Words, node: Any) -> None:
         words.add(f"{aggregate}", aggregate)
         words.add("(", tight=True)
         words.add(str(measure), measure, tight=True)
-        words.add(")", tight=True)
+        words.add(")", tight=True, where=(head.meta.end_pos - 1, head.meta.end_pos))
     for child in during:
         _add_tail(words, child)
 
@@ -85,16 +87,21 @@ def _add_tail(words: _Words, node: Any) -> None:
     tokens = node.children
     if node.data == "during":
         name = strings.unquote(tokens[0]) if tokens[0].type == "STRING" else str(tokens[0])
-        words.add("during")
+        words.add("during", where=_keyword(node, "during"))
         words.add(strings.name_or_string(name), tokens[0])
     elif node.data == "stop":
         words.add("or stop", tokens[0])
     else:
-        words.add("in every" if node.data == "every_window" else "in")
+        words.add("in every" if node.data == "every_window" else "in", where=_keyword(node, "in"))
         words.add(strings.compact(tokens[0]), tokens[0])
         if node.data != "every_window":
             words.add("of")
             words.add(strings.compact(tokens[1]), tokens[1])
+
+
+def _keyword(node: Any, word: str) -> Range:
+    """Where the keyword stands that a node begins with, and that is no child of it."""
+    return node.meta.start_pos, node.meta.start_pos + len(word)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -24,11 +24,12 @@ class _JsonFault(Exception):
         self.diagnostic = diagnostic
 
 
-def read_json(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
-    """The document in ``text`` (None where it cannot be read) and the faults found; ``spans`` is filled."""
+def read_json(text: str, file: str, spans: Spans, what: str = "scenario") -> tuple[Any, list[Diagnostic]]:
+    """The document in ``text`` (None where it cannot be read), which should hold a scenario or ``what`` else, and the
+    faults found; ``spans`` is filled."""
     reader = _Reader(text, file, spans)
     if not text.strip():
-        return None, [reader.fault("empty-file", "there is no scenario in this file", (0, 0))]
+        return None, [reader.fault("empty-file", f"there is no {what} in this file", (0, 0))]
     try:
         return reader.read(), reader.faults
     except _JsonFault as error:

@@ -75,10 +75,17 @@ class Spans(Mapping[Path, Span]):
         return len(self.places)
 
     def nearest(self, path: Path) -> Span | None:
-        """The span of ``path`` or of the closest node around it."""
+        """The span of ``path`` or of the closest node around it; that of its key where nothing is written for a value.
+
+        A caret under the blank after a key would show nothing.
+        """
         for end in range(len(path), -1, -1):
-            if path[:end] in self.places:
-                return self[path[:end]]
+            node = path[:end]
+            if node in self.places:
+                first, last = self.places[node]
+                return self.lines.span(
+                    self.key_places[node] if first == last and node in self.key_places else (first, last)
+                )
         return None
 
     def key(self, path: Path) -> Span | None:
@@ -119,16 +126,17 @@ def refusal(code: str, message: str, file: str, *, help: str = "", span: Span | 
     return ScenarioError([Diagnostic(code, message, file, span, help)])
 
 
-def read_bytes(path: FilePath) -> bytes:
-    """The bytes of ``path``; refuses what cannot be a scenario before reading it."""
+def read_bytes(path: FilePath, what: str = "scenario") -> bytes:
+    """The bytes of ``path``; refuses what cannot be a scenario (or ``what`` else is read) before reading it."""
     file = str(path)
     try:
         if path.is_dir():
-            raise refusal("unreadable-file", f"{file} is a folder, not a scenario", file)
+            raise refusal("unreadable-file", f"{file} is a folder, not a {what}", file)
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise refusal("unreadable-file", f"there is no file {file}", file) from None
+        there = f"{file} is a link to a file that is not there" if path.is_symlink() else f"there is no file {file}"
+        raise refusal("unreadable-file", there, file) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be opened"
         raise refusal("unreadable-file", f"{file} cannot be read: {reason}", file) from None
@@ -137,10 +145,10 @@ def read_bytes(path: FilePath) -> bytes:
     return data
 
 
-def decode(data: bytes, file: str) -> str:
-    """The text of a scenario file: UTF-8, a byte order mark dropped, line ends as ``\\n``."""
+def decode(data: bytes, file: str, what: str = "scenario") -> str:
+    """The text of a scenario file, or of ``what`` else is read: UTF-8, line ends as ``\\n``, no byte order mark."""
     if b"\0" in data:
-        raise refusal("not-text", f"{file} holds binary data", file, help="a scenario is UTF-8 text")
+        raise refusal("not-text", f"{file} holds binary data", file, help=f"a {what} is UTF-8 text")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

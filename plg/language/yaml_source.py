@@ -89,15 +89,15 @@ class Read(NamedTuple):
     lost: frozenset[str] = frozenset()
 
 
-def read_yaml(text: str, file: str, spans: Spans) -> Read:
-    """The document in ``text``; ``spans`` is filled.
+def read_yaml(text: str, file: str, spans: Spans, what: str = "scenario") -> Read:
+    """The document in ``text``, which should hold a scenario or ``what`` else; ``spans`` is filled.
 
     A field of the document that cannot be parsed is told and left out, and the rest is read without it.
     """
     faults: list[Diagnostic] = []
     lost: set[str] = set()
     while True:
-        reader = _Reader(text, file, spans)
+        reader = _Reader(text, file, spans, what)
         document, broken = reader.read()
         if broken is None:
             break
@@ -125,8 +125,8 @@ def _field_at(text: str, offset: int | None) -> tuple[str, int, int] | None:
 
 
 class _Reader:
-    def __init__(self, text: str, file: str, spans: Spans) -> None:
-        self.text, self.file, self.spans = text, file, spans
+    def __init__(self, text: str, file: str, spans: Spans, what: str) -> None:
+        self.text, self.file, self.spans, self.what = text, file, spans, what
         self.faults: list[Diagnostic] = []
         self.stack: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
@@ -151,7 +151,7 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        message, help = "a second document begins here", "write one scenario a file"
+                        message, help = "a second document begins here", f"write one {self.what} a file"
                         return None, self.fault("syntax", message, span_of(event), help)
                 self.event(event, yaml)
         except YamlFault as error:
@@ -162,7 +162,7 @@ class _Reader:
         except (ValueError, RecursionError):
             return None, self.fault("syntax", "this is not valid YAML", (0, 0))
         if self.root is None:
-            return None, self.fault("empty-file", "there is no scenario in this file", (0, 0))
+            return None, self.fault("empty-file", f"there is no {self.what} in this file", (0, 0))
         return self.root, None
 
     def syntax(self, error: Any) -> Diagnostic:

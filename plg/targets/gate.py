@@ -103,8 +103,8 @@ class Gate:
         """Why no jobs may go to a host that is called so and was found at this address; None where they may.
 
         It is held against the policy under its name, its address, and every name of the policy that leads there, each
-        address of this machine counting as localhost; and under its name alone, as a URL with that name is: that another
-        name of the same machine has an environment of its own does not lift the catch-all from this one.
+        address of this machine counting as localhost; and under its name alone, as a URL with that name is: where
+        another name of the same machine has an environment of its own, this one is still under the catch-all.
         """
         called = self._directory.names_of(address)
         here = LOOPBACK if is_local(address) else ()

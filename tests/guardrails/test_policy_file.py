@@ -1,6 +1,7 @@
 """Policy files: what they may say, what is wrong with them and where, and which of them hold."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -185,8 +186,12 @@ def test_a_policy_is_read_under_each_usual_name(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["plg_policy.yaml", ".plg-policy.yml", "plg-policy", "plg-policy.toml", "plg-policy.YAML", "PLG-POLICY.yml"]
-)
+    "name",
+    [
+        "plg_policy.yaml", ".plg-policy.yml", "plg-policy", "plg-policy.toml", "plg-policy.YAML", "PLG-POLICY.yml",
+        "PLG-POLICY.YAML", "Plg-Policy.yaml", "plg-policy.yaml.txt", "plg-policies.yaml",
+    ],
+)  # fmt: skip
 def test_a_policy_under_another_name_is_refused_and_not_passed_over(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, "ceilings: {max_rate: 1/s}", name)
     (tmp_path / "load").mkdir()
@@ -194,7 +199,7 @@ def test_a_policy_under_another_name_is_refused_and_not_passed_over(tmp_path: Pa
         find_policy(None, {}, tmp_path / "load", system=[])
     [fault] = caught.value.diagnostics
     assert (fault.code, fault.file) == ("policy-name", str(path))
-    assert "call it plg-policy.yaml" in fault.help
+    assert "a policy is called plg-policy.yaml" in fault.help
     # Named, or a link to one that is read, it holds.
     assert find_policy(str(path), {}, tmp_path, system=[]) is not None
     assert find_policy(None, {"PLG_POLICY": str(path)}, tmp_path, system=[]) is not None
@@ -229,10 +234,54 @@ def test_a_policy_beside_the_scenario_holds_wherever_plg_was_started(tmp_path: P
     assert len(again.files) == 2
 
 
-def test_an_empty_policy_is_called_one(tmp_path: Path) -> None:
-    for name in ("plg-policy.yaml", "plg-policy.json"):
-        with pytest.raises(ScenarioError, match="there is no policy in this file"):
-            read_policy(write(tmp_path, " \n", name))
+def test_a_folder_may_be_called_as_a_policy_is_by_others(tmp_path: Path) -> None:
+    (tmp_path / "plg-policy").mkdir()
+    assert find_policy(None, {}, tmp_path / "plg-policy", system=[]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("plg-policy.yaml", "", "there is no policy in this file"),
+        ("plg-policy.yaml", " \n", "there is no policy in this file"),
+        ("plg-policy.yaml", "# nothing yet\n", "there is no policy in this file"),
+        ("plg-policy.yaml", "---\n", "there is no policy in this file"),
+        ("plg-policy.yaml", "ceilings: {max_rate: 1/s}\n---\nusers: []\n", "a second document begins here"),
+        ("plg-policy.json", " ", "there is no policy in this file"),
+        ("plg-policy.json", "null", "a policy is a mapping, not nothing"),
+        ("plg-policy.yaml", "environments:\n", "`environments` must be a list, not nothing"),
+    ],
+)
+def test_a_file_without_a_policy_is_called_that(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read_policy(write(tmp_path, text, name))
+    [fault] = caught.value.diagnostics
+    assert fault.message == said
+    assert "scenario" not in fault.help
+    assert fault.span is not None
+    assert fault.span.column == 1, "a caret stands under a word"
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "plg-policy.yaml"
+    found = []
+    for make in (
+        path.mkdir,
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to("x"),
+    ):
+        make()
+        with pytest.raises(ScenarioError) as caught:
+            find_policy(None, {}, tmp_path, system=[])
+        found.append(caught.value.diagnostics[0].message.removeprefix(f"{path} is "))
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert found == [
+        "a folder, not a policy",
+        "a named pipe, not a policy",
+        "a device, not a policy",
+        "a link to a file that is not there",
+    ]
 
 
 # The schema and the reader --------------------------------------------------------------------------------------------

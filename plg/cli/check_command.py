@@ -38,7 +38,7 @@ def _check(
 ) -> int:
     # First of all: what draws loads its libraries on another core while this process loads its own. Not where
     # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
-    if options.parallel == 1 and options.start_at is None:
+    if options.parallel == 1 and options.start_at is None and interruption.name() is None:
         easel.set_up()
     with loading():
         from plg.cli.checking import check

@@ -17,6 +17,7 @@ from plg.cli.loading import loading
 from plg.cli.options import add_commands
 from plg.cli.stale import disown, redden
 from plg.redaction import hide_in_tracebacks, hide_known
+from plg.runs.signals import broken_off
 
 _EPILOG = """exit codes:
   0 pass    1 internal error    2 usage or invalid scenario    3 an expectation failed
@@ -77,35 +78,45 @@ def run(given: Sequence[str], *, as_program: bool) -> int:
 def _run(options: argparse.Namespace, given: Sequence[str], console: Console) -> int:
     with loading():
         command = importlib.import_module(f"plg.cli.{options.command}_command")
-    from plg.diagnostics import ScenarioError
-
     try:
         return int(command.run(options, console))
-    except ScenarioError as error:
-        console.diagnostics(error.diagnostics, error.sources)
-        redden(given, error.diagnostics[0].message)
-        return 2
-    except BrokenPipeError:
+    except KeyboardInterrupt:
+        if options.program:
+            raise
+        redden(given, "interrupted")
+        return 130
+    except Exception as error:
+        if options.program and broken_off():
+            raise
+        return _fail(error, given, console)
+
+
+def _fail(error: Exception, given: Sequence[str], console: Console) -> int:
+    """Tell what a command ended with, also where its JUnit document would stand; the exit code."""
+    from plg.diagnostics import ScenarioError
+
+    if isinstance(error, BrokenPipeError):
         # The reader of a pipe has gone (`plg plan … | head`): that is no fault, and nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        redden(given, "interrupted")
-        return 130
-    except OSError as error:
+    if isinstance(error, ScenarioError):
+        console.diagnostics(error.diagnostics, error.sources)
+        redden(given, error.diagnostics[0].message)
+        return 2
+    if isinstance(error, OSError):
         words = hide_known(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
         redden(given, words)
         console.error(words)
         return 2
-    except Exception as error:  # the last net: a bug in plg must not look like a verdict, nor like a traceback
-        if os.environ.get("PLG_DEBUG"):
-            raise
-        words = hide_known(f"internal error: {type(error).__name__}: {error}")
-        redden(given, words)
-        console.error(words)
-        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
-        console.error("exit 1: internal error")
-        return 1
+    # The last net: a bug in plg must not look like a verdict, nor like a traceback.
+    if os.environ.get("PLG_DEBUG"):
+        raise error
+    words = hide_known(f"internal error: {type(error).__name__}: {error}")
+    redden(given, words)
+    console.error(words)
+    console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
+    console.error("exit 1: internal error")
+    return 1
 
 
 def _spare_time() -> None:

@@ -64,10 +64,8 @@ def _shard(text: str) -> tuple[int, int] | None:
 
 
 def _write(place: SharedFolder, command: str, reason: str) -> None:
-    from plg.diagnostics import Diagnostic, ScenarioError
-    from plg.reports.junit import InvalidScenario, junit
+    from plg.reports.suites import not_run
 
-    fault = ScenarioError([Diagnostic("usage", reason, "<command line>")])
     with suppress(OSError):
-        place.publish(junit([InvalidScenario(f"plg {command}", fault)]))
+        place.publish(not_run(f"plg {command}", reason))
     place.leave()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from plg.escaping import visible
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
 from plg.reports.repository import from_root
+from plg.reports.suites import unique
 
 if TYPE_CHECKING:
     from junit_xml import TestCase, TestSuite  # type: ignore[import-untyped]  # junit-xml ships no types
@@ -45,7 +45,7 @@ def junit(
     """
     if not runs:
         raise ValueError("a JUnit document needs at least one run")
-    names = _unique([_line(run.name) or "unnamed" for run in runs])
+    names = unique([_line(run.name) or "unnamed" for run in runs])
     paths = attachments or {}
     suites = [
         _suite(run, name, paths.get(run.run_id)) if isinstance(run, Outcome) else _invalid_suite(run, name)
@@ -54,21 +54,6 @@ def junit(
     for case in (case for suite in suites for case in suite.test_cases):
         case.file = from_root(case.file, roots)
     return _document(suites, runs)
-
-
-def combine(documents: Sequence[str]) -> str:
-    """One document with the suites of all, in their order; suites of one name are told apart."""
-    roots = [ElementTree.fromstring(document) for document in documents]
-    first, suites = roots[0], [suite for root in roots for suite in root]
-    for root in roots[1:]:
-        first.extend(list(root))
-    for suite, name in zip(suites, _unique([suite.get("name", "") for suite in suites]), strict=True):
-        suite.set("name", name)
-    for count in ("tests", "failures", "errors"):
-        first.set(count, str(sum(int(root.get(count, "0")) for root in roots)))
-    first.set("time", f"{sum(float(root.get('time', '0')) for root in roots):.3f}")
-    ElementTree.indent(first)
-    return "<?xml version='1.0' encoding='utf-8'?>\n" + ElementTree.tostring(first, encoding="unicode") + "\n"
 
 
 def junit_invalid(invalid: InvalidScenario) -> str:
@@ -86,7 +71,7 @@ def _suite(outcome: Outcome, name: str, attachment: str | None) -> TestSuite:
     for said in wording.headline(outcome):
         cases.insert(0, _case("work", name))
         cases[0].add_skipped_info(_line(said))
-    titles = _unique([case.name for case in cases])
+    titles = unique([case.name for case in cases])
     for case, title in zip(cases, titles, strict=True):
         case.name = title
         case.elapsed_sec = outcome.duration_s / len(cases)
@@ -231,22 +216,6 @@ def _document(suites: Sequence[TestSuite], runs: Sequence[Outcome | InvalidScena
     root.attrib.update(name="plg", time=f"{total:.3f}")
     ElementTree.indent(root)
     return "<?xml version='1.0' encoding='utf-8'?>\n" + ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """The names, the second of a kind marked ``(2)``: readers that key on the name keep only the first otherwise."""
-    seen: Counter[str] = Counter()
-    taken = set(names)
-    result = []
-    for name in names:
-        seen[name] += 1
-        unique = name
-        while seen[name] > 1 and unique in taken:
-            unique = f"{name} ({seen[name]})"
-            seen[name] += unique in taken
-        taken.add(unique)
-        result.append(unique)
-    return result
 
 
 def _legal(text: str) -> str:

@@ -141,7 +141,7 @@ class SharedFolder:
         documents |= {path: state["document"] for path, state in self._others().items()}
         in_order = [documents[path] for path in sorted(documents, key=str)]
         if len(in_order) > 1:
-            from plg.reports.junit import combine
+            from plg.reports.suites import combine
 
             self._put(combine(in_order))
         else:

@@ -27,13 +27,17 @@ from plg.plan.watching import watch_length
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid, nothing_sent
 from plg.runner.low_latency import low_latency
+from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks, Progress
 from plg.runner.readiness import Ready, get_ready
+from plg.runner.recorder import Recorder
 from plg.runner.recording import Recording
+from plg.runner.run import Run
+from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
+from plg.runner.sender import Sender
 from plg.runner.sight import blind_limits, found_waiting
 from plg.runner.start import Start, utc, wait_until
 from plg.runner.watch import Watch
@@ -282,24 +286,19 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         observer.interrupted,
         discard=Ready.close,
     )
-    probe, transport, consumers, budget = ready.probe, ready.transport, ready.consumers, ready.budget
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
-        sampler = ThreadSampler(probe, clock)
-        engine = Engine(
-            plan,
-            prepared.limits,
-            transport,
-            encode,
-            clock,
-            sampler,
-            grid=prepared.grid,
-            max_lag=scenario.max_lag,
-            watch=_watch(ready.before, scenario),
-            pacing=PACINGS[scenario.pacing],
+        sampler = ThreadSampler(ready.probe, clock)
+        recorder, run_clock = Recorder(prepared.grid), RunClock(clock)
+        sender = Sender(
+            plan, prepared.limits, ready.transport, encode, recorder, run_clock,
+            pacing=PACINGS[scenario.pacing], max_lag=scenario.max_lag, budget=ready.budget,
+        )  # fmt: skip
+        monitor = Monitor(
+            plan, prepared.limits, sampler, recorder, run_clock,
             hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
-            budget=budget,
-        )
+            watch=_watch(ready.before, scenario),
+        )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
         started = clock.wall() + start - clock.now()
@@ -307,9 +306,9 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         ends.callback(_soon, sampler.stop, observer)
         with low_latency():
             clock.sleep_until(start)
-            recording = engine.run(start)
+            recording = Run(sender, monitor, recorder, run_clock).run(start)
         ends.pop_all()
-    workers = _wind_up(sampler, budget, consumers, recording, observer)
+    workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
 

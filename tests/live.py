@@ -1,4 +1,4 @@
-"""The engine on the machine's clock against a real server, with things that happen to the server on the way."""
+"""Runs on the machine's clock against a real server, with things that happen to the server on the way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from virtual_runs import build
 
 from plg.clock import Clock, MonotonicClock
 from plg.judge import decide
@@ -20,7 +21,6 @@ from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.connect import open_transport
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.observer import Hooks
 from plg.runner.recording import Recording
@@ -89,7 +89,7 @@ def drive(
         start = clock.now() + 0.02
         sampler = ThreadSampler(probe, clock)
         sampler.start(start)
-        engine = Engine(
+        run = build(
             plan, limits, transport, batch_encoder(scenario, plan, "livetestrun0"), clock, sampler,
             grid=Grid.of(plan), max_lag=max_lag, watch=Watch(depth),
             hooks=Hooks(interrupted=interrupted),
@@ -99,7 +99,7 @@ def drive(
         events.start()
         began = time.monotonic()
         try:
-            recording = engine.run(start)
+            recording = run.run(start)
         finally:
             wall = time.monotonic() - began
             events.finish()

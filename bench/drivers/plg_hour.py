@@ -22,10 +22,14 @@ from plg.plan import make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
-from plg.runner.recorder import Sample
+from plg.runner.monitor import Monitor
+from plg.runner.recorder import Recorder
+from plg.runner.run import Run
+from plg.runner.run_clock import RunClock
 from plg.runner.sampler import resident_bytes
+from plg.runner.samples import Sample
+from plg.runner.sender import Sender
 from plg.scenario import Guardrails, Scenario
 from plg.targets.encoding import Piece
 
@@ -91,13 +95,15 @@ def main() -> None:
     scenario = Scenario("hour", pattern, jobs, limits)
     plan = make_plan(scenario)
     clock, scale = VirtualClock(), Scale()
-    engine = Engine(
+    recorder, run_clock = Recorder(Grid.of(plan)), RunClock(clock)
+    sender = Sender(
         plan, limits, Connection(lambda: Answering(clock), random.Random(1)),
-        batch_encoder(scenario, plan, "0123456789ab"), clock, scale, grid=Grid.of(plan),
+        batch_encoder(scenario, plan, "0123456789ab"), recorder, run_clock,
         pacing=replace(PACINGS["economical"], tick=options.tick),
     )  # fmt: skip
+    monitor = Monitor(plan, limits, scale, recorder, run_clock)
     wall = time.perf_counter()
-    recording = engine.run(0.0)
+    recording = Run(sender, monitor, recorder, run_clock).run(0.0)
     report(scale.minutes, recording.total("acked"), time.perf_counter() - wall)
 
 

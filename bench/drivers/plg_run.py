@@ -27,12 +27,16 @@ from plg.queues.base import Job, Queue
 from plg.queues.registry import format_of
 from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.low_latency import low_latency
+from plg.runner.monitor import Monitor
 from plg.runner.prepared import Encoder
+from plg.runner.recorder import Recorder
 from plg.runner.recording import Recording
+from plg.runner.run import Run
+from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
+from plg.runner.sender import Sender
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.encoding import Command, JobEncoder, Kind
 from plg.targets.open import open_target
@@ -99,14 +103,16 @@ def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Enc
         begun = clock.wall() - clock.now() + start
         sampler = ThreadSampler(probe, clock)
         sampler.start(start)
-        engine = Engine(
-            plan, scenario.guardrails, connection, encode, clock, sampler, grid=Grid.of(plan),
+        recorder, run_clock = Recorder(Grid.of(plan)), RunClock(clock)
+        sender = Sender(
+            plan, scenario.guardrails, connection, encode, recorder, run_clock,
             max_lag=1.0 if options.held else 1e6, pacing=PACINGS[options.pacing],
         )  # fmt: skip
+        monitor = Monitor(plan, scenario.guardrails, sampler, recorder, run_clock)
         with low_latency():
             clock.sleep_until(start)
             cpu, wall = time.process_time(), time.perf_counter()
-            recording = engine.run(start)
+            recording = Run(sender, monitor, recorder, run_clock).run(start)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         sampler.stop()
     cost = {"jobs": recording.total("acked"), "wall_s": wall, "cpu_s": cpu, "most_in_flight": connection.most}

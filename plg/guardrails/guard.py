@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from plg.answers import Answers
 from plg.scenario import Guardrails
 
 Action = Literal["warn", "clip", "stop", "observe"]
@@ -153,13 +154,14 @@ class ErrorRate:
         self._answers += answers
         self._errors += errors
 
-    def add_good(self, moments: Sequence[float], answers: Sequence[int]) -> None:
-        """So many more were answered well at each of some ascending ``moments``."""
-        if self._slices and moments[-1] - self._slices[-1][0] < self._slice:
-            self.add(moments[-1], sum(answers), 0)
-        else:
-            for moment, number in zip(moments, answers, strict=True):
-                self.add(moment, number, 0)
+    def take(self, answers: Answers) -> None:
+        """Count answers that have not been counted yet."""
+        last, failed, unknown = answers.moments[-1], answers.failed, answers.unknown
+        if not failed and not unknown and self._slices and last - self._slices[-1][0] < self._slice:
+            self.add(last, sum(answers.sizes), 0)
+            return
+        for row, (moment, jobs) in enumerate(zip(answers.moments, answers.sizes, strict=True)):
+            self.add(moment, jobs, jobs if row in failed or row in unknown else 0)
 
     def value(self, now: float) -> float | None:
         """The rate as a fraction; None before anything was answered in the window."""

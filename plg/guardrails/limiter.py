@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+
+from plg.answers import Answers
 
 
 def whole_jobs(max_rate: float, window: float) -> tuple[int, float]:
@@ -35,7 +36,7 @@ class RateLimiter:
         self.capacity, self.window = whole_jobs(max_rate, window)
         self._in_flight = 0
         self._answered: deque[tuple[float, int]] = deque()
-        self._answered_jobs = 0
+        self._answered_jobs = self._unresolved = 0
 
     def allowance(self, now: float) -> int:
         """How many jobs may leave at ``now``."""
@@ -53,19 +54,30 @@ class RateLimiter:
         self._in_flight -= jobs
 
     def answered(self, jobs: int, now: float) -> None:
-        """So many were answered, or given up when their connection died."""
+        """So many were answered."""
         self._in_flight -= jobs
         self._answered_jobs += jobs
         if self._answered and self._answered[-1][0] == now:
             jobs += self._answered.pop()[1]
         self._answered.append((now, jobs))
 
-    def answered_each(self, jobs: Sequence[int], moments: Sequence[float]) -> None:
-        """The same for so many at each of some ascending ``moments``."""
-        total = sum(jobs)
+    def take(self, answers: Answers) -> None:
+        """Jobs were heard of. Those that are unknown may still be executed: they keep their place until `resolve`."""
+        sizes, moments = answers.sizes, answers.moments
+        if answers.unknown:
+            self._unresolved += sum(sizes[row] for row in answers.unknown)
+            known = [row for row in range(len(sizes)) if row not in answers.unknown]
+            sizes, moments = [sizes[row] for row in known], [moments[row] for row in known]
+        total = sum(sizes)
         self._in_flight -= total
         self._answered_jobs += total
-        self._answered.extend(zip(moments, jobs, strict=True))
+        self._answered.extend(zip(moments, sizes, strict=True))
+
+    def resolve(self, now: float) -> None:
+        """The server has been heard on a new connection: what was unknown is executed by now, or never."""
+        if self._unresolved:
+            self.answered(self._unresolved, now)
+            self._unresolved = 0
 
     def next_release(self) -> float | None:
         """When room comes free without a further answer; None when only an answer can make room."""

@@ -17,7 +17,7 @@ PATIENCE = 15.0
 
 
 class Budget(Protocol):
-    """What the engine asks before it sends."""
+    """What the sender asks before it sends."""
 
     def left(self, sent: int) -> int:
         """How many more jobs may leave now that ``sent`` have."""

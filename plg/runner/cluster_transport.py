@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from plg.clock import Clock
-from plg.runner.connection import Answer, StepByStep, Transport, wait_on
+from plg.answers import Answers
 from plg.runner.dialer import Dialer
+from plg.runner.transport import Several, Transport
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
-from plg.targets.wire import Link, LinkLost
+from plg.targets.wire import LinkLost
 
 PATIENCE = 0.5
 """Seconds for which jobs wait until the cluster has said where a slot that was not where it should be is now."""
@@ -47,7 +47,7 @@ class Found:
             transport.close()
 
 
-class ClusterTransport(StepByStep):
+class ClusterTransport(Several):
     """One transport to each node that holds a queue, as one. Nothing is sent while one of them is down or full.
 
     A job refused with MOVED has failed and is never sent again; those after it wait until the slots have been asked for
@@ -70,14 +70,6 @@ class ClusterTransport(StepByStep):
         """Why a policy keeps plg from a node that jobs would have to go to."""
 
     @property
-    def in_flight(self) -> int:
-        return sum(transport.in_flight for transport in self._all())
-
-    @property
-    def awaited(self) -> int:
-        return sum(transport.awaited for transport in self._all())
-
-    @property
     def down(self) -> bool:
         """Whether a node that holds a queue is lost or barred, or jobs wait to learn who does."""
         return bool(self._barred) or self._holding or any(transport.down for transport in self._transports.values())
@@ -98,10 +90,6 @@ class ClusterTransport(StepByStep):
         lost = [f"{node}: {transport.last_words}" for node, transport in self._transports.items() if transport.down]
         return lost[0] if lost else "no node of the cluster said where its slots are" if self._holding else ""
 
-    @property
-    def links(self) -> list[Link]:
-        return [link for transport in self._all() for link in transport.links]
-
     def ready(self, now: float) -> bool:
         self._attend(now)
         # Each is asked, for it may reconnect then.
@@ -121,42 +109,30 @@ class ClusterTransport(StepByStep):
         clear = [self._transports[node].send(part, now, timed=timed) for node, part in parts.items()]
         return all(clear)
 
-    def collect(self, now: float) -> list[Answer]:
-        answers: list[Answer] = []
+    def collect(self, look: Callable[[], float]) -> Answers:
+        answers = Answers()
         for node, transport in self._transports.items():
-            came = transport.collect(now)
-            for answer in came:
-                if answer.error is not None:
-                    self._check(answer, answer.error, node, now)
-            answers += came
+            came = transport.collect(look)
+            for row, error in came.failed.items():
+                self._on_failure(error, came.sent[row], node, came.moments[row])
+            answers.extend(came)
         for transport in self._retired:
-            answers += transport.collect(now)
+            answers.extend(transport.collect(look))
             if transport.in_flight == 0:
                 transport.close()
         self._retired = [transport for transport in self._retired if transport.in_flight]
         return answers
 
-    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
-        wait_on(self.links, clock, deadline, answers=answers)
-
-    def abandon(self, now: float, why: str) -> list[Answer]:
-        return [answer for transport in self._all() for answer in transport.abandon(now, why)]
-
-    def pardon(self, seconds: float) -> None:
-        for transport in self._all():
-            transport.pardon(seconds)
-
     def close(self) -> None:
         self._dialer.close()
-        for transport in self._all():
-            transport.close()
+        super().close()
 
     def _all(self) -> Iterator[Transport]:
         yield from self._transports.values()
         yield from self._retired
 
-    def _check(self, answer: Answer, error: str, asked: Node, now: float) -> None:
-        if answer.unknown or answer.sent_at <= self._settled_at:
+    def _on_failure(self, error: str, sent_at: float, asked: Node, now: float) -> None:
+        if sent_at <= self._settled_at:
             return  # sent by a map that has been replaced since
         if error.startswith("MOVED "):
             self._hint = Node.named_in(error, asked)

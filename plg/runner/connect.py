@@ -7,9 +7,10 @@ from contextlib import ExitStack
 
 from plg.clock import Clock
 from plg.runner.cluster_transport import ClusterTransport
-from plg.runner.connection import ANSWER_TIMEOUT, GIVE_UP_AFTER, Connection, Transport
+from plg.runner.connection import ANSWER_TIMEOUT, GIVE_UP_AFTER, Connection
 from plg.runner.dialer import ThreadDialer
 from plg.runner.pool import Pool
+from plg.runner.transport import Transport
 from plg.targets.base import Target
 from plg.targets.slots import Node
 from plg.targets.wire import Wire

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
 
+from plg.answers import Answers
 from plg.clock import Clock
-from plg.pacing import GLANCE, HELD_LAG, Pacing
+from plg.pacing import Pacing
 from plg.runner.dialer import Dialer, Immediate
 from plg.runner.recording import Floats
+from plg.runner.transmit import Background, Departure, Transmitted, transmit
 from plg.targets.base import TargetError
 from plg.targets.encoding import Command
 from plg.targets.replies import Reply
@@ -21,143 +21,9 @@ ANSWER_TIMEOUT = 10.0
 """A connection with jobs in flight that says nothing for so many seconds counts as dead."""
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
-STALE = 0.001
-"""A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
-PATIENCE = 4
-"""Ticks for which other work that is due holds back because a timed answer is on its way."""
-LEISURE = 0.3
-"""So much of a tick may have gone by when a piece of other work begins; it must be done before the next departure."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
 _DIALLING = 0.005
 """Seconds between looks at an attempt to connect that is under way."""
-
-
-Chores = Iterator[float | None]
-"""Work in pieces for when there is time. After each piece: from when on (s of the run) the next one may be done, or
-None where nothing may go on as before."""
-
-
-class Transport(Protocol):
-    """What the engine sends over: one `Connection`, or several as one. Times are seconds of the run."""
-
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def awaited(self) -> int: ...
-    @property
-    def down(self) -> bool: ...
-    @property
-    def backlog(self) -> int: ...
-    @property
-    def retry_at(self) -> float: ...
-    @property
-    def last_words(self) -> str: ...
-    @property
-    def links(self) -> list[Link]: ...
-    @property
-    def can_send_ahead(self) -> bool: ...
-    def ready(self, now: float) -> bool: ...
-    def given_up(self, now: float) -> bool: ...
-    def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool: ...
-    def send_ahead(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Transmitted: ...
-    def collect(self, now: float) -> list[Answer]: ...
-    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None: ...
-    def abandon(self, now: float, why: str) -> list[Answer]: ...
-    def pardon(self, seconds: float) -> None: ...
-    def close(self) -> None: ...
-
-
-def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bool) -> None:
-    """Return at ``deadline`` of the clock, or earlier as `Link.wait` does for any of ``links``, all of one kind."""
-    if links:
-        links[0].wait(deadline, answers=answers, others=links[1:])
-    else:
-        clock.sleep_until(deadline)
-
-
-class Answer(NamedTuple):
-    """Jobs that met the same fate: ``error`` is None for confirmed, else the server's words (or why it is unknown).
-
-    ``timed``: somebody was waiting for this answer, so the moment it was read is the moment it came.
-    """
-
-    due: Floats
-    sent_at: float
-    error: str | None = None
-    unknown: bool = False
-    timed: bool = True
-
-
-class Departure(NamedTuple):
-    """Commands made ahead, to be written together as ``data`` at a ``moment`` (s of the run).
-
-    ``replies`` is the number of answers they will have; ``timed`` as in `Connection.send`.
-    """
-
-    moment: float
-    data: bytes
-    replies: int
-    timed: bool
-    commands: Sequence[Command]
-
-    @staticmethod
-    def of(moment: float, commands: Sequence[Command], timed: bool) -> Departure:
-        if len(commands) == 1:
-            [command] = commands
-            replies, pieces = command.replies * len(command.due) or 1, command.pieces
-        else:
-            replies = sum([command.expected for command in commands])
-            pieces = [piece for command in commands for piece in command.pieces]
-        return Departure(moment, b"".join(pieces), replies, timed, commands)
-
-
-class Confirmed(NamedTuple):
-    """Jobs that were found confirmed, in the order of their answers: ``sizes[i]`` of them at ``moments[i]`` (s of the
-    run).
-
-    ``dues`` are their due times, an array for each flight or part of one. Of the flights in ``timed`` somebody waited
-    for the answer, which took so long (s) from the sending.
-    """
-
-    dues: list[Floats]
-    moments: list[float]
-    sizes: list[int]
-    timed: list[tuple[Floats, float]]
-
-    @staticmethod
-    def nothing() -> Confirmed:
-        return Confirmed([], [], [], [])
-
-
-class Transmitted(NamedTuple):
-    """What became of departures: when the first of them left (s of the run), what was ``confirmed``, other answers with
-    the moments at which they were read, and when answers were last ``looked`` for (minus infinity: never). The clock
-    was last read ``at`` a moment, and that was meant to be ``by`` another: sending ahead ends where plg overslept."""
-
-    left: list[float]
-    confirmed: Confirmed
-    heard: list[tuple[float, list[Answer]]]
-    looked: float
-    by: float
-    at: float
-
-    @property
-    def overslept(self) -> bool:
-        """Whether what was read last had waited for plg to wake."""
-        return self.at - self.by > HELD_LAG
-
-
-class StepByStep:
-    """A transport that never sends ahead: with several connections each step is decided anew."""
-
-    can_send_ahead = False
-
-    def send_ahead(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Transmitted:
-        raise AssertionError("ask can_send_ahead before")
 
 
 class Connection:
@@ -212,14 +78,16 @@ class Connection:
         return [] if self.link is None else [self.link]
 
     def ready(self, now: float) -> bool:
-        """Whether jobs can be handed over; reconnects when its time has come."""
+        """See `Transport.ready`."""
         if self.link is None and now >= self.retry_at:
             self._reconnect(now)
         return self.link is not None and self.link.backlog == 0
 
     def given_up(self, now: float) -> bool:
         """Whether waiting on is pointless: the target has been gone for too long, or a policy keeps plg from it."""
-        return self._barred or (self._lost_at is not None and now - self._lost_at > self._give_up_after)
+        if self.link is not None or self._lost_at is None:
+            return False
+        return self._barred or now - self._lost_at > self._give_up_after
 
     def send(self, commands: Sequence[Command], now: float, *, timed: bool = True) -> bool:
         """Write commands; a loss shows at the next `collect`. Flights that are ``timed`` count as ``awaited``.
@@ -237,217 +105,57 @@ class Connection:
             return False
 
     @property
-    def can_send_ahead(self) -> bool:
-        """Whether `send_ahead` can be asked for: the connection is there and has taken all it was given."""
-        return self.link is not None and not self.link.backlog
+    def sole(self) -> Connection | None:
+        """This connection, where it is there and has taken all it was given."""
+        return None if self.link is None or self.link.backlog else self
 
     def send_ahead(
-        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, chores: Chores
-    ) -> Transmitted:
-        """Write each departure at its moment and read the answers meanwhile, until the last one has left.
-
-        It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
-        that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
-        is the start of the run on the clock. Answers to timed flights are awaited; others are read at the next
-        departure. Between departures, as long as there is time, pieces of the ``chores`` are done; each may end it.
-
-        A server on this machine may have been woken by a write on this very processor: it goes first (`give_way`), or
-        what was written would wait until plg sleeps.
-
-        All of plg's work at a wake-up is in this loop, so it counts nothing that can be counted afterwards.
-        """
-        assert self.link is not None, "ask can_send_ahead before"
-        wait, receive, send, sleep, time_of = self.link.wait, self.link.receive, self.link.send, clock.sleep, clock.now
-        left: list[float] = []
-        replies: list[tuple[float, Reply]] = []
+        self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, background: Background
+    ) -> tuple[Transmitted, Answers]:
+        """`transmit` departures, of a connection that is `sole`, and bring its flights up to what happened."""
+        assert self.link is not None, "ask for the sole connection first"
         pending = self._pending()
         awaited = pending if self.awaited else 0
-        patience, margin, resume = PATIENCE * pacing.tick, (1 - LEISURE) * pacing.tick, -math.inf
-        fine = calm = True
-        fresh, lost = False, ""
-        now = by = time_of() - zero
-        looked, held_until, had_its_turn = -math.inf, now, True
-        try:
-            for moment, data, expected, timed, _ in departures:
-                while now < moment and fine:
-                    ready = resume
-                    if awaited > 0 and ready < held_until:
-                        ready = held_until  # a timed answer on its way would be read late
-                    if now >= ready and moment - now > margin:
-                        if fresh:
-                            clock.give_way()
-                            fresh = False
-                        verdict, had_its_turn = next(chores, math.inf), True
-                        if verdict is None:
-                            fine = False
-                        else:
-                            resume = verdict
-                        by, now = now, time_of() - zero
-                        if now - by > HELD_LAG:
-                            fine = False
-                        continue
-                    by = ready if now < ready < moment - margin else moment
-                    if awaited > 0:
-                        if by - now > GLANCE:
-                            by = now + GLANCE
-                        wait(zero + by)
-                    else:
-                        sleep(by - now)
-                    came = receive()
-                    # The moment after the reading, never before: a job is not answered before it was executed.
-                    now = looked = time_of() - zero
-                    if now - by > HELD_LAG:
-                        fine = False
-                    for reply in came:
-                        replies.append((now, reply))
-                        pending -= reply[0]
-                        awaited -= reply[0]
-                        if reply[1] is not None or pending < 0:
-                            fine = calm = False
-                if not fine or now - moment > STALE:
-                    break
-                left.append(now)
-                fine = send(data)
-                fresh = True
-                by, now = now, time_of() - zero
-                if now - by > HELD_LAG:
-                    fine = False
-                pending += expected
-                if timed:
-                    if awaited <= 0 and (had_its_turn or resume > now):
-                        held_until, had_its_turn = now + patience, False
-                    awaited = pending
-        except LinkLost as loss:
-            lost = str(loss)
-        if fresh:
-            clock.give_way()
-        # Only who has just looked for answers may complain that there are none.
-        return self._transmitted(departures, left, replies, calm, lost, looked, by, now)
-
-    def _transmitted(
-        self,
-        departures: Sequence[Departure],
-        left: list[float],
-        replies: list[tuple[float, Reply]],
-        calm: bool,
-        lost: str,
-        looked: float,
-        by: float,
-        at: float,
-    ) -> Transmitted:
-        """Bring the flights up to what happened in `send_ahead`, where answers were last looked for at ``looked``.
-
-        ``calm``: there was no error among the answers, nor more of them than were asked for.
-        """
+        done = transmit(self.link, departures, clock, zero, pacing, background, pending, awaited)
+        left, lost = done.left, done.lost
         if self.in_flight == 0 and left:
             self._heard_at = left[0]
         for moment, departure in zip(left, departures, strict=False):
             self._take_off(departure.commands, moment, departure.timed)
-        confirmed = Confirmed.nothing()
-        heard: list[tuple[float, list[Answer]]] = []
-        if calm and not self._refused:
-            confirmed = self._land(replies)
-        else:
-            try:
-                for moment, reply in replies:
-                    if not heard or heard[-1][0] != moment:
-                        heard.append((moment, []))
-                    self._resolve(*reply, heard[-1][1])
-            except LinkLost as loss:
-                lost = lost or str(loss)
-        if replies:
-            self._heard_at, self._proven = replies[-1][0], True
+        answers = Answers()
+        try:
+            self._land(done.replies, answers)
+        except LinkLost as loss:
+            lost = lost or str(loss)
         if lost:
-            self._drop_link(max(looked, *left[-1:], self._heard_at), lost)
-        transmitted = Transmitted(left, confirmed, heard, looked, by, at)
-        if not transmitted.overslept:
-            self._check_silence(looked)
-        return transmitted
+            self._drop_link(max(done.looked, *left[-1:], self._heard_at), lost)
+        # Only who has just looked for answers may complain that there are none.
+        if not done.overslept:
+            self._check_silence(done.looked)
+        return done, answers
 
-    def _land(self, replies: Sequence[tuple[float, Reply]]) -> Confirmed:
-        """The flights that so many good answers were for. As `_resolve`, with no object made for each."""
-        flights = self._flights
-        dues: list[Floats] = []
-        sizes: list[int] = []
-        timings: list[tuple[Floats, float]] = []
-        for moment, (count, _) in replies:
-            landed = 0
-            while count > 0:
-                due, sent_at, each, timed = flights.popleft()
-                jobs = len(due)
-                if not each:
-                    count -= 1
-                elif each > 1:
-                    jobs, count = self._settled(count, jobs, each)
-                else:
-                    jobs, count = min(count, jobs), max(0, count - jobs)
-                if jobs < len(due):
-                    flights.appendleft((due[jobs:], sent_at, each, timed))
-                    due = due[:jobs]
-                    self.awaited += timed
-                if timed:
-                    self.awaited -= 1
-                    timings.append((due, moment - sent_at))
-                dues.append(due)
-                landed += jobs
-            sizes.append(landed)
-        self.in_flight -= sum(sizes)
-        return Confirmed(dues, [moment for moment, _ in replies], sizes, timings)
-
-    def _settled(self, count: int, jobs: int, each: int) -> tuple[int, int]:
-        """How many of so many ``jobs`` a ``count`` of answers settles, of which each job has ``each``; and what is left
-        of them."""
-        count += self._answered
-        settled = min(jobs, count // each)
-        left = count - settled * each
-        self._answered = 0 if settled == jobs else left
-        return settled, left - self._answered
-
-    def _check_silence(self, now: float) -> None:
-        if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
-            self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
-
-    def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
-        for command in commands:
-            self._flights.append((command.due, now, command.replies, timed))
-            self.in_flight += len(command.due)
-            self.awaited += timed
-
-    def _pending(self) -> int:
-        """How many answers are outstanding."""
-        return sum(each * len(due) or 1 for due, _, each, _ in self._flights) - self._answered
-
-    def collect(self, now: float) -> list[Answer]:
-        """What was answered since the last call, in order; after a loss everything in flight, as unknown."""
-        answers: list[Answer] = []
+    def collect(self, look: Callable[[], float]) -> Answers:
+        """See `Transport.collect`."""
+        answers = Answers()
         if self.link is not None:
             try:
-                for count, error in self.link.receive():
-                    self._heard_at = now
-                    self._proven = True
-                    self._resolve(count, error, answers)
+                replies = self.link.receive()
+                now = look()
+                self._land([(now, reply) for reply in replies], answers)
+                self._check_silence(now)
             except LinkLost as error:
-                self._drop_link(now, str(error))
-            self._check_silence(now)
+                self._drop_link(look(), str(error))
         if self.link is None and self._flights:
-            answers += [Answer(due, at, self.last_words, unknown=True) for due, at, _, _ in self._flights]
-            self._flights.clear()
-            self._answered, self._refused = 0, ""
-            self.in_flight = self.awaited = 0
+            self._write_off(look(), answers)
         return answers
 
-    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
-        """Return at ``deadline`` of the clock, or earlier as `Link.wait` does."""
-        if self.link is None:
-            clock.sleep_until(deadline)
-        else:
-            self.link.wait(deadline, answers=answers)
-
-    def abandon(self, now: float, why: str) -> list[Answer]:
-        """Close the connection; what was in flight stays unknown."""
+    def abandon(self, now: float, why: str) -> Answers:
+        """See `Transport.abandon`."""
+        answers = Answers()
         if self.link is not None:
             self._drop_link(now, why)
-        return self.collect(now)
+        self._write_off(now, answers)
+        return answers
 
     def pardon(self, seconds: float) -> None:
         """plg itself stood still for so long: the target's silence counts from then."""
@@ -461,31 +169,82 @@ class Connection:
             self.link.close()
             self.link = None
 
-    def _resolve(self, count: int, error: str | None, answers: list[Answer]) -> None:
-        while count > 0:
-            if not self._flights:
-                raise LinkLost("the server answered more than it was asked")
-            due, sent_at, each, timed = self._flights[0]
-            if each > 1:
-                # The answers of one job, until one of them is an error or they are complete; the first error stands.
-                part = min(count, each - self._answered)
-                count, self._answered = count - part, self._answered + part
-                self._refused = self._refused or error or ""
-                if self._answered < each:
+    def _land(self, replies: Iterable[tuple[float, Reply]], answers: Answers) -> None:
+        """Note which jobs the replies were for. Raises `LinkLost` at one that was not asked for."""
+        flights = self._flights
+        for moment, (count, error) in replies:
+            self._heard_at, self._proven = moment, True
+            while count > 0:
+                if not flights:
+                    raise LinkLost("the server answered more than it was asked")
+                due, sent_at, each, timed = flights[0]
+                size = jobs = len(due)
+                words = error
+                if not each:
+                    count -= 1
+                elif each == 1:
+                    jobs, count = min(count, jobs), max(0, count - jobs)
+                else:
+                    jobs, count, words = self._complete(count, error, jobs, each)
+                if not jobs:
                     continue
-                take, words = 1, self._refused or None
-                self._answered, self._refused = 0, ""
-            else:
-                take, words = min(count, len(due)) if each else len(due), error
-                count -= take if each else 1
-            self.in_flight -= take
-            if take == len(due):
-                answers.append(Answer(due, sent_at, words, timed=timed))
-                self._flights.popleft()
-                self.awaited -= timed
-            else:
-                answers.append(Answer(due[:take], sent_at, words, timed=timed))
-                self._flights[0] = (due[take:], sent_at, each, timed)
+                if jobs == size:
+                    flights.popleft()
+                    self.awaited -= timed
+                else:
+                    flights[0] = (due[jobs:], sent_at, each, timed)
+                    due = due[:jobs]
+                self.in_flight -= jobs
+                if words is not None:
+                    answers.failed[len(answers)], answers.sent[len(answers)] = words, sent_at
+                elif timed:
+                    answers.timed.append(len(answers))
+                    answers.sent[len(answers)] = sent_at
+                answers.dues.append(due)
+                answers.sizes.append(jobs)
+                answers.moments.append(moment)
+
+    def _complete(self, count: int, error: str | None, jobs: int, each: int) -> tuple[int, int, str | None]:
+        """Of the next ``jobs``, which have ``each`` so many answers: how many are complete with a ``count`` more, how
+        many of these are left for what follows, and the first error among the answers of the jobs that are complete.
+
+        A job of which an answer was an error is settled by itself.
+        """
+        self._refused = self._refused or error or ""
+        words, most = self._refused or None, 1 if self._refused else jobs
+        count += self._answered
+        complete = min(most, count // each)
+        left = count - complete * each
+        if complete == most:
+            self._answered, self._refused = 0, ""
+            return complete, left, words
+        self._answered = left
+        return complete, 0, words
+
+    def _write_off(self, now: float, answers: Answers) -> None:
+        """What is in flight was lost with the connection: it is unknown."""
+        for due, *_ in self._flights:
+            answers.unknown[len(answers)] = self.last_words
+            answers.dues.append(due)
+            answers.sizes.append(len(due))
+            answers.moments.append(now)
+        self._flights.clear()
+        self._answered, self._refused = 0, ""
+        self.in_flight = self.awaited = 0
+
+    def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
+        for command in commands:
+            self._flights.append((command.due, now, command.replies, timed))
+            self.in_flight += len(command.due)
+            self.awaited += timed
+
+    def _pending(self) -> int:
+        """How many answers are outstanding."""
+        return sum(each * len(due) or 1 for due, _, each, _ in self._flights) - self._answered
+
+    def _check_silence(self, now: float) -> None:
+        if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:
+            self._drop_link(now, f"no answer for {self._answer_timeout:g} s")
 
     def _drop_link(self, now: float, words: str) -> None:
         assert self.link is not None, "only a live link is lost"

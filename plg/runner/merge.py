@@ -12,8 +12,8 @@ import numpy as np
 
 from plg.histogram import BUCKETS
 from plg.measures import GAUGES
-from plg.runner.recorder import SampleLog
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
+from plg.runner.samples import SampleLog
 from plg.stop import STOPS, Stop
 
 MOST_ERROR_TEXTS = 20

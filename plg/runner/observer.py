@@ -10,7 +10,7 @@ import numpy as np
 
 from plg.guardrails.guard import Excursion
 from plg.plan import Plan
-from plg.runner.account import Account
+from plg.runner.recorder import Recorder
 from plg.runner.recording import Recording
 from plg.stop import Stop
 
@@ -35,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the engine asks or tells the outside, from the thread that sends: none of them may wait for anything.
+    """What a run asks or tells the outside, from the thread that sends: none of them may wait for anything.
 
     ``interrupted`` returns the stop that somebody asks for, ``watch`` the expectation that is broken for good.
     ``stopped`` is told of the stop at once, ``hit`` of each excursion over a limit as it begins.
@@ -56,20 +56,18 @@ class ProgressMeter:
     plan's own curve, the actual rate is read off that curve, so that it does not jump around the target.
     """
 
-    def __init__(self, plan: Plan, account: Account, hooks: Hooks) -> None:
-        self._plan, self._account, self._hooks = plan, account, hooks
+    def __init__(self, plan: Plan, recorder: Recorder, hooks: Hooks) -> None:
+        self._plan, self._recorder, self._hooks = plan, recorder, hooks
         self._shown_at = self._counted_until = self._confirmed = 0.0
-        self.lag = 0.0
-        """The largest lag (s) since the last showing; the sender keeps it."""
 
     def show(self, now: float, stage: str, counted_until: float | None = None) -> None:
         """Tell how the run stands at ``now``, if it is time; what is counted so far may end before ``now``."""
         if self._hooks.progress is None or now - self._shown_at < self._hooks.progress_every:
             return
-        account, until = self._account, now if counted_until is None else counted_until
+        recorder, until = self._recorder, now if counted_until is None else counted_until
         before, due, counted = self._due([self._shown_at, now, until])
-        expected = counted - account.shed - account.late - account.errors
-        confirmed = expected if abs(expected - account.acked) < 1 else account.acked
+        expected = counted - recorder.shed - recorder.late - recorder.errors
+        confirmed = expected if abs(expected - recorder.acked) < 1 else recorder.acked
         span = until - self._counted_until or now - self._shown_at
         self._hooks.progress(
             Progress(
@@ -77,17 +75,17 @@ class ProgressMeter:
                 duration=self._plan.duration,
                 target_rate=(due - before) / (now - self._shown_at),
                 actual_rate=max(0.0, confirmed - self._confirmed) / span,
-                lag=self.lag,
-                queue_depth=math.nan if account.depth is None else account.depth,
-                sent=account.sent,
-                acked=account.acked,
-                errors=account.errors,
-                late=account.late,
-                shed=account.shed,
+                lag=recorder.worst_lag,
+                queue_depth=math.nan if recorder.depth is None else recorder.depth,
+                sent=recorder.sent,
+                acked=recorder.acked,
+                errors=recorder.errors,
+                late=recorder.late,
+                shed=recorder.shed,
                 stage=stage,
             )
         )
-        self._shown_at, self._counted_until, self._confirmed, self.lag = now, until, confirmed, 0.0
+        self._shown_at, self._counted_until, self._confirmed, recorder.worst_lag = now, until, confirmed, 0.0
 
     def _due(self, moments: list[float]) -> list[float]:
         """How many jobs the plan's curve has until each of the moments."""

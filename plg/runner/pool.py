@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from plg.clock import Clock
-from plg.runner.connection import Answer, Connection, StepByStep, wait_on
+from plg.answers import Answers
+from plg.runner.connection import Connection
+from plg.runner.transport import Several
 from plg.targets.encoding import Command
-from plg.targets.wire import Link
 
 
-class Pool(StepByStep):
+class Pool(Several):
     """Connections that take commands in turn, as one. Nothing is sent while one of them is down or full."""
 
     def __init__(self, connections: Sequence[Connection]) -> None:
         self._connections = connections
         self._turn = 0
 
-    @property
-    def in_flight(self) -> int:
-        return sum(connection.in_flight for connection in self._connections)
-
-    @property
-    def awaited(self) -> int:
-        return sum(connection.awaited for connection in self._connections)
+    def _all(self) -> Sequence[Connection]:
+        return self._connections
 
     @property
     def down(self) -> bool:
@@ -41,10 +36,6 @@ class Pool(StepByStep):
     def last_words(self) -> str:
         return next((connection.last_words for connection in self._connections if connection.down), "")
 
-    @property
-    def links(self) -> list[Link]:
-        return [link for connection in self._connections for link in connection.links]
-
     def ready(self, now: float) -> bool:
         states = [connection.ready(now) for connection in self._connections]  # asked of each, for it may reconnect then
         return all(states)
@@ -61,19 +52,8 @@ class Pool(StepByStep):
         clear = [self._connections[index].send(part, now, timed=timed) for index, part in parts.items()]
         return all(clear)
 
-    def collect(self, now: float) -> list[Answer]:
-        return [answer for connection in self._connections for answer in connection.collect(now)]
-
-    def wait(self, clock: Clock, deadline: float, *, answers: bool) -> None:
-        wait_on(self.links, clock, deadline, answers=answers)
-
-    def abandon(self, now: float, why: str) -> list[Answer]:
-        return [answer for connection in self._connections for answer in connection.abandon(now, why)]
-
-    def pardon(self, seconds: float) -> None:
+    def collect(self, look: Callable[[], float]) -> Answers:
+        answers = Answers()
         for connection in self._connections:
-            connection.pardon(seconds)
-
-    def close(self) -> None:
-        for connection in self._connections:
-            connection.close()
+            answers.extend(connection.collect(look))
+        return answers

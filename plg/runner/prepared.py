@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 
 from plg.pacing import Pacing
-from plg.runner.connection import Departure
 from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule
+from plg.runner.transmit import Departure
 from plg.targets.encoding import PAUSE, Parcels
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from plg.plan import Plan
 from plg.plan.watching import watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
-from plg.runner.connection import Transport
 from plg.runner.sight import first_look
+from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
 from plg.targets.shared_limit import SharedLimit

@@ -1,155 +1,179 @@
-"""Collects a run into cells while it goes on, cheaply a wake-up and in bounded memory."""
+"""Counts a run into cells while it goes on, cheaply a wake-up and in bounded memory, and makes the recording of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from plg.measures import GAUGES
+from plg.answers import Answers
 from plg.runner.cell_histogram import CellHistogram
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints
+from plg.runner.grid import Grid
+from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, Stall
+from plg.runner.samples import Sample, SampleLog
+from plg.runner.watch import Remains
+from plg.stop import Stop
 
 _FLUSH_JOBS = 8192
 _FLUSH_GROUPS = 1024
 _TIDY_JOBS = 1024
-_AT = {name: place for place, name in enumerate(GAUGES, start=1)}
-"""Where a gauge stands in a row of samples; the moment stands first."""
+_MOST_ERROR_TEXTS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Gauges at ``t`` (s), by their names in `plg.measures.GAUGES`; one that could not be taken is left out or NaN."""
-
-    t: float
-    gauges: Mapping[str, float]
-    age_at_least: float = math.nan
-    """What the age is at least, where it cannot be told in whole: a limit is held against that."""
-    asked: float | None = None
-    """When the look at the queues began (s), where that was before ``t``: it shows them as they were since."""
-    fault: str = ""
-    """Why the queues could not be seen, where they could not."""
-    untaken: float = math.nan
-    """Jobs among the waiting that no worker has been given."""
-
-    def __getitem__(self, gauge: str) -> float:
-        return self.gauges.get(gauge, math.nan)
-
-    def row(self) -> Floats:
-        """``t``, then each gauge in the order of their table."""
-        return np.array([self.t, *(self[name] for name in GAUGES)])
-
-
-class SampleLog:
-    """Samples in bounded number: when full, neighbours are joined and the larger value of each gauge stays."""
-
-    def __init__(self, limit: int = 16_384) -> None:
-        # All rows stand here from the start, so that a long run holds no more than a short one.
-        self._rows = np.full((limit, 1 + len(GAUGES)), np.nan)
-        self._used = 0
-        self._stride = 1
-        self._held = 0
-
-    def add(self, sample: Sample) -> None:
-        self.add_row(sample.row())
-
-    def add_row(self, row: Floats) -> None:
-        """Add a sample given as `Sample.row` gives it."""
-        if self._held == 0:
-            if self._used == len(self._rows):
-                self._halve()
-            self._rows[self._used] = row
-            self._used += 1
-        else:
-            self._rows[self._used - 1] = _larger(self._rows[self._used - 1], row)
-        self._held = (self._held + 1) % self._stride
-
-    def _halve(self) -> None:
-        half = len(self._rows) // 2
-        self._rows[:half] = _larger(self._rows[0 : 2 * half : 2], self._rows[1 : 2 * half : 2])
-        self._used = half
-        self._stride *= 2
-
-    def columns(self) -> tuple[Floats, dict[str, Floats]]:
-        """The moments, and each gauge at them."""
-        table = self._rows[: self._used]
-        return table[:, 0].copy(), {name: table[:, at].copy() for name, at in _AT.items()}
-
-
-def _larger(a: Floats, b: Floats) -> Floats:
-    """The larger of each gauge, at the moment of the former."""
-    joined = np.fmax(a, b)
-    joined[..., 0] = a[..., 0]
-    # Jobs whose age could not be told are not made good by an empty queue a moment later.
-    age = _AT["queue_age"]
-    joined[..., age] = np.where(_undated(a) | _undated(b), np.nan, joined[..., age])
-    return joined
-
-
-def _undated(rows: Floats) -> npt.NDArray[np.bool_]:
-    return np.asarray((rows[..., _AT["queue_depth"]] > 0) & np.isnan(rows[..., _AT["queue_age"]]))
-
-
-class _Groups:
-    """Jobs in the order in which something happened to them: due times, and of each group its moment and its size."""
+class _Departed:
+    """Jobs that left: due times, and of each departure its moment and its size."""
 
     def __init__(self) -> None:
-        self.due: list[Floats] = []
+        self.dues: list[Floats] = []
         self.moments: list[float] = []
         self.sizes: list[int] = []
+        self.jobs = 0
 
-    def add(self, dues: Sequence[Floats], moments: Sequence[float], sizes: Sequence[int]) -> None:
-        self.due += dues
+    def add(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+        self.dues.append(due)
         self.moments += moments
         self.sizes += sizes
-
-    def columns(self) -> tuple[Floats, Floats, Ints]:
-        """Due times, the moment of each group, and the sizes."""
-        return np.concatenate(self.due), np.array(self.moments), np.array(self.sizes)
+        self.jobs += len(due)
 
 
 class Recorder:
-    """Counters and histograms of the cells given by ``edges`` (ascending, the last infinite). Times in s of the run.
+    """Counts one run in the cells of its grid. Times in seconds of the run; moments never go back.
 
-    What comes in groups is given as one column of due times and, a group, its moment and its number of jobs. It is
-    looked at only when there is much of it: until `flush`, counters and histograms lack what is pending.
+    What comes in groups is only noted, and sorted in when there is much of it: until `flush`, counters and histograms
+    lack what is pending. The totals (``sent``, ``acked``, ``errors``, ``late``, ``shed``) are those of this moment,
+    ``depth`` is what the last look at the queues found, ``worst_lag`` the largest lag (s) since it was last set to 0.
     """
 
-    def __init__(self, edges: Floats) -> None:
-        self._edges = edges
-        cells = len(edges) - 1
+    def __init__(self, grid: Grid) -> None:
+        self._grid, self._edges = grid, grid.edges
+        cells = len(grid.edges) - 1
         self._counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
-        self._columns = {name: CellHistogram(cells) for name in TIMES}
-        self._sent, self._acked = _Groups(), _Groups()
-        self._timed: list[tuple[Floats, float]] = []
-        self._pending = 0
+        self._times = {name: CellHistogram(cells) for name in TIMES}
+        self._samples = SampleLog()
+        self._error_texts: dict[str, int] = {}
+        self._departed = _Departed()
+        self._answered = Answers()
+        self.sent = self.acked = self.errors = self.late = self.shed = 0
+        self.depth: int | None = None
+        self.worst_lag = 0.0
 
-    def count(self, counter: str, moments: Floats, jobs: Ints) -> None:
-        """Add ``jobs[i]`` at ``moments[i]``."""
-        np.add.at(self._counters[counter], self._cells_of(moments), jobs)
+    # -- what happens ---------------------------------------------------------------------------------------------
 
-    def count_due(self, counter: str, due: Floats) -> None:
-        """Add one at each due time."""
-        if len(due):
-            np.add.at(self._counters[counter], self._cells_of(due), 1)
-
-    def sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
+    def add_sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
         """The jobs due at ``due`` were written, ``sizes[i]`` of them at ``moments[i]``."""
-        self._sent.add((due,), moments, sizes)
-        self._pending += len(due)
-        if self._pending >= _FLUSH_JOBS or len(self._sent.moments) >= _FLUSH_GROUPS:
+        self.sent += len(due)
+        firsts = due[np.cumsum([0, *sizes[:-1]])] if len(sizes) > 1 else due[:1]
+        self.worst_lag = max(self.worst_lag, float((np.array(moments) - firsts).max()))
+        departed = self._departed
+        departed.add(due, moments, sizes)
+        if departed.jobs >= _FLUSH_JOBS or len(departed.moments) >= _FLUSH_GROUPS:
             self.flush()
 
-    def acked(self, dues: Sequence[Floats], moments: Sequence[float], sizes: Sequence[int]) -> None:
-        """The jobs due at ``dues`` were found confirmed, ``sizes[i]`` of them all at ``moments[i]``."""
-        self._acked.add(dues, moments, sizes)
+    def take(self, answers: Answers) -> None:
+        """Count answers."""
+        confirmed = answers.confirmed()
+        if confirmed is not answers:
+            for counter, rows in (("failed", answers.failed), ("unknown", answers.unknown)):
+                for row, words in rows.items():
+                    self._add_error(counter, answers.moments[row], answers.sizes[row], words)
+        self._answered.extend(confirmed)
+        self.acked += sum(confirmed.sizes)
 
-    def timed(self, due: Floats, taken: float) -> None:
-        """Of these, among the acked ones, somebody waited for the answer: it took so long (s) from their sending."""
-        self._timed.append((due, taken))
+    def _add_error(self, counter: str, moment: float, jobs: int, words: str) -> None:
+        self._count(counter, np.array([moment]), np.array([jobs]))
+        self.errors += jobs
+        if words in self._error_texts or len(self._error_texts) < _MOST_ERROR_TEXTS:
+            self._error_texts[words] = self._error_texts.get(words, 0) + jobs
+
+    def add_shed(self, due: Floats) -> None:
+        """Arrivals were clipped by a guardrail."""
+        self._count_due("shed", due)
+        self.shed += len(due)
+
+    def add_late(self, due: Floats) -> None:
+        """Arrivals were dropped because they were overdue by more than max_lag."""
+        self._count_due("late", due)
+        self.late += len(due)
+
+    def add_held(self, due: Floats) -> None:
+        """Arrivals, among the sent or the late ones, were kept waiting by plg itself, or their answers were."""
+        self._count_due("held", due)
+
+    def add_overdue(self, now: float, jobs: int) -> None:
+        """So many of the held leave after all."""
+        if jobs:
+            self._count("overdue", np.array([now]), np.array([jobs]))
+
+    def add_sample(self, sample: Sample) -> None:
+        """A look at the gauges."""
+        self._samples.add(sample)
+        self.depth = None if math.isnan(sample["queue_depth"]) else int(sample["queue_depth"])
+
+    @property
+    def last_error(self) -> str:
+        """The words of the error that was met last for the first time; empty when there was none."""
+        return next(reversed(self._error_texts), "")
+
+    # -- what is made of it ---------------------------------------------------------------------------------------
+
+    @property
+    def counters(self) -> dict[str, Ints]:
+        """All counts so far."""
+        self.flush()
+        return self._counters
+
+    def histograms(self) -> dict[str, Histograms]:
+        """All times so far."""
+        self.flush()
+        return {name: times.histograms() for name, times in self._times.items()}
+
+    def recording(
+        self,
+        ended: float,
+        taken: int,
+        stop: Stop | None,
+        remains: Remains,
+        hits: tuple[Hit, ...],
+        stalls: tuple[Stall, ...],
+    ) -> Recording:
+        """What is known at ``ended``, when ``taken`` arrivals of the plan had been dealt with."""
+        grid = self._grid
+        counters = {name: counts.copy() for name, counts in self.counters.items()}
+        counters["planned"] = grid.planned
+        # What was taken is a prefix of the plan, so what is left of each cell follows from its running total.
+        left = np.maximum(np.cumsum(grid.planned) - taken, 0)
+        counters["cancelled"] = np.diff(left, prepend=0)
+        times, samples = self._samples.columns()
+        return Recording(
+            edges=grid.edges,
+            window=grid.window,
+            duration=grid.duration,
+            spans=grid.spans,
+            counters=counters,
+            histograms=self.histograms(),
+            sample_times=times,
+            samples=samples,
+            target_rate=grid.target_rate,
+            allowed_rate=grid.allowed_rate,
+            hits=hits,
+            ended_s=ended,
+            start_depth=remains.start_depth,
+            end_depth=remains.end_depth,
+            start_untaken=remains.start_untaken,
+            end_untaken=remains.end_untaken,
+            end_age_s=remains.end_age,
+            last_send_s=remains.last_send,
+            drain_s=remains.drain_s,
+            drain_waited_s=remains.waiting_s,
+            stop=stop.name if stop else None,
+            stop_detail=stop.detail if stop else "",
+            stop_by=stop.by if stop else "",
+            errors=tuple(self._error_texts.items()),
+            stalls=stalls,
+        )
+
+    # -- sorting in -----------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Move what is pending into counters and histograms."""
@@ -158,30 +182,40 @@ class Recorder:
 
     def tidy(self) -> Iterator[None]:
         """The same in pieces, with a ``yield`` between, if there is enough to be worth it."""
-        if self._pending >= _TIDY_JOBS:
+        if self._departed.jobs >= _TIDY_JOBS:
             yield from self._pieces()
 
     def _pieces(self) -> Iterator[None]:
-        sent, acked, timed = self._sent, self._acked, self._timed
-        self._sent, self._acked, self._timed, self._pending = _Groups(), _Groups(), [], 0
-        for counter, time, groups in (("sent", "lag", sent), ("acked", "latency", acked)):
-            if groups.due:
-                due, moments, sizes = groups.columns()
-                self.count(counter, moments, sizes)
+        departed, answered = self._departed, self._answered
+        self._departed, self._answered = _Departed(), Answers()
+        for counter, time, groups in (("sent", "lag", departed), ("acked", "latency", answered)):
+            if groups.dues:
+                due, moments, sizes = np.concatenate(groups.dues), np.array(groups.moments), np.array(groups.sizes)
+                self._count(counter, moments, sizes)
                 yield
                 self._add(time, due, np.repeat(moments, sizes) - due)
                 yield
-        if timed:
-            dues, times = zip(*timed, strict=True)
-            self._add("service_time", np.concatenate(dues), np.repeat(times, [len(due) for due in dues]))
+        if answered.timed:
+            dues = [answered.dues[row] for row in answered.timed]
+            taken = [answered.moments[row] - answered.sent[row] for row in answered.timed]
+            self._add("service_time", np.concatenate(dues), np.repeat(taken, [len(due) for due in dues]))
+
+    def _count(self, counter: str, moments: Floats, jobs: Ints) -> None:
+        """Add ``jobs[i]`` at ``moments[i]``."""
+        np.add.at(self._counters[counter], self._cells_of(moments), jobs)
+
+    def _count_due(self, counter: str, due: Floats) -> None:
+        """Add one at each due time."""
+        if len(due):
+            np.add.at(self._counters[counter], self._cells_of(due), 1)
 
     def _add(self, time: str, due: Floats, value: Floats) -> None:
         np.maximum(value, 0.0, out=value)
         first, last = self._cells_between(due)
         if first == last:
-            self._columns[time].add_to_one(first, value)
+            self._times[time].add_to_one(first, value)
         else:
-            self._columns[time].add(self._cells_of(due), value)
+            self._times[time].add(self._cells_of(due), value)
 
     def _cells_between(self, moments: Floats) -> tuple[int, int]:
         """The first and the last cell of any moment."""
@@ -196,14 +230,3 @@ class Recorder:
         # A search among the few edges between the first and the last is cheaper than one among all.
         first, last = self._cells_between(moments)
         return self._edges[first + 1 : last + 1].searchsorted(moments, "right") + first
-
-    @property
-    def counters(self) -> dict[str, Ints]:
-        """All counts so far."""
-        self.flush()
-        return self._counters
-
-    def histograms(self) -> dict[str, Histograms]:
-        """All times so far."""
-        self.flush()
-        return {name: column.histograms() for name, column in self._columns.items()}

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from plg.clock import Clock
 from plg.plan.watching import LOOK_EVERY
-from plg.runner.recorder import Sample
+from plg.runner.samples import Sample
 from plg.targets.base import QueueProbe, TargetError
 
 INTERVAL = LOOK_EVERY

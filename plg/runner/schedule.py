@@ -8,12 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from plg.plan import Chunk
+from plg.plan import Chunk, Plan
+from plg.plan.plan import CHUNK
 from plg.runner.recording import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
 AHEAD = 6144
 """So many arrivals can be seen ahead, if the plan has them: no batch ends sooner for a reason of its own."""
+_CHUNK_S, _FEWEST = 0.1, 2048
+"""Arrivals are worked out for so many seconds at a time, and at least so many: a piece of work that fits between two
+departures."""
 
 
 class Batch:
@@ -52,6 +56,11 @@ class Schedule:
         self._kept: Mask | None = None
         self._position = self.taken = 0
         self._move(0)
+
+    @staticmethod
+    def of(plan: Plan) -> Schedule:
+        """All arrivals of a plan, worked out piece by piece."""
+        return Schedule(plan.chunks(max(_FEWEST, min(CHUNK, int(plan.peak_rate * _CHUNK_S)))))
 
     def ahead(self, until: float, limit: int, passed: int = 0) -> Batch | None:
         """The arrivals due at or before ``until`` behind the first ``passed``, at most ``limit``; None where none are.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plg.runner.recorder import Sample
+from plg.runner.samples import Sample
 
 LOOK_PATIENCE = 1.0
 """Seconds for the one look that every run takes after its last answer."""

@@ -25,7 +25,7 @@ class LinkLost(Exception):
 
 
 class Link(Protocol):
-    """What the engine needs of a connection; tests drive it on a virtual clock."""
+    """What a transport needs of a connection; tests drive it on a virtual clock."""
 
     @property
     def backlog(self) -> int:

@@ -33,7 +33,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("set_up", "await_calm", "clear", "begin"):
         told(Easel, name)
-    told(session.Engine, "run")
+    told(session.Run, "run")
     return made
 
 

@@ -254,7 +254,7 @@ def test_a_cluster_node_without_slots_is_refused_before_anything_is_sent(servers
     ],
 )
 def test_a_server_that_answers_every_job_with(server, words):
-    """A slot that moved away mid-run, as the engine sees it: every job is refused with the same words."""
+    """A slot that moved away mid-run, as a run sees it: every job is refused with the same words."""
     refusing = Scripted(_refuses(f"-{words}\r\n".encode()))
 
     class Moved(UrlTarget):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plg.answers import Answers
 from plg.runner.connection import Connection
 from plg.targets.encoding import Command
 
@@ -54,9 +54,10 @@ def test_the_first_error_of_a_job_is_its_fate(shapes, chance: random.Random, err
         size = chance.randint(1, 4)
         part, stream = stream[:size], stream[size:]
         link.answers = _runs(part)
-        for answer in transport.collect(1.0):
-            assert not answer.unknown
-            found |= dict.fromkeys(answer.due.tolist(), answer.error)
+        answers = transport.collect(lambda: 1.0)
+        assert not answers.unknown
+        for row, dues in enumerate(answers.dues):
+            found |= dict.fromkeys(dues.tolist(), answers.failed.get(row))
     assert found == fates
     assert transport.in_flight == transport.awaited == transport._pending() == 0
 
@@ -73,14 +74,18 @@ def _runs(words: list[str | None]) -> list[tuple[int, str | None]]:
 
 
 def test_good_answers_in_bulk_are_those_one_by_one() -> None:
-    """`_land` and `_resolve` take the same jobs, wherever the answers are cut."""
+    """The same jobs are settled wherever the answers are cut."""
     for cut in range(1, 12):
-        connections = [Connection(Answering, random.Random(1)) for _ in range(2)]
-        for transport in connections:
+        settled = []
+        for parts in ((cut, 12 - cut), (1,) * 12):
+            link = Answering()
+            transport = Connection(lambda link=link: link, random.Random(1))
             transport.send([Command([b""], np.arange(4.0), 3, "q")], 0.0)
-        bulk = [part for size in (cut, 12 - cut) for part in connections[0]._land([(0.0, (size, None))]).dues]
-        singly: list[SimpleNamespace] = []
-        for size in (cut, 12 - cut):
-            connections[1]._resolve(size, None, singly)
-        assert np.concatenate(bulk).tolist() == np.concatenate([one.due for one in singly]).tolist() == [0, 1, 2, 3]
-        assert connections[0].in_flight == connections[1].in_flight == connections[0]._answered == 0
+            answers = Answers()
+            for size in parts:
+                link.answers = [(size, None)]
+                answers.extend(transport.collect(lambda: 1.0))
+            settled.append(np.concatenate(answers.dues).tolist())
+            assert sum(answers.sizes) == 4
+            assert transport.in_flight == transport._answered == 0
+        assert settled[0] == settled[1] == [0, 1, 2, 3]

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated import sample
+from virtual_runs import confirmed, grid_of
 
 from plg.histogram import BUCKETS, bucket_of
 from plg.runner import cell_histogram
 from plg.runner.cell_histogram import CellHistogram, Squeezed
-from plg.runner.recorder import Recorder, SampleLog
+from plg.runner.recorder import Recorder
+from plg.runner.samples import SampleLog
 
 part = st.tuples(st.integers(0, 9), st.integers(1, 60), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
 
@@ -77,19 +79,17 @@ def test_a_past_cell_costs_a_byte_a_bucket():
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 0.4)), min_size=1, max_size=30), st.booleans())
 def test_the_recorder_notes_groups_as_it_would_single_jobs(groups, in_pieces):
-    edges = np.array([0.0, 0.5, 1.0, 2.0, 5.0, np.inf])
-    whole, single = Recorder(edges), Recorder(edges)
+    grid = grid_of(np.array([0.0, 0.5, 1.0, 2.0, 5.0, np.inf]))
+    whole, single = Recorder(grid), Recorder(grid)
     at, due = 0.0, 0.0
     for size, gap in groups:
         dues = due + np.arange(size) * 0.001
         due, at = dues[-1] + 0.001, max(at, dues[-1]) + gap
-        whole.sent(dues, [at], [size])
-        whole.acked([dues], [at + 0.01], [size])
-        whole.timed(dues, 0.01)
+        whole.add_sent(dues, [at], [size])
+        whole.take(confirmed(dues, at, at + 0.01))
         for one in dues:
-            single.sent(np.array([one]), [at], [1])
-            single.acked([np.array([one])], [at + 0.01], [1])
-            single.timed(np.array([one]), 0.01)
+            single.add_sent(np.array([one]), [at], [1])
+            single.take(confirmed(np.array([one]), at, at + 0.01))
         if in_pieces:
             for _ in whole.tidy():
                 pass

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import Gauges, Server
+from virtual_runs import build
 
 from plg.clock import VirtualClock
 from plg.guardrails.limiter import whole_jobs
@@ -21,7 +22,6 @@ from plg.runner.cluster_transport import ClusterTransport
 from plg.runner.connection import Connection
 from plg.runner.dialer import Immediate
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.observer import Hooks
 from plg.runner.pool import Pool
@@ -41,11 +41,11 @@ def steady(rate, duration):
 def run(pattern, transport, clock, *, jobs=JOBS, limits=LOOSE):
     scenario = Scenario("s", read(pattern, Path()), tuple(jobs), limits)
     plan = make_plan(scenario, seed=1)
-    engine = Engine(
+    made = build(
         plan, limits, transport, batch_encoder(scenario, plan, "run"), clock, Gauges(),
         grid=Grid.of(plan), hooks=Hooks(),
     )  # fmt: skip
-    recording = engine.run(clock.now())
+    recording = made.run(clock.now())
     t = recording.total
     assert t("planned") == t("sent") + t("shed") + t("late") + t("cancelled")
     assert t("sent") == t("acked") + t("failed") + t("unknown")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from simulated import Gauges
+from virtual_runs import build
 
 from plg.clock import VirtualClock
 from plg.pacing import PACINGS
@@ -23,7 +24,6 @@ from plg.plan import make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.wire import Wire
@@ -87,31 +87,31 @@ class CountingClock(VirtualClock):
 LIMITS = Guardrails(1e9, 10**9, 1e6, max_memory=1e9, max_queue_depth=10**9, max_error_rate=ErrorRateLimit(0.05, 10.0))
 
 
-def engine_for(rate, duration, monkeypatch, pacing="economical"):
-    """An engine over the real wire code, and the counter of its calls. Nothing real is waited for."""
+def run_for(rate, duration, monkeypatch, pacing="economical"):
+    """A run over the real wire code, and the counter of its calls. Nothing real is waited for."""
     calls: Counter = Counter()
     clock, socket = CountingClock(calls), Socket(calls)
     monkeypatch.setattr("plg.targets.wire.select", Waiting(clock, socket))
     pattern = read({"type": "steady", "base_rate": rate, "duration": duration}, Path())
     scenario = Scenario("cost", pattern, (Job("job", queue=Queue("list", "q"), payload={"sku": "A-${seq}"}),), LIMITS)
     plan = make_plan(scenario)
-    engine = Engine(
+    run = build(
         plan, LIMITS, Connection(lambda: Wire(socket, clock), random.Random(1)),
         batch_encoder(scenario, plan, "0123456789ab"), clock, Gauges(), grid=Grid.of(plan), pacing=PACINGS[pacing],
     )  # fmt: skip
-    return engine, calls
+    return run, calls
 
 
-def ran(engine):
-    recording = engine.run(0.0)
+def ran(run):
+    recording = run.run(0.0)
     assert recording.total("acked") == recording.total("planned") > 0
     return recording
 
 
 def calls_of(rate, duration, monkeypatch):
     """Calls of Python and C functions in one run, and the number of its sends; the run before warms the caches."""
-    ran(engine_for(rate, 0.1, monkeypatch)[0])
-    engine, calls = engine_for(rate, duration, monkeypatch)
+    ran(run_for(rate, 0.1, monkeypatch)[0])
+    run, calls = run_for(rate, duration, monkeypatch)
     seen: Counter = Counter()
 
     def notice(frame, event, argument):
@@ -119,7 +119,7 @@ def calls_of(rate, duration, monkeypatch):
 
     sys.setprofile(notice)
     try:
-        engine.run(0.0)
+        run.run(0.0)
     finally:
         sys.setprofile(None)
     return seen["call"], seen["c_call"], calls["send"]
@@ -132,36 +132,36 @@ def calls_of(rate, duration, monkeypatch):
     [("economical", 1000, 3 + 2 / 20), ("precise", 10_000 / 3, 3 + 2 / 33)],
 )
 def test_system_calls_of_a_wake_up(pacing, sends, calls, monkeypatch):
-    engine, seen = engine_for(10_000, 2.0, monkeypatch, pacing)
-    ran(engine)
+    run, seen = run_for(10_000, 2.0, monkeypatch, pacing)
+    ran(run)
     assert seen["send"] == pytest.approx(2 * sends, rel=0.02)
     total = seen["send"] + seen["recv"] + seen["wait"]
     assert total / seen["send"] <= calls * 1.05
 
 
 def test_jobs_a_tick_apart_leave_by_themselves(monkeypatch):
-    engine, seen = engine_for(1000, 2.0, monkeypatch)
-    ran(engine)
+    run, seen = run_for(1000, 2.0, monkeypatch)
+    ran(run)
     assert seen["send"] == 2000
 
 
 def test_a_tick_is_one_write_up_to_a_batch(monkeypatch):
-    engine, seen = engine_for(1_000_000, 0.5, monkeypatch)
-    ran(engine)
+    run, seen = run_for(1_000_000, 0.5, monkeypatch)
+    ran(run)
     assert seen["send"] <= 0.5 * 1000 * 1.15
 
 
 def test_nothing_wakes_where_nothing_is_due(monkeypatch):
-    engine, seen = engine_for(2, 30.0, monkeypatch)
-    ran(engine)
+    run, seen = run_for(2, 30.0, monkeypatch)
+    ran(run)
     jobs, looks = 60, 30 / 0.05
     assert seen["send"] == jobs
     assert seen["wait"] <= looks + 3 * jobs
 
 
 def test_bytes_of_a_job(monkeypatch):
-    engine, seen = engine_for(1_000_000, 0.2, monkeypatch)
-    ran(engine)
+    run, seen = run_for(1_000_000, 0.2, monkeypatch)
+    ran(run)
     assert seen["bytes"] / 200_000 <= 185
 
 
@@ -182,7 +182,7 @@ def test_a_job_costs_no_call_of_its_own(monkeypatch):
 
 def objects_of(rate, duration, monkeypatch):
     """Containers (tuples, lists, arrays' views …) that were made and not given back at once, and the sends of a run."""
-    engine, calls = engine_for(rate, duration, monkeypatch)
+    run, calls = run_for(rate, duration, monkeypatch)
     rounds, before = Counter(), gc.get_threshold()
 
     def notice(phase, info):
@@ -192,7 +192,7 @@ def objects_of(rate, duration, monkeypatch):
     gc.callbacks.append(notice)
     gc.set_threshold(100, 1_000_000, 1_000_000)
     try:
-        engine.run(0.0)
+        run.run(0.0)
     finally:
         gc.set_threshold(*before)
         gc.callbacks.remove(notice)
@@ -201,7 +201,7 @@ def objects_of(rate, duration, monkeypatch):
 
 def test_objects_of_a_wake_up(monkeypatch):
     """A departure, its command, its flight, its answer and their lists; the same however many jobs there are."""
-    ran(engine_for(10_000, 0.1, monkeypatch)[0])
+    ran(run_for(10_000, 0.1, monkeypatch)[0])
     objects, sends = objects_of(10_000, 3.0, monkeypatch)
     assert objects / sends <= 5
     objects, sends = objects_of(100_000, 3.0, monkeypatch)
@@ -214,12 +214,12 @@ def test_work_grows_as_the_run_does(monkeypatch):
     assert totals[2] / totals[1] <= 2.1
 
 
-def kept_bytes(engine):
+def kept_bytes(run):
     """What the run leaves behind and the most it held, beyond what stood before it."""
     gc.collect()
     tracemalloc.start()
     try:
-        recording = engine.run(0.0)
+        recording = run.run(0.0)
         gc.collect()
         kept, most = tracemalloc.get_traced_memory()
     finally:
@@ -230,17 +230,17 @@ def kept_bytes(engine):
 
 def test_memory_is_of_the_windows_and_not_of_the_jobs(monkeypatch):
     """Sixteen times the jobs in the same windows: histograms fill up, and nothing else is kept."""
-    ran(engine_for(10_000, 0.1, monkeypatch)[0])
-    slow, _ = kept_bytes(engine_for(20_000, 4.0, monkeypatch)[0])
-    fast, _ = kept_bytes(engine_for(320_000, 4.0, monkeypatch)[0])
+    ran(run_for(10_000, 0.1, monkeypatch)[0])
+    slow, _ = kept_bytes(run_for(20_000, 4.0, monkeypatch)[0])
+    fast, _ = kept_bytes(run_for(320_000, 4.0, monkeypatch)[0])
     assert fast <= 3 * slow
 
 
 def test_what_is_held_while_running_is_bounded(monkeypatch):
     """Twice the jobs and windows: what is on its way levels off, and of what has been only the windows are held."""
-    ran(engine_for(10_000, 0.1, monkeypatch)[0])
-    kept_short, short = kept_bytes(engine_for(100_000, 10.0, monkeypatch)[0])
-    kept_long, long = kept_bytes(engine_for(100_000, 20.0, monkeypatch)[0])
+    ran(run_for(10_000, 0.1, monkeypatch)[0])
+    kept_short, short = kept_bytes(run_for(100_000, 10.0, monkeypatch)[0])
+    kept_long, long = kept_bytes(run_for(100_000, 20.0, monkeypatch)[0])
     assert kept_long <= 2.1 * kept_short
     assert long <= 1.6 * short
     assert long <= 20e6
@@ -248,7 +248,7 @@ def test_what_is_held_while_running_is_bounded(monkeypatch):
 
 def test_memory_of_a_longer_run_is_that_of_its_windows(monkeypatch):
     """Both runs have 1,000 windows, the second four times as many jobs and wake-ups."""
-    ran(engine_for(100, 0.1, monkeypatch)[0])
-    short, _ = kept_bytes(engine_for(100, 50.0, monkeypatch)[0])
-    long, _ = kept_bytes(engine_for(100, 200.0, monkeypatch)[0])
+    ran(run_for(100, 0.1, monkeypatch)[0])
+    short, _ = kept_bytes(run_for(100, 50.0, monkeypatch)[0])
+    long, _ = kept_bytes(run_for(100, 200.0, monkeypatch)[0])
     assert long <= 2 * short

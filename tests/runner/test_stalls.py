@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simulated import Gauges, Server, sample
+from virtual_runs import build
 
 from plg.clock import VirtualClock
 from plg.judge import judge
@@ -18,7 +19,6 @@ from plg.plan import make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.observer import Hooks
 from plg.runner.pool import Pool
@@ -60,13 +60,13 @@ def run(
     scenario = Scenario("s", read(pattern, Path()), (Job("job", queue=Queue("list", "q")),), limits, max_lag=max_lag)
     plan = make_plan(scenario, seed=1)
     connections = [Connection(server.connect, random.Random(1)) for _ in range(count)]
-    engine = Engine(
+    made = build(
         plan, limits, connections[0] if count == 1 else Pool(connections),
         batch_encoder(scenario, plan, "run"), clock, gauges or Gauges(),
         grid=Grid.of(plan, expect), max_lag=max_lag, watch=watch, hooks=hooks,
         pacing=PACINGS["economical"],
     )  # fmt: skip
-    recording = engine.run(clock.now())
+    recording = made.run(clock.now())
     t = recording.total
     assert t("planned") == t("sent") + t("shed") + t("late") + t("cancelled")
     assert t("sent") == t("acked") + t("failed") + t("unknown")

@@ -1,4 +1,4 @@
-"""Whole runs and their shards on the virtual clock: the same plan made by one engine, and by n."""
+"""Whole runs and their shards on the virtual clock: the same plan made by one run, and by n."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulated import Gauges, Server
+from virtual_runs import build
 
 from plg.clock import VirtualClock
 from plg.guardrails.dividing import divide
@@ -16,7 +17,6 @@ from plg.plan import Plan, make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.recording import Recording
 from plg.scenario import Arrivals, Guardrails, Scenario
@@ -48,11 +48,11 @@ def simulate(of: Scenario, shard: tuple[int, int] = (0, 1)) -> tuple[Recording, 
     clock = VirtualClock()
     server = Server(clock)
     limits = divide(of.guardrails, plan)
-    engine = Engine(
+    run = build(
         plan, limits, Connection(server.connect, random.Random(1)), batch_encoder(of, plan, "run"), clock, Gauges(),
         grid=Grid.of(plan),
     )  # fmt: skip
-    recording = engine.run(clock.now())
+    recording = run.run(clock.now())
     return recording, [json.loads(job)["seq"] for job in server.jobs()], server.times()
 
 

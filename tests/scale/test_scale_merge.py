@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged import Event, Glance, random_events, record, steady
 from scale_runs import WAVES, scenario, simulate, with_limits
+from virtual_runs import confirmed, grid_of
 
 from plg.histogram import bucket_of
 from plg.runner.merge import CannotMerge, merge, merge_histograms
@@ -66,9 +67,9 @@ def test_histograms_of_the_recorder_merge_exactly(parts: list[list[float]], cell
     edges = cell_edges(10.0, 10.0 / cells, [])
 
     def histograms(values: list[float]) -> Histograms:
-        recorder = Recorder(edges)
+        recorder = Recorder(grid_of(edges))
         for value in values:
-            recorder.acked([np.array([value % 10])], [value % 10 + value], [1])
+            recorder.take(confirmed(np.array([value % 10]), value % 10, value % 10 + value))
         return recorder.histograms()["latency"]
 
     merged = merge_histograms([histograms(part) for part in parts])

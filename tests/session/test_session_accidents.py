@@ -59,7 +59,7 @@ def processes() -> set[str]:
     return {line.strip() for line in found.stdout.splitlines() if "--ppid" not in line}
 
 
-@pytest.mark.parametrize("what", ["batch_encoder", "Engine", "ThreadSampler"])
+@pytest.mark.parametrize("what", ["batch_encoder", "Sender", "Monitor", "Run", "ThreadSampler"])
 def test_what_was_started_is_ended_when_preparing_fails(here, monkeypatch, what):
     """An embedded server, workers, probe and sampler: none outlives the run that never began."""
     (here / "s.plg").write_text(scenario("steady 10/s over 1s", "workers 2 each 1ms"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The engine on a virtual clock against a simulated server: what it holds is checked on the server's side."""
+"""Runs on a virtual clock against a simulated server: what it holds is checked on the server's side."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import BusyClock, Gauges, Server, sample
+from virtual_runs import build
 
 from plg.clock import VirtualClock
 from plg.guardrails.limiter import whole_jobs
@@ -20,12 +21,12 @@ from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
 from plg.queues.base import Job, Queue
-from plg.runner.connection import STALE, Connection
+from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
-from plg.runner.engine import Engine
 from plg.runner.grid import Grid
 from plg.runner.observer import Hooks
-from plg.runner.sender import Sender
+from plg.runner.run import Run
+from plg.runner.transmit import STALE
 from plg.runner.watch import Watch
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
 from plg.stop import Stop
@@ -56,12 +57,12 @@ def simulate(
         "s", read(pattern, Path()), tuple(jobs), limits, arrivals=arrivals or Arrivals(), max_lag=max_lag
     )
     plan = make_plan(scenario, seed=seed)
-    engine = Engine(
+    run = build(
         plan, limits, Connection(server.connect, random.Random(1)), batch_encoder(scenario, plan, "run"), clock,
         gauges or Gauges(), grid=Grid.of(plan),
         max_lag=max_lag, hooks=hooks, watch=watch, pacing=pacing,
     )  # fmt: skip
-    return engine.run(clock.now()), server, plan
+    return run.run(clock.now()), server, plan
 
 
 def steady(rate, duration):
@@ -396,15 +397,15 @@ def test_made_ahead_or_step_by_step_the_same_jobs_leave(seed, rate, pacing, nth)
 def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):
     """service_time is exact on the sends that are timed, however much there is to be counted and made meanwhile."""
     server = Server(BusyClock(3, longest=2e-5), delay=0.0002)
-    chores_of = Sender._chores
+    background_of = Run._background
 
-    def slow(self, transmitted, batch, following):
-        yield from chores_of(self, transmitted, batch, following)
+    def slow(self, counting, batch, following):
+        yield from background_of(self, counting, batch, following)
         for _ in range(len(batch.departures) // 4):
             server.clock.advance(0.0006)
             yield 0.0
 
-    monkeypatch.setattr(Sender, "_chores", slow)
+    monkeypatch.setattr(Run, "_background", slow)
     recording, _, _ = simulate(steady(10_000, 3), server=server)
     taken = recording.histograms["service_time"].over(recording.whole())
     assert taken.total >= 3 * 45 * 5
@@ -426,7 +427,7 @@ def test_answers_are_read_as_they_come_where_there_is_time(rate):
 
 @pytest.mark.parametrize("rate", [40, 400, 750])
 def test_answers_are_read_as_they_come_step_by_step_too(rate, monkeypatch):
-    monkeypatch.setattr(Connection, "can_send_ahead", False)
+    monkeypatch.setattr(Connection, "sole", None)
     recording, _, _ = simulate(steady(rate, 4), server=Server(VirtualClock(), delay=0.0003))
     for time in ("service_time", "latency"):
         taken = recording.histograms[time].over(recording.whole())

@@ -1,0 +1,117 @@
+"""Looks at a run while it goes on: gauges, limits, signals, expectations; and says when it has to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from plg.answers import Answers
+from plg.plan import Plan
+from plg.runner.abort import AbortConditions
+from plg.runner.observer import Hooks, ProgressMeter
+from plg.runner.recorder import Recorder
+from plg.runner.recording import Hit, Recording
+from plg.runner.run_clock import RunClock
+from plg.runner.sampler import Sampler
+from plg.runner.samples import Sample
+from plg.runner.watch import Remains, Watch
+from plg.scenario import Guardrails
+from plg.stop import Stop
+
+JUDGE_INTERVAL = 0.25
+"""Least seconds between judgements of the expectations that may stop the run."""
+
+Record = Callable[[float, Stop | None], Recording]
+"""Makes the recording of what is counted until a moment, as of a run that was stopped then."""
+
+
+class Monitor:
+    """What is beside the sending. Each of its answers is the stop that ends the run, or None; the first reason stands.
+
+    ``remains`` is what the looks at the queue after the last send found.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        limits: Guardrails,
+        sampler: Sampler,
+        recorder: Recorder,
+        clock: RunClock,
+        *,
+        hooks: Hooks | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._sampler, self._recorder, self._clock = sampler, recorder, clock
+        self._hooks, self.watch = hooks or Hooks(), watch or Watch(None)
+        self._abort = AbortConditions(plan, limits, recorder, clock, self._hooks.hit)
+        self._meter = ProgressMeter(plan, recorder, self._hooks)
+        self.remains = Remains(self.watch.start_depth, self.watch.start_untaken)
+        self._next_judgement = 0.0
+        self.stop: Stop | None = None
+
+    def halt(self, stop: Stop | None) -> Stop | None:
+        """End the run for this reason, if it is one and there is none before it. Returns the one that stands."""
+        if self.stop is None and stop is not None:
+            self.stop = stop
+            self._hooks.stopped(stop)
+        return self.stop
+
+    def reach(self, guardrail: str, now: float) -> Stop | None:
+        """A counted limit is reached with work left; None where that is shed and the run goes on."""
+        return self.halt(self._abort.reach(guardrail, now))
+
+    def take(self, answers: Answers) -> Stop | None:
+        """Look at answers that were just counted."""
+        return self.halt(self._abort.on_answers(answers))
+
+    def interrupted(self) -> bool:
+        """Whether somebody asks for the run to stop."""
+        asked = self._hooks.interrupted()
+        self.halt(asked)
+        return asked is not None
+
+    def poll(self, now: float, until: float, record: Record) -> Stop | None:
+        """Look at all there is, where everything that happened ``until`` then is counted."""
+        if self.interrupted():
+            return self.stop
+        self._clock.check_suspension()
+        for sample in self.sample(now):
+            self.halt(self._abort.on_sample(sample, now))
+        self.halt(self._abort.on_progress(until))
+        self._judge(now, until, record)
+        self._meter.show(now, "sending", until)
+        return self.stop
+
+    def poll_drain(self, now: float, record: Record) -> Stop | None:
+        """The same after the last send, when there is nothing left that a limit could stop."""
+        self.sample(now)
+        self._judge(now, now, record)
+        self._meter.show(now, "draining", now)
+        return self.stop
+
+    def hurry(self) -> None:
+        """Take the next look at the queues at once."""
+        self._sampler.hurry()
+
+    def sample(self, now: float) -> list[Sample]:
+        """Take in the looks at the gauges since the last time."""
+        samples = self._sampler.poll(now)
+        for sample in samples:
+            self._recorder.add_sample(sample)
+        self.remains.heed(samples)
+        return samples
+
+    def hits(self, ended: float) -> tuple[Hit, ...]:
+        """The guardrails at work in a run that ``ended`` then."""
+        return self._abort.hits(ended)
+
+    def _judge(self, now: float, until: float, record: Record) -> None:
+        """Judge the expectations that may stop the run by all that is counted ``until`` then, if it is time."""
+        if self._hooks.watch is None or now < self._next_judgement or self.stop is not None:
+            return
+        breach = self._hooks.watch(record(until, Stop("live", "")))
+        # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
+        looked = self._clock.now()
+        self._next_judgement = looked + max(JUDGE_INTERVAL, 50 * (looked - now))
+        if breach:
+            self.halt(Stop("expectation", breach))

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 _LOOK = 0.05
 """Seconds between looks for a signal."""
-_STACK = 16 * 1024 * 1024
+STACK = 16 * 1024 * 1024
 """Bytes of a thread's stack, as much as a main thread has: some systems give others too little to read a deep file."""
 
 
@@ -60,7 +60,7 @@ class _Task(Generic[T]):
         self._fault: BaseException | None = None
 
     def start(self) -> None:
-        before = threading.stack_size(_STACK)
+        before = threading.stack_size(STACK)
         try:
             threading.Thread(target=self._run, name="plg-attended", daemon=True).start()
         finally:

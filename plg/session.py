@@ -12,6 +12,7 @@ from pathlib import Path
 from plg.clock import Clock, MonotonicClock
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
+from plg.guardrails.guard import Excursion
 from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
 from plg.judge import first_breach, make_outcome
@@ -19,7 +20,7 @@ from plg.judge.assemble import scenario_hash
 from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
-from plg.outcome import Outcome, ShardInfo
+from plg.outcome import ExpectationResult, Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
 from plg.plan.foresight import nothing_planned
@@ -112,13 +113,20 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready."""
+    """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready.
+
+    ``progress``, ``stopped``, ``hit`` and ``broken`` (an expectation marked ``or stop``) are called by the thread that
+    sends: they hand on what they are told, and wait for nothing.
+    """
 
     progress: Callable[[Progress], None] | None = None
     interrupted: Callable[[], Stop | None] = lambda: None
     progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
     waiting: Callable[[str], None] = lambda words: None
+    stopped: Callable[[Stop], None] = lambda stop: None
+    hit: Callable[[Excursion], None] = lambda excursion: None
+    broken: Callable[[ExpectationResult], None] = lambda result: None
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -296,7 +304,10 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=Hooks(observer.interrupted, _breach(prepared), observer.progress, observer.progress_every),
+            hooks=Hooks(
+                observer.interrupted, _breach(prepared, observer), observer.progress, observer.progress_every,
+                observer.stopped, observer.hit,
+            ),
             watch=_watch(ready.before, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
@@ -342,7 +353,7 @@ def _watch(before: Depth | None, scenario: Scenario) -> Watch:
     return Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
 
 
-def _breach(prepared: Prepared) -> Callable[[Recording], str | None] | None:
+def _breach(prepared: Prepared, observer: Observer) -> Callable[[Recording], str | None] | None:
     alone = prepared.shard is not None
     stopping = tuple(e for e in prepared.scenario.expect if e.stop and (not alone or judged_alone(e)))
     if not stopping:
@@ -350,6 +361,8 @@ def _breach(prepared: Prepared) -> Callable[[Recording], str | None] | None:
 
     def breach(recording: Recording) -> str | None:
         found = first_breach(stopping, recording)
+        if found is not None:
+            observer.broken(found)
         return found.text if found is not None else None
 
     return breach

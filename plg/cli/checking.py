@@ -6,28 +6,29 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from plg import session
 from plg.cli.closing import closing, losses
 from plg.cli.console import Console
 from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
+from plg.cli.parallel import ParallelView
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.interrupt import Interrupted, attend
-from plg.judge.deciding import gravity, worst
-from plg.redaction import hide_known
+from plg.judge.deciding import INTERNAL, USAGE, gravity, worst
 from plg.reports.artifacts import Artifacts
 from plg.reports.columns import columns, cut
 from plg.reports.easel import Easel
 from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
-from plg.runs.signals import CODES
-
-if TYPE_CHECKING:
-    from plg.runs.process import Finished
-    from plg.runs.signals import Interruption
+from plg.runs.inline import Inline, InlineRun
+from plg.runs.launcher import Launcher
+from plg.runs.order import Order
+from plg.runs.process import ProcessLauncher
+from plg.runs.signals import CODES, Interruption
+from plg.runs.supervisor import Ended, Running, Supervisor, interrupted
+from plg.stop import Stop
 
 _SHORT = 60.0
 """Seconds of a run beyond which what draws is not kept waiting: half a second less would not be noticed there, what
@@ -78,90 +79,148 @@ def _check_all(
     artifacts: Artifacts,
     interruption: Interruption,
 ) -> int:
-    if min(options.parallel, len(files)) > 1:
-        ends, kept = _check_at_once(options, asked, files, console, artifacts, interruption)
-        return _finish(console, ends, len(files), artifacts, interruption.code if kept else None)
-    ends = []
-    for number, file in enumerate(files):
-        if number:
-            console.print()
-            artifacts.easel.set_up()
-        ends.append(_check_safely(file, asked, console, artifacts, interruption, quiet=options.quiet))
-        if len(files) > 1:
-            console.print(last_line(*ends[-1][:2], colour=console.colour))
-        if interruption.name() or (options.fail_fast and ends[-1].code != 0):
-            break
-    # Decided once: a signal that comes while the last files are written keeps nothing from running.
-    kept = files[len(ends) :] if interruption.name() else []
-    for file in kept:
-        artifacts.add_invalid(file, _interrupted(file))
-    return _finish(console, ends, len(files), artifacts, interruption.code if kept else None)
-
-
-def _check_at_once(
-    options: argparse.Namespace,
-    asked: session.Request,
-    files: list[Path],
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-) -> tuple[list[End], list[Path]]:
-    """Several at a time; each is told of as a whole when it ends, and what programs read of it is written then.
-
-    Reports are drawn when all have ended: drawing would take the machine from those that still run.
-    How they ended, and the files that a signal kept from running.
-    """
-    from plg.cli.parallel import ParallelView
-    from plg.runs.order import Order
-    from plg.runs.supervisor import Listener, Supervisor
-
-    view = RunView(console, quiet=options.quiet)
-    ends: dict[Path, End] = {}
-
-    def tell(end: Finished) -> None:
-        console.clear()
-        if ends:
-            console.print()
-        if end.outcome is not None:
-            view.verdict(end.outcome)
-            ends[end.file] = End(end.outcome.exit_code, end.outcome.reason, end.outcome.name)
-            artifacts.add_undrawn(end.outcome)
-        else:
-            refused = _refusal(end)
-            console.diagnostics(refused.diagnostics, refused.sources)
-            told = _faults(end.file, refused) if end.code == 2 else str(refused)
-            ends[end.file] = End(end.code, told, end.file.stem)
-            artifacts.add_invalid(end.file, refused)
-        console.print(last_line(*ends[end.file][:2], colour=console.colour))
-
-    view.waiting(asked.start)
-    listener = Listener(tell, ParallelView(console, quiet=options.quiet).look, interruption.name)
+    many = min(options.parallel, len(files))
+    kind = _AtOnce if many > 1 else _InTurn
+    show = kind(console, artifacts, interruption, asked, quiet=options.quiet, several=len(files) > 1)
     supervisor = Supervisor(
-        lambda file: Order.of(file, for_file(asked, file), os.environ), options.parallel, artifacts.folder, listener,
+        show.launcher(), lambda file: Order.of(file, for_file(asked, file), os.environ), many, show,
         fail_fast=options.fail_fast,
     )  # fmt: skip
     done = supervisor.run(files)
     console.clear()
+    # Decided once: a signal that comes while the last files are written keeps nothing from running.
     begun = {end.file for end in done}
     kept = [file for file in files if file not in begun] if interruption.name() else []
-    for file in kept:
-        artifacts.add_invalid(file, _interrupted(file))
-    artifacts.draw()
-    return [ends[end.file] for end in done], kept
+    show.close(kept)
+    return _finish(console, [_told(end) for end in done], len(files), artifacts, interruption.code if kept else None)
 
 
-def _refusal(end: Finished) -> ScenarioError:
-    """Why a scenario left no outcome: its faults, or what its process said at its end."""
-    if end.refused is not None:
-        return end.refused
-    if end.code in CODES:
-        return _interrupted(end.file)
-    words = end.complaint.splitlines()[-1] if end.complaint else "its process ended without a word"
-    return ScenarioError([Diagnostic("internal-error", f"{end.file} left no outcome: {words}", str(end.file))])
+class _Show:
+    """What is told of the runs, and written."""
+
+    def __init__(
+        self,
+        console: Console,
+        artifacts: Artifacts,
+        interruption: Interruption,
+        asked: session.Request,
+        *,
+        quiet: bool,
+        several: bool,
+    ) -> None:
+        self._console, self._artifacts, self._interruption, self._asked = console, artifacts, interruption, asked
+        self._quiet, self._several = quiet, several
+        self._view = RunView(console, quiet=quiet)
+        self._ended = 0
+
+    def interrupted(self) -> Stop | None:
+        """See `Listener.interrupted`."""
+        return self._interruption.stop()
+
+    def starting(self, file: Path) -> None:
+        """See `Listener.starting`."""
+
+    def finished(self, end: Ended) -> None:
+        """See `Listener.finished`: what came of it stands together."""
+        self._ended += 1
+        if end.outcome is not None:
+            self._view.verdict(end.outcome)
+        elif end.error is not None and end.code == INTERNAL and end.error.diagnostics[0].code == "internal-error":
+            self._console.error(end.error.diagnostics[0].message)
+            self._console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
+        elif end.error is not None and end.code not in CODES:
+            self._console.diagnostics(end.error.diagnostics, end.error.sources)
+        if self._several:
+            self._console.print(last_line(*_told(end)[:2], colour=self._console.colour))
+
+    def close(self, kept: Sequence[Path]) -> None:
+        """Write what is left once all have ended; ``kept`` from running were these."""
+        for file in kept:
+            self._artifacts.add_invalid(file, interrupted(file, self._interruption.code))
 
 
-def _interrupted(file: Path) -> ScenarioError:
-    return ScenarioError([Diagnostic("interrupted", f"{file} was interrupted before it began", str(file))])
+class _InTurn(_Show):
+    """One run after the other, in this process: its plan, a live line, its verdict."""
+
+    def launcher(self) -> Launcher:
+        return Inline(self._view.interval, self._artifacts.easel.await_calm, loading)
+
+    def starting(self, file: Path) -> None:
+        self._view = RunView(self._console, quiet=self._quiet)
+        if self._ended:
+            self._console.print()
+            self._artifacts.easel.set_up()
+
+    def ready(self, run: Running) -> None:
+        """See `Listener.ready`."""
+        prepared = run.handle.prepared if isinstance(run.handle, InlineRun) else None
+        assert prepared is not None, "a run in this process is there when it is ready"
+        self._view.plan(prepared.scenario, prepared.plan, prepared.notes)
+        self._view.waiting(prepared.start)
+        if prepared.plan.duration > _SHORT:
+            self._artifacts.easel.clear()
+
+    def waiting(self, run: Running, words: str) -> None:
+        """See `Listener.waiting`."""
+        self._view.late_server(words)
+
+    def look(self, running: Sequence[Running]) -> None:
+        """See `Listener.look`."""
+        for run in running:
+            if run.state:
+                self._view.progress(run.state)
+
+    def finished(self, end: Ended) -> None:
+        if end.outcome is not None:
+            self._artifacts.add(end.outcome)
+        elif end.error is not None:
+            self._artifacts.add_invalid(end.file, end.error)
+        super().finished(end)
+
+
+class _AtOnce(_Show):
+    """Several at a time: each is told of as a whole when it ends, and what programs read of it is written then."""
+
+    def launcher(self) -> Launcher:
+        self._view.waiting(self._asked.start)
+        self._all = ParallelView(self._console, quiet=self._quiet)
+        return ProcessLauncher(self._artifacts.folder)
+
+    def ready(self, run: Running) -> None:
+        """See `Listener.ready`."""
+
+    def waiting(self, run: Running, words: str) -> None:
+        """See `Listener.waiting`."""
+        self._all.waiting(run, words)
+
+    def look(self, running: Sequence[Running]) -> None:
+        """See `Listener.look`."""
+        self._all.look(running)
+
+    def finished(self, end: Ended) -> None:
+        self._console.clear()
+        if self._ended:
+            self._console.print()
+        if end.outcome is not None:
+            self._artifacts.add_undrawn(end.outcome)
+        elif end.error is not None:
+            self._artifacts.add_invalid(end.file, end.error)
+        super().finished(end)
+
+    def close(self, kept: Sequence[Path]) -> None:
+        """Draw what is to be drawn: before all had ended it would have taken the machine from those that ran."""
+        super().close(kept)
+        self._artifacts.draw()
+
+
+def _told(end: Ended) -> End:
+    """How a run ended, in words."""
+    if end.outcome is not None:
+        return End(end.code, end.outcome.reason, end.outcome.name)
+    assert end.error is not None, "a run ends with an outcome or without one"
+    if end.code == USAGE:
+        return End(end.code, _faults(end.file, end.error), end.file.stem)
+    return End(end.code, end.error.diagnostics[0].message, end.file.stem)
 
 
 def _faults(file: Path, error: ScenarioError) -> str:
@@ -211,61 +270,6 @@ def _failed(ends: Sequence[End]) -> str:
     return "".join(f"; {each}" for each in [*told, *([", ".join(named)] if named else [])]) + (
         f" and {more} more" if more else ""
     )
-
-
-def _check_safely(
-    file: Path,
-    asked: session.Request,
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-    *,
-    quiet: bool,
-) -> End:
-    """A bug in plg that one file brings out costs the others neither their runs nor their artifacts."""
-    try:
-        return _check_one(file, asked, console, artifacts, interruption, quiet=quiet)
-    except Exception as error:  # the last net but one; `plg.cli.program` has the last
-        if os.environ.get("PLG_DEBUG"):
-            raise
-        message = hide_known(f"internal error: {type(error).__name__}: {error}")
-        console.error(message)
-        console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
-        artifacts.add_invalid(file, ScenarioError([Diagnostic("internal-error", message, file=str(file))]))
-        return End(1, message, file.stem)
-
-
-def _check_one(
-    file: Path,
-    asked: session.Request,
-    console: Console,
-    artifacts: Artifacts,
-    interruption: Interruption,
-    *,
-    quiet: bool,
-) -> End:
-    view = RunView(console, quiet=quiet)
-    try:
-        with loading():
-            prepared = attend(lambda: session.prepare(file, for_file(asked, file)), interruption.name)
-    except ScenarioError as error:
-        console.diagnostics(error.diagnostics, error.sources)
-        artifacts.add_invalid(file, error)
-        return End(2, _faults(file, error), file.stem)
-    except Interrupted:
-        artifacts.add_invalid(file, _interrupted(file))
-        return End(interruption.code, f"interrupted by {interruption.name()} before it began", file.stem)
-    view.plan(prepared.scenario, prepared.plan, prepared.notes)
-    view.waiting(prepared.start)
-    if prepared.plan.duration > _SHORT:
-        artifacts.easel.clear()
-    observer = session.Observer(
-        view.progress, interruption.stop, view.interval, artifacts.easel.await_calm, view.late_server
-    )
-    outcome = session.run(prepared, observer)
-    artifacts.add(outcome)
-    view.verdict(outcome)
-    return End(outcome.exit_code, outcome.reason, outcome.name)
 
 
 def _close(console: Console, ends: list[End], code: int, files: int, artifacts: Artifacts) -> int:

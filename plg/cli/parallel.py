@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from plg.cli.console import Console
 from plg.reports.columns import columns, cut
 from plg.reports.terminal import printable
-from plg.runs.process import RunProcess
+from plg.runs.supervisor import Running
 from plg.units import format_duration, format_rate
 
 _LOG_EVERY = 5.0
@@ -21,12 +21,12 @@ class ParallelView:
         self._console, self._quiet = console, quiet
         self._next_line = time.monotonic() + _LOG_EVERY
 
-    def look(self, running: Sequence[RunProcess]) -> None:
+    def waiting(self, run: Running, words: str) -> None:
+        """That a server is waited for; also where else is quiet, as nothing else happens."""
+        self._console.print(printable(f"{run.name} is {words}"))
+
+    def look(self, running: Sequence[Running]) -> None:
         """All that run, in one live line; in a log every few seconds."""
-        for run in running:
-            words, run.waiting = run.waiting, ""
-            if words:
-                self._console.print(printable(f"{run.name} is {words}"))
         if self._quiet or not any(run.state for run in running):
             return
         text = "; ".join(map(_line, running))
@@ -38,7 +38,7 @@ class ParallelView:
             self._console.print(text)
 
 
-def _line(run: RunProcess) -> str:
+def _line(run: Running) -> str:
     """``flash-sale 12s of 30s, 400/s``."""
     name, state = printable(run.name), run.state
     if not state:

@@ -12,8 +12,8 @@ from plg.outcome import Ledger, Outcome
 from plg.plan import Plan
 from plg.redaction import hide_known
 from plg.reports import terminal
-from plg.runner.observer import Progress
 from plg.runner.start import Start
+from plg.runs.events import Row
 from plg.scenario import Scenario
 from plg.units import format_duration
 
@@ -26,6 +26,7 @@ class RunView:
         self._quiet = quiet
         self._plan: Plan | None = None
         self._next_line = 0.0
+        self._shown: Row | None = None
         self.interval = 0.2 if console.live else 1.0
 
     def plan(self, scenario: Scenario, plan: Plan, notes: tuple[str, ...]) -> None:
@@ -51,31 +52,34 @@ class RunView:
         """That a server is waited for, and for what; also where else is quiet, as nothing else happens."""
         self._console.print(visible(hide_known(words), keep=""))
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, row: Row) -> None:
         """Redraw the live line; in a log, a line every five seconds, ever rarer in a long run."""
-        if self._quiet or self._plan is None:
+        if self._quiet or self._plan is None or row is self._shown:
             return
-        c, p = self._console, progress
-        ledger = Ledger(self._plan.planned, p.sent, p.shed, p.late, 0, p.acked, p.errors, 0)
-        depth = None if p.queue_depth != p.queue_depth else int(p.queue_depth)
+        self._shown = row
+        c, t = self._console, row["t"]
+        ledger = Ledger(
+            self._plan.planned, row["sent"], row["shed"], row["late"], 0, row["acked"], row["errors"], 0
+        )  # fmt: skip
+        depth = None if row["queue_depth"] is None else int(row["queue_depth"])
         line: Callable[..., str]
         if c.live:
             line = partial(terminal.live_line, width=c.width - 1, colour=c.colour)
             show = c.redraw
-        elif p.t >= self._next_line:
+        elif t >= self._next_line:
             line, show = terminal.progress_line, c.print
-            self._next_line = p.t + max(5.0, p.t / 20)
+            self._next_line = t + max(5.0, t / 20)
         else:
             return
         show(
             line(
-                p.t,
-                p.duration,
-                target=p.target_rate,
-                actual=p.actual_rate,
+                t,
+                row["duration"],
+                target=row["target_rate"],
+                actual=row["actual_rate"],
                 ledger=ledger,
                 depth=depth,
-                phase=self._phase(p),
+                phase=self._phase(t, row["stage"]),
                 ascii_only=c.ascii,
             )
         )
@@ -85,11 +89,11 @@ class RunView:
         c = self._console
         c.print(terminal.summary(outcome, colour=c.colour, ascii_only=c.ascii, last=False).rstrip("\n"))
 
-    def _phase(self, progress: Progress) -> str | None:
-        if progress.stage == "draining":
+    def _phase(self, t: float, stage: str) -> str | None:
+        if stage == "draining":
             return "draining"
         assert self._plan is not None, "progress comes after the plan"
         for phase in self._plan.phases:
-            if any(start <= progress.t < end for start, end in phase.spans):
+            if any(start <= t < end for start, end in phase.spans):
                 return phase.name
         return None

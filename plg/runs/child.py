@@ -1,9 +1,8 @@
 """The child of a launcher: takes an order from standard input, tells how it goes, leaves its outcome.
 
-Standard input carries the order as one line of JSON, then a line that lets the schedule begin. Standard output carries
-one JSON object a line: ``{"ready": NAME}`` once the run can begin; ``{"waiting": WORDS}`` while a server is waited
-for; ``{"progress": {…}}``; and at the end ``{"refused": FAULTS}``, or ``{"outcome": TEXT}`` where the outcome finds no
-place in its file. The exit code is that of the run.
+Standard input carries the order as one line of JSON, then ``{"begin": MOMENT}`` (null: at once), and ``{"stop": …}``
+where the run is to end. Standard output carries the events of `plg.runs.events`, one JSON object a line, and
+``{"outcome": TEXT}`` where the outcome finds no place in its file. The exit code is that of the run.
 """
 
 from __future__ import annotations
@@ -12,23 +11,25 @@ import json
 import os
 import select
 import sys
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from plg import session
 from plg.diagnostics import ScenarioError
-from plg.interrupt import Interrupted, attend
+from plg.interrupt import Interrupted
+from plg.judge.deciding import USAGE
 from plg.outcome_io import to_json
 from plg.redaction import hide_in_tracebacks
-from plg.runner.observer import Progress
-from plg.runs.order import Order, faults_to
+from plg.runs.events import Event, Finished, Refused, event_to
+from plg.runs.inline import Inline, InlineRun
+from plg.runs.launcher import NoOutcome
+from plg.runs.order import Order
 from plg.runs.signals import Interruption, taken
 from plg.stop import Stop
 
 INTERVAL = 0.5
-"""Seconds between two lines of progress."""
+"""Seconds between two rows of how the run goes."""
 _LOOK = 0.1
 """Seconds between looks for a signal while the parent says nothing."""
 
@@ -38,27 +39,24 @@ def main() -> int:
     hide_in_tracebacks()
     with taken(for_good=True) as interruption:
         try:
-            lines = _Lines(interruption)
-            return _run(lines.hear(), Path(sys.argv[1]), lines)
+            return _run(_Lines(interruption), Path(sys.argv[1]))
         except (KeyboardInterrupt, Interrupted):
             return interruption.code
 
 
-def _run(order: str, into: Path, lines: _Lines) -> int:
-    if not order.endswith("\n"):
+def _run(lines: _Lines, into: Path) -> int:
+    order = lines.order()
+    if order is None:
         return lines.interruption.code
     try:
-        with ExitStack() as held:
-            # What is read may be long: it is done beside the thread that hears signals.
-            prepared = attend(lambda: held.enter_context(Order.from_json(order).prepared()), lines.interrupted)
-            lines.put({"ready": prepared.scenario.name})
-            if not lines.hear() and lines.interrupted() is None:
-                return 1  # nobody is there any more who could want it
-            observer = session.Observer(lines.progress, lines.interrupted, INTERVAL, waiting=lines.waiting)
-            outcome = session.run(prepared, observer)
+        run = Inline(INTERVAL).launch(Order.from_json(order), lines.tell)
+        lines.obey(run)
+        outcome = run.outcome()
+    except NoOutcome as error:
+        return error.code
     except ScenarioError as error:
-        lines.put({"refused": faults_to(error)})
-        return 2
+        lines.tell(Refused.of(error, USAGE))
+        return USAGE
     _leave(to_json(outcome), into, lines)
     return outcome.exit_code
 
@@ -80,19 +78,55 @@ class _Lines:
 
     def __init__(self, interruption: Interruption) -> None:
         self.interruption = interruption
-        self._alone = False
-        self._heard = b""
+        self._alone = self._closed = False
+        self._pieces: list[bytes] = []
+        self._lines: deque[str] = deque()
+        self._over, self._end = os.pipe()
 
-    def hear(self) -> str:
-        """The next line on standard input; none where that has ended, or where a signal comes before it."""
-        pieces, self._heard = [self._heard], b""
-        while b"\n" not in pieces[-1] and self.interrupted() is None:
-            if select.select([0], [], [], _LOOK)[0]:
-                pieces.append(os.read(0, 1 << 16))
-                if not pieces[-1]:
-                    break
-        line, end, self._heard = b"".join(pieces).partition(b"\n")
-        return (line + end).decode()
+    def order(self) -> str | None:
+        """The first line; None where standard input ends before it, or a signal comes."""
+        while self.asked() is None and not self._closed:
+            self._hear(_LOOK)
+            if self._lines:
+                return self._lines.popleft()
+        return None
+
+    def obey(self, run: InlineRun) -> None:
+        """Do with the run what the parent and signals ask for, until it is over."""
+        begun = False
+        while not run.over(0):
+            if asked := self.asked():
+                run.stop(asked)
+            self._hear(_LOOK)
+            while self._lines:
+                said = json.loads(self._lines.popleft())
+                if "stop" in said:
+                    run.stop(Stop(**said["stop"]))
+                elif "begin" in said:
+                    begun = True
+                    run.begin(said["begin"])
+            if self._closed and not begun:
+                run.stop(Stop("signal", "SIGTERM"))  # nobody is there any more who could want it
+
+    def _hear(self, patience: float) -> None:
+        """Take the lines that come within ``patience`` seconds; none where the run is over before."""
+        sources = [self._over] if self._closed else [self._over, 0]
+        if self._lines or 0 not in select.select(sources, [], [], patience)[0]:
+            return
+        data = os.read(0, 1 << 16)
+        self._closed = not data
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._pieces, lines[0]])
+            self._pieces = []
+        self._pieces.append(rest)
+        self._lines.extend(line.decode() for line in lines)
+
+    def tell(self, event: Event) -> None:
+        """One event; for a listener of a run."""
+        self.put(event_to(event))
+        if isinstance(event, Finished | Refused):
+            os.write(self._end, b".")
 
     def put(self, message: dict[str, Any]) -> None:
         try:
@@ -101,11 +135,5 @@ class _Lines:
         except OSError:
             self._alone = True
 
-    def progress(self, progress: Progress) -> None:
-        self.put({"progress": {k: v for k, v in asdict(progress).items() if v == v}})
-
-    def waiting(self, words: str) -> None:
-        self.put({"waiting": words})
-
-    def interrupted(self) -> Stop | None:
+    def asked(self) -> Stop | None:
         return self.interruption.stop() or Stop.signal("SIGTERM" if self._alone else None)

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from plg.guardrails.policy import Policy, account_name
 from plg.guardrails.policy_file import read_policy_text
 from plg.language.load import read_source, read_text
 from plg.language.semantics import walk
+from plg.language.source import Source
 from plg.runner.start import Start
 from plg.session import Prepared, Request, prepare_source
 
@@ -53,6 +54,8 @@ class Order:
     force: bool = False
     digest: str = ""
     version: str = __version__
+    source: Source | None = field(default=None, compare=False, repr=False)
+    """The text as it was read, for who runs it in this process; it does not travel."""
 
     @staticmethod
     def of(file: Path, asked: Request, environ: Mapping[str, str]) -> Order:
@@ -65,12 +68,12 @@ class Order:
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
             environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
             run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
-            wait=asked.wait, force=asked.force,
+            wait=asked.wait, force=asked.force, source=source,
         )  # fmt: skip
 
     def packed(self) -> Order:
         """The order with the files that the scenario reads in it, for a machine that has none of them."""
-        source = read_text(self.text, self.file, self.suffix, Path(self.folder))
+        source = self._read(Path(self.folder))
         data = source.document.get("data")
         names = [name for name in (data.values() if isinstance(data, dict) else ()) if isinstance(name, str)]
         names += [
@@ -82,7 +85,7 @@ class Order:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps({each.name: getattr(self, each.name) for each in fields(self) if each.name != "source"})
 
     @staticmethod
     def from_json(text: str) -> Order:
@@ -106,13 +109,17 @@ class Order:
                     place = folder / name
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(base64.b64decode(content))
-            prepared = prepare_source(read_text(self.text, self.file, self.suffix, folder), self._request())
+            prepared = prepare_source(self._read(folder), self._request())
             if self.digest and digest(prepared) != self.digest:
                 message = "this worker's plan is not the one that was ordered"
                 raise ScenarioError(
                     [Diagnostic("other-plan", message, self.file, help="see that both have the same plg")]
                 )
             yield prepared
+
+    def _read(self, folder: Path) -> Source:
+        here = self.source
+        return here if here is not None and not self.files else read_text(self.text, self.file, self.suffix, folder)
 
     def _request(self) -> Request:
         clock = MonotonicClock()

@@ -2,153 +2,93 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from queue import SimpleQueue
+from typing import Any
 
 from plg.child import python_command
-from plg.diagnostics import ScenarioError
+from plg.diagnostics import Diagnostic, ScenarioError
+from plg.judge.deciding import INTERNAL
 from plg.outcome import Outcome
 from plg.outcome_io import from_json
+from plg.runs.events import Event, Finished, Refused, event_from
+from plg.runs.launcher import NoOutcome
 from plg.runs.order import Order, faults_from
+from plg.runs.relay import Listen
 from plg.runs.signals import CODES
+from plg.stop import Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a run ended: its exit code, and the outcome that it left, its faults, or what its process complained of."""
+class ProcessLauncher:
+    """Runs each order in a child process. Outcomes pass through hidden files in ``folder``."""
 
-    file: Path
-    code: int
-    outcome: Outcome | None = None
-    refused: ScenarioError | None = None
-    complaint: str = ""
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+
+    def launch(self, order: Order, listen: Listen) -> RunProcess:
+        """See `Launcher.launch`."""
+        return RunProcess(order, self._folder / f".plg-{os.getpid()}-{next(self._numbers)}.json", listen)
 
 
-@dataclass(eq=False)
 class RunProcess:
-    """A run in a child process. ``state`` is its latest progress, ``waiting`` what it waits for."""
+    """A run in a child process. Its outcome goes to the file ``saved`` until it is collected."""
 
-    order: Order
-    saved: Path
-    process: subprocess.Popen[bytes]
-    complaints: IO[bytes]
-    name: str
-    ready: bool = False
-    begun: bool = False
-    waiting: str = ""
-    state: dict[str, Any] = field(default_factory=dict)
-    _unread: list[bytes] = field(default_factory=list)
-    _left: Outcome | None = None
-    _refused: ScenarioError | None = None
-
-    @staticmethod
-    def launch(order: Order, saved: Path) -> RunProcess:
-        """Start a process that prepares ``order``; its outcome goes to the file ``saved`` until it is collected."""
-        complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
-        process = subprocess.Popen(
+    def __init__(self, order: Order, saved: Path, listen: Listen) -> None:
+        self.order, self.saved = order, saved
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
+        self.process = subprocess.Popen(
             python_command("plg.runs.child", [str(saved)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=self._complaints,
             # A session of its own: Ctrl-C reaches this process, which passes it on, once.
             start_new_session=True,
             bufsize=0,
         )
-        assert process.stdin is not None, "a pipe was asked for"
-        assert process.stdout is not None, "a pipe was asked for"
-        os.set_blocking(process.stdout.fileno(), False)
+        self._said: SimpleQueue[str | None] = SimpleQueue()
+        self._lines = _Lines(listen, saved)
+        self._over = threading.Event()
+        self._outcome: Outcome | None = None
+        self._fault: NoOutcome | None = None
+        self._said.put(order.to_json())
         # An order may be longer than a pipe holds, and the child takes a while to read it.
-        line = order.to_json().encode() + b"\n"
-        threading.Thread(target=_write, args=(process.stdin, line), name="plg-order", daemon=True).start()
-        return RunProcess(order, saved, process, complaints, Path(order.file).stem)
+        threading.Thread(target=self._speak, name="plg-speaking", daemon=True).start()
+        threading.Thread(target=self._hear, name="plg-hearing", daemon=True).start()
 
-    @property
-    def output(self) -> int:
-        """The descriptor that tells when there is something to `hear`."""
-        assert self.process.stdout is not None, "a pipe was asked for"
-        return self.process.stdout.fileno()
+    def begin(self, at: float | None = None) -> None:
+        """See `Handle.begin`."""
+        self._said.put(json.dumps({"begin": at}))
 
-    def hear(self) -> bool:
-        """Take what the process has said; False where its output has ended."""
-        try:
-            data = os.read(self.output, 1 << 16)
-        except BlockingIOError:
-            return True
-        self.take(data)
-        return bool(data)
-
-    def take(self, data: bytes) -> None:
-        """What the process wrote, in pieces of any size."""
-        *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = b"".join([*self._unread, lines[0]])
-            self._unread = []
-        self._unread.append(rest)
-        for line in lines:
-            with suppress(ValueError):
-                message = json.loads(line)
-                if isinstance(message, dict):
-                    self._heard(message)
-
-    def _heard(self, message: dict[str, Any]) -> None:
-        if "ready" in message:
-            self.ready, self.name = True, str(message["ready"])
-        elif "waiting" in message:
-            self.waiting = str(message["waiting"])
-        elif "refused" in message:
-            self._refused = faults_from(message["refused"])
-        elif "outcome" in message:
-            self._left = from_json(str(message["outcome"]), str(self.saved), trusted=True)
+    def stop(self, stop: Stop) -> None:
+        """See `Handle.stop`; a signal is passed on as what it is."""
+        if stop.name == "signal":
+            with suppress(OSError):  # it has just ended
+                self.process.send_signal(signal.Signals[stop.detail])
         else:
-            self.state = message.get("progress", self.state)
+            self._said.put(json.dumps({"stop": asdict(stop)}))
 
-    def begin(self) -> None:
-        """Let the schedule begin."""
-        self.begun = True
-        assert self.process.stdin is not None, "a pipe was asked for"
-        _write(self.process.stdin, b"go\n")
-
-    def stop(self, number: int) -> None:
-        """Pass a signal on: the run ends as it would by that signal."""
-        with suppress(OSError):  # it has just ended
-            self.process.send_signal(number)
-
-    def collect(self) -> Finished:
-        """What came of a process that has ended; its file and its pipes are gone then."""
-        with suppress(OSError):
-            while self.hear():
-                pass
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        self.complaints.seek(0)
-        complaint = self.complaints.read().decode("utf-8", "replace").strip()
-        self.complaints.close()
-        outcome = self._outcome()
-        code = self.process.returncode
-        code = 128 - code if code < 0 else code  # as a shell tells of a signal
-        if outcome is None and self._refused is None and code not in CODES:
-            code = 1
-        return Finished(Path(self.order.file), code, outcome, self._refused, complaint)
-
-    def _outcome(self) -> Outcome | None:
-        try:
-            return from_json(self.saved.read_text(encoding="utf-8"), str(self.saved), trusted=True)
-        except (OSError, ScenarioError):
-            return self._left
-        finally:
-            self.saved.unlink(missing_ok=True)
+    def outcome(self) -> Outcome:
+        """See `Handle.outcome`."""
+        self._over.wait()
+        if self._outcome is None:
+            assert self._fault is not None, "a run ends with an outcome or a fault"
+            raise self._fault
+        return self._outcome
 
     def abandon(self, patience: float) -> None:
-        """End the process, which has ``patience`` seconds to end itself, and leave nothing behind."""
+        """See `Handle.abandon`."""
+        self.stop(Stop("signal", "SIGTERM"))
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -156,8 +96,100 @@ class RunProcess:
             self.process.wait()
         self.saved.unlink(missing_ok=True)
 
+    def _speak(self) -> None:
+        assert self.process.stdin is not None, "a pipe was asked for"
+        with suppress(OSError, ValueError):  # gone already: its exit code tells
+            while (line := self._said.get()) is not None:
+                view = memoryview(line.encode() + b"\n")
+                while view:
+                    view = view[self.process.stdin.write(view) or 0 :]
 
-def _write(pipe: IO[bytes], line: bytes) -> None:
-    with suppress(OSError, ValueError):  # gone already: its exit code tells
-        pipe.write(line)
-        pipe.flush()
+    def _hear(self) -> None:
+        assert self.process.stdout is not None, "a pipe was asked for"
+        try:
+            while data := os.read(self.process.stdout.fileno(), 1 << 16):
+                self._lines.take(data)
+            self.process.wait()
+            self._said.put(None)
+            last = self._collect()
+        except Exception as fault:  # nobody waits for ever for an outcome that plg itself stumbles over
+            error = Diagnostic("internal-error", f"internal error: {type(fault).__name__}: {fault}", self.order.file)
+            self._fault = NoOutcome(ScenarioError([error]), INTERNAL)
+            last = Refused.of(self._fault, INTERNAL)
+        self._over.set()
+        self._lines.listen(last)
+
+    def _collect(self) -> Event:
+        """What came of a process that has ended; its file and its pipes are gone then."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._complaints.seek(0)
+        complaint = self._complaints.read().decode("utf-8", "replace").strip()
+        self._complaints.close()
+        self._outcome = self._left()
+        if self._outcome is not None:
+            return Finished.of(self._outcome)
+        code = self.process.returncode
+        code = 128 - code if code < 0 else code  # as a shell tells of a signal
+        self._fault = self._refusal(code, complaint)
+        return Refused.of(self._fault, self._fault.code)
+
+    def _refusal(self, code: int, complaint: str) -> NoOutcome:
+        """Why there is no outcome: the faults of the order, or what the process said at its end."""
+        file = self.order.file
+        refused = self._lines.refused
+        if refused is not None and refused.exit_code != INTERNAL:
+            return NoOutcome(faults_from(refused.faults), refused.exit_code)
+        if code in CODES:
+            words = f"{file} was interrupted before it began"
+            return NoOutcome(ScenarioError([Diagnostic("interrupted", words, file)]), code)
+        words = complaint.splitlines()[-1] if complaint else "its process ended without a word"
+        return NoOutcome(
+            ScenarioError([Diagnostic("internal-error", f"{file} left no outcome: {words}", file)]), INTERNAL
+        )
+
+    def _left(self) -> Outcome | None:
+        try:
+            return from_json(self.saved.read_text(encoding="utf-8"), str(self.saved), trusted=True)
+        except (OSError, ScenarioError):
+            return self._lines.left
+        finally:
+            with suppress(OSError):
+                self.saved.unlink(missing_ok=True)
+
+
+class _Lines:
+    """What the process writes, handed on event by event; the last one waits until all is collected."""
+
+    def __init__(self, listen: Listen, saved: Path) -> None:
+        self.listen, self._saved = listen, saved
+        self.refused: Refused | None = None
+        self.left: Outcome | None = None
+        self._pieces: list[bytes] = []
+
+    def take(self, data: bytes) -> None:
+        """What the process wrote, in pieces of any size."""
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._pieces, lines[0]])
+            self._pieces = []
+        self._pieces.append(rest)
+        for message in _objects(lines):
+            if "outcome" in message:
+                self.left = from_json(str(message["outcome"]), str(self._saved), trusted=True)
+                continue
+            event = event_from(message)
+            if isinstance(event, Refused):
+                self.refused = event
+            elif event is not None and not isinstance(event, Finished):
+                self.listen(event)
+
+
+def _objects(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                yield found

@@ -22,6 +22,11 @@ _TWICE = 1.0
 """Seconds in which a signal that comes again is the same wish: wrappers pass on what the process group got already."""
 
 
+def code_of(name: str) -> int:
+    """The exit code that a shell gives to a signal."""
+    return 128 + signal.Signals[name] if name in signal.Signals.__members__ else 130
+
+
 class Interruption:
     """What signals ask for: the first one to stop the run and to write what came of it, the second one to give up what
     is still being written, the third one to end at whatever point the program is.
@@ -50,7 +55,7 @@ class Interruption:
     @property
     def code(self) -> int:
         """The exit code that a shell gives to the signal that came."""
-        return 128 + signal.Signals[self._name] if self._name else 130
+        return code_of(self._name or "SIGINT")
 
     def take(self, number: int, frame: FrameType | None) -> None:
         """The handler. Raises KeyboardInterrupt at the second wish."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -21,11 +20,11 @@ from plg.cli.program import build_parser
 from plg.clock import MonotonicClock
 from plg.outcome_io import from_json
 from plg.runner.start import read_start
+from plg.runs.events import Waiting, Windows, event_to
 from plg.runs.order import Order
-from plg.runs.process import RunProcess
+from plg.runs.process import _Lines
+from plg.runs.supervisor import Running
 from plg.session import Request
-
-ORDER = Order("", ".plg", "x.plg", ".")
 
 SMALL = """scenario "NAME" {
   job job { queue "q-NAME" payload { n: "${seq}" } }
@@ -249,19 +248,20 @@ def test_an_outcome_that_finds_no_place_on_the_disk_comes_over_the_pipe(tmp_path
         env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     order = Order.of(file, Request({}, server.url()), {})
-    out, err = process.communicate(order.to_json().encode() + b"\ngo\n", timeout=60)
+    out, err = process.communicate(order.to_json().encode() + b'\n{"begin": null}\n', timeout=60)
     assert (process.returncode, err) in ((0, b""), (5, b""))
-    child = RunProcess(ORDER, tmp_path / "x", process, io.BytesIO(), "small")
+    heard = []
+    lines = _Lines(heard.append, tmp_path / "x")
     for at in range(0, len(out), 1000):
-        child.take(out[at : at + 1000])
-    assert child._left is not None
-    assert child._left.ledger.acked == server.number("LLEN", "q-small") == 40
+        lines.take(out[at : at + 1000])
+    assert lines.left is not None
+    assert lines.left.ledger.acked == server.number("LLEN", "q-small") == 40
+    assert [event.kind for event in heard if event.kind != "windows"] == ["ready", "judged", "judged"]
 
 
 def test_the_name_of_a_scenario_cannot_move_the_cursor_of_those_beside_it(tmp_path):
-    child = RunProcess(ORDER, tmp_path / "x", None, io.BytesIO(), "")  # type: ignore[arg-type]  # it is not asked
-    child.take(json.dumps({"ready": "a\x9b2J\u202eb\u2028"}).encode() + b"\n")
-    assert _line(child) == "a\\x9b2J\\u202eb\\u2028 gets ready"
+    run = Running(tmp_path / "x", None, "a\x9b2J\u202eb\u2028")  # type: ignore[arg-type]  # it is not asked
+    assert _line(run) == "a\\x9b2J\\u202eb\\u2028 gets ready"
 
 
 def test_outcomes_that_come_over_the_pipe_are_heard_to_the_end(tmp_path, monkeypatch, capsys):
@@ -282,9 +282,12 @@ def test_outcomes_that_come_over_the_pipe_are_heard_to_the_end(tmp_path, monkeyp
 
 
 def test_what_a_child_says_is_taken_in_pieces_of_any_size(tmp_path):
-    child = RunProcess(ORDER, tmp_path / "x", None, io.BytesIO(), "")  # type: ignore[arg-type]  # it is not asked
-    text = json.dumps({"ready": "n" * 50}) + "\n\n" + json.dumps({"progress": {"t": 1}}) + "\n{"
+    heard = []
+    lines = _Lines(heard.append, tmp_path / "x")
+    text = "\n".join(
+        [*(json.dumps(event_to(each)) for each in (Waiting("w" * 50), Windows(({"t": 1},)))), "", "no json", "[]", "{"]
+    )
     for letter in text:
-        child.take(letter.encode())
-    assert (child.name, child.state) == ("n" * 50, {"t": 1})
-    assert b"".join(child._unread) == b"{"
+        lines.take(letter.encode())
+    assert heard == [Waiting("w" * 50), Windows(({"t": 1},))]
+    assert b"".join(lines._pieces) == b"{"

@@ -1,0 +1,70 @@
+"""Whoever runs an order: what each launcher promises, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from plg.diagnostics import Diagnostic, ScenarioError
+from plg.outcome import Outcome
+from plg.runs.order import Order
+from plg.runs.relay import Listen
+from plg.stop import Stop
+
+GROUP = "plg.launchers"
+SHIPPED: Mapping[str, str] = {
+    "local": "plg.runs.local:launcher",
+}
+"""Where the function stands that makes each launcher: it takes what is written behind the name."""
+
+
+class NoOutcome(ScenarioError):
+    """A run that came to no outcome, for these faults: ``code`` is the exit code of that."""
+
+    def __init__(self, error: ScenarioError, code: int) -> None:
+        super().__init__(error.diagnostics, error.sources)
+        self.code = code
+
+
+class Handle(Protocol):
+    """A run that was ordered. Its last event is ``finished`` or ``refused``."""
+
+    @property
+    def order(self) -> Order: ...
+
+    def begin(self, at: float | None = None) -> None:
+        """Let the schedule begin: now, or ``at`` a moment in seconds since the Unix epoch. After ``ready``."""
+
+    def stop(self, stop: Stop) -> None:
+        """End the run; what it did is recorded and judged. The first stop stands."""
+
+    def outcome(self) -> Outcome:
+        """Wait until the run is over. Raises `NoOutcome` where it came to none."""
+
+    def abandon(self, patience: float) -> None:
+        """Leave nothing of the run behind, after ``patience`` seconds at most in which it may end itself."""
+
+
+class Launcher(Protocol):
+    """Runs orders somewhere."""
+
+    def launch(self, order: Order, listen: Listen) -> Handle:
+        """Have the order prepared; ``listen`` hears of it from a thread that sends no jobs. Returns at once."""
+
+
+def launcher_for(text: str) -> Launcher:
+    """The launcher that ``text`` names, such as ``local:4``. Raises `ScenarioError` where there is none."""
+    name, _, rest = text.partition(":")
+    if name in SHIPPED:
+        module, _, function = SHIPPED[name].partition(":")
+        made: Launcher = getattr(import_module(module), function)(rest)
+        return made
+    for entry in entry_points(group=GROUP, name=name):
+        plugged: Launcher = entry.load()(rest)
+        return plugged
+    known = ", ".join((*SHIPPED, *sorted(entry_points(group=GROUP).names)))
+    raise ScenarioError(
+        [Diagnostic("usage", f"no launcher is called {name!r}", "<command line>", help=f"known: {known}")]
+    )

@@ -221,18 +221,21 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     notes = list(prepared.notes)
     if plan.planned_total == 0:
         notes.append(nothing_planned(scenario))
+    before = _Before("while it connected to the server")
     try:
         with ExitStack() as opened:
-            target = attend(lambda: _opened(prepared, observer), observer.interrupted, discard=UrlTarget.close)
+            target = attend(lambda: _opened(prepared, observer, before), observer.interrupted, discard=UrlTarget.close)
             opened.callback(target.close)
             server = target.server
             notes += target.notes
-            ran = _run_on(target, prepared, clock, observer)
+            ran = _run_on(target, prepared, clock, observer, before)
     except Interrupted:
-        ran = replace(ran, recording=nothing_sent(prepared.grid, observer.interrupted() or Stop("signal", "")))
+        stop = before.named(observer.interrupted() or Stop("signal", "SIGINT"))
+        ran = replace(ran, recording=nothing_sent(prepared.grid, stop))
     except TargetError as error:
         # Who interrupts a vain attempt to connect wants to be told that, not what the attempt would have come to.
-        stop = observer.interrupted() or Stop("target", str(error))
+        asked = observer.interrupted()
+        stop = before.named(asked) if asked else Stop("target", str(error))
         ran = replace(ran, recording=nothing_sent(prepared.grid, stop))
     recording = _without_secrets(ran.recording, scenario.target)
     server = replace(server, name=hide_known(server.name), version=hide_known(server.version))
@@ -250,11 +253,23 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
 
 
-def _opened(prepared: Prepared, observer: Observer) -> UrlTarget:
+@dataclass(slots=True)
+class _Before:
+    """What is being ``done`` before the schedule begins, as the words that follow `interrupted by SIGTERM`."""
+
+    done: str
+
+    def named(self, stop: Stop) -> Stop:
+        """The stop of a run that had not begun; of a signal with what it came into."""
+        return replace(stop, detail=f"{stop.detail}: {self.done}") if stop.name == "signal" else stop
+
+
+def _opened(prepared: Prepared, observer: Observer, before: _Before) -> UrlTarget:
     """The open target; where it is not up yet, it is tried again as long as the command or the URL allows."""
 
     def tell(words: str) -> None:
         if not observer.interrupted():  # after a signal this goes on for nobody
+            before.done = "while it waited for the server"
             observer.waiting(words)
 
     scenario = prepared.scenario
@@ -281,13 +296,14 @@ def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]
     return tuple(e for e in expect if recording.stop == "expectation" and e.text == recording.stop_detail)
 
 
-def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer) -> _Ran:
+def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer, before: _Before) -> _Ran:
     scenario, plan, given = prepared.scenario, prepared.plan, prepared.start
     encode = batch_encoder(scenario, plan, prepared.run_id)
     if given is not None:
-        asked = wait_until(given.at - PREPARATION, clock, observer.interrupted)
-        if asked is not None:
-            return _Ran(nothing_sent(prepared.grid, asked), clock.wall())
+        before.done = "while it waited for the start"
+        if wait_until(given.at - PREPARATION, clock, observer.interrupted) is not None:
+            raise Interrupted
+    before.done = "while it got ready"
     shared = prepared.run_id if prepared.share_limits and prepared.shard is not None else ""
     ready = attend(
         lambda: get_ready(target, scenario, plan, prepared.limits, clock, shared=shared),

@@ -91,9 +91,12 @@ def _ended_by(results: Sequence[ExpectationResult], recording: Recording) -> str
 
 def _interrupted(recording: Recording) -> Decision:
     codes = {"SIGTERM": SIGTERM, "SIGHUP": SIGHUP}
-    name = recording.stop_detail if recording.stop_detail in codes else "SIGINT"
+    name, _, before = recording.stop_detail.partition(": ")
+    name = name if name in codes else "SIGINT"
     who = f" ({recording.stop_by})" if recording.stop_by else ""
-    return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {_at(recording)}{who}")
+    # A run that never began has no moment and no phase to name.
+    when = f"{before}; nothing had been sent" if before else _at(recording)
+    return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {when}{who}")
 
 
 def _asked(recording: Recording) -> Decision:

@@ -25,7 +25,7 @@ class TargetError(Exception):
 
     def __init__(self, kind: Kind, message: str, advice: str = "", *, passing: bool = False) -> None:
         super().__init__(f"{message} ({advice})" if advice else message)
-        self.kind, self.message, self.passing = kind, message, passing
+        self.kind, self.message, self.advice, self.passing = kind, message, advice, passing
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,17 @@ def open_target(
             bearable = connect_timeout if is_loading(error) and not patience else patience
             left = begun + bearable - time.monotonic()
             if left <= 0 or not error.passing:
-                raise
+                raise _waited_for(error, patience) from None
             if error.message not in told and len(told) < _TOLD:
                 told.add(error.message)
                 tell(f"waiting up to {format_duration(bearable)}: {error.message}")
         time.sleep(min(_APART, left))
+
+
+def _waited_for(error: TargetError, patience: float) -> TargetError:
+    """The error as it is told after a wait of ``patience`` s: it advises no wait, and says that there was one."""
+    if not patience or not error.passing:
+        return error
+    advice = [] if "wait" in error.advice else [error.advice]
+    said = "; ".join(filter(None, [*advice, f"waited {format_duration(patience)} for it"]))
+    return TargetError(error.kind, error.message, said, passing=True)

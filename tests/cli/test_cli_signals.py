@@ -37,7 +37,7 @@ def hears(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    "command", [*(["plan", "judge"]), *(pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS)]
+    "command", [c if c in ("plan", "judge") else pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS]
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_a_command_is_loaded(tmp_path: Path, command: str, number: int) -> None:

@@ -76,6 +76,8 @@ def test_a_server_that_never_comes(folder) -> None:
     said = check.communicate(timeout=30)[0]
     assert check.returncode == 6
     assert said.count("waiting up to 1.5s") == 1
+    assert "waited 1.5s for it" in said.splitlines()[-1]
+    assert "--wait" not in said, "who has waited needs no advice to wait"
     assert 1.5 < time.monotonic() - begun < 5
 
 
@@ -158,7 +160,11 @@ def test_a_signal_ends_the_waiting_within_a_second(folder, number: int, code: in
             ended = end(check, number)
     assert check.returncode == code
     assert ended < 1.0
+    doing = "connected to" if silent else "waited for"
     assert outcome(folder)["exit_code"] == code
+    assert outcome(folder)["reason"] == (
+        f"interrupted by {signal.Signals(number).name} while it {doing} the server; nothing had been sent"
+    )
 
 
 def end(check: subprocess.Popen, number: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,13 +74,22 @@ def request(options: argparse.Namespace) -> Request:
         help = "write plg-policy.yaml, or name one with --policy"
         raise usage_error(f"--env {options.env} needs a policy file", help)
     return Request(
-        overrides(options.set), options.target, options.seed, policy, options.env,
+        overrides(options.set), _target(options.target), options.seed, policy, options.env,
         # plg plan opens no connection and has no run to name or start.
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
         wait=getattr(options, "wait", None), sends=options.command == "check",
         force=options.command == "check" and options.force,
     )  # fmt: skip
+
+
+def _target(given: str | None) -> str | None:
+    """The target named on the command line; `env NAME`, as a scenario writes it, keeps a URL out of the process list.
+
+    A variable that is not set is an empty target, which is refused where it is used.
+    """
+    found = re.fullmatch(r"\s*env\s+([A-Za-z_][A-Za-z0-9_]*)\s*", given or "")
+    return os.environ.get(found[1], "") if found else given
 
 
 def for_file(asked: Request, file: Path) -> Request:

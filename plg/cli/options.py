@@ -33,7 +33,8 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         metavar="URL",
-        help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake'; overrides the scenario's own",
+        help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake', or 'env NAME' for the URL in a variable; "
+        "overrides the scenario's own",
     )
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"

@@ -1,6 +1,7 @@
 """The workflow and the action are what GitHub takes, and paste no input into a script."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_every_input_arrives(tmp_path: Path) -> None:
         wait="30s",
     )  # fmt: skip
     assert arguments == [
-        "check", "--out=my report", "--target=redis://u:p@h/0?a=b c", "--wait=30s", "--seed=7", "--env=staging",
+        "check", "--out=my report", "--target=env PLG_TARGET", "--wait=30s", "--seed=7", "--env=staging",
         "--policy=p.yaml", "--png", "--fail-fast", "--set=peak=900/s", "--set=note=two words", "--", "load/*.plg",
         "b c.yaml",
     ]  # fmt: skip
@@ -118,14 +119,36 @@ def test_every_input_arrives(tmp_path: Path) -> None:
 
 def test_a_target_from_a_secret_that_is_missing_is_no_run_on_a_private_server(tmp_path: Path) -> None:
     _, arguments, _ = run_check(tmp_path, scenarios="a.plg", target="")
-    assert arguments == ["check", "--out=plg-report", "--target=", "--", "a.plg"]
+    assert arguments == ["check", "--out=plg-report", "--target=env PLG_TARGET", "--", "a.plg"]
     (tmp_path / "a.plg").write_text(
         "scenario a { traffic { steady 5/s over 1s } guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m } }"
     )
-    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "the target is empty" in done.stderr
-    assert "is the variable or secret set that it comes from?" in done.stderr
+    for environ in ({"PLG_TARGET": ""}, {}):
+        done = subprocess.run(
+            [sys.executable, "-m", "plg", *arguments], cwd=tmp_path, env={**os.environ, **environ}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "the target is empty" in done.stderr
+        assert "is the variable or secret set that it comes from?" in done.stderr
+
+
+def test_the_target_of_the_action_is_not_in_the_list_of_processes(tmp_path: Path) -> None:
+    """The arguments that plg gets from the action, and a target that answers to none of its words."""
+    (tmp_path / "a.plg").write_text(
+        "scenario a { traffic { steady 5/s over 1s } guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m } }"
+    )
+    target = "redis://:hidden-word@127.0.0.1:1/0"
+    _, arguments, _ = run_check(tmp_path, scenarios="a.plg", target=target)
+    assert "hidden-word" not in " ".join(arguments)
+    done = subprocess.run(
+        [sys.executable, "-m", "plg", *arguments], cwd=tmp_path, env={**os.environ, "PLG_TARGET": target},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 6, "that is where it tried to go"
+    assert "127.0.0.1:1" in done.stdout
+    assert "hidden-word" not in done.stdout + done.stderr
+    assert not any(b"hidden-word" in path.read_bytes() for path in (tmp_path / "plg-report").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -136,7 +159,8 @@ def test_a_target_from_a_secret_that_is_missing_is_no_run_on_a_private_server(tm
 def test_inputs_are_text_and_never_code(tmp_path: Path, evil: str) -> None:
     _, arguments, outputs = run_check(tmp_path, scenarios=evil, out=evil, target=evil, set=evil, seed=evil, env=evil)
     assert arguments == [
-        "check", f"--out={evil}", f"--target={evil}", f"--seed={evil}", f"--env={evil}", f"--set={evil}", "--", evil,
+        "check", f"--out={evil}", "--target=env PLG_TARGET", f"--seed={evil}", f"--env={evil}", f"--set={evil}", "--",
+        evil,
     ]  # fmt: skip
     assert outputs == {"report": evil, "exit-code": "0"}
     assert not (tmp_path / "broken-out").exists()

@@ -9,6 +9,7 @@ from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.reports.earlier import set_aside
 from plg.reports.easel import Easel
+from plg.reports.registry import REPORTS, USUAL, named
 from plg.reports.shared_folder import SharedFolder, junit_name, shard_suffix
 from plg.runs.signals import Interruption, taken
 
@@ -17,14 +18,17 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Check every file named; the gravest exit code is returned."""
     # A verdict is in the exit code and the artifacts: it does not depend on somebody who reads along.
     console.outlive_reader()
-    folder = SharedFolder(Path(options.out), junit_name(options.shard))
+    options.reports = options.reports or USUAL
+    if options.png:
+        options.reports = named(",".join((*options.reports, "png")))
+    folder = SharedFolder(Path(options.out), junit_name(options.shard), wanted="junit" in options.reports)
     with taken(for_good=options.program) as interruption:
         # From here on neither the document of an earlier check nor what an earlier run of these scenarios left is to
         # be found, however this one ends.
         folder.enter()
         set_aside(Path(options.out), options.files, suffix=shard_suffix(options.shard), spared=folder.taken())
         try:
-            with Easel() as easel:
+            with Easel(any(REPORTS[name].ahead for name in options.reports)) as easel:
                 return _check(options, console, easel, interruption, folder)
         except KeyboardInterrupt:
             console.print(f"exit {interruption.code}: {interruption.name()} came twice: ended at once")

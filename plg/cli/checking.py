@@ -44,7 +44,7 @@ def check(
 ) -> int:
     """Check every file named; the gravest exit code is returned."""
     artifacts = Artifacts(
-        Path(options.out), png=options.png, shard=options.shard, easel=easel, shared=folder,
+        Path(options.out), reports=options.reports, shard=options.shard, easel=easel, shared=folder,
         interrupted=interruption.name,
     )  # fmt: skip
     try:

@@ -84,6 +84,10 @@ def _check(commands: Commands) -> None:
     parser.add_argument(
         "--force", action="store_true", help="send also to queues that belong to a framework such as Celery or RQ"
     )
+    parser.add_argument(
+        "--reports", metavar="NAME,…", type=_reports,
+        help="write these reports: junit, json, html, markdown, png (default: junit,json,html)",
+    )  # fmt: skip
     parser.add_argument("--png", action="store_true", help="also write the charts as PNG (needs kaleido and a browser)")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
     parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")
@@ -130,6 +134,15 @@ def _shard(text: str) -> tuple[int, int]:
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise argparse.ArgumentTypeError(f"must be I/N with I from 1 to N, such as 2/4, not {text!r}")
     return int(found[1]) - 1, int(found[2])
+
+
+def _reports(text: str) -> tuple[str, ...]:
+    from plg.reports.registry import named
+
+    try:
+        return named(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
 
 
 def _run_id(text: str) -> str:
@@ -211,12 +224,11 @@ def _report(commands: Commands) -> None:
 
 
 def _report_options(parser: argparse.ArgumentParser) -> None:
-    for kind in ("html", "junit", "png", "markdown"):
-        parser.add_argument(
-            f"--{kind}",
-            metavar="FILE",
-            help=f"write {kind} there" + ("" if kind == "png" else " (- for standard output)"),
-        )
+    from plg.reports.registry import REPORTS
+
+    for report in REPORTS.values():
+        needs = f" (needs {report.needs})" if report.needs else " (- for standard output)"
+        parser.add_argument(f"--{report.name}", metavar="FILE", help=f"write {report.about} there{needs}")
 
 
 def _merge(commands: Commands) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import expand, usage_error
 from plg.outcome import Outcome
 from plg.outcome_io import read_outcome
+from plg.reports.registry import REPORTS, Report, ReportUnavailable
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Render every format asked for; without one, the terminal summary."""
     outcomes = [read_outcome(path) for path in expand(options.outcomes)]
-    if not any((options.html, options.junit, options.png, options.markdown)):
+    if not asked(options):
         from plg.reports import terminal
 
         for outcome in outcomes:
@@ -23,36 +23,32 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return write_reports(options, console, outcomes)
 
 
+def asked(options: argparse.Namespace) -> list[tuple[Report, str]]:
+    """The reports that the options name a file for, and that file."""
+    given = ((report, getattr(options, report.name)) for report in REPORTS.values())
+    return [(report, where) for report, where in given if where]
+
+
 def write_reports(options: argparse.Namespace, console: Console, outcomes: list[Outcome]) -> int:
-    """Write each format that the options name a file for; 0, or 2 where one cannot be drawn here."""
-    if options.png and len(outcomes) > 1:
-        raise usage_error("--png draws one outcome", "name one outcome, or use --html, which overlays several")
-    if options.html:
-        from plg.reports.html import html
-
-        _put(console, options.html, html(outcomes))
-    if options.junit:
-        from plg.reports.junit import junit
-        from plg.reports.repository import roots
-
-        _put(console, options.junit, junit(outcomes, roots=roots(os.environ)))
-    if options.markdown:
-        from plg.reports.markdown import markdown
-
-        _put(console, options.markdown, markdown(outcomes))
-    if options.png:
-        from plg.reports.png import ReportUnavailable, png
-
+    """Write each report that the options name a file for; 0, or 2 where one cannot be made here."""
+    code = 0
+    for report, _ in asked(options):
+        if report.single and len(outcomes) > 1:
+            help_ = "name one outcome, or use --html, which overlays several"
+            raise usage_error(f"--{report.name} draws one outcome", help_)
+    for report, where in asked(options):
         try:
-            Path(options.png).write_bytes(png(outcomes[0]))
+            _put(console, where, report.make(outcomes))
         except ReportUnavailable as error:
             console.error(str(error))
-            return 2
-    return 0
+            code = 2
+    return code
 
 
-def _put(console: Console, where: str, text: str) -> None:
-    if where == "-":
-        console.raw(text)
+def _put(console: Console, where: str, made: str | bytes) -> None:
+    if isinstance(made, bytes):
+        Path(where).write_bytes(made)
+    elif where == "-":
+        console.raw(made)
     else:
-        Path(where).write_text(text, encoding="utf-8")
+        Path(where).write_text(made, encoding="utf-8")

@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
 from plg.reports import earlier
 from plg.reports.easel import Easel
+from plg.reports.registry import REPORTS, USUAL
 from plg.reports.render import Drawing, RenderError, render
 from plg.reports.repository import roots
 from plg.reports.shared_folder import UNREPORTED, SharedFolder, junit_name, shard_suffix
@@ -42,16 +44,16 @@ class Written:
 class Artifacts:
     """Collects the runs of one check and writes their files into ``folder``.
 
-    The files of a ``shard`` (i from 0, n) bear its number, so that all shards of a run can share the folder.
-    Reports are drawn at the ``easel``, whose process may have been started before; in a hurry once ``interrupted``
-    names a signal.
+    The ``reports`` are names of the registry. The files of a ``shard`` (i from 0, n) bear its number, so that all
+    shards of a run can share the folder. Reports are drawn at the ``easel``, whose process may have been started
+    before; in a hurry once ``interrupted`` names a signal.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        png: bool = False,
+        reports: Sequence[str] = USUAL,
         shard: tuple[int, int] | None = None,
         easel: Easel | None = None,
         shared: SharedFolder | None = None,
@@ -61,14 +63,14 @@ class Artifacts:
         self.easel = easel or Easel()
         self.failed = False
         self.lost: dict[str, str] = {}
-        """The files that programs read and that could not be written: why, by their paths."""
-        self._png = png
+        """The files that are read without a look at them and could not be written: why, by their paths."""
+        self._reports = [REPORTS[name] for name in reports]
         self._roots = roots(os.environ)
         self._suffix = shard_suffix(shard)
         self._runs: dict[str, Outcome | InvalidScenario] = {}
         self._pending: set[str] = set()
         self._undrawn: list[tuple[Outcome, str, str]] = []
-        self._shared = shared or SharedFolder(folder, junit_name(shard))
+        self._shared = shared or SharedFolder(folder, junit_name(shard), wanted="junit" in reports)
         self._interrupted, self._hurried = interrupted, False
         self._attachments: dict[str, str] = {}
         self._notes: list[str] = []
@@ -118,7 +120,7 @@ class Artifacts:
 
         saved = to_json(outcome)
         # What programs read is written while another process draws; it does not depend on what becomes of that.
-        with self.easel.begin(saved) as drawing:
+        with self._drawing(saved) as drawing:
             stem = self._save(outcome, saved)
             self._write_junit()
             self._illustrate(outcome, stem, saved, drawing)
@@ -140,21 +142,27 @@ class Artifacts:
             if self._hurried:
                 self._notes.append(f"nor were the reports of {len(waiting) - number} more scenarios drawn")
                 break
-            with self.easel.begin(saved) as drawing:
+            with self._drawing(saved) as drawing:
                 self._illustrate(outcome, stem, saved, drawing)
         self._write_junit()
 
-    def _save(self, outcome: Outcome, saved: str) -> str:
-        """Write what programs read of a run; the stem of its files."""
-        from plg.language.write import write_yaml
+    def _drawing(self, saved: str) -> AbstractContextManager[Drawing | None]:
+        """The drawing of what is drawn first, begun; none where no page is asked for."""
+        return self.easel.begin(saved) if any(report.ahead for report in self._reports) else nullcontext()
 
+    def _save(self, outcome: Outcome, saved: str) -> str:
+        """Write what is not drawn of a run; the stem of its files. What is not asked for is not left there either."""
         self._place(outcome.scenario_file or "", outcome)
         stem = self._stem(outcome.name) + self._suffix
         earlier.set_aside_stem(self.folder, stem, [Path(outcome.scenario_file or "")])
-        for name, text in (("outcome.json", saved), ("scenario.yaml", write_yaml(dict(outcome.scenario)))):
-            path = self.folder / f"{stem}.{name}"
-            if fault := self._write(path.name, text):
-                self.lost[str(path)] = fault
+        for report in REPORTS.values():
+            path = self.folder / f"{stem}.{report.suffix}"
+            if report not in self._reports and not report.shared:
+                earlier.replaced(path)
+            elif not report.drawn and not report.shared:
+                made = saved if report.name == "json" else report.make([outcome])
+                if fault := self._write(path.name, made):
+                    self.lost[str(path)] = fault
         return stem
 
     def _place(self, file: str, run: Outcome | InvalidScenario) -> None:
@@ -162,11 +170,15 @@ class Artifacts:
         self._runs[file if file in self._pending else f"{file} {len(self._runs)}"] = run
         self._pending.discard(file)
 
-    def _illustrate(self, outcome: Outcome, stem: str, saved: str, drawing: Drawing) -> None:
-        if self._hang(f"{stem}.html", lambda: drawing.finish(self._interrupted)):
-            self._attachments[outcome.run_id] = str(self.folder / f"{stem}.html")
-        if self._png:
-            self._hang(f"{stem}.png", lambda: render(saved, "png", self._interrupted))
+    def _illustrate(self, outcome: Outcome, stem: str, saved: str, drawing: Drawing | None) -> None:
+        for report in self._reports:
+            if not report.drawn:
+                continue
+            name = f"{stem}.{report.suffix}"
+            if not report.ahead or drawing is None:
+                self._hang(name, partial(render, saved, report.name, self._interrupted))
+            elif self._hang(name, partial(drawing.finish, self._interrupted)):
+                self._attachments[outcome.run_id] = str(self.folder / name)
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
         """Remember a scenario that was refused; it becomes a suite with one error."""
@@ -227,6 +239,8 @@ class Artifacts:
         return [*self._runs.values(), *([_invalid(Path("artifacts"), ScenarioError(lost))] if lost else [])]
 
     def _write_junit(self) -> None:
+        if not self._shared.wanted:
+            return
         from plg.reports.junit import junit
 
         place = str(self._shared.document)

@@ -13,9 +13,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from plg.reports.registry import REPORTS
+
 _MARK = ".earlier"
-_ENDINGS = (".outcome.json", ".scenario.yaml", ".html", ".png", ".md")
-"""What the files of a run are called behind the stem; the first is the one that says which scenario it was."""
+_OUTCOME = f".{REPORTS['json'].suffix}"
+"""The ending of the file that says which scenario was run."""
+_SIGNS = {f".{report.suffix}": report.sign for report in REPORTS.values() if not report.shared}
+"""What the files of a run are called behind the stem, and what finds plg's hand in each."""
+_HEAD = 20_000
+"""Bytes in which a report's sign stands."""
 _SHARD = re.compile(r"\.shard-\d+-of-\d+$")
 
 
@@ -26,26 +32,36 @@ def set_aside(folder: Path, files: Iterable[str], *, suffix: str = "", spared: I
     belong to checks at work. What cannot be renamed stays.
     """
     named = [Path(name) for pattern in files for name in (glob.glob(pattern, recursive=True) or [pattern])]  # noqa: PTH207
-    for outcome in sorted(folder.glob(f"*{_ENDINGS[0]}")):
-        stem = outcome.name.removesuffix(_ENDINGS[0])
+    found = {path.name.removesuffix(ending) for ending in _SIGNS for path in folder.glob(f"*{ending}")}
+    for stem in sorted(found.difference(spared)):
         shard = _SHARD.search(stem)
-        if (shard[0] if shard else "") == suffix and stem not in spared and _is_of(outcome, stem, named):
+        if (shard[0] if shard else "") == suffix and _is_of(folder / f"{stem}{_OUTCOME}", stem, named):
             set_aside_stem(folder, stem, named)
 
 
 def set_aside_stem(folder: Path, stem: str, kept: Sequence[Path] = ()) -> None:
-    """Set aside the files of one run, but for those that are ``kept``."""
+    """Set aside the files of one run, but for those that are ``kept`` and those that plg did not write."""
     inputs = {path.absolute() for path in kept}
-    for path in (folder / f"{stem}{ending}" for ending in _ENDINGS):
-        if path.absolute() not in inputs:
+    for path in (folder / f"{stem}{ending}" for ending in _SIGNS):
+        if path.absolute() not in inputs and _signed(path):
             with suppress(OSError):
                 path.replace(_marked(path))
 
 
 def replaced(path: Path) -> None:
-    """Remove the file that was set aside for the one that has now been written at ``path``."""
+    """Remove the file that was set aside, as there is a new one at ``path`` or none is wanted."""
     with suppress(OSError):
         _marked(path).unlink(missing_ok=True)
+
+
+def _signed(path: Path) -> bool:
+    """Whether plg wrote the file."""
+    sign = next(sign for ending, sign in _SIGNS.items() if path.name.endswith(ending))
+    try:
+        with path.open("rb") as file:
+            return re.search(sign.encode(), file.read(_HEAD), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 def _marked(path: Path) -> Path:

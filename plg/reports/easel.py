@@ -1,4 +1,4 @@
-"""The drawing process of the next report, started ahead of it where somebody sees it coming."""
+"""The drawing process of the next page, started ahead of it where somebody sees it coming."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ _PATIENCE = 5.0
 
 
 class Easel:
-    """Has room for one drawing of an HTML report. Leaving its context ends a process that has drawn nothing."""
+    """Has room for one drawing of an HTML report. Leaving its context ends a process that has drawn nothing.
 
-    def __init__(self) -> None:
+    Where no page is ``wanted``, none is ever started ahead.
+    """
+
+    def __init__(self, wanted: bool = True) -> None:
+        self._wanted = wanted
         self._next: Drawing | None = None
 
     def __enter__(self) -> Self:
@@ -26,7 +30,7 @@ class Easel:
 
     def set_up(self) -> None:
         """Start the process of the next drawing now, unless it has been started."""
-        if self._next is None:
+        if self._wanted and self._next is None:
             with suppress(OSError):  # told when there is something to draw: that is when it is tried again
                 self._next = Drawing("html")
 

@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Self
 
 from plg.child import python_command
 
-Format = Literal["html", "png"]
 _UNAVAILABLE = 3
 _READY = b"\n"
 """What the drawing process says first, before the report."""
@@ -35,7 +34,7 @@ class RenderError(Exception):
     """A report could not be drawn; the message says why in a sentence."""
 
 
-def render(outcome_json: str, form: Format, interrupted: Callable[[], object] = lambda: None) -> bytes:
+def render(outcome_json: str, form: str, interrupted: Callable[[], object] = lambda: None) -> bytes:
     """The report of a saved outcome. See `Drawing.finish`."""
     with Drawing(form) as drawing:
         drawing.begin(outcome_json)
@@ -48,7 +47,7 @@ class Drawing:
     A context manager that abandons a drawing which has not been finished.
     """
 
-    def __init__(self, form: Format) -> None:
+    def __init__(self, form: str) -> None:
         self._process = subprocess.Popen(
             python_command("plg.reports.render", [form]),
             stdin=subprocess.PIPE,
@@ -151,17 +150,11 @@ def _load() -> None:
 
 def _draw(given: str, form: str) -> int:
     from plg.outcome_io import from_json
-
-    outcome = from_json(given, trusted=True)
-    if form == "html":
-        from plg.reports.html import html
-
-        sys.stdout.buffer.write(html([outcome]).encode())
-        return 0
-    from plg.reports.png import ReportUnavailable, png
+    from plg.reports.registry import REPORTS, ReportUnavailable
 
     try:
-        sys.stdout.buffer.write(png(outcome))
+        made = REPORTS[form].make([from_json(given, trusted=True)])
+        sys.stdout.buffer.write(made if isinstance(made, bytes) else made.encode())
     except ReportUnavailable as error:
         sys.stderr.write(f"{error}\n")
         return _UNAVAILABLE

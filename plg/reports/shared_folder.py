@@ -39,6 +39,7 @@ _NOT_BEGUN = """\
 """What a check has to tell before it has loaded what it tells with."""
 
 
+_PLG = re.compile(r'<testsuites [^>]*name="plg')
 _SUITE, _ATTRIBUTE = re.compile(r"<testsuite ([^>]*)>"), re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -53,9 +54,14 @@ def shard_suffix(shard: tuple[int, int] | None) -> str:
 
 
 class SharedFolder:
-    """A check's place in a folder. ``name`` is that of the document."""
+    """A check's place in a folder. ``name`` is that of the document.
 
-    def __init__(self, folder: Path, name: str) -> None:
+    Where the document is not ``wanted``, the check writes none, and takes away what an earlier one left: that must not
+    pass for its result.
+    """
+
+    def __init__(self, folder: Path, name: str, *, wanted: bool = True) -> None:
+        self.wanted = wanted
         self.document = folder / name
         self._folder = folder
         self._prefix, self._draft = (f"{kind}{name.removesuffix('.xml')}-" for kind in (_PREFIX, _DRAFT))
@@ -65,7 +71,7 @@ class SharedFolder:
         self._begun = False
         self.replaced: list[str] = []
         """The red suites of an earlier check that this one's document takes the place of."""
-        self._state: dict[str, Any] = {"stems": [], "document": _NOT_BEGUN}
+        self._state: dict[str, Any] = {"stems": [], "document": _NOT_BEGUN if wanted else ""}
 
     def enter(self) -> None:
         """Take the place: the document of an earlier check gives way to a red one, and those at work hear of this one.
@@ -77,7 +83,7 @@ class SharedFolder:
                 with suppress(OSError):
                     self._keep()
                 if not self._others():
-                    self.replaced = _red_suites(self.document)
+                    self.replaced = _red_suites(self.document) if self.wanted else []
                 self._put_all()
 
     def publish(self, document: str) -> None:
@@ -139,15 +145,20 @@ class SharedFolder:
     def _put_all(self) -> None:
         documents = {self._own: self._state["document"]}
         documents |= {path: state["document"] for path, state in self._others().items()}
-        in_order = [documents[path] for path in sorted(documents, key=str)]
+        in_order = [documents[path] for path in sorted(documents, key=str) if documents[path]]
         if len(in_order) > 1:
             from plg.reports.suites import combine
 
             self._put(combine(in_order))
         else:
-            self._put(in_order[0])
+            self._put(in_order[0] if in_order else "")
 
     def _put(self, document: str) -> None:
+        if not document:
+            # What others keep under this name is not plg's to remove.
+            if _is_own(self.document):
+                self.document.unlink(missing_ok=True)
+            return
         try:
             self.write(self.document, document.encode("utf-8", "replace"))
             self._begun = True
@@ -227,6 +238,13 @@ def _red_suites(document: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     return [unescape(suite.get("name", "")) for suite in suites if {suite.get("errors"), suite.get("failures")} - {"0"}]
+
+
+def _is_own(document: Path) -> bool:
+    try:
+        return _PLG.search(document.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return False
 
 
 class _NoLock(OSError):

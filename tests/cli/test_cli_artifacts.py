@@ -181,8 +181,8 @@ def test_nothing_of_an_earlier_run_passes_for_this_one(tmp_path: Path, how: str)
     file = write(tmp_path, "a")
     write(tmp_path, "other")
     assert check(tmp_path, "a.plg", "other.plg")[0] == 0
-    for ending in ("png", "md"):
-        (report / f"a.{ending}").write_text("of the earlier run")
+    for ending, text in (("png", "tEXtSoftware\0plg"), ("md", "## ✅ a: PASS")):
+        (report / f"a.{ending}").write_text(text)
     old = json.loads((report / "a.outcome.json").read_text())["run_id"]
     extra = {"no target": ["--target", "redis://127.0.0.1:1/0"], "an option that is not there": ["--nope"],
              "a start in the past": ["--start-at", "2020-01-01"]}.get(how, [])  # fmt: skip
@@ -207,7 +207,8 @@ def test_nothing_of_an_earlier_run_passes_for_this_one(tmp_path: Path, how: str)
             assert json.loads(path.read_text())["run_id"] != old
     assert not (report / "a.png").exists()
     assert not (report / "a.md").exists()
-    assert (report / "a.png.earlier").read_text() == "of the earlier run"
+    ended_early = not (report / "a.outcome.json").exists()
+    assert (report / "a.png.earlier").exists() == (report / "a.md.earlier").exists() == ended_early
     assert (report / "other.html").exists()
     assert all(suites(report).values())
 

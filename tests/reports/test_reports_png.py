@@ -10,7 +10,8 @@ from report_samples import failing, unreachable
 
 from plg.outcome import Outcome
 from plg.reports import png as module
-from plg.reports.png import ReportUnavailable, png, stack
+from plg.reports.png import png, stack
+from plg.reports.registry import ReportUnavailable
 
 
 def size_of(picture: bytes) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks, Progress
 from plg.runner.readiness import Ready, get_ready
 from plg.runner.recorder import Recorder
-from plg.runner.recording import Recording
+from plg.runner.recording import Recording, Stall
 from plg.runner.run import Run
 from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
@@ -337,7 +337,15 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         ends.pop_all()
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
+    recording = _with_stalls(recording, workers, start)
     return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
+
+
+def _with_stalls(recording: Recording, workers: WorkersReport | None, start: float) -> Recording:
+    """The recording with the stretches of the run, which began at ``start``, in which the workers took no jobs."""
+    found = [(begin - start, end - start) for begin, end in (workers.stalls if workers else ()) if end > start]
+    stalls = [*recording.stalls, *(Stall(max(0.0, begin), end, workers=True) for begin, end in found)]
+    return replace(recording, stalls=tuple(sorted(stalls, key=lambda stall: stall.start_s)))
 
 
 def _wind_up(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from plg.judge.regions import phase_at
 from plg.judge.remains import nobody_worked
-from plg.judge.soundness import too_late
+from plg.judge.soundness import WORKERS, too_late
 from plg.judge.wording import counted, figure, moment
 from plg.outcome import ExpectationResult, Ledger, Verdict
 from plg.runner.recording import Recording
@@ -135,7 +135,10 @@ def _late(results: Sequence[ExpectationResult], recording: Recording) -> str:
         return f"the generator could not hold the schedule: {whole}"
     untold = [r for r in results if r.level == "expect" and r.invalid]
     more = f", and {counted(len(untold) - 1, 'other')}" if len(untold) > 1 else ""
-    return f"the generator could not hold the schedule: {untold[0].text}: {untold[0].detail}{more}" if untold else ""
+    if not untold:
+        return ""
+    cause = "" if untold[0].detail.startswith(WORKERS) else "the generator could not hold the schedule: "
+    return f"{cause}{untold[0].text}: {untold[0].detail}{more}"
 
 
 def _failure(

@@ -15,9 +15,9 @@ from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import awaited, why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
-from plg.judge.soundness import excuse, spoiled
+from plg.judge.soundness import excuse, raised, spoiled
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
-from plg.measures import MEASURES, percentile, samples_needed
+from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Subject
@@ -209,6 +209,8 @@ def sort_out(reader: Reader, readings: Readings, expectation: Expectation, bound
     own, touched = spoiled(reader, subject, expectation.window)
     lateness = MEASURES[subject.measure].lateness
     # What broke in a window in which plg held up anything at all may be plg's own.
+    if subject.measure in QUEUE_GAUGES and op in ("<", "<="):
+        touched &= holds(op, values - raised(reader.recording, subject.measure), bound)
     own = judged & {"changes": own | (failed & touched), "thins": own & ~failed, "none": own & False}[lateness]
     missing, failed = missing | own, failed & ~own
     return WindowFindings(values, failed, missing, own, judged, allowance(quota, int(judged.sum())))

@@ -6,6 +6,7 @@ span that the line asks of, and a line that broke by what plg held up is no fail
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,9 @@ import numpy.typing as npt
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND
 from plg.judge.readings import Reader, tally
-from plg.judge.regions import NoData, ended
+from plg.judge.regions import NoData, Regions, ended
 from plg.judge.wording import where
-from plg.measures import MEASURES
+from plg.measures import MEASURES, QUEUE_GAUGES
 from plg.runner.recording import Floats, Histograms, Recording, Stall
 from plg.scenario import Expectation, Subject
 from plg.units import format_duration, format_percent
@@ -32,6 +33,9 @@ MAX_HELD_PART = 0.1
 soon more than one in a hundred."""
 STALL = 0.2
 """A stall of so many seconds costs looks at the gauges."""
+WORKERS = "plg's own reference workers"
+_BY_WORKERS = (*QUEUE_GAUGES, "drain_time")
+"""What the reference workers have a part in."""
 
 
 def held_share(recording: Recording) -> float:
@@ -49,7 +53,11 @@ def too_late(recording: Recording) -> str:
 def spoiled(reader: Reader, subject: Subject, width: float) -> tuple[Flags, Flags]:
     """In which windows plg itself spoiled too much to tell anything, and in which anything at all. Raises `NoData`."""
     losses = _losses(reader, subject, width)
-    return losses.too_much, losses.any
+    touched, regions = losses.any, reader.regions.get(subject.during, width, subject.measure)
+    if subject.measure in QUEUE_GAUGES:
+        for start, back in _aftermaths(reader.recording, subject.measure):
+            touched[regions.owner[(regions.starts < back) & (regions.ends > start)]] = True
+    return losses.too_much, touched
 
 
 def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float | None, bound: float | None) -> str:
@@ -81,20 +89,22 @@ def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float 
 @dataclass(frozen=True, slots=True, eq=False)
 class Losses:
     """What plg spoiled, one entry a region: arrivals that were ``due``, that it ``held`` up (or that fell into the
-    region late), and of these ``dropped``; seconds for which it was ``blind`` for the gauges, and for which the machine
-    was ``suspended``; the length (s) of the region. ``limit`` is the share that may be held up."""
+    region late), and of these ``dropped``; seconds for which it was ``blind`` for the gauges, for which its own workers
+    took no jobs (``idle``), and for which the machine was ``suspended``; the length (s) of the region. ``limit`` is the
+    share that may be held up."""
 
     due: Floats
     held: Floats
     dropped: Floats
     blind: Floats
+    idle: Floats
     suspended: Floats
     lengths: Floats
     limit: float
 
     @property
     def too_much(self) -> Flags:
-        return self.too_late | self.too_blind | self.too_long_suspended
+        return self.too_late | self.too_blind | self.too_idle | self.too_long_suspended
 
     @property
     def too_late(self) -> Flags:
@@ -107,12 +117,16 @@ class Losses:
         return np.asarray(self.blind > np.minimum(BLIND, MAX_HELD_PART * self.lengths))
 
     @property
+    def too_idle(self) -> Flags:
+        return np.asarray(self.idle > np.minimum(BLIND, MAX_HELD_PART * self.lengths))
+
+    @property
     def too_long_suspended(self) -> Flags:
         return np.asarray(self.suspended > MAX_HELD * (self.suspended + self.lengths))
 
     @property
     def any(self) -> Flags:
-        return np.asarray((self.held > 0) | (self.blind > 0) | (self.suspended > 0))
+        return np.asarray((self.held > 0) | (self.blind > 0) | (self.idle > 0) | (self.suspended > 0))
 
 
 def _losses(reader: Reader, subject: Subject, width: float | None) -> Losses:
@@ -124,21 +138,29 @@ def _losses(reader: Reader, subject: Subject, width: float | None) -> Losses:
         tally(cells[inside], recording.counters[name][inside], regions.count)
         for name in ("planned", "cancelled", "held", "overdue", "late")
     )
-    blind, suspended = np.zeros(regions.count), np.zeros(regions.count)
+    blind, idle, suspended = (np.zeros(regions.count) for _ in range(3))
     gauge = MEASURES[subject.measure].kind == "gauge"
     ends = np.where(regions.opens, np.inf, regions.ends)
     for stall in recording.stalls:
+        if stall.workers:
+            if subject.measure in _BY_WORKERS:
+                _add_overlap(idle, regions, ends, stall)
+            continue
         owner = regions.of_times(np.array([stall.start_s]))[0]
         if owner >= 0:
             suspended[owner] += stall.suspended_s
         if gauge and _unseen(recording, stall):
-            overlap = np.minimum(ends, stall.end_s) - np.maximum(regions.starts, stall.start_s)
-            np.add.at(blind, regions.owner, np.maximum(overlap, 0.0))
+            _add_overlap(blind, regions, ends, stall)
     whole = width is None and subject.during is None
     return Losses(
-        due - cancelled, np.maximum(held, overdue), np.minimum(held, late), blind, suspended,
+        due - cancelled, np.maximum(held, overdue), np.minimum(held, late), blind, idle, suspended,
         regions.lengths, MAX_HELD if whole else MAX_HELD_PART,
     )  # fmt: skip
+
+
+def _add_overlap(seconds: Floats, regions: Regions, ends: Floats, stall: Stall) -> None:
+    overlap = np.minimum(ends, stall.end_s) - np.maximum(regions.starts, stall.start_s)
+    np.add.at(seconds, regions.owner, np.maximum(overlap, 0.0))
 
 
 def _unseen(recording: Recording, stall: Stall) -> bool:
@@ -152,6 +174,10 @@ def _unseen(recording: Recording, stall: Stall) -> bool:
 def _too_much(reader: Reader, subject: Subject) -> str:
     """What plg spoiled in the span of a subject, in words, where that is too much."""
     losses, place = _losses(reader, subject, None), where(subject)
+    if losses.too_idle[0]:
+        return f"{WORKERS} took no jobs for {format_duration(round(float(losses.idle[0]), 3))}{place}"
+    if losses.too_late[0] and not losses.due[0]:
+        return f"plg itself sent {losses.held[0]:,.0f} jobs late, and so{place}, where none was due"
     due = max(1.0, float(losses.due[0]))
     held, dropped = (format_percent(min(1.0, float(part[0]) / due)) for part in (losses.held, losses.dropped))
     if losses.dropped[0] > MAX_HELD * losses.due[0] and losses.limit != MAX_HELD:
@@ -172,12 +198,14 @@ def _too_much(reader: Reader, subject: Subject) -> str:
 def _could_hold(reader: Reader, subject: Subject, op: str, value: float, bound: float) -> bool:
     """Whether the line would have held, had plg held up nothing."""
     if subject.measure == "drain_time":
-        return _fits(op, value - _asleep_in_the_end(reader.recording), value, bound)
+        idle = sum(stall.length_s for stall in reader.recording.stalls if stall.workers)
+        return _fits(op, value - _asleep_in_the_end(reader.recording) - idle, value, bound)
     kind = MEASURES[subject.measure].kind
     if kind == "gauge" and not reader.recording.stalls:
         return False
     if kind == "gauge":
-        return _apart(op, _calm_samples(reader, subject), bound)
+        could = op not in ("<", "<=") or _fits(op, value - raised(reader.recording, subject.measure), value, bound)
+        return could and _apart(op, _calm_samples(reader, subject), bound)
     if not any(float(reader.counter(name, subject)[0]) for name in ("held", "overdue")):
         return False
     if kind == "time":
@@ -213,6 +241,8 @@ def _disturbed(recording: Recording) -> Flags:
     """The cells in which plg held up anything, or stood still."""
     found = (recording.counters["held"] > 0) | (recording.counters["overdue"] > 0)
     for stall in recording.stalls:
+        if stall.workers:
+            continue
         found |= (recording.edges[:-1] < stall.end_s) & (recording.edges[1:] > stall.start_s)
     return np.asarray(found)
 
@@ -237,16 +267,35 @@ def _calm_samples(reader: Reader, subject: Subject) -> Floats:
     recording = reader.recording
     times = recording.sample_times
     values = recording.samples[subject.measure].copy()
+    for start, back in _aftermaths(recording, subject.measure):
+        values[(times >= start) & (times < back)] = np.nan
+    calm = replace(recording, samples={**recording.samples, subject.measure: values})
+    return Reader(calm).read(subject).values
+
+
+def _aftermaths(recording: Recording, gauge: str) -> list[tuple[float, float]]:
+    """From when to when each stall shows in a gauge: until it is back to where it was before; infinity where never."""
+    times, values = recording.sample_times, recording.samples[gauge]
+    found = []
     for stall in recording.stalls:
         before = values[(times < stall.start_s) & ~np.isnan(values)]
         level = before[-1] if len(before) else 0.0
         back = times[(times >= stall.end_s) & (values <= level)]
-        values[(times >= stall.start_s) & (times < (back[0] if len(back) else np.inf))] = np.nan
-    calm = replace(recording, samples={**recording.samples, subject.measure: values})
-    return Reader(calm).read(subject).values
+        found.append((stall.start_s, float(back[0]) if len(back) else math.inf))
+    return found
+
+
+def raised(recording: Recording, gauge: str) -> float:
+    """By how much the stalls can have raised a gauge at most: an age by their length, a depth by the jobs that came
+    together after them; where plg's own workers stood still, by any number."""
+    if gauge == "queue_age":
+        return math.fsum(stall.length_s for stall in recording.stalls)
+    if any(stall.workers for stall in recording.stalls):
+        return math.inf
+    return float(max(recording.total("held"), recording.total("overdue")))
 
 
 def _asleep_in_the_end(recording: Recording) -> float:
     """Seconds for which plg stood still after it sent the last job."""
     last = ended(recording) if recording.last_send_s is None else recording.last_send_s
-    return sum(max(0.0, stall.end_s - max(stall.start_s, last)) for stall in recording.stalls)
+    return sum(max(0.0, stall.end_s - max(stall.start_s, last)) for stall in recording.stalls if not stall.workers)

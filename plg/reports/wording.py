@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from plg.judge.regions import phase_at
 from plg.measures import LATENCY, WORK
 from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Hit, Recording, Stall
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 VERDICT_WORDS: Mapping[Verdict, str] = {
@@ -191,8 +191,18 @@ def hit_sentence(hit: Hit) -> str:
 
 
 def stalls_sentence(recording: Recording) -> str:
-    """``plg itself stood still 3 times, 2.4s in all, the longest 2.1s at 5s in stampede``; empty where it never did."""
-    stalls = recording.stalls
+    """``plg itself stood still 3 times, 2.4s in all, the longest 2.1s at 5s in stampede``; empty where it never did.
+    The same of plg's own workers."""
+    own = [stall for stall in recording.stalls if not stall.workers]
+    workers = [stall for stall in recording.stalls if stall.workers]
+    told = (_stood_still("plg itself stood still", own, recording), _stood_still(_IDLE, workers, recording))
+    return "; ".join(filter(None, told))
+
+
+_IDLE = "plg's own reference workers stood still or were gone"
+
+
+def _stood_still(who: str, stalls: Sequence[Stall], recording: Recording) -> str:
     if not stalls:
         return ""
     longest = max(stalls, key=lambda stall: stall.length_s)
@@ -200,9 +210,9 @@ def stalls_sentence(recording: Recording) -> str:
     at = f"{_seconds(longest.length_s)} at {_seconds(max(0.0, longest.start_s))}{f' in {phase}' if phase else ''}"
     cause = ", the machine being suspended" if longest.suspended_s else ""
     if len(stalls) == 1:
-        return f"plg itself stood still for {at}{cause}"
+        return f"{who} for {at}{cause}"
     whole = _seconds(sum(stall.length_s for stall in stalls))
-    return f"plg itself stood still {plural(len(stalls), 'time')}, {whole} in all, the longest {at}{cause}"
+    return f"{who} {plural(len(stalls), 'time')}, {whole} in all, the longest {at}{cause}"
 
 
 def remarks(outcome: Outcome) -> tuple[str, ...]:

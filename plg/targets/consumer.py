@@ -31,7 +31,11 @@ from plg.targets.source import Jobs, Source, make_groups
 
 _TIMEOUT = 5.0
 _PAUSE = 0.1
-_WATCH = 0.5
+_MOST_STALLS = 200
+_BEAT = 0.1
+"""Seconds between two signs of life."""
+_STALL = 0.25
+"""A sign of life that comes so many seconds late tells that all consumers stood still."""
 _LET_GO = 0.5
 """Seconds that jobs at hand get to be finished once the run has ended."""
 _NAP = 3600.0
@@ -140,10 +144,30 @@ def _report(consumers: Sequence[Consumer]) -> Mapping[str, Any]:
     }
 
 
-def _await_stop(parent: int) -> None:
+class Pulse:
+    """Signs of life in a file that plg reads, and the stalls that this process found in its own: start and end (s) by
+    the monotonic clock, which all processes of a machine share. Of very many the longest are kept."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._last = time.monotonic()
+        self.stalls: list[tuple[float, float]] = []
+
+    def beat(self) -> None:
+        now = time.monotonic()
+        if now - self._last > _BEAT + _STALL:
+            self.stalls.append((self._last, now))
+            if len(self.stalls) > _MOST_STALLS:
+                self.stalls.remove(min(self.stalls, key=lambda stall: stall[1] - stall[0]))
+        self._last = now
+        os.pwrite(self._file, struct.pack("<d", now), 0)
+
+
+def _await_stop(parent: int, pulse: Pulse) -> None:
     """Returns at the line ``stop``; ends the process when plg is gone without having said it."""
     while True:
-        ready, _, _ = select.select([0], [], [], _WATCH)
+        ready, _, _ = select.select([0], [], [], _BEAT)
+        pulse.beat()
         if ready:
             said = os.read(0, 64)
             if said.strip() == b"stop":
@@ -202,12 +226,14 @@ def main() -> None:
         return
     for consumer in consumers:
         consumer.start()
+    pulse = Pulse(orders["pulse"])
+    pulse.beat()
     _say("ready")
-    _await_stop(orders["parent"])
+    _await_stop(orders["parent"], pulse)
     for consumer in consumers:
         consumer.stopping.set()
     # A job at hand may take days: who is not done soon is let go, and its job does not count as processed.
     until = time.monotonic() + _LET_GO
     for consumer in consumers:
         consumer.join(max(0.0, until - time.monotonic()))
-    _say(_report(consumers))
+    _say({**_report(consumers), "stalls": pulse.stalls})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import select
+import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import IO, Any
 
 import numpy as np
 
@@ -30,8 +32,8 @@ _STOP_PATIENCE = 5.0
 class WorkersReport:
     """What the workers did: jobs ``processed``, and how long each had waited from enqueued_at until it was taken (s).
 
-    Only jobs that say when they were enqueued are dated, so ``waits`` may hold fewer than were processed. ``warnings``
-    are sentences.
+    Only jobs that say when they were enqueued are dated, so ``waits`` may hold fewer than were processed. ``stalls``
+    are the stretches in which they stood still or were gone, by the monotonic clock (s); ``warnings`` are sentences.
     """
 
     count: int
@@ -39,6 +41,7 @@ class WorkersReport:
     processed: int
     waits: Distribution
     warnings: tuple[str, ...] = ()
+    stalls: tuple[tuple[float, float], ...] = ()
 
     def wait_s(self) -> dict[str, float | None]:
         """``p50 p90 p95 p99 p99.9 max mean`` of the waits in seconds; None without samples."""
@@ -66,6 +69,8 @@ class ReferenceWorkers:
             "parent": os.getpid(),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._signs: IO[bytes] | None = None
+        """Where they write the moment of their last sign of life, by the monotonic clock (s)."""
 
     @property
     def pid(self) -> int | None:
@@ -74,13 +79,16 @@ class ReferenceWorkers:
 
     def start(self) -> None:
         """Returns once all workers are connected and take jobs. Raises `TargetError` where they cannot."""
-        self._process = _spawn()
+        signs = self._signs = tempfile.TemporaryFile()  # noqa: SIM115  # it is read when the workers have ended
+        self._process = _spawn(signs.fileno())
         try:
-            _write(self._process, json.dumps(self._orders).encode() + b"\n")
+            orders = {**self._orders, "pulse": signs.fileno()}
+            _write(self._process, json.dumps(orders).encode() + b"\n")
             self._await_ready(self._process)
         except BaseException:
             _end(self._process)
             self._process = None
+            self._forget_signs()
             raise
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -97,26 +105,44 @@ class ReferenceWorkers:
         if process is None:
             return self.unknown("they were not running")
         try:
+            return self._stopped(process, time.monotonic())
+        finally:
+            self._forget_signs()
+
+    def _stopped(self, process: subprocess.Popen[bytes], over: float) -> WorkersReport:
+        try:
             output, _ = process.communicate(b"stop\n", timeout=_STOP_PATIENCE)
         except subprocess.TimeoutExpired:
             _end(process)
-            return self.unknown("they did not stop in time")
+            return self._gone("they did not stop in time", over)
         tally = _last_line(output)
         if not isinstance(tally, dict):
             how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-            return self.unknown(f"they ended early ({how})")
+            return self._gone(f"they ended early ({how})", over)
         trouble = tuple(f"reference workers: {words} ({n} times)" for words, n in tally["trouble"])
         if let_go := tally.get("let_go", 0):
             jobs = "one job was" if let_go == 1 else f"{let_go} jobs were"
             trouble += (f"{jobs} in the hands of reference workers when the run ended, and not finished",)
         return self._report(tally, trouble)
 
+    def _forget_signs(self) -> None:
+        signs, self._signs = self._signs, None
+        if signs is not None:
+            signs.close()
+
+    def _gone(self, why: str, over: float) -> WorkersReport:
+        """The report of workers that took no jobs from their last sign of life until the run was ``over``."""
+        said = os.pread(self._signs.fileno(), 8, 0) if self._signs else b""
+        last = struct.unpack("<d", said)[0] if len(said) == 8 else over
+        return replace(self.unknown(why), stalls=((last, over),) if last < over else ())
+
     def unknown(self, why: str) -> WorkersReport:
         """The report of workers that did not give one."""
         return self._report({}, (f"what the reference workers did is not known: {why}",))
 
     def _report(self, tally: Mapping[str, Any], warnings: tuple[str, ...]) -> WorkersReport:
-        return WorkersReport(self._count, self._each, tally.get("processed", 0), _waits(tally), warnings)
+        stalls = tuple((start, end) for start, end in tally.get("stalls", ()))
+        return WorkersReport(self._count, self._each, tally.get("processed", 0), _waits(tally), warnings, stalls)
 
 
 def _waits(tally: Mapping[str, Any]) -> Distribution:
@@ -128,7 +154,7 @@ def _waits(tally: Mapping[str, Any]) -> Distribution:
     return Distribution(dense, int(counts.sum()), tally["sum"], tally["min"], tally["max"])
 
 
-def _spawn() -> subprocess.Popen[bytes]:
+def _spawn(signs: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         python_command("plg.targets.consumer"),
         stdin=subprocess.PIPE,
@@ -136,6 +162,7 @@ def _spawn() -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         # A session of its own: Ctrl-C is for plg, which stops the workers when the run has been recorded.
         start_new_session=True,
+        pass_fds=(signs,),
         bufsize=0,
     )
 

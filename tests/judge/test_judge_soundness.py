@@ -248,3 +248,67 @@ def test_errors_are_looked_for_in_vain_where_nothing_was_sent() -> None:
         assert [(r.verdict, r.detail) for r in results] == [("no_data", "nothing was sent in doors"), ("pass", "")]
     pause = record(steady(20, 4.0))
     assert judged(pause, expect("errors", "==", 0.0, during="doors"))[0][0].verdict == "pass"
+
+
+def test_jobs_that_fall_late_into_a_pause_are_not_held_up_arrivals_of_it() -> None:
+    spans = {"rush": ((0.0, 5.0),), "gap": ((5.0, 10.0),)}
+    late = [Event(4.9 + k / 1000, "acked", 5.3, 5.301, held=True) for k in range(4)]
+    recording = record([*steady(1000, 0, 4.9), *late], spans=spans, cuts=[5.0], stalls=(Stall(4.88, 5.3),))
+    recording.counters["overdue"][int(np.searchsorted(recording.edges, 5.3, "right")) - 1] = 4
+    [result], decision = judged(recording, expect("acked", "==", 0.0, during="gap"))
+    assert (result.invalid, decision.exit_code) == (True, 5)
+    assert result.detail.startswith("plg itself sent 4 jobs late, and so in gap, where none was due")
+
+
+def growing(rate: float, start: float) -> list[Glance]:
+    """Looks at a queue that grows by ``rate`` jobs a second from ``start`` on, the oldest as old as that is ago."""
+    times = [k / 10 for k in range(100)]
+    return [Glance(t, max(0.0, rate * (t - start)), max(0.0, t - start)) for t in times]
+
+
+IDLE = Stall(4.0, 9.0, workers=True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        expect("queue_depth", "<", 50.0), expect("queue_age", "<", 1.0), expect("drain_time", "<", 1.0),
+        expect("queue_depth", "<", 50.0, window=1.0), expect("queue_age", "<", 1.0, during="stampede"),
+        # What holds may do so by the same stall.
+        expect("queue_depth", ">", 50.0), expect("drain_time", ">", 1.0), expect("queue_depth", "<", 5000.0),
+    ],
+    ids=lambda e: e.text + str(e.window or ""),
+)  # fmt: skip
+def test_lines_of_the_queue_have_no_verdict_where_plgs_own_workers_stood_still(asked: Expectation) -> None:
+    recording = record(
+        steady(100), growing(100, 4.0), stalls=(IDLE,), last_send_s=10.0, drain_s=3.0, drain_waited_s=2.9, start_depth=0
+    )
+    [result, errors], decision = judged(recording, asked, expect("errors", "==", 0.0))
+    assert (result.verdict, result.invalid, errors.verdict) == ("no_data", True, "pass")
+    assert decision.exit_code == 5
+    assert "the generator could not hold" not in decision.reason
+    assert "plg's own reference workers took no jobs for " in decision.reason
+    assert judged(replace(recording, stalls=()), asked)[1].exit_code in (0, 3)
+
+
+def test_a_line_that_ended_the_run_by_idle_workers_is_no_failure_of_the_target() -> None:
+    asked = expect("queue_depth", "<", 50.0, stop=True)
+    recording = record(
+        steady(100, 0, 6), [g for g in growing(100, 4.0) if g.t < 6], stalls=(Stall(4.0, 6.0, workers=True),),
+        ended_s=6.0, stop="expectation", stop_detail=asked.text,
+    )  # fmt: skip
+    [result], decision = judged(recording, asked)
+    assert (result.verdict, result.stopped, decision.exit_code) == ("no_data", True, 5)
+    assert asked.text in decision.reason
+
+
+def test_a_short_stall_is_no_excuse_for_a_queue_that_grows_beyond_what_it_can_have_added() -> None:
+    """A tenth of a second asleep holds up ten jobs, and no more: the 500 that wait in the end are the target's."""
+    events, stall = slept(100, 2.0, 2.1)
+    recording = record(events, growing(100, 2.0), stalls=(stall,))
+    for asked in (
+        expect("queue_depth", "<", 100.0), expect("queue_age", "<", 2.0), expect("queue_depth", "<", 100.0, window=1.0),
+    ):  # fmt: skip
+        [result], decision = judged(recording, asked)
+        assert (result.verdict, decision.exit_code) == ("fail", 3), result
+    assert judged(recording, expect("queue_age", "<", 7.85))[1].exit_code == 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -10,6 +12,7 @@ from session_runs import scenario
 
 from plg import session
 from plg.stop import Stop
+from plg.targets.worker import ReferenceWorkers
 
 MADE = 'payload { n: "${seq}", meta: { made: "${now_ms}" } }'
 
@@ -143,3 +146,37 @@ def test_jobs_of_a_stream_that_a_dead_worker_left_behind_do_not_hide_that_nobody
     outcome = play(scenario("steady 100/s over 500ms", "expect { queue_depth < 500 }", jobs=stream)).outcome
     assert outcome.queue.nobody_worked
     assert outcome.queue.said.startswith("no job was taken from the queue: 55 jobs still wait (5 from before the run)")
+
+
+@pytest.mark.parametrize(
+    ("number", "back"),
+    [(signal.SIGSTOP, True), (signal.SIGSTOP, False), (signal.SIGKILL, False)],
+    ids=["stopped for a while", "stopped for good", "killed"],
+)
+def test_plgs_own_workers_that_stand_still_or_die_are_no_fault_of_the_target(play, monkeypatch, number, back):
+    start, timers = ReferenceWorkers.start, []
+
+    def struck(self):
+        start(self)
+        timers.append(threading.Timer(0.7, os.kill, (self.pid, number)))
+        if back:
+            timers.append(threading.Timer(1.9, os.kill, (self.pid, signal.SIGCONT)))
+        for timer in timers:
+            timer.start()
+
+    monkeypatch.setattr(ReferenceWorkers, "start", struck)
+    lines = "expect { queue_depth < 30  queue_age < 500ms  drain_time < 500ms  errors == 0 }"
+    outcome = play(scenario("steady 100/s over 2s", "workers 4 each 1ms", lines, "watch 2s")).outcome
+    for timer in timers:
+        timer.join()
+    [stall] = [stall for stall in outcome.stalls if stall.workers]
+    assert stall.start_s == pytest.approx(0.6, abs=0.3)
+    if back:
+        assert stall.length_s == pytest.approx(1.2, abs=0.3)
+    else:
+        assert stall.end_s > 3.5
+        assert any(words.startswith("what the reference workers did is not known: they ") for words in outcome.warnings)
+    verdicts = [(result.verdict, result.invalid) for result in outcome.expectations]
+    assert verdicts == [("no_data", True)] * 3 + [("pass", False)]
+    assert (outcome.exit_code, outcome.verdict) == (5, "invalid")
+    assert "plg's own reference workers took no jobs for " in outcome.reason

@@ -247,3 +247,31 @@ def test_of_several_at_once_each_is_written_as_it_ends(tmp_path: Path) -> None:
         assert suites(report)[name] == (outcome["exit_code"] != 0)
     assert suites(report)["long"]
     assert not (report / "long.outcome.json").exists()
+
+
+@pytest.mark.parametrize("several", [[], ["--parallel", "3"]], ids=["in turn", "at once"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_with_a_fault_one_green_and_one_interrupted(tmp_path: Path, several: list[str], number: int) -> None:
+    """Exit code, last line, document and outcomes say the same."""
+    report = tmp_path / "plg-report"
+    (tmp_path / "fault.plg").write_text("scenario fault { traffic { steady 5/s over 1x } }")
+    files = ["fault.plg", write(tmp_path, "green"), write(tmp_path, "long", 20)]
+    process = start(tmp_path, *files, *several)
+    end = time.monotonic() + 30
+    while not (report / "green.outcome.json").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(1.5)
+    process.send_signal(number)
+    said, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in told
+    last = said.splitlines()[-1]
+    assert last.startswith(f"exit {128 + number}: ")
+    assert "fault (exit 2)" in last
+    assert f"long (exit {128 + number})" in last
+    green = json.loads((report / "green.outcome.json").read_text())
+    assert green["exit_code"] in (0, 5)
+    assert list(suites(report).items()) == [("fault", True), ("green", green["exit_code"] != 0), ("long", True)]
+    assert json.loads((report / "long.outcome.json").read_text())["exit_code"] == 128 + number
+    assert not list(report.glob(".*"))

@@ -28,12 +28,12 @@ from plg.plan.watching import watch_length
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
-from plg.runner.grid import Grid, nothing_sent
+from plg.runner.grid import Grid
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks, Progress
 from plg.runner.readiness import Ready, get_ready
-from plg.runner.recorder import Recorder
+from plg.runner.recorder import Recorder, nothing_sent
 from plg.runner.recording import Recording, Stall
 from plg.runner.run import Run
 from plg.runner.run_clock import RunClock

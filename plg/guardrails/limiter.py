@@ -57,8 +57,6 @@ class RateLimiter:
         """So many were answered."""
         self._in_flight -= jobs
         self._answered_jobs += jobs
-        if self._answered and self._answered[-1][0] == now:
-            jobs += self._answered.pop()[1]
         self._answered.append((now, jobs))
 
     def take(self, answers: Answers) -> None:

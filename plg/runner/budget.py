@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
 
 from plg.targets.base import TargetError
 from plg.targets.shared_limit import CounterLost, SharedLimit
@@ -16,38 +15,26 @@ PATIENCE = 15.0
 """Seconds without an answer of the shared counter before the run ends for it."""
 
 
-class Budget(Protocol):
-    """What the sender asks before it sends."""
+class Budget:
+    """How many jobs may be sent in all: the whole limit in one hand.
+
+    ``trouble`` tells why nobody knows how many are left, which ends the run; None as long as it is known.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._granted = limit
+        self.trouble: str | None = None
 
     def left(self, sent: int) -> int:
         """How many more jobs may leave now that ``sent`` have."""
+        return self._granted - sent
 
     def exhausted(self, sent: int) -> bool:
         """Whether none will ever be left again."""
-
-    @property
-    def trouble(self) -> str | None:
-        """Why nobody knows how many are left, which ends the run; None as long as it is known."""
+        return sent >= self._granted
 
 
-class OwnBudget:
-    """The whole limit in one hand."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def left(self, sent: int) -> int:
-        return self._limit - sent
-
-    def exhausted(self, sent: int) -> bool:
-        return sent >= self._limit
-
-    @property
-    def trouble(self) -> None:
-        return None
-
-
-class SharedBudget:
+class SharedBudget(Budget):
     """Jobs granted by a shared counter in small blocks, ahead of their use and in a thread beside the schedule.
 
     ``rate`` is the largest rate (jobs/s) at which they will be used. Blocks get smaller as the limit comes near, so
@@ -55,12 +42,12 @@ class SharedBudget:
     """
 
     def __init__(self, shared: SharedLimit, rate: float) -> None:
+        super().__init__(0)
         self._shared = shared
         self._block = max(1, min(4096, int(rate * _AHEAD)))
-        self._granted = self._sent = 0
+        self._sent = 0
         self._open: int | None = None
         self._none_left = self._stopped = False
-        self._trouble: str | None = None
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plg-budget", daemon=True)
 
@@ -73,17 +60,13 @@ class SharedBudget:
 
     def left(self, sent: int) -> int:
         self._sent = sent
-        left = self._granted - sent
+        left = super().left(sent)
         if left <= self._block // 2 and not self._none_left:
             self._wanted.set()
         return left
 
     def exhausted(self, sent: int) -> bool:
-        return self._none_left and sent >= self._granted
-
-    @property
-    def trouble(self) -> str | None:
-        return self._trouble
+        return self._none_left and super().exhausted(sent)
 
     def stop(self, sent: int | None = None) -> None:
         """Leave; where it is known how many jobs were ``sent``, return what is left over."""
@@ -100,7 +83,7 @@ class SharedBudget:
 
     def _run(self) -> None:
         failing: float | None = None
-        while not self._stopped and self._trouble is None:
+        while not self._stopped and self.trouble is None:
             self._wanted.wait()
             self._wanted.clear()
             try:
@@ -108,13 +91,13 @@ class SharedBudget:
                     self._claim()
                     failing = None
             except CounterLost as error:
-                self._trouble = str(error)
+                self.trouble = str(error)
             except TargetError as error:
                 # What may have been taken without an answer is lost to all: rather too few jobs than too many.
                 now = time.monotonic()
                 failing = now if failing is None else failing
                 if now - failing > PATIENCE:
-                    self._trouble = f"{self._shared.key} could not be asked for {PATIENCE:g} s: {error}"
+                    self.trouble = f"{self._shared.key} could not be asked for {PATIENCE:g} s: {error}"
                 time.sleep(_RETRY)
                 self._wanted.set()
 

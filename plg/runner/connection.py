@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from plg.answers import Answers
 from plg.clock import Clock
 from plg.pacing import Pacing
-from plg.runner.dialer import Dialer, Immediate
+from plg.runner.dialer import Dialer
 from plg.runner.recording import Floats
 from plg.runner.transmit import Background, Departure, Transmitted, transmit
 from plg.targets.base import TargetError
@@ -44,7 +44,7 @@ class Connection:
     ) -> None:
         self._connect = connect
         self._jitter = jitter
-        self._dialer: Dialer[Link] = dialer or Immediate()
+        self._dialer: Dialer[Link] = dialer or Dialer()
         self._answer_timeout, self._give_up_after = answer_timeout, give_up_after
         self._dialling = False
         self._proven = True

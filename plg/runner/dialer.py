@@ -14,37 +14,25 @@ class Closable(Protocol):
 T = TypeVar("T", bound=Closable)
 
 
-class Dialer(Protocol[T]):
-    """One attempt at a time to make a connection, or whatever else is slow to come by and must be closed."""
+class Dialer(Generic[T]):
+    """One attempt at a time to make a connection, or whatever else is slow to come by and must be closed.
+
+    This one makes it in `poll`, for what costs no time.
+    """
 
     def start(self, connect: Callable[[], T]) -> None:
         """Begin an attempt."""
+        self._connect = connect
 
     def poll(self) -> T | None:
         """The connection, or None while the attempt goes on. Raises what the attempt raised."""
+        return self._connect()
 
     def close(self) -> None:
         """Give up the attempt under way; a connection it still makes is closed."""
 
 
-class Immediate(Generic[T]):
-    """Connects in `poll`, for connections that cost no time."""
-
-    def __init__(self) -> None:
-        self._connect: Callable[[], T] | None = None
-
-    def start(self, connect: Callable[[], T]) -> None:
-        self._connect = connect
-
-    def poll(self) -> T | None:
-        assert self._connect is not None, "start comes first"
-        return self._connect()
-
-    def close(self) -> None:
-        self._connect = None
-
-
-class ThreadDialer(Generic[T]):
+class ThreadDialer(Dialer[T]):
     """Connects in a thread: a name that is looked up slowly or a host that swallows packets costs seconds there, during
     which guardrails, signals and the ledger go on."""
 

@@ -8,20 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
-from plg.measures import GAUGES
 from plg.plan import Plan
 from plg.runner.recording import (
-    COUNTERS,
-    TIMES,
     Floats,
-    Histograms,
     Intervals,
     Ints,
-    Recording,
     cell_edges,
 )
 from plg.scenario import Expectation
-from plg.stop import Stop
 
 _WIDTHS = (
     0.05,
@@ -119,25 +113,4 @@ def _too_many(expectation: Expectation, span: float) -> Diagnostic:
         file=expectation.file or "<document>",
         span=Span(line, 1, line, 1) if line is not None else None,
         help=f"use windows well above {least * 1000:.3g}ms here, or ask `during` a shorter phase",
-    )
-
-
-def nothing_sent(grid: Grid, stop: Stop) -> Recording:
-    """The recording of a run that never began: every planned arrival is cancelled."""
-    cells = len(grid.edges) - 1
-    counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
-    return Recording(
-        edges=grid.edges,
-        window=grid.window,
-        duration=grid.duration,
-        spans=grid.spans,
-        counters=counters | {"planned": grid.planned, "cancelled": grid.planned},
-        histograms={name: Histograms.empty(cells) for name in TIMES},
-        sample_times=np.zeros(0),
-        samples={name: np.zeros(0) for name in GAUGES},
-        target_rate=grid.target_rate,
-        allowed_rate=grid.allowed_rate,
-        stop=stop.name,
-        stop_detail=stop.detail,
-        stop_by=stop.by,
     )

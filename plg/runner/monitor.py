@@ -13,7 +13,7 @@ from plg.runner.recording import Hit, Recording
 from plg.runner.run_clock import RunClock
 from plg.runner.sampler import Sampler
 from plg.runner.samples import Sample
-from plg.runner.watch import Remains, Watch
+from plg.runner.watch import Watch
 from plg.scenario import Guardrails
 from plg.stop import Stop
 
@@ -27,7 +27,7 @@ Record = Callable[[float, Stop | None], Recording]
 class Monitor:
     """What is beside the sending. Each of its answers is the stop that ends the run, or None; the first reason stands.
 
-    ``remains`` is what the looks at the queue after the last send found.
+    ``watch`` is the one on the queue after the last send.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class Monitor:
         self._hooks, self.watch = hooks or Hooks(), watch or Watch(None)
         self._abort = AbortConditions(plan, limits, recorder, clock, self._hooks.hit)
         self._meter = ProgressMeter(plan, recorder, self._hooks)
-        self.remains = Remains(self.watch.start_depth, self.watch.start_untaken)
         self._next_judgement = 0.0
         self.stop: Stop | None = None
 
@@ -98,7 +97,7 @@ class Monitor:
         samples = self._sampler.poll(now)
         for sample in samples:
             self._recorder.add_sample(sample)
-        self.remains.heed(samples)
+            self.watch.on_sample(sample)
         return samples
 
     def hits(self, ended: float) -> tuple[Hit, ...]:

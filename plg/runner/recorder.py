@@ -12,7 +12,7 @@ from plg.runner.cell_histogram import CellHistogram
 from plg.runner.grid import Grid
 from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, Stall
 from plg.runner.samples import Sample, SampleLog
-from plg.runner.watch import Remains
+from plg.runner.watch import Watch
 from plg.stop import Stop
 
 _FLUSH_JOBS = 8192
@@ -133,7 +133,7 @@ class Recorder:
         ended: float,
         taken: int,
         stop: Stop | None,
-        remains: Remains,
+        watch: Watch,
         hits: tuple[Hit, ...],
         stalls: tuple[Stall, ...],
     ) -> Recording:
@@ -158,14 +158,14 @@ class Recorder:
             allowed_rate=grid.allowed_rate,
             hits=hits,
             ended_s=ended,
-            start_depth=remains.start_depth,
-            end_depth=remains.end_depth,
-            start_untaken=remains.start_untaken,
-            end_untaken=remains.end_untaken,
-            end_age_s=remains.end_age,
-            last_send_s=remains.last_send,
-            drain_s=remains.drain_s,
-            drain_waited_s=remains.waiting_s,
+            start_depth=watch.start_depth,
+            end_depth=watch.end_depth,
+            start_untaken=watch.start_untaken,
+            end_untaken=watch.end_untaken,
+            end_age_s=watch.end_age,
+            last_send_s=watch.last_send,
+            drain_s=watch.drain_s,
+            drain_waited_s=watch.waiting_s,
             stop=stop.name if stop else None,
             stop_detail=stop.detail if stop else "",
             stop_by=stop.by if stop else "",
@@ -230,3 +230,8 @@ class Recorder:
         # A search among the few edges between the first and the last is cheaper than one among all.
         first, last = self._cells_between(moments)
         return self._edges[first + 1 : last + 1].searchsorted(moments, "right") + first
+
+
+def nothing_sent(grid: Grid, stop: Stop) -> Recording:
+    """The recording of a run that never began: every planned arrival is cancelled."""
+    return Recorder(grid).recording(0.0, 0, stop, Watch(None), (), ())

@@ -55,7 +55,7 @@ class Run:
     def _record(self, ended: float, stop: Stop | None) -> Recording:
         monitor = self._monitor
         hits = monitor.hits(ended)
-        return self._recorder.recording(ended, self._sender.taken, stop, monitor.remains, hits, self._clock.stalls)
+        return self._recorder.recording(ended, self._sender.taken, stop, monitor.watch, hits, self._clock.stalls)
 
     # -- the stages -------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Run:
         self._take_last_look()
         # What plg sleeps through is no watching.
         end = (sender.last_send or 0.0) + monitor.watch.length - self._clock.lost_s
-        while monitor.remains.waits and monitor.stop is None and self._awake() < end and not monitor.interrupted():
+        while monitor.watch.waits and monitor.stop is None and self._awake() < end and not monitor.interrupted():
             sender.wait(self._clock.now() + POLL_INTERVAL / 2)
             monitor.poll_drain(self._clock.now(), self._record)
 
@@ -122,14 +122,14 @@ class Run:
         monitor = self._monitor
         monitor.hurry()
         begin, patience = self._awake(), LOOK_PATIENCE
-        while not monitor.remains.looked and self._awake() - begin < patience:
+        while not monitor.watch.looked and self._awake() - begin < patience:
             if monitor.interrupted():
                 patience = INTERRUPTED_PATIENCE
             self._sender.wait(self._clock.now() + _LOOKING)
             monitor.sample(self._clock.now())
 
     def _begin_watch(self) -> None:
-        self._monitor.remains.begin(self._sender.last_send, self._clock.now())
+        self._monitor.watch.begin(self._sender.last_send, self._clock.now())
 
     def _awake(self) -> float:
         """Seconds of the run for which plg was awake."""

@@ -16,7 +16,7 @@ from plg.answers import Answers
 from plg.guardrails.limiter import RateLimiter
 from plg.pacing import DEFAULT_PACING, GLANCE, HELD_LAG, PACINGS, Pacing
 from plg.plan import Plan
-from plg.runner.budget import Budget, OwnBudget
+from plg.runner.budget import Budget
 from plg.runner.lateness import Lateness
 from plg.runner.prepared import Encoder, PreparedBatch, exhaust, is_dense, prepare
 from plg.runner.recorder import Recorder
@@ -70,7 +70,7 @@ class Sender:
         self.transport, self._encode, self._recorder, self._clock = transport, encode, recorder, clock
         self._schedule = Schedule.of(plan)
         self._limiter = RateLimiter(limits.max_rate, limits.rate_limit_window)
-        self._budget = budget or OwnBudget(limits.max_total_jobs)
+        self._budget = budget or Budget(limits.max_total_jobs)
         self._lateness = Lateness(recorder, max_lag)
         self._pacing, self._max_lag = pacing, max_lag
         self.fits = plan.duration <= limits.max_duration

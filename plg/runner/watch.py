@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from plg.runner.samples import Sample
@@ -14,27 +13,19 @@ INTERRUPTED_PATIENCE = 0.2
 """The same after a signal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """How long (s) to look after the last send, at most, where the queue is not back to ``start_depth`` before."""
-
-    start_depth: int | None
-    length: float = 0.0
-    start_untaken: int | None = None
-    """Of those at the start the ones that no worker had been given."""
-
-
 @dataclass(slots=True)
-class Remains:
-    """What the looks after the last send say of the queue. Times in seconds.
+class Watch:
+    """The watch for at most ``length`` (s) after the last send, and what it says of the queue. Times in seconds.
 
-    ``last_send`` is a moment of the run, None as long as jobs are to come or where none was sent; ``waiting_s`` and
-    ``drain_s`` count from it: the last look that found more than ``start_depth``, the first that found no more. Only
-    looks asked for after the last answer count: those before may have missed jobs on their way. ``end_depth``,
-    ``end_age`` and ``end_untaken`` are what the last of them found, None where it failed.
+    It is over when the queue is back to ``start_depth``; ``start_untaken`` of the jobs at the start had been given to
+    no worker. ``last_send`` is a moment of the run, None as long as jobs are to come or where none was sent;
+    ``waiting_s`` and ``drain_s`` count from it: the last look that found more than ``start_depth``, the first that
+    found no more. Only looks asked for after the last answer count: those before may have missed jobs on their way.
+    ``end_depth``, ``end_age`` and ``end_untaken`` are what the last of them found, None where it failed.
     """
 
     start_depth: int | None
+    length: float = 0.0
     start_untaken: int | None = None
     last_send: float | None = None
     waiting_s: float | None = None
@@ -50,14 +41,10 @@ class Remains:
         if math.isinf(self._since):
             self.last_send, self._since = last_send, now
 
-    def heed(self, samples: Iterable[Sample]) -> None:
-        """Take in looks in order of time."""
-        for sample in samples:
-            asked = sample.t if sample.asked is None else sample.asked
-            if not asked < self._since:
-                self._check(sample)
-
-    def _check(self, sample: Sample) -> None:
+    def on_sample(self, sample: Sample) -> None:
+        """Take in a look, in order of time."""
+        if (sample.t if sample.asked is None else sample.asked) < self._since:
+            return
         failed = math.isnan(sample["queue_depth"])
         self.looked |= not failed or sample.asked is not None
         self.end_depth = None if failed else int(sample["queue_depth"])

@@ -20,7 +20,7 @@ from plg.plan import make_plan
 from plg.queues.base import Job, Queue
 from plg.runner.cluster_transport import ClusterTransport
 from plg.runner.connection import Connection
-from plg.runner.dialer import Immediate
+from plg.runner.dialer import Dialer
 from plg.runner.encode import batch_encoder
 from plg.runner.grid import Grid
 from plg.runner.observer import Hooks
@@ -104,7 +104,7 @@ class Town:
             transport = several(self.servers[node], connections)
             return transport if connections > 1 else transport._connections[0]
 
-        return ClusterTransport(self, open_transport, Immediate())
+        return ClusterTransport(self, open_transport, Dialer())
 
 
 def test_the_slots_of_the_keys_differ():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import virtual_runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import BusyClock, Gauges, Server, sample
@@ -392,6 +393,14 @@ def test_made_ahead_or_step_by_step_the_same_jobs_leave(seed, rate, pacing, nth)
     lag = recording.histograms["lag"].over(recording.whole())
     assert lag.total == plan.planned
     assert recording.histograms["latency"].over(recording.whole()).min >= 0.0006
+
+
+def test_a_full_connection_is_no_lost_target_though_it_was_lost_a_while_ago():
+    server = Server(VirtualClock(), down=[(1.0, 1.2)], stalled=[(8.0, 8.8)], buffer=1000)
+    recording, _, _ = virtual_runs.simulate(steady(300, 10), server=server, give_up_after=3.0)
+    adds_up(recording)
+    assert recording.stop is None
+    assert recording.total("late") == 0
 
 
 def test_timed_answers_are_not_kept_waiting_by_other_work(monkeypatch):

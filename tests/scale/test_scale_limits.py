@@ -14,7 +14,7 @@ from live import kill, revive
 from real_servers import launcher, server_programs
 
 from plg.queues.base import Job, Queue
-from plg.runner.budget import OwnBudget, SharedBudget
+from plg.runner.budget import Budget, SharedBudget
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 from plg.targets.shared_limit import CounterLost, SharedLimit
@@ -228,7 +228,7 @@ def test_shards_never_send_more_than_the_limit_whatever_becomes_of_the_counter(t
 
 
 def test_permits_in_one_hand():
-    own = OwnBudget(10)
+    own = Budget(10)
     assert (own.left(3), own.exhausted(9), own.exhausted(10)) == (7, False, True)
 
 

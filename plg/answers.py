@@ -12,7 +12,7 @@ class Answers:
     """Jobs whose fate became known, a row for each group of them, in order of time. Times in seconds of the run.
 
     Row i: the ``sizes[i]`` jobs that were due at ``dues[i]`` were heard of at ``moments[i]``. They are confirmed, but
-    where the row is in ``failed``, with the server's words, or in ``unknown``, with the reason why nobody can tell.
+    where the row is in ``failed``, with the server's words, or in ``unknown``, with the reason.
     ``timed`` are the rows that were waited for: of them the moment is exact. ``sent`` tells when the timed and the
     failed ones were handed over.
     """

@@ -12,7 +12,6 @@ from pathlib import Path
 from plg.clock import Clock, MonotonicClock
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
-from plg.guardrails.guard import Excursion
 from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
 from plg.judge import first_breach, make_outcome
@@ -31,7 +30,7 @@ from plg.runner.encode import batch_encoder
 from plg.runner.grid import Grid
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
-from plg.runner.observer import Hooks, Progress
+from plg.runner.observer import Hooks
 from plg.runner.readiness import Ready, get_ready
 from plg.runner.recorder import Recorder, nothing_sent
 from plg.runner.recording import Recording, Stall
@@ -112,20 +111,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Observer:
+class Observer(Hooks):
     """Where a run tells how it goes, and hears that it should stop. ``before_start`` is called when all is ready.
 
-    ``progress``, ``stopped``, ``hit`` and ``broken`` (an expectation marked ``or stop``) are called by the thread that
-    sends: they hand on what they are told, and wait for nothing.
+    ``broken`` (an expectation marked ``or stop``) is called by the thread that sends, as the other hooks are: it hands
+    on what it is told, and waits for nothing. ``watch`` is of no use here: the run judges by its own expectations.
     """
 
-    progress: Callable[[Progress], None] | None = None
-    interrupted: Callable[[], Stop | None] = lambda: None
-    progress_every: float = 1.0
     before_start: Callable[[], None] = lambda: None
     waiting: Callable[[str], None] = lambda words: None
-    stopped: Callable[[Stop], None] = lambda stop: None
-    hit: Callable[[Excursion], None] = lambda excursion: None
     broken: Callable[[ExpectationResult], None] = lambda result: None
 
 
@@ -320,11 +314,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=Hooks(
-                observer.interrupted, _breach(prepared, observer), observer.progress, observer.progress_every,
-                observer.stopped, observer.hit,
-            ),
-            watch=_watch(ready.before, scenario),
+            hooks=replace(observer, watch=_breach(prepared, observer)), watch=_watch(ready.before, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at

@@ -46,15 +46,15 @@ class RateLimiter:
         return self.capacity - self._in_flight - self._answered_jobs
 
     def leave(self, jobs: int) -> None:
-        """So many jobs are handed to the wire, or will be in a moment."""
+        """Jobs are handed to the wire, or will be in a moment."""
         self._in_flight += jobs
 
     def stay(self, jobs: int) -> None:
-        """So many of those that were to leave do not."""
+        """Jobs that were to leave do not."""
         self._in_flight -= jobs
 
     def answered(self, jobs: int, now: float) -> None:
-        """So many were answered."""
+        """Jobs were answered at ``now``."""
         self._in_flight -= jobs
         self._answered_jobs += jobs
         self._answered.append((now, jobs))

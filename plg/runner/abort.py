@@ -86,7 +86,7 @@ class AbortConditions:
         return next((stop for stop in stops if stop is not None), None)
 
     def _check_sight(self, sample: Sample, asked: float, now: float) -> Stop | None:
-        """A limit on what nobody sees is none: jobs do not go on leaving into queues that are out of sight."""
+        """Stop a run that goes on sending while a limit hangs on queues that cannot be seen."""
         if not math.isnan(sample["queue_depth"]) or not self._limits.queue_limits:
             self._blind_since = None
         elif self._blind_since is None or self._recorder.sent == self._sent_then:
@@ -136,7 +136,7 @@ class AbortConditions:
         return float(self._plan.target_rate(np.linspace(clip.start_s, clip.end_s, 201)[:-1]).max())
 
     def _awake(self, moment: float) -> float:
-        """Seconds for which plg was awake: nobody else is judged by a time in which it stood still itself."""
+        """Seconds of the run without those in which plg stood still, for which the target is not judged."""
         return moment - self._clock.lost_s
 
     def _check(self, guardrail: str, now: float, value: float | None, read_at: float | None = None) -> Stop | None:

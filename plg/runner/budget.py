@@ -18,7 +18,7 @@ PATIENCE = 15.0
 class Budget:
     """How many jobs may be sent in all: the whole limit in one hand.
 
-    ``trouble`` tells why nobody knows how many are left, which ends the run; None as long as it is known.
+    ``trouble`` tells why it is not known how many are left, which ends the run; None as long as it is known.
     """
 
     def __init__(self, limit: int) -> None:
@@ -77,7 +77,7 @@ class SharedBudget(Budget):
         try:
             self._shared.end(0 if sent is None else self._granted - sent)
         except TargetError:
-            pass  # the key expires by itself, and jobs that nobody sends exceed no limit
+            pass  # the key expires by itself, and jobs that are not sent exceed no limit
         finally:
             self._shared.close()
 

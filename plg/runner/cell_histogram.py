@@ -12,9 +12,9 @@ from plg.histogram import BUCKETS, bucket_of, counts_of
 from plg.runner.recording import Floats, Histograms, Ints
 
 _COMPACT_ENTRIES = 1 << 14
-"""So many new counts are kept as they came before they are sorted into the rest."""
+"""New counts that are kept as they came, before they are sorted into the rest."""
 _SETTLED_ENTRIES = 1 << 13
-"""Sorted counts become a block once there are so many of them in cells that are past."""
+"""Sorted counts in cells that are past which make a block."""
 _OPEN_CELLS = 3
 _LONG_RUN = 1000
 """Values in a row of one cell, on average, for which each run is counted by itself."""

@@ -139,7 +139,7 @@ class ClusterTransport(Several):
             self._misled_at = now if self._misled_at is None else self._misled_at
             self._wanted = True
         elif error.startswith(("ASK ", "CLUSTERDOWN", "TRYAGAIN")):
-            # The slot is on its way, or nobody's: what the cluster says may not have changed yet.
+            # The slot is on its way, or no node's: what the cluster says may not have changed yet.
             self._wanted = True
 
     def _attend(self, now: float) -> None:

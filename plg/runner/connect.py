@@ -24,7 +24,7 @@ def open_transport(
     answer_timeout: float = ANSWER_TIMEOUT,
     give_up_after: float = GIVE_UP_AFTER,
 ) -> Transport:
-    """A transport of so many ``connections``, to each node of a cluster that holds a queue. Raises `TargetError`.
+    """A transport of a number of ``connections``, to each node of a cluster that holds a queue. Raises `TargetError`.
 
     The times are those of `Connection`.
     """

@@ -18,7 +18,7 @@ from plg.targets.replies import Reply
 from plg.targets.wire import Link, LinkLost
 
 ANSWER_TIMEOUT = 10.0
-"""A connection with jobs in flight that says nothing for so many seconds counts as dead."""
+"""Seconds of silence after which a connection with jobs in flight counts as dead."""
 GIVE_UP_AFTER = 15.0
 """Seconds of vain reconnecting after which the target counts as lost."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.05, 1.0
@@ -29,8 +29,8 @@ _DIALLING = 0.005
 class Connection:
     """A link and its jobs in flight. Times are seconds of the run.
 
-    ``answer_timeout``: a connection with jobs in flight that says nothing for so long (s) counts as dead.
-    ``give_up_after``: so long (s) without a connection that answers, and the target counts as lost.
+    ``answer_timeout`` is the silence (s) after which a connection with jobs in flight counts as dead, ``give_up_after``
+    the time (s) without a connection that answers after which the target counts as lost.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Connection:
         self._dialling = False
         self._proven = True
         self.link: Link | None = connect()
-        self._flights: deque[tuple[Floats, float, int, bool]] = deque()
+        self._unanswered: deque[tuple[Floats, float, int, bool]] = deque()
         """Due times, when they were sent, how many answers each job has (0: one for all of them), and whether timed."""
         self._answered, self._refused = 0, ""
         """Answers that the first job in flight has had, where it gets several, and the first error among them."""
@@ -97,7 +97,7 @@ class Connection:
         assert self.link is not None, "send only when ready"
         if self.in_flight == 0:
             self._heard_at = now
-        self._take_off(commands, now, timed)
+        self._note_sent(commands, now, timed)
         try:
             return self.link.gather([piece for command in commands for piece in command.pieces])
         except LinkLost as error:
@@ -112,7 +112,7 @@ class Connection:
     def send_ahead(
         self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, background: Background
     ) -> tuple[Transmitted, Answers]:
-        """`transmit` departures, of a connection that is `sole`, and bring its flights up to what happened."""
+        """`transmit` departures, of a connection that is `sole`, and note what happened to its jobs."""
         assert self.link is not None, "ask for the sole connection first"
         pending = self._pending()
         awaited = pending if self.awaited else 0
@@ -121,10 +121,10 @@ class Connection:
         if self.in_flight == 0 and left:
             self._heard_at = left[0]
         for moment, departure in zip(left, departures, strict=False):
-            self._take_off(departure.commands, moment, departure.timed)
+            self._note_sent(departure.commands, moment, departure.timed)
         answers = Answers()
         try:
-            self._land(done.replies, answers)
+            self._match(done.replies, answers)
         except LinkLost as loss:
             lost = lost or str(loss)
         if lost:
@@ -141,11 +141,11 @@ class Connection:
             try:
                 replies = self.link.receive()
                 now = look()
-                self._land([(now, reply) for reply in replies], answers)
+                self._match([(now, reply) for reply in replies], answers)
                 self._check_silence(now)
             except LinkLost as error:
                 self._drop_link(look(), str(error))
-        if self.link is None and self._flights:
+        if self.link is None and self._unanswered:
             self._write_off(look(), answers)
         return answers
 
@@ -169,15 +169,15 @@ class Connection:
             self.link.close()
             self.link = None
 
-    def _land(self, replies: Iterable[tuple[float, Reply]], answers: Answers) -> None:
+    def _match(self, replies: Iterable[tuple[float, Reply]], answers: Answers) -> None:
         """Note which jobs the replies were for. Raises `LinkLost` at one that was not asked for."""
-        flights = self._flights
+        unanswered = self._unanswered
         for moment, (count, error) in replies:
             self._heard_at, self._proven = moment, True
             while count > 0:
-                if not flights:
+                if not unanswered:
                     raise LinkLost("the server answered more than it was asked")
-                due, sent_at, each, timed = flights[0]
+                due, sent_at, each, timed = unanswered[0]
                 size = jobs = len(due)
                 words = error
                 if not each:
@@ -189,10 +189,10 @@ class Connection:
                 if not jobs:
                     continue
                 if jobs == size:
-                    flights.popleft()
+                    unanswered.popleft()
                     self.awaited -= timed
                 else:
-                    flights[0] = (due[jobs:], sent_at, each, timed)
+                    unanswered[0] = (due[jobs:], sent_at, each, timed)
                     due = due[:jobs]
                 self.in_flight -= jobs
                 if words is not None:
@@ -205,8 +205,10 @@ class Connection:
                 answers.moments.append(moment)
 
     def _complete(self, count: int, error: str | None, jobs: int, each: int) -> tuple[int, int, str | None]:
-        """Of the next ``jobs``, which have ``each`` so many answers: how many are complete with a ``count`` more, how
-        many of these are left for what follows, and the first error among the answers of the jobs that are complete.
+        """What a ``count`` of further answers does for the next ``jobs``, of which each has several (``each``).
+
+        Returns how many jobs are complete now, how many answers are left for what follows, and the first error among
+        those of the complete jobs.
 
         A job of which an answer was an error is settled by itself.
         """
@@ -223,24 +225,24 @@ class Connection:
 
     def _write_off(self, now: float, answers: Answers) -> None:
         """What is in flight was lost with the connection: it is unknown."""
-        for due, *_ in self._flights:
+        for due, *_ in self._unanswered:
             answers.unknown[len(answers)] = self.last_words
             answers.dues.append(due)
             answers.sizes.append(len(due))
             answers.moments.append(now)
-        self._flights.clear()
+        self._unanswered.clear()
         self._answered, self._refused = 0, ""
         self.in_flight = self.awaited = 0
 
-    def _take_off(self, commands: Sequence[Command], now: float, timed: bool) -> None:
+    def _note_sent(self, commands: Sequence[Command], now: float, timed: bool) -> None:
         for command in commands:
-            self._flights.append((command.due, now, command.replies, timed))
+            self._unanswered.append((command.due, now, command.replies, timed))
             self.in_flight += len(command.due)
             self.awaited += timed
 
     def _pending(self) -> int:
         """How many answers are outstanding."""
-        return sum(each * len(due) or 1 for due, _, each, _ in self._flights) - self._answered
+        return sum(each * len(due) or 1 for due, _, each, _ in self._unanswered) - self._answered
 
     def _check_silence(self, now: float) -> None:
         if self.link is not None and self.in_flight and now - self._heard_at > self._answer_timeout:

@@ -39,7 +39,7 @@ _WIDTHS = (
 )
 _MOST_WINDOWS = 1200
 MOST_CELLS = 200_000
-"""Beyond so many cells the grids of expectations and the seams of nested phases would outgrow the memory promised."""
+"""Most cells of a run. With more, the grids of expectations and the seams of nested phases take too much memory."""
 
 
 def window_width(duration: float) -> float:

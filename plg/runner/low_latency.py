@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 _PR_SET_TIMERSLACK = 29
 _PILE = 20_000
-"""So many objects more than there were, and there is garbage to be looked for."""
+"""New objects after which garbage is looked for."""
 
 
 @contextmanager

@@ -25,7 +25,7 @@ Record = Callable[[float, Stop | None], Recording]
 
 
 class Monitor:
-    """What is beside the sending. Each of its answers is the stop that ends the run, or None; the first reason stands.
+    """Watches one run. Its answers are the ``stop`` that ends the run, or None; of several reasons the first stands.
 
     ``watch`` is the one on the queue after the last send.
     """
@@ -49,7 +49,7 @@ class Monitor:
         self.stop: Stop | None = None
 
     def halt(self, stop: Stop | None) -> Stop | None:
-        """End the run for this reason, if it is one and there is none before it. Returns the one that stands."""
+        """End the run for this reason, if there is none before it. Returns the one that stands."""
         if self.stop is None and stop is not None:
             self.stop = stop
             self._hooks.stopped(stop)
@@ -64,7 +64,7 @@ class Monitor:
         return self.halt(self._abort.on_answers(answers))
 
     def interrupted(self) -> bool:
-        """Whether somebody asks for the run to stop."""
+        """Whether the run is asked to stop."""
         asked = self._hooks.interrupted()
         self.halt(asked)
         return asked is not None

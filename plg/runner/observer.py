@@ -37,7 +37,7 @@ class Progress:
 class Hooks:
     """What a run asks or tells the outside, from the thread that sends: none of them may wait for anything.
 
-    ``interrupted`` returns the stop that somebody asks for, ``watch`` the expectation that is broken for good.
+    ``interrupted`` returns the stop that is asked for from outside, ``watch`` the expectation that is broken for good.
     ``stopped`` is told of the stop at once, ``hit`` of each excursion over a limit as it begins.
     """
 

@@ -18,7 +18,7 @@ from plg.targets.encoding import PAUSE, Parcels
 
 T = TypeVar("T")
 DENSE = 600
-"""Beyond so many jobs a departure nothing is gained by making them ahead: they are the cost, and not the wake-up."""
+"""Jobs a departure beyond which nothing is gained by preparing them: they are the cost, and not the wake-up."""
 
 MOST = AHEAD // 2 - 100
 """Most jobs of one batch, so that the one behind it can be seen too; and as many as one batch of rows can hold."""
@@ -54,7 +54,7 @@ class PreparedBatch:
         return self.departures[-1].moment
 
     def dealt_with(self, departures: int) -> tuple[Batch, Floats]:
-        """The batch up to the last job of so many ``departures``, and due times of what is shed in it."""
+        """The batch up to the last job of the first ``departures``, and due times of what is shed in it."""
         batch = self.batch
         if departures < len(self.ends) and batch.kept is not None:
             until = int(np.flatnonzero(batch.kept)[self.ends[departures - 1] - 1]) + 1

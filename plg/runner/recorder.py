@@ -101,7 +101,7 @@ class Recorder:
         self._count_due("held", due)
 
     def add_overdue(self, now: float, jobs: int) -> None:
-        """So many of the held leave after all."""
+        """A number of the held ``jobs`` leave after all."""
         if jobs:
             self._count("overdue", np.array([now]), np.array([jobs]))
 

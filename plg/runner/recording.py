@@ -194,7 +194,7 @@ class Recording:
 
 
 def slack(duration: float) -> float:
-    """How far apart (s) two moments of a plan of so many seconds may be and still count as one."""
+    """How far apart (s) two moments may be and still count as one, in a plan of this ``duration`` (s)."""
     return 1e-9 * min(1.0, duration)
 
 

@@ -27,7 +27,7 @@ POLL_INTERVAL = 0.05
 ANSWERS_GRACE = 5.0
 """Seconds without any answer after the last send before what is in flight becomes unknown."""
 INTERRUPTED_GRACE = 0.5
-"""The same after a signal: somebody is waiting for the prompt."""
+"""The same after a signal, when a person waits for the prompt."""
 _LOOKING = 0.005
 """Seconds between two glances at whether the last look has ended."""
 _AT_ONCE = -math.inf
@@ -85,7 +85,7 @@ class Run:
             if self._poll(self._clock.now()):
                 return
         if not sender.fits:
-            # No job is lost, and yet the run is not the one that was planned: nobody saw how it ended.
+            # No job is lost, and yet the run is not the one that was planned: how it ends was not seen.
             monitor.reach("max_duration", self._clock.now())
 
     def _await_answers(self) -> None:

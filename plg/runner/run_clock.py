@@ -12,7 +12,7 @@ from plg.pacing import HELD_LAG
 from plg.runner.recording import Stall
 
 MOST_STALLS = 200
-"""Stalls that are kept one by one; of more than so many the longest stay."""
+"""Most stalls that are kept one by one; of more the longest stay."""
 
 
 class RunClock:

@@ -95,7 +95,7 @@ class ThreadSampler:
             seen, least, untaken, fault = self._look()
             ended = self._clock.now() - self._zero
             seen |= self._usage.read()
-            # Where nobody waited for this look any more, it is still the one after what was told meanwhile.
+            # Where this look was no longer waited for, it still comes after what was told meanwhile.
             self._samples.append(Sample(max(ended, self._told), seen, least, began, fault, untaken))
 
     def _look(self) -> tuple[dict[str, float], float, float, str]:

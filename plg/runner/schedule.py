@@ -14,10 +14,9 @@ from plg.runner.recording import Floats, Ints
 
 Mask = npt.NDArray[np.bool_]
 AHEAD = 6144
-"""So many arrivals can be seen ahead, if the plan has them: no batch ends sooner for a reason of its own."""
+"""Arrivals that can be seen ahead, if the plan has them: no batch ends sooner for a reason of its own."""
 _CHUNK_S, _FEWEST = 0.1, 2048
-"""Arrivals are worked out for so many seconds at a time, and at least so many: a piece of work that fits between two
-departures."""
+"""Arrivals are worked out for this time (s) at once, or this number of them: work that fits between two departures."""
 
 
 class Batch:

@@ -34,7 +34,7 @@ _LEAST_LAG = 0.01
 _SHORTEST = 4
 """Ticks for which departures are prepared at the least."""
 _APART = 0.0001
-"""Clocks that were read within so many seconds were read as one."""
+"""Seconds within which two clocks count as read at one moment."""
 
 
 class Sent(NamedTuple):
@@ -98,7 +98,7 @@ class Sender:
 
     @property
     def trouble(self) -> str | None:
-        """Why nobody knows how many jobs may still be sent, which ends the run."""
+        """Why it is not known how many jobs may still be sent, which ends the run."""
         return self._budget.trouble
 
     def look(self) -> float:
@@ -315,7 +315,7 @@ class Sender:
             self._lateness.read_late(sent.answers, since=sent.done.at)
 
     def release(self, jobs: int) -> None:
-        """So many jobs that were prepared do not leave after all."""
+        """Jobs that were prepared do not leave after all."""
         self._reserved -= jobs
         self._limiter.stay(jobs)
 

@@ -80,7 +80,7 @@ def transmit(
 
     It ends early, at once, with whatever is out of the ordinary: an error among the answers, a lost connection, one
     that does not take everything, or a wake-up so late that what the jobs say of their moment is `STALE`. ``zero``
-    is the start of the run on the clock. Of so many ``pending`` answers the first ``awaited`` are waited for, and those
+    is the start of the run on the clock. Of the ``pending`` answers the first ``awaited`` are waited for, and those
     of timed departures; others are read at the next departure. In between, as long as there is time, pieces of the
     ``background`` are done; each may end it.
 

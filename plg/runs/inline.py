@@ -123,8 +123,9 @@ class InlineRun:
                 prepared = replace(prepared, start=Start(self._at, clock.now() + self._at - clock.wall()))
             tell = self._relay.put
             observer = session.Observer(
-                tell, self._asked, self._settings.every, self._settings.before_start,
-                waiting=lambda words: tell(Waiting(words)), stopped=tell, hit=tell, broken=tell,
+                self._asked, progress=tell, progress_every=self._settings.every,
+                before_start=self._settings.before_start, waiting=lambda words: tell(Waiting(words)),
+                stopped=tell, hit=tell, broken=tell,
             )  # fmt: skip
             return session.run(prepared, observer)
 

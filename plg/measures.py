@@ -20,7 +20,7 @@ fewer of the jobs that the measure looks for one in (*thins*); or it has no say 
 AGGREGATES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "min", "max", "mean")
 """The aggregates shown to users; any percentile ``pN`` with 0 < N < 100 is accepted."""
 
-_PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d{1,9})?)$")
+_PERCENTILE = re.compile(r"^p([0-9]{1,2}(?:\.[0-9]{1,9})?)$")
 
 
 @dataclass(frozen=True, slots=True)

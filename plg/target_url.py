@@ -124,7 +124,9 @@ def _place_fault(parts: SplitResult, port: int | None) -> str | None:
 
 def _option_fault(parts: SplitResult) -> str | None:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if (name in TIMEOUTS and not _is_number(value)) or (name in _WHOLE and not value.isdecimal()):
+        if (name in TIMEOUTS and not _is_number(value)) or (
+            name in _WHOLE and not (value.isascii() and value.isdigit())
+        ):
             return f"{name} must be a number"
         if name in PASSED_OVER:
             continue
@@ -153,6 +155,6 @@ def _is_duration(value: str) -> bool:
 
 def _is_number(value: str) -> bool:
     try:
-        return 0 <= float(value) < float("inf")
+        return value.isascii() and 0 <= float(value) < float("inf")
     except ValueError:
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 
 RATE_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 """Seconds in the period a rate is counted over."""
@@ -19,6 +20,11 @@ _RATE = re.compile(rf"^({_NUMBER})\s*(?:/\s*([A-Za-z]+))$")
 _DURATION_PART = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-zµ]+)")
 _SIZE = re.compile(rf"^({_NUMBER})\s*([A-Za-z]+)$")
 _PERCENT = re.compile(rf"^({_NUMBER})\s*%$")
+
+
+def plain_digits(text: str) -> str:
+    """``text`` with the decimal digits of every script (``٣``) as 0 to 9, the only ones that are read."""
+    return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 class UnitError(ValueError):

@@ -39,7 +39,7 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of random arrivals and random payloads")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="seed of random arrivals and random payloads")
     parser.add_argument("--env", metavar="NAME", help="apply this environment's ceilings from the policy file as well")
     parser.add_argument(
         "--policy",
@@ -48,9 +48,26 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _not(wanted: str, text: str) -> argparse.ArgumentTypeError:
+    """Why an option cannot take ``text``, and what to write where only its digits are those of another script."""
+    from plg.units import plain_digits
+
+    written = plain_digits(text)
+    return argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}" + (f": write {written}" * (written != text)))
+
+
+def _seed(text: str) -> int:
+    if not text.isascii():
+        raise _not("a whole number", text)
+    try:
+        return int(text)
+    except ValueError:
+        raise _not("a whole number", text) from None
+
+
 def _connections(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 64, not {text!r}")
+        raise _not("a whole number from 1 to 64", text)
     return int(text)
 
 
@@ -60,7 +77,7 @@ def _duration(text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a duration such as 30s, not {text!r}") from None
+        raise _not("a duration such as 30s", text) from None
 
 
 def _check(commands: Commands) -> None:
@@ -124,7 +141,7 @@ def _shard_option(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 1000, not {text!r}")
+        raise _not("a whole number from 1 to 1000", text)
     return int(text)
 
 
@@ -132,7 +149,7 @@ def _shard(text: str) -> tuple[int, int]:
     """``2/4`` as (1, 4): the index from 0, and how many."""
     found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"must be I/N with I from 1 to N, such as 2/4, not {text!r}")
+        raise _not("I/N with I from 1 to N, such as 2/4", text)
     return int(found[1]) - 1, int(found[2])
 
 

@@ -145,7 +145,7 @@ def read_policy_text(text: str, file: str) -> PolicyFile:
 
 def _read(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
     if file.lower().endswith(".json"):
-        document, faults = read_json(text, file, spans, "policy")
+        document, faults, _ = read_json(text, file, spans, "policy")
     else:
         document, faults, _ = read_yaml(text, file, spans, "policy")
     help = "delete the file, or write a policy into it, for example: ceilings: {max_rate: 100/s}"

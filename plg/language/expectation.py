@@ -19,6 +19,7 @@ from plg.units import (
     parse_percent,
     parse_rate,
     parse_size,
+    plain_digits,
 )
 
 
@@ -101,8 +102,8 @@ class _Reader:
             return MEASURES[token]
         suggestion = nearest(token, MEASURES)
         help = f"did you mean {suggestion}?" if suggestion else "known: " + ", ".join(MEASURES)
-        if is_aggregate(token):
-            help = f"write {token}(latency)"
+        if is_aggregate(plain_digits(token)):
+            help = f"write {plain_digits(token)}(latency)"
         self.fault("unknown-measure", f"there is no measure {str(token)!r}", token, help)
         return None
 
@@ -119,7 +120,9 @@ class _Reader:
     def aggregate(self, token: Any, measure: Measure | None) -> None:
         takes = ", ".join(AGGREGATES)
         if not is_aggregate(token):
-            suggestion = _SAID_OTHERWISE.get(token.lower()) or nearest(token, AGGREGATES)
+            plain = plain_digits(token)
+            said = plain if plain != token and is_aggregate(plain) else _SAID_OTHERWISE.get(token.lower())
+            suggestion = said or nearest(token, AGGREGATES)
             help = (f"did you mean {suggestion}? " if suggestion else "") + f"the aggregates are {takes}"
             self.fault("unknown-aggregate", f"there is no aggregate {str(token)!r}", token, help)
         elif measure is not None and measure.kind not in ("time", "gauge"):

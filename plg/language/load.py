@@ -94,12 +94,13 @@ def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = Fil
     elif suffix == ".json":
         from plg.language.json_source import read_json
 
-        document, faults = read_json(text, file, spans)
+        document, faults, lost = read_json(text, file, spans)
     else:
         from plg.language.yaml_source import read_yaml
 
-        document, faults, fields = read_yaml(text, file, spans)
-        lost = frozenset(map(statement_of, fields))
+        document, faults, lost = read_yaml(text, file, spans)
+    if suffix != ".plg":
+        lost = frozenset(map(statement_of, lost))
     if document is not None and not isinstance(document, dict):
         message = "a scenario is a mapping of fields, such as name, pattern and guardrails"
         faults = [*faults, Diagnostic("wrong-type", message, file, spans.nearest(()))]

@@ -18,10 +18,10 @@ from plg.measures import MEASURES
 from plg.redaction import HIDDEN
 from plg.units import DURATION_UNITS, RATE_UNITS, SIZE_UNITS
 
-_NUMBER = re.compile(r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _TEMPLATE = re.compile(r"(?<!\$)\$\{\s*param\.([^\s}]+)\s*\}")
 _UNIT = "|".join(map(re.escape, sorted({*DURATION_UNITS, *SIZE_UNITS, *RATE_UNITS, "µs", "deg", "rad"}, key=len)[::-1]))
-_QUANTITY = re.compile(rf"-?(\d[\d_]*(\.\d+)?([eE][+-]?\d+)?\s*/?({_UNIT}|%)\s*)+")
+_QUANTITY = re.compile(rf"-?([0-9][0-9_]*(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*/?({_UNIT}|%)\s*)+")
 _FIGURES = {"pattern", "guardrails", "expect", "workers", "connections", "max_lag", "watch", "arrivals"}
 """Fields of a scenario that are told by figures, but for names in them."""
 _FIGURES_OF_JOBS = {"weight", "max_len", "priority", "timeout", "delay", "retry"}

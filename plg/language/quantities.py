@@ -15,7 +15,15 @@ from typing import Any
 from plg.diagnostics import nearest
 from plg.language.strings import HUGE, number
 from plg.redaction import conceal
-from plg.units import DURATION_UNITS, UnitError, parse_duration, parse_percent, parse_rate, parse_size
+from plg.units import (
+    DURATION_UNITS,
+    UnitError,
+    parse_duration,
+    parse_percent,
+    parse_rate,
+    parse_size,
+    plain_digits,
+)
 
 MAX_RATE = 1e9
 """Jobs per second that no machine reaches: more is a slip of the pen."""
@@ -304,9 +312,22 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
 }
 
 
+_FIGURES = frozenset(KINDS) - {
+    *("switch", "text", "key", "file", "url", "place", "queue", "call", "name"),
+    *("rampType", "interpolation", "process", "pacing", "encoding"),
+}
+"""The kinds that are told by figures."""
+
+
 def fault_of(kind: str, value: Any) -> Fault | None:
     """What is wrong with ``value`` as a ``kind``, or None. A reference to a param suits every kind."""
-    return None if is_reference(value) else KINDS[kind](value)
+    if is_reference(value):
+        return None
+    fault = KINDS[kind](value)
+    if fault is not None and kind in _FIGURES and isinstance(value, str) and (written := plain_digits(value)) != value:
+        message = f"must be written with the digits 0 to 9, not {show(value)}"
+        return Fault(fault.code, message, f"write {written.strip()}")
+    return fault
 
 
 def size_in_mb(text: str) -> int | float:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plg.diagnostics import Diagnostic, nearest
 from plg.language.expected import CLAUSES, expected, word_for
 from plg.language.resuming import SKIP, STATEMENTS, Resuming
 from plg.language.slips import slip_at
-from plg.language.source import MAX_DEPTH, Lines
+from plg.language.source import MAX_DEPTH, MAX_SYNTAX_ERRORS, MORE_ERRORS, Lines
 from plg.language.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
-
-MAX_SYNTAX_ERRORS = 50
-"""After so many syntax errors the rest of a file is not looked at."""
 
 
 class Recovery:
@@ -41,13 +39,16 @@ class Recovery:
         if first <= self.last_position and self.faults:
             return False
         self.last_position = first
+        if len(self.faults) >= MAX_SYNTAX_ERRORS:
+            self.faults[-1] = replace(self.faults[-1], message=self.faults[-1].message + MORE_ERRORS)
+            return False
         interactive: Any = error.interactive_parser
         slip = slip_at(self.text, interactive, first)
         if slip is not None:
             self.faults.append(self.fault("syntax", slip.message, slip.first, slip.last, slip.help))
         else:
             self.faults.append(self.describe(error, first, last, interactive.accepts()))
-        if self.start != "file" or len(self.faults) >= MAX_SYNTAX_ERRORS:
+        if self.start != "file":
             return False
         if slip is not None:
             slip.mend()

@@ -11,14 +11,15 @@ from plg.language import strings
 from plg.language.resuming import MISSING, token
 from plg.language.vocabulary import GUARDRAILS, JOB
 from plg.measures import AGGREGATES, MEASURES
+from plg.units import plain_digits
 
 CLAUSE_WORDS = {"over", "every", "for", "in", "from", "seed", "x", "speed", "max_rate", "steps", "each", "of"}
 _UNIT = r"(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ]+)?"
-_THOUSANDS = re.compile(rf"(?:,\d{{3}})+(?:\.\d+)?{_UNIT}(?![\w,])")
+_THOUSANDS = re.compile(rf"(?:,[0-9]{{3}})+(?:\.[0-9]+)?{_UNIT}(?![\w,])")
 _SHORT = re.compile(r"\s*/\s*[a-z]+")
 _SCALES = {"k": "_000", "K": "_000", "M": "_000_000"}
 _MEASURE = "|".join(sorted(MEASURES, key=len, reverse=True))
-_AGGREGATE = rf"p\d+(?:\.\d+)?|{'|'.join(name for name in AGGREGATES if name.isalpha())}|avg|median"
+_AGGREGATE = rf"p[0-9]+(?:\.[0-9]+)?|{'|'.join(name for name in AGGREGATES if name.isalpha())}|avg|median"
 _BEFORE = re.compile(rf"({_AGGREGATE})\s+(?:of\s+)?({_MEASURE})(?![\w(-])")
 _BEHIND = re.compile(rf"({_MEASURE})\s*[.\s]\s*({_AGGREGATE})(?![\w(-])")
 _KEYWORDS = "over|every|for|in|from|seed|x|speed|max_rate|then|and|during|or|warn"
@@ -26,6 +27,7 @@ _WORD = rf"\$?(?!(?:{_KEYWORDS})\b)[^\W\d]\w*(?:-\w+)*"
 _OPERAND = rf"(?:{strings.QUANTITY.pattern}|{_WORD}|\([^(){{}}\"\n]*\))"
 _SUM = re.compile(rf"(?:\s*[*/+\-]\s*{_OPERAND})+")
 _GROUP = re.compile(rf"\([^(){{}}\"\n]*\)(?:\s*[*/+\-]\s*{_OPERAND})*")
+_FOREIGN = re.compile(r"-?\d[\d_.]*(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ\d.]*)")
 _VALUE = re.compile(rf"{strings.QUANTITY.pattern}|{_WORD}")
 
 
@@ -51,7 +53,8 @@ def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
     if not before or first >= len(text) or not _adjacent(text, before.end_pos, first):
         return None
     return (
-        _missing_value(text, interactive, before, first)
+        _foreign_digits(text, interactive, before, first)
+        or _missing_value(text, interactive, before, first)
         or _missing_then(text, interactive, before, first)
         or _thousands(text, stack, before, first)
         or _scaled(text, stack, before, first)
@@ -82,6 +85,26 @@ def _replace(stack: list[Any], new: Any) -> None:
     while not isinstance(node.children[-1], str):
         node = node.children[-1]
     node.children[-1] = new
+
+
+def _foreign_digits(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``٣٣/s``, ``1٣s``: digits of another script, alone or behind those that are read."""
+    stack = interactive.parser_state.value_stack
+    begun = getattr(before, "type", "") == "QUANTITY" and before.end_pos == first
+    match = _FOREIGN.match(text, before.start_pos if begun else first)
+    written = plain_digits(match[0]) if match else ""
+    if match is None or written == match[0] or match.end() <= first:
+        return None
+    new = token("QUANTITY", written, *match.span())
+
+    def mend() -> None:
+        if begun:
+            _replace(stack, new)
+        elif "QUANTITY" in interactive.accepts():
+            interactive.feed_token(new)
+
+    message = f"`{match[0]}` has digits that are not read: numbers are written with 0 to 9"
+    return Slip(message, f"write {strings.compact(written)}", *match.span(), mend)
 
 
 def _missing_value(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
@@ -130,7 +153,7 @@ def _missing_then(text: str, interactive: Any, before: Any, first: int) -> Slip 
 
 def _thousands(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:
     match = _THOUSANDS.match(text, first)
-    if match is None or first != before.end_pos or not re.fullmatch(r"\d{1,3}", before):
+    if match is None or first != before.end_pos or not re.fullmatch(r"[0-9]{1,3}", before):
         return None
     start, written = before.start_pos, before + match[0].replace(",", "_")
     new = token("QUANTITY", written, start, match.end())
@@ -141,7 +164,7 @@ def _thousands(text: str, stack: list[Any], before: Any, first: int) -> Slip | N
 def _scaled(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:
     """``5k/s``."""
     match = _SHORT.match(text, first)
-    number = re.fullmatch(r"(\d+)([kKM])", before)
+    number = re.fullmatch(r"([0-9]+)([kKM])", before)
     if match is None or number is None:
         return None
     start, written = before.start_pos, number[1] + _SCALES[number[2]] + strings.compact(match[0])

@@ -13,6 +13,10 @@ from plg.diagnostics import Diagnostic, Path, ScenarioError, Span
 
 MAX_BYTES = 16 * 1024 * 1024
 """The largest scenario that is read."""
+MAX_SYNTAX_ERRORS = 50
+"""After so many syntax errors the rest of a file is not looked at."""
+MORE_ERRORS = f"; there are more: after {MAX_SYNTAX_ERRORS} syntax errors the rest of the file is not looked at"
+"""What the last of them says beside."""
 MAX_DEPTH = 200
 """How deep blocks, lists and mappings may nest."""
 

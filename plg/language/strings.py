@@ -18,10 +18,10 @@ NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
 BARE_PATH = re.compile(r"[^\W\d]\w*(?:-\w+)*(?:\.\w+(?:-\w+)*)*")
 """A place in a payload that needs no quotes."""
 QUANTITY = re.compile(
-    r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+(?![A-Za-zµ\d]))?"
-    r"(?:/[A-Za-zµ]+|%|[A-Za-zµ]+(?:\d[\d_]*(?:\.\d+)?[A-Za-zµ]+)*)?"
+    r"-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+(?![A-Za-zµ0-9]))?"
+    r"(?:/[A-Za-zµ]+|%|[A-Za-zµ]+(?:[0-9][0-9_]*(?:\.[0-9]+)?[A-Za-zµ]+)*)?"
 )
-PLAIN_NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+PLAIN_NUMBER = re.compile(r"-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
 MAX_DIGITS = 400
@@ -80,7 +80,7 @@ def number(text: str) -> int | float:
     plain = text.replace("_", "")
     if len(plain) > MAX_DIGITS:
         raise ValueError("too many digits")
-    value = int(plain) if re.fullmatch(r"[-+]?\d+", plain) else float(plain)
+    value = int(plain) if re.fullmatch(r"[-+]?[0-9]+", plain) else float(plain)
     if abs(value) > HUGE:
         raise ValueError("too large")
     return value

@@ -14,7 +14,7 @@ from plg.language.validate import field_order
 _PLAIN = re.compile(r"[A-Za-z_/$(][\w ./${}()<>=!%+*@-]*")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _TYPED = re.compile(
-    r"[-+.]?[\d_]+|~|null|true|false|yes|no|on|off|y|n|[-+]?\.(inf|nan)|0[ox].*|[-+]?[\d_]*\.?\d+([eE][-+]?\d+)?|=|<<",
+    r"[-+.]?[0-9_]+|~|null|true|false|yes|no|on|off|y|n|[-+]?\.(inf|nan)|0[ox].*|[-+]?[0-9_]*\.?[0-9]+([eE][-+]?[0-9]+)?|=|<<",
     re.IGNORECASE,
 )
 
@@ -70,7 +70,7 @@ def _inline(value: Any) -> str:
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         special = ":#{}[],&*!|>'\"%@`\n\t" if " " not in value else ":#{}[],&*|'\"`\n\t"
-        plain = _PLAIN.fullmatch(value) or re.fullmatch(r"\d[\w./%]*[a-zA-Z%]", value)
+        plain = _PLAIN.fullmatch(value) or re.fullmatch(r"[0-9][\w./%]*[a-zA-Z%]", value)
         if plain and not _TYPED.fullmatch(value) and not set(value) & set(special) and value == value.strip():
             return value
         return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from plg.diagnostics import Diagnostic, Path
@@ -21,13 +21,14 @@ MAX_NODES = 1_000_000
 
 MAX_CUTS = 20
 """After so many fields that cannot be parsed, the rest of a file is not looked at."""
+_MORE = f"; there are more: after {MAX_CUTS} fields that cannot be read the rest of the file is not looked at"
 
 _OUTERMOST = re.compile(r"^([\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*(?::|$)", re.MULTILINE)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_INTEGER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:_\d{3})+)")
+_INTEGER = re.compile(r"[-+]?(?:[0-9]+|[0-9]{1,3}(?:_[0-9]{3})+)")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL = {
     ".inf": math.inf, ".Inf": math.inf, ".INF": math.inf,
     "+.inf": math.inf, "-.inf": -math.inf, "-.Inf": -math.inf, "-.INF": -math.inf,
@@ -101,9 +102,13 @@ def read_yaml(text: str, file: str, spans: Spans, what: str = "scenario") -> Rea
         document, broken = reader.read()
         if broken is None:
             break
-        faults.append(broken)
         field = _field_at(text, reader.broken_at)
-        if field is None or len(faults) >= MAX_CUTS:
+        if len(faults) < MAX_CUTS:
+            faults.append(broken)
+        else:
+            faults[-1] = replace(faults[-1], message=faults[-1].message + _MORE)
+            field = None
+        if field is None:
             document = None
             break
         lost.add(field[0])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from plg.clock import Clock
 from plg.stop import Stop
-from plg.units import format_duration, parse_duration
+from plg.units import format_duration, parse_duration, plain_digits
 
 TOO_LATE = 1.0
 """Seconds by which a start may lie in the past: what a command takes to begin, not more."""
@@ -42,12 +42,15 @@ def read_start(text: str, clock: Clock) -> Start:
         try:
             ahead = parse_duration(text[1:])
         except ValueError as fault:
-            raise ValueError(f"{text!r} is no time to start at: {fault}") from None
+            written = plain_digits(text)
+            why = f"write {written}" if written != text else str(fault)
+            raise ValueError(f"{text!r} is no time to start at: {why}") from None
         return Start(wall + ahead, now + ahead)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no time to start at") from None
+        written = plain_digits(text)
+        raise ValueError(f"{text!r} is no time to start at" + f": write {written}" * (written != text)) from None
     given = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if wall - given > TOO_LATE:
         raise ValueError(f"the start {text} is {format_duration(round(wall - given, 1))} in the past")

@@ -38,7 +38,7 @@ class Answers:
         self.dues += other.dues
         self.sizes += other.sizes
         self.moments += other.moments
-        if other.sent or other.unknown:
+        if other.timed or other.failed or other.unknown:
             self.timed += [first + row for row in other.timed]
             self.sent |= {first + row: moment for row, moment in other.sent.items()}
             self.failed |= {first + row: words for row, words in other.failed.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from plg.answers import Answers
 from plg.clock import Clock
@@ -169,40 +169,45 @@ class Connection:
             self.link.close()
             self.link = None
 
-    def _match(self, replies: Iterable[tuple[float, Reply]], answers: Answers) -> None:
-        """Note which jobs the replies were for. Raises `LinkLost` at one that was not asked for."""
-        unanswered = self._unanswered
+    def _match(self, replies: Sequence[tuple[float, Reply]], answers: Answers) -> None:
+        """Note which jobs the replies were for. Raises `LinkLost` where there were more than were asked for."""
+        unanswered, surplus, first = self._unanswered, False, len(answers)
+        dues, sizes, moments = answers.dues, answers.sizes, answers.moments
         for moment, (count, error) in replies:
-            self._heard_at, self._proven = moment, True
             while count > 0:
                 if not unanswered:
-                    raise LinkLost("the server answered more than it was asked")
+                    surplus = True
+                    break
                 due, sent_at, each, timed = unanswered[0]
                 size = jobs = len(due)
                 words = error
                 if not each:
                     count -= 1
                 elif each == 1:
-                    jobs, count = min(count, jobs), max(0, count - jobs)
+                    jobs, count = min(count, size), max(0, count - size)
                 else:
-                    jobs, count, words = self._complete(count, error, jobs, each)
+                    jobs, count, words = self._complete(count, error, size, each)
                 if not jobs:
                     continue
+                if words is not None:
+                    answers.failed[len(sizes)], answers.sent[len(sizes)] = words, sent_at
+                elif timed:
+                    answers.timed.append(len(sizes))
+                    answers.sent[len(sizes)] = sent_at
                 if jobs == size:
                     unanswered.popleft()
                     self.awaited -= timed
                 else:
                     unanswered[0] = (due[jobs:], sent_at, each, timed)
                     due = due[:jobs]
-                self.in_flight -= jobs
-                if words is not None:
-                    answers.failed[len(answers)], answers.sent[len(answers)] = words, sent_at
-                elif timed:
-                    answers.timed.append(len(answers))
-                    answers.sent[len(answers)] = sent_at
-                answers.dues.append(due)
-                answers.sizes.append(jobs)
-                answers.moments.append(moment)
+                dues.append(due)
+                sizes.append(jobs)
+                moments.append(moment)
+        if replies:
+            self._heard_at, self._proven = replies[-1][0], True
+        self.in_flight -= sum(sizes[first:])
+        if surplus:
+            raise LinkLost("the server answered more than it was asked")
 
     def _complete(self, count: int, error: str | None, jobs: int, each: int) -> tuple[int, int, str | None]:
         """What a ``count`` of further answers does for the next ``jobs``, of which each has several (``each``).

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from plg.guardrails.guard import Hit
-from plg.runner.recording import Recording, Stall
+from plg.runner.recording import Hit, Recording, Stall
 
 VERSION = 1
 
@@ -129,6 +128,27 @@ class ShardInfo:
     parts: tuple[int, ...]
     limits: Mapping[str, float] = field(default_factory=dict)
     lines: tuple[int | None, ...] = ()
+    begun_s: float | None = None
+    """Of one shard: seconds from the first moment of the schedule, by its own clock, to when it had woken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """One generator of a merged run: ``part`` (from 1) was made at ``where``, in words.
+
+    ``skew_s`` is how long (s) after the first one it began, by the clock of whoever merged; ``clock_s`` how far its own
+    clock was ahead of that. None where it is not known. ``reason`` says what became of it.
+    """
+
+    part: int
+    where: str
+    verdict: str
+    reason: str
+    skew_s: float | None = None
+    clock_s: float | None = None
+    planned: int | None = None
+    acked: int | None = None
+    deviation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +199,7 @@ class Outcome:
     errors: tuple[tuple[str, int], ...] = field(default=())
     stalls: tuple[Stall, ...] = ()
     shard: ShardInfo | None = None
+    shards: tuple[ShardResult, ...] = ()
     plg_version: str = ""
     version: int = VERSION
 

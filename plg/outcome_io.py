@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.file_kinds import BINARY, FOLDER, JUNIT, NOTHING, PAGE, PICTURE, SCENARIO, XML, kind_of
-from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS
 from plg.outcome import (
     VERSION,
@@ -33,11 +32,12 @@ from plg.outcome import (
     PhaseResult,
     QueueResult,
     ShardInfo,
+    ShardResult,
     TargetInfo,
     WorkersResult,
 )
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, Histograms, Recording, Stall
+from plg.runner.recording import COUNTERS, Histograms, Hit, Recording, Stall
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""
@@ -82,6 +82,7 @@ def to_json(outcome: Outcome) -> str:
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
         "workers": None if outcome.workers is None else asdict(outcome.workers),
         "shard": None if outcome.shard is None else asdict(outcome.shard),
+        "shards": [asdict(each) for each in outcome.shards],
         "stop": None if outcome.stop is None else asdict(outcome.stop),
         "recording": _recording_to(outcome.recording),
     }
@@ -245,6 +246,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         queue=QueueResult(**document.get("queue", {})),  # an earlier plg did not save it
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),
+        shards=tuple(ShardResult(**each) for each in document.get("shards", ())),
         errors=recording.errors,
         stalls=recording.stalls,
     )
@@ -254,7 +256,8 @@ def _shard_from(saved: Mapping[str, Any]) -> ShardInfo:
     parts = tuple(saved["parts"])
     if len(set(parts)) != len(parts) or not all(1 <= part <= saved["of"] for part in parts):
         raise _Damage(f"parts {list(parts)} of {saved['of']} cannot be")
-    return ShardInfo(saved["group"], saved["of"], parts, saved["limits"], tuple(saved["lines"]))
+    begun = saved.get("begun_s")
+    return ShardInfo(saved["group"], saved["of"], parts, saved["limits"], tuple(saved["lines"]), begun)
 
 
 def _recording_to(recording: Recording) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
-from plg.judge import first_breach, make_outcome
+from plg.judge import make_outcome
 from plg.judge.assemble import scenario_hash
+from plg.judge.live import or_stop
 from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
@@ -244,7 +245,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         workers=ran.workers,
         warnings=tuple(map(hide_known, (*notes, *ran.notes, *(ran.workers.warnings if ran.workers else ())))),
     )
-    return outcome if prepared.shard is None else as_shard(outcome, prepared.shard)
+    return outcome if prepared.shard is None else as_shard(outcome, replace(prepared.shard, begun_s=ran.begun_s))
 
 
 @dataclass(slots=True)
@@ -280,6 +281,8 @@ class _Ran:
     started: float
     workers: WorkersReport | None = None
     notes: tuple[str, ...] = ()
+    begun_s: float | None = None
+    """Seconds from the first moment of the schedule to when plg had woken for it; None where it never did."""
 
 
 def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]:
@@ -314,21 +317,27 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=replace(observer, watch=_breach(prepared, observer)), watch=_watch(ready.before, scenario),
+            hooks=_hooks(prepared, observer, ready.budget), watch=_watch(ready.before, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
-        started = clock.wall() + start - clock.now()
+        started = clock.wall() + start - clock.now() if given is None else given.wall
         sampler.start(start)
         ends.callback(_soon, sampler.stop, observer)
         with low_latency():
             clock.sleep_until(start)
+            begun = clock.now() - start - _waited_for_others(ready.budget, start)
             recording = Run(sender, monitor, recorder, run_clock).run(start)
         ends.pop_all()
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
-    return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)))
+    return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)), begun)
+
+
+def _waited_for_others(budget: SharedBudget | None, start: float) -> float:
+    """Seconds from the start on for which this shard was there and others were not."""
+    return 0.0 if budget is None else max(0.0, budget.complete - max(start, budget.joined))
 
 
 def _with_stalls(recording: Recording, workers: WorkersReport | None, start: float) -> Recording:
@@ -367,16 +376,10 @@ def _watch(before: Depth | None, scenario: Scenario) -> Watch:
     return Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
 
 
-def _breach(prepared: Prepared, observer: Observer) -> Callable[[Recording], str | None] | None:
-    alone = prepared.shard is not None
-    stopping = tuple(e for e in prepared.scenario.expect if e.stop and (not alone or judged_alone(e)))
-    if not stopping:
-        return None
-
-    def breach(recording: Recording) -> str | None:
-        found = first_breach(stopping, recording)
-        if found is not None:
-            observer.broken(found)
-        return found.text if found is not None else None
-
-    return breach
+def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) -> Hooks:
+    """What the run asks and tells: whoever observes it, and by way of the target the other shards."""
+    expect = prepared.scenario.expect
+    if prepared.shard is None:
+        return replace(observer, watch=or_stop(expect, observer.broken))
+    hooks = replace(observer, watch=or_stop(filter(judged_alone, expect), observer.broken, budget))
+    return hooks if budget is None else budget.among_shards(hooks)

@@ -22,8 +22,8 @@ from plg.reports.columns import columns, cut
 from plg.reports.easel import Easel
 from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
-from plg.runs.inline import Inline, InlineRun
-from plg.runs.launcher import Launcher
+from plg.runs.inline import Inline, RunThread
+from plg.runs.launcher import Launcher, launcher_for
 from plg.runs.order import Order
 from plg.runs.process import ProcessLauncher
 from plg.runs.signals import CODES, Interruption
@@ -49,6 +49,7 @@ def check(
     )  # fmt: skip
     try:
         asked, files = request(options), expand(options.files)
+        elsewhere = launcher_for(options.launch) if options.launch else None
         refuse_lonely_shards(options, len(files))
         # Before anything is sent: a run whose result cannot be kept is load for nothing.
         if words := artifacts.refused():
@@ -63,7 +64,7 @@ def check(
         console.print(last_line(2, error.diagnostics[0].message, colour=console.colour))
         return 2
     try:
-        return _check_all(options, asked, files, console, artifacts, interruption)
+        return _check_all(options, asked, files, console, artifacts, interruption, elsewhere)
     except KeyboardInterrupt:
         reason = f"{interruption.name()} came twice: ended at once"
         artifacts.give_up(ScenarioError([Diagnostic("interrupted", reason, "<command line>")]))
@@ -78,12 +79,13 @@ def _check_all(
     console: Console,
     artifacts: Artifacts,
     interruption: Interruption,
+    elsewhere: Launcher | None,
 ) -> int:
     many = min(options.parallel, len(files))
     kind = _AtOnce if many > 1 else _InTurn
     show = kind(console, artifacts, interruption, asked, quiet=options.quiet, several=len(files) > 1)
     supervisor = Supervisor(
-        show.launcher(), lambda file: Order.of(file, for_file(asked, file), os.environ), many, show,
+        elsewhere or show.launcher(), lambda file: Order.of(file, for_file(asked, file), os.environ), many, show,
         fail_fast=options.fail_fast,
     )  # fmt: skip
     done = supervisor.run(files)
@@ -153,8 +155,9 @@ class _InTurn(_Show):
 
     def ready(self, run: Running) -> None:
         """See `Listener.ready`."""
-        prepared = run.handle.prepared if isinstance(run.handle, InlineRun) else None
-        assert prepared is not None, "a run in this process is there when it is ready"
+        prepared = run.handle.prepared if isinstance(run.handle, RunThread) else None
+        if prepared is None:
+            return  # it is known elsewhere only
         self._view.plan(prepared.scenario, prepared.plan, prepared.notes)
         self._view.waiting(prepared.start)
         if prepared.plan.duration > _SHORT:

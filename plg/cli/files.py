@@ -104,6 +104,8 @@ def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
     if options.shard is not None and options.run_id is None and not (options.start_at or "+").partition("+")[0]:
         help = "give all shards the same --run-id, or the same --start-at as a date and time"
         raise usage_error("the shards of one run need a name in common", help)
+    if options.launch is not None and options.shard is not None:
+        raise usage_error("--launch divides the run itself: leave out --shard", "or start each shard by hand")
     if options.share_limits and options.shard is None:
         raise usage_error("--share-limits is for shards: give --shard I/N as well")
     if files == 1:

@@ -119,6 +119,11 @@ def _check(commands: Commands) -> None:
         help="run N scenarios at a time, each in a process of its own (default: 1, in turn)",
     )  # fmt: skip
     parser.add_argument(
+        "--launch", metavar="WHERE",
+        help="run as shards elsewhere, as one run with one verdict: local:4 (processes here), dask:ADDRESS[:N] "
+        "(workers of a cluster), dask:local:4 (a cluster of its own)",
+    )  # fmt: skip
+    parser.add_argument(
         "--start-at", metavar="TIME", help="begin the schedule at this moment: 2026-11-23T18:30:05Z, or +5s from now"
     )
     parser.add_argument(

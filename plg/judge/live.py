@@ -16,8 +16,9 @@ What is judged early must not be mended by what is still to come, or rest on too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -60,6 +61,64 @@ def first_breach(
         if found is not None and found.verdict == "fail":
             return dress(expectation, found, recording)
     return None
+
+
+class Counts(Protocol):
+    """What several generators of one run have counted, by the text of the expectation: this one, and all ``others``."""
+
+    counted: dict[str, float]
+    others: dict[str, float]
+
+
+def or_stop(
+    expectations: Iterable[Expectation],
+    broken: Callable[[ExpectationResult], None],
+    counts: Counts | None = None,
+) -> Callable[[Recording], str | None] | None:
+    """What looks for a reason to end a run that goes on: its text, or None; None where no line may end it.
+
+    ``broken`` is told of it. With ``counts`` a line that only the sum over all generators breaks ends the run as well.
+    """
+    stopping = tuple(e for e in expectations if e.stop)
+    sums = () if counts is None else tuple(filter(summed, stopping))
+
+    def look(recording: Recording) -> str | None:
+        found = first_breach(stopping, recording)
+        if counts is not None:
+            together = [breach_of_sum(e, recording, counts.counted, counts.others) for e in sums]
+            found = found or next(filter(None, together), None)
+        if found is not None:
+            broken(found)
+        return found.text if found is not None else None
+
+    return look if stopping else None
+
+
+def summed(expectation: Expectation) -> bool:
+    """Whether each shard of a run has its part of the figure, and the sum of the parts alone can break the line."""
+    kind, name = MEASURES[expectation.subject.measure].kind, expectation.subject.measure
+    whole = expectation.window is None and expectation.relative is None
+    return whole and (kind == "count" or name == "throughput") and expectation.op in ("<", "<=", "==")
+
+
+def breach_of_sum(
+    expectation: Expectation, recording: Recording, counted: MutableMapping[str, float], others: Mapping[str, float]
+) -> ExpectationResult | None:
+    """A breach by what this shard and the ``others`` have counted together; what this one has is put into ``counted``.
+
+    Both hold figures by the text of the expectation, which is `summed`.
+    """
+    own = _reading(Reader(replace(recording, stop=None)), expectation.subject)
+    if own is None or expectation.bound is None:
+        return None
+    counted[expectation.text] = own
+    total = own + others.get(expectation.text, 0.0)
+    if not _beyond(1, expectation.op, total, expectation.bound):
+        return None
+    if holds(expectation.op, np.array([total]), expectation.bound)[0]:
+        return None
+    found = Finding("fail", total, expectation.bound, "broken by all shards together", recording.ended_s)
+    return dress(expectation, found, recording)
 
 
 def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from plg.judge.assemble import deviation_of, percentiles, phase_results
@@ -16,7 +17,7 @@ from plg.judge.saved import read_lines, refusal
 from plg.judge.series import series
 from plg.judge.wording import counted
 from plg.measures import MEASURES
-from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, ShardInfo, WorkersResult
+from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, ShardInfo, ShardResult, WorkersResult
 from plg.runner.merge import CannotMerge, merge
 from plg.runner.recording import Recording
 from plg.scenario import Expectation
@@ -59,8 +60,18 @@ def judged_alone(expectation: Expectation) -> bool:
     return expectation.op in ("<", "<=") or (expectation.op == "==" and expectation.bound == 0)
 
 
-def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial: bool = False) -> Outcome:
+def merge_outcomes(
+    outcomes: Sequence[Outcome],
+    files: Sequence[str],
+    *,
+    partial: bool = False,
+    lost: Mapping[int, str] = MappingProxyType({}),
+    clocks: Mapping[int, float] = MappingProxyType({}),
+) -> Outcome:
     """One outcome of all shards; ``files`` names where each came from.
+
+    ``lost`` says by their numbers what became of shards that left no outcome, ``clocks`` how far (s) the clock of each
+    was ahead of the one that their start was told by.
 
     Raises `ScenarioError` where they are not the shards of one run, each once, or (unless ``partial``) not all of
     them. What is not all of a run is never judged: its verdict is ``invalid``.
@@ -77,11 +88,34 @@ def merge_outcomes(outcomes: Sequence[Outcome], files: Sequence[str], *, partial
         recording = merge(list(map(_signed, ordered)), shards[0].of, shards[0].limits)
     except CannotMerge as fault:
         raise refusal("different-run", str(fault), files[0]) from None
-    recording = replace(recording, incomplete=_incomplete(shards[0].of, missing, ordered))
+    starts = _starts(ordered, clocks)
+    incomplete = _lost(lost, shards[0].of) or _incomplete(shards[0].of, missing, starts)
+    recording = replace(recording, incomplete=incomplete)
     if recording.stop == "signal":
         recording = replace(recording, stop_by=_stopped_shards(ordered, recording))
-    whole = replace(shards[0], parts=tuple(present))
-    return _judged(ordered, recording, whole)
+    whole = replace(shards[0], parts=tuple(present), begun_s=None)
+    places = {shard.parts[0]: file for shard, file in zip(shards, files, strict=True)}
+    results = [_result(outcome, places, starts, clocks) for outcome in ordered]
+    results += [ShardResult(part, "", "lost", reason) for part, reason in lost.items()]
+    judged = _judged(ordered, recording, whole)
+    return replace(judged, shards=tuple(sorted(results, key=lambda result: result.part)))
+
+
+def _result(
+    outcome: Outcome, places: Mapping[int, str], starts: Mapping[int, float], clocks: Mapping[int, float]
+) -> ShardResult:
+    assert outcome.shard is not None, "whole runs were refused"
+    [part] = outcome.shard.parts
+    skew = round(starts[part] - min(starts.values()), 6) if part in starts else None
+    clock, ledger = clocks.get(part), outcome.ledger
+    return ShardResult(
+        part, places[part], outcome.verdict, outcome.reason, skew, clock, ledger.planned, ledger.acked,
+        outcome.deviation,
+    )  # fmt: skip
+
+
+def _lost(lost: Mapping[int, str], of: int) -> str:
+    return "; ".join(f"shard {part} of {of} {reason}" for part, reason in sorted(lost.items()))
 
 
 def _signed(outcome: Outcome) -> Recording:
@@ -140,13 +174,14 @@ def _compare(first: Outcome, other: Outcome, first_file: str, file: str) -> None
             raise refusal("different-run", message, file)
 
 
-def _incomplete(of: int, missing: Sequence[int], outcomes: Sequence[Outcome]) -> str:
+def _incomplete(of: int, missing: Sequence[int], starts: Mapping[int, float]) -> str:
     if missing:
         return f"{title(ShardInfo('', of, tuple(missing)))} {'is' if len(missing) == 1 else 'are'} missing"
-    skew = _skew(outcomes)
+    skew = round(max(starts.values()) - min(starts.values()), 3) if starts else 0.0
     if skew > MAX_SKEW:
+        last = f"shard {max(starts, key=starts.__getitem__)} last"
         most = format_duration(MAX_SKEW)
-        return f"the shards started {format_duration(skew)} apart, more than {most}: give all one --start-at"
+        return f"the shards started {format_duration(skew)} apart ({last}), more than {most}: give all one --start-at"
     return ""
 
 
@@ -159,11 +194,15 @@ def _stopped_shards(outcomes: Sequence[Outcome], recording: Recording) -> str:
     return title(ShardInfo("", found[0].of, tuple(part for shard in found for part in shard.parts)))
 
 
-def _skew(outcomes: Sequence[Outcome]) -> float:
-    """Seconds between the first and the last start, of those that started."""
-    begun = [o for o in outcomes if o.recording.ended_s > 0] or list(outcomes)
-    starts = [datetime.fromisoformat(outcome.started_at).timestamp() for outcome in begun]
-    return round(max(starts) - min(starts), 3)
+def _starts(outcomes: Sequence[Outcome], clocks: Mapping[int, float]) -> dict[int, float]:
+    """When each shard that started did, by its number: in seconds since the Unix epoch, by one clock."""
+    starts = {}
+    for outcome in [o for o in outcomes if o.recording.ended_s > 0] or outcomes:
+        assert outcome.shard is not None, "whole runs were refused"
+        [part] = outcome.shard.parts
+        begun = datetime.fromisoformat(outcome.started_at).timestamp() + (outcome.shard.begun_s or 0.0)
+        starts[part] = begun - clocks.get(part, 0.0)
+    return starts
 
 
 def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo) -> Outcome:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from plg.guardrails.guard import Hit
 from plg.judge.windows import Times, actual_rate, times
 from plg.outcome import Outcome
 from plg.reports import wording
@@ -16,6 +15,7 @@ from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, dots, frame, 
 from plg.reports.limits import limit_of
 from plg.reports.sampling import column
 from plg.reports.theme import LIGHT
+from plg.runner.recording import Hit
 from plg.units import format_duration, format_rate
 
 Floats = npt.NDArray[np.float64]

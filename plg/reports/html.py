@@ -54,6 +54,7 @@ def report(outcome: Outcome) -> str:
         section("Losses", pair(losses)),
         section("The generator itself", pair(machine)),
         sections.phases(outcome),
+        *filter(None, [sections.shards(outcome)]),
         section("Guardrails", figure(guardrails, heading=False), sections.hits(outcome)),
         sections.warnings(outcome),
         sections.scenario(outcome),

@@ -95,6 +95,7 @@ def _properties(outcome: Outcome) -> dict[str, str]:
         "scenario_hash": outcome.scenario_hash,
         "verdict": outcome.verdict,
         "exit_code": str(outcome.exit_code),
+        **{f"shard_{shard.part}": _legal(wording.shard_sentence(outcome, shard)) for shard in outcome.shards},
     }
 
 

@@ -22,6 +22,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;",
 
 
 _MOST_FAULTS = 20
+_MOST_SHARDS = 32
 _MOST_BYTES = 900_000
 """GitHub drops a job summary of more than a mebibyte as a whole."""
 
@@ -147,6 +148,9 @@ def _remarks(outcome: Outcome) -> list[str]:
     lines = [f"- {_text(wording.hit_sentence(hit))}" for hit in outcome.guardrail_hits[:10]]
     if len(outcome.guardrail_hits) > 10:
         lines.append(f"- and {len(outcome.guardrail_hits) - 10:,d} more guardrail hits")
+    lines += [f"- {_text(wording.shard_sentence(outcome, shard))}" for shard in outcome.shards[:_MOST_SHARDS]]
+    if len(outcome.shards) > _MOST_SHARDS:
+        lines.append(f"- and {len(outcome.shards) - _MOST_SHARDS} more shards")
     lines += [f"- {_text(remark)}" for remark in wording.remarks(outcome)]
     lines += [f"- {_code(text)} ({wording.plural(times, 'time')})" for text, times in outcome.errors]
     seed = "" if outcome.seed is None else f", seed {outcome.seed}"

@@ -251,6 +251,28 @@ def _phase_row(phase: PhaseResult, columns: Sequence[str]) -> str:
     return row_heading(short(phase.name, 100)) + "".join(cells)
 
 
+def shards(outcome: Outcome) -> str:
+    """The generators of a merged run; nothing where there was one."""
+    if not outcome.shards:
+        return ""
+    columns = ("Began after the first", "Clock ahead", "Planned", "Acked", "Deviation")
+    headings = [("Shard", ""), ("Where", ""), *((name, "num") for name in columns), ("What became of it", "")]
+    rows = []
+    for shard in outcome.shards:
+        values = [
+            wording.quantity(shard.skew_s, "s"), wording.quantity(shard.clock_s, "s"),
+            *(wording.NOTHING if jobs is None else wording.count(jobs) for jobs in (shard.planned, shard.acked)),
+            wording.quantity(shard.deviation, "fraction"),
+        ]  # fmt: skip
+        rows.append(
+            row_heading(str(shard.part))
+            + cell(short(shard.where, 200) or wording.NOTHING, "Where", "wide")
+            + "".join(cell(markup(value), name, "num") for value, name in zip(values, columns, strict=True))
+            + cell(short(sentence(shard.reason), 300), "What became of it", "wide")
+        )
+    return section("Shards", table("The generators that made this run together.", headings, rows, ROOM["phases"]))
+
+
 def hits(outcome: Outcome) -> str:
     """The table under the guardrail timeline."""
     if not outcome.guardrail_hits:

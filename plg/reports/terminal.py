@@ -17,6 +17,7 @@ from plg.units import format_duration, format_rate
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
 _MARK_COLOURS = {"✓": "green", "✗": "red", "?": "yellow", "!": "yellow"}
+_MOST_SHARDS = 16
 _VERDICT_COLOURS = {"pass": "green", "invalid": "yellow", "interrupted": "yellow"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "—": "-", "·": "|", "█": "#", "░": ".", "µ": "u", "│": "|"})
 
@@ -46,6 +47,8 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         *_guardrail_lines(outcome, colour),
         *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in wording.remarks(outcome)),
         *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),
+        *(f"  {printable(wording.shard_sentence(outcome, shard))}" for shard in outcome.shards[:_MOST_SHARDS]),
+        *(f"  and {len(outcome.shards) - _MOST_SHARDS} more shards" for _ in outcome.shards[_MOST_SHARDS:][:1]),
         f"  ledger: {wording.ledger_sentence(outcome.ledger)}",
         *([last_line(outcome.exit_code, outcome.reason, colour=colour)] if last else []),
     ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from plg.guardrails.guard import Hit
 from plg.judge.regions import phase_at
 from plg.measures import LATENCY, WORK
-from plg.outcome import ExpectationResult, Ledger, Outcome, Verdict
-from plg.runner.recording import Recording, Stall
+from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
+from plg.runner.recording import Hit, Recording, Stall
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 VERDICT_WORDS: Mapping[Verdict, str] = {
@@ -220,6 +219,25 @@ def remarks(outcome: Outcome) -> tuple[str, ...]:
     """All that is remarked on a run: what was left in the queue first, plg's own stalls last."""
     stalls = stalls_sentence(outcome.recording)
     return (*left(outcome), *outcome.warnings, *([stalls] if stalls else []))
+
+
+def shard_sentence(outcome: Outcome, shard: ShardResult) -> str:
+    """``shard 2 of 4 on tcp://10.0.0.7:4711 began 120us after the first: 5,000 of 5,000 jobs acked, deviation 0%``."""
+    of = outcome.shard.of if outcome.shard is not None else len(outcome.shards)
+    said = f"shard {shard.part} of {of}" + (f" on {shard.where}" if shard.where else "")
+    if shard.planned is None:
+        return f"{said} {shard.reason}"
+    if shard.skew_s is not None:
+        said += f" began {_micro(shard.skew_s)} after the first" if shard.skew_s else " began first"
+    said += f": {count(shard.acked or 0)} of {plural(shard.planned, 'job')} acked"
+    said += f", deviation {quantity(shard.deviation, 'fraction')}"
+    if shard.clock_s is not None and abs(shard.clock_s) >= 0.001:
+        said += f"; its clock is {_micro(abs(shard.clock_s))} {'ahead' if shard.clock_s > 0 else 'behind'}"
+    return said if shard.verdict == "pass" else f"{said}; {shard.reason}"
+
+
+def _micro(value: float) -> str:
+    return format_duration(round(value, 6))
 
 
 def _seconds(value: float) -> str:

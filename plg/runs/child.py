@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 from collections import deque
 from contextlib import suppress
@@ -25,7 +26,7 @@ from plg.runs.events import Event, Finished, Refused, event_to
 from plg.runs.inline import Inline, InlineRun
 from plg.runs.launcher import NoOutcome
 from plg.runs.order import Order
-from plg.runs.signals import Interruption, taken
+from plg.runs.signals import SIGNALS, Interruption, taken
 from plg.stop import Stop
 
 INTERVAL = 0.5
@@ -37,6 +38,8 @@ _LOOK = 0.1
 def main() -> int:
     """Run one order. ``sys.argv[1]`` is the file that the outcome goes to."""
     hide_in_tracebacks()
+    # Whoever started this process may have blocked what is for itself.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     with taken(for_good=True) as interruption:
         try:
             return _run(_Lines(interruption), Path(sys.argv[1]))

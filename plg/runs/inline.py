@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -43,13 +44,13 @@ class Inline:
         return InlineRun(order, Relay(listen), self)
 
 
-class InlineRun:
-    """A run in a thread of this process. ``prepared`` is what it runs, once ``ready`` was told."""
+class RunThread(ABC):
+    """A run in the hands of a thread of this process. ``prepared`` is what it runs, once ``ready`` was told."""
 
-    def __init__(self, order: Order, relay: Relay, settings: Inline) -> None:
+    def __init__(self, order: Order, relay: Relay) -> None:
         self.order = order
         self.prepared: Prepared | None = None
-        self._relay, self._settings = relay, settings
+        self._relay = relay
         self._begun, self._over = threading.Event(), threading.Event()
         self._at: float | None = None
         self._stop: Stop | None = None
@@ -95,6 +96,8 @@ class InlineRun:
             for result in self._outcome.expectations:
                 self._relay.put(result)
             self._relay.put(Finished.of(self._outcome))
+        except NoOutcome as error:
+            self._refuse(error)
         except ScenarioError as error:
             self._refuse(NoOutcome(error, USAGE))
         except Interrupted:
@@ -110,6 +113,25 @@ class InlineRun:
         finally:
             self._over.set()
             self._relay.close()
+
+    @abstractmethod
+    def _ran(self) -> Outcome:
+        """Prepare, tell that all is ready, wait for the begin, run. Raises `ScenarioError` or `Interrupted`."""
+
+    def _refuse(self, fault: NoOutcome) -> None:
+        self._fault = fault
+        self._relay.put(Refused.of(fault, fault.code))
+
+    def _asked(self) -> Stop | None:
+        return self._stop
+
+
+class InlineRun(RunThread):
+    """A run in this process."""
+
+    def __init__(self, order: Order, relay: Relay, settings: Inline) -> None:
+        self._settings = settings
+        super().__init__(order, relay)
 
     def _ran(self) -> Outcome:
         with ExitStack() as held:
@@ -128,10 +150,3 @@ class InlineRun:
                 stopped=tell, hit=tell, broken=tell,
             )  # fmt: skip
             return session.run(prepared, observer)
-
-    def _refuse(self, fault: NoOutcome) -> None:
-        self._fault = fault
-        self._relay.put(Refused.of(fault, fault.code))
-
-    def _asked(self) -> Stop | None:
-        return self._stop

@@ -16,6 +16,7 @@ from plg.stop import Stop
 GROUP = "plg.launchers"
 SHIPPED: Mapping[str, str] = {
     "local": "plg.runs.local:launcher",
+    "dask": "plg.runs.dask:launcher",
 }
 """Where the function stands that makes each launcher: it takes what is written behind the name."""
 

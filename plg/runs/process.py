@@ -46,6 +46,7 @@ class RunProcess:
 
     def __init__(self, order: Order, saved: Path, listen: Listen) -> None:
         self.order, self.saved = order, saved
+        self.begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
         self.process = subprocess.Popen(
             python_command("plg.runs.child", [str(saved)]),
@@ -68,6 +69,7 @@ class RunProcess:
 
     def begin(self, at: float | None = None) -> None:
         """See `Handle.begin`."""
+        self.begun = True
         self._said.put(json.dumps({"begin": at}))
 
     def stop(self, stop: Stop) -> None:
@@ -77,6 +79,10 @@ class RunProcess:
                 self.process.send_signal(signal.Signals[stop.detail])
         else:
             self._said.put(json.dumps({"stop": asdict(stop)}))
+
+    def over(self, patience: float) -> bool:
+        """Whether the run is over, after ``patience`` seconds at most."""
+        return self._over.wait(patience)
 
     def outcome(self) -> Outcome:
         """See `Handle.outcome`."""

@@ -2,7 +2,9 @@
 
 The hash ``plg:limits:<run id>`` holds the agreement (``of`` shards, ``limit`` jobs), a word of its own (``epoch``), a
 mark ``shard:<i>`` of each that has begun, and how many have: ``joined:<epoch>``. ``taken:<epoch>`` counts the permits
-given out, ``done:<epoch>`` the shards that have ended. It expires by itself where a shard dies.
+given out, ``done:<epoch>`` the shards that have ended, ``stop:<epoch>`` is the first stop that a shard told of, and
+``part:<i>:<epoch>`` what shard i has counted of what only the sum over all of them tells. It expires by itself where a
+shard dies.
 
 A counter can be lost: flushed, evicted, or set back by a server that restarts from an older copy. Then nobody knows how
 many jobs are left, and no shard is granted any more. It is lost when its epoch is another one, or the server itself. A
@@ -38,8 +40,8 @@ class SharedLimit:
 
     def __init__(self, target: Target, run_id: str, part: int, of: int, limit: int) -> None:
         self.key = f"{PREFIX}{run_id}"
-        self._part, self._of, self._limit = part, of, limit
-        self.of = of
+        self._of, self._limit = of, limit
+        self.part, self.of = part, of
         address = target.address
         if target.cluster is not None and (node := target.cluster.slots.owner(self.key)) is not None:
             address = target.cluster.address(node)
@@ -56,7 +58,7 @@ class SharedLimit:
             ("HSETNX", self.key, "epoch", uuid.uuid4().hex),
             ("HSETNX", self.key, "of", self._of),
             ("HSETNX", self.key, "limit", self._limit),
-            ("HSETNX", self.key, f"shard:{self._part}", 1),
+            ("HSETNX", self.key, f"shard:{self.part}", 1),
             ("HMGET", self.key, "epoch", "of", "limit"),
         )
         if None in figures:
@@ -66,7 +68,7 @@ class SharedLimit:
             told = f"{int(of)} shards and {int(limit):,} jobs"
             raise TargetError("refused", f"{self.key} was agreed on for {told}, which are not those of this shard")
         if not fresh:
-            raise TargetError("refused", f"shard {self._part} of {self._of} has begun before: {self.key} says so")
+            raise TargetError("refused", f"shard {self.part} of {self._of} has begun before: {self.key} says so")
         self._epoch, self._server = epoch.decode(), _server(self._client.ask([_WHO])[0])
         self._count("joined", 1)
 
@@ -81,10 +83,19 @@ class SharedLimit:
             if time.monotonic() >= until:
                 raise TargetError(
                     "refused",
-                    f"{int(joined or 0)} of {self._of} shards have begun within {patience:g} s, and {self.key} grants "
-                    "nothing before all have (start them together, or divide the limit: leave out --share-limits)",
+                    f"{int(joined or 0)} of {self._of} shards have begun within {patience:g} s ({self._missing()}), "
+                    f"and {self.key} grants nothing before all have (start them together, or divide the limit: leave "
+                    "out --share-limits)",
                 )
             time.sleep(_LOOK)
+
+    def _missing(self) -> str:
+        """``shards 2 and 3 have not``, or as many of them as there is room for."""
+        parts = range(1, self._of + 1)
+        [marks] = self._ask(("HMGET", self.key, *(f"shard:{part}" for part in parts)))
+        missing = [str(part) for part, mark in zip(parts, marks, strict=True) if mark is None]
+        named = ", ".join(missing[:8]) + (" and others" if len(missing) > 8 else "")
+        return f"missing: shard{'s' if len(missing) > 1 else ''} {named}"
 
     def claim(self, jobs: int) -> tuple[int, int]:
         """Take up to ``jobs`` permits: how many are granted, and how many nobody has taken yet.
@@ -96,6 +107,23 @@ class SharedLimit:
         if granted < jobs:
             self.give_back(jobs - granted)
         return granted, max(0, self._limit - taken)
+
+    def tell_stop(self, stop: str) -> None:
+        """Tell all shards why this one ends before its plan does; of several stops the first stands."""
+        _, [epoch] = self._ask(("HSETNX", self.key, f"stop:{self._epoch}", stop), ("HMGET", self.key, "epoch"))
+        self._heed_own(epoch)
+
+    def exchange(self, part: str) -> tuple[str, list[str]]:
+        """Tell ``part``, what this shard has counted. The stop that a shard told of ("" for none), and what the others
+        counted last."""
+        others = [f"part:{i + 1}:{self._epoch}" for i in range(self._of) if i + 1 != self.part]
+        _, found = self._ask(
+            ("HSET", self.key, f"part:{self.part}:{self._epoch}", part),
+            ("HMGET", self.key, "epoch", f"stop:{self._epoch}", *others),
+        )
+        self._heed_own(found[0])
+        said = ["" if each is None else each.decode() for each in found[1:]]
+        return said[0], said[1:]
 
     def give_back(self, jobs: int) -> None:
         """Return permits that were not used."""
@@ -124,12 +152,16 @@ class SharedLimit:
         except TargetError:
             self._parted = True
             raise
-        if epoch is None:
-            self._ask(("DEL", self.key))  # all that it holds was just counted by shards that had not noticed
-        self._heed(epoch)
+        self._heed_own(epoch)
         if _server(about) != self._server or (self._parted and not self._server):
             raise self._lost("may be older than what was taken from it, as the server was restarted or replaced")
         return int(figure)
+
+    def _heed_own(self, epoch: bytes | None) -> None:
+        """As `_heed`, after something was written."""
+        if epoch is None:
+            self._ask(("DEL", self.key))  # all that it holds was just written by shards that had not noticed
+        self._heed(epoch)
 
     def _heed(self, epoch: bytes | None) -> None:
         if epoch is None or epoch.decode() != self._epoch:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from real_servers import launcher, server_programs
+from redis import Redis
 
 from plg.runs.order import Order
 from plg.session import Request
@@ -36,6 +38,14 @@ def server(shared_server):
     """The server, empty."""
     shared_server.ask("FLUSHALL")
     return shared_server
+
+
+@pytest.fixture
+def seqs(server):
+    """The numbers of the jobs that a queue holds, in order: ``seqs()``."""
+    client = Redis(unix_socket_path=str(server.path))
+    yield lambda key="q": sorted(json.loads(job)["seq"] for job in client.lrange(key, 0, -1))
+    client.close()
 
 
 @pytest.fixture

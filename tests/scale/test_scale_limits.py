@@ -139,7 +139,7 @@ def test_a_server_that_goes_away_grants_nothing_and_costs_nothing(mortal):
 def test_none_is_granted_before_all_shards_have_joined(target, server):
     with closing(shared(target, 1, of=2)) as first, closing(shared(target, 2, of=2)) as second:
         first.begin(60)
-        with pytest.raises(TargetError, match=r"1 of 2 shards have begun within 0.2 s, and plg:l"):
+        with pytest.raises(TargetError, match=r"1 of 2 shards have begun within 0.2 s \(missing: shard 2\), and plg:l"):
             first.await_others(0.2)
         second.begin(60)
         first.await_others(0.2)

@@ -90,12 +90,29 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkersResult:
-    """What the reference consumers did: jobs processed and how long those had waited in the queue (s)."""
+    """What the reference consumers did: jobs processed and how long those had waited in the queue (s).
+
+    ``foreign`` of the jobs they took were not of the run; None where jobs do not tell whose they are.
+    """
 
     count: int
     each_s: float
     processed: int
     wait_s: Percentiles
+    foreign: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What stands before all else in every report: a ``code`` for programs, and a sentence."""
+
+    code: str
+    text: str
+
+    @property
+    def title(self) -> str:
+        """The code as words: ``nobody worked``."""
+        return self.code.replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.file_kinds import BINARY, FOLDER, JUNIT, NOTHING, PAGE, PICTURE, SCENARIO, XML, kind_of
 from plg.histogram import BUCKETS
+from plg.notices import notices
 from plg.outcome import (
     VERSION,
     ExpectationResult,
@@ -69,7 +70,8 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 def to_json(outcome: Outcome) -> str:
     """The outcome as JSON text, by ``schemas/outcome.schema.json``."""
-    document: dict[str, Any] = {"version": outcome.version, "queue": asdict(outcome.queue)}
+    first = [asdict(notice) for notice in notices(outcome)]
+    document: dict[str, Any] = {"version": outcome.version, "notices": first, "queue": asdict(outcome.queue)}
     document |= {name: getattr(outcome, name) for name in _PLAIN}
     document |= {
         "target": asdict(outcome.target),

@@ -301,9 +301,19 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         if wait_until(given.at - PREPARATION, clock, observer.interrupted) is not None:
             raise Interrupted
     before.done = "while it got ready"
-    shared = prepared.run_id if prepared.share_limits and prepared.shard is not None else ""
+    shared = prepared.share_limits and prepared.shard is not None
     ready = attend(
-        lambda: get_ready(target, scenario, plan, prepared.limits, clock, shared=shared),
+        lambda: get_ready(
+            target,
+            scenario,
+            plan,
+            prepared.limits,
+            clock,
+            prepared.run_id,
+            shared=shared,
+            start=None if given is None else given.at,
+            force=prepared.force,
+        ),
         observer.interrupted,
         discard=Ready.close,
     )

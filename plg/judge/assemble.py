@@ -40,7 +40,8 @@ class ServerLike(Protocol):
 
 
 class WorkersLike(Protocol):
-    """What the reference workers did: how many, busy how long with a job (s), jobs processed, how long those waited."""
+    """What the reference workers did: how many, busy how long with a job (s), jobs processed and how long those waited,
+    and jobs they took that were not of the run."""
 
     @property
     def count(self) -> int: ...
@@ -48,6 +49,8 @@ class WorkersLike(Protocol):
     def each(self) -> float: ...
     @property
     def processed(self) -> int: ...
+    @property
+    def foreign(self) -> int | None: ...
     def wait_s(self) -> Percentiles: ...
 
 
@@ -90,7 +93,7 @@ def make_outcome(
 def _workers_result(workers: WorkersLike | None) -> WorkersResult | None:
     if workers is None:
         return None
-    return WorkersResult(workers.count, workers.each, workers.processed, workers.wait_s())
+    return WorkersResult(workers.count, workers.each, workers.processed, workers.wait_s(), workers.foreign)
 
 
 def rejudge(outcome: Outcome, expectations: Sequence[Expectation]) -> Outcome:

@@ -266,4 +266,9 @@ def merge_workers(parts: Sequence[WorkersResult | None]) -> WorkersResult | None
     }
     if jobs:
         wait = {**wait, "mean": sum((part.wait_s["mean"] or 0.0) * part.processed for part in there) / jobs}
-    return WorkersResult(sum(part.count for part in there), there[0].each_s, jobs, wait)
+    return WorkersResult(sum(part.count for part in there), there[0].each_s, jobs, wait, _all_foreign(there))
+
+
+def _all_foreign(parts: Sequence[WorkersResult]) -> int | None:
+    counts = [part.foreign for part in parts if part.foreign is not None]
+    return sum(counts) if len(counts) == len(parts) else None

@@ -16,13 +16,23 @@ def envelope(job: Job, run_id: str) -> Word:
     if job.encoding == "raw":
         return (Spelled(job.payload, "text"),)
     run, name = json.dumps(run_id), json.dumps(job.name)
-    before = f'{{"id":{run[:-1]}-'
     middle = f'","run":{run},"seq":'
     named = f',"job":{name},"priority":{job.priority},"enqueued_at":'
     after = f',"timeout":{json.dumps(job.timeout)},"retry":{job.retry.max},"payload":'
     seq, moment = Slot("seq"), Slot("now_s")
-    texts = (before.encode(), seq, middle.encode(), seq, named.encode(), moment, after.encode())
+    texts = (_head(run_id), seq, middle.encode(), seq, named.encode(), moment, after.encode())
     return (*texts, Spelled(job.payload, "json"), b"}")
+
+
+def _head(run_id: str) -> bytes:
+    """What the jobs of a run begin with, and no others do."""
+    return f'{{"id":{json.dumps(run_id)[:-1]}-'.encode()
+
+
+def head_of(jobs: Iterable[Job], run_id: str) -> bytes | None:
+    """What all jobs of the run begin with; None where some hold their payload alone, which does not name the run."""
+    own = all(job.encoding == "json" and job.queue.kind in ("list", "stream") for job in jobs)
+    return _head(run_id) if own else None
 
 
 Place = tuple[str, ...]

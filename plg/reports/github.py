@@ -7,6 +7,7 @@ from pathlib import Path
 
 from plg.diagnostics import ScenarioError
 from plg.escaping import command_data, command_property
+from plg.notices import notices
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import wording
 from plg.reports.repository import from_root
@@ -15,18 +16,21 @@ from plg.reports.repository import from_root
 def annotate(outcome: Outcome, roots: Sequence[Path] | None = None) -> str:
     """One ``::error`` a failed expectation and one ``::warning`` a failed warning; empty when all hold.
 
-    A run in which no job was taken from the queue begins with a ``::warning`` of that. A run that went wrong as a whole
-    (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason. Files are named from the root of
-    their repository, where ``roots`` are given (see `from_root`). Each line ends in a newline.
+    What every report says first (no job was taken from the queue, say) is a ``::warning`` each. A run that went wrong
+    as a whole (invalid, stopped, target lost, interrupted) adds one ``::error`` with its reason. Files are named from
+    the root of their repository, where ``roots`` are given (see `from_root`). Each line ends in a newline.
     """
     lines = [_annotation(outcome, result, roots) for result in outcome.expectations if result.verdict != "pass"]
     silent = not any(line.startswith("::error") for line in lines)
     if outcome.verdict not in ("pass", "fail") or (outcome.exit_code and silent):
         title = f"{outcome.name}: {wording.VERDICT_WORDS[outcome.verdict]}"
         lines.insert(0, command("error", outcome.reason, title=title, file=from_root(outcome.scenario_file, roots)))
-    for said in wording.headline(outcome):
-        title, file = f"{outcome.name}: nobody worked", from_root(outcome.scenario_file, roots)
-        lines.insert(0, command("warning", said, title=title, file=file))
+    file = from_root(outcome.scenario_file, roots)
+    first = [
+        command("warning", notice.text, title=f"{outcome.name}: {notice.title}", file=file)
+        for notice in notices(outcome)
+    ]
+    lines = [*first, *lines]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from plg.diagnostics import ScenarioError
 from plg.escaping import visible
-from plg.outcome import ExpectationResult, Outcome
+from plg.notices import notices
+from plg.outcome import ExpectationResult, Notice, Outcome
 from plg.reports import wording
 from plg.reports.repository import from_root
 from plg.reports.suites import unique
@@ -68,9 +69,7 @@ def _suite(outcome: Outcome, name: str, attachment: str | None) -> TestSuite:
     cases += [_guardrail_case(outcome, name), _ledger_case(outcome, name)]
     if trouble := _trouble(outcome, cases):
         cases.insert(0, trouble(name))
-    for said in wording.headline(outcome):
-        cases.insert(0, _case("work", name))
-        cases[0].add_skipped_info(_line(said))
+    cases = [*(_notice_case(notice, name) for notice in notices(outcome)), *cases]
     titles = unique([case.name for case in cases])
     for case, title in zip(cases, titles, strict=True):
         case.name = title
@@ -79,6 +78,13 @@ def _suite(outcome: Outcome, name: str, attachment: str | None) -> TestSuite:
         if attachment and (case.is_failure() or case.is_error() or case.name == "ledger"):
             case.stdout = "\n".join(filter(None, [case.stdout, f"[[ATTACHMENT|{_legal(attachment)}]]"]))
     return TestSuite(name, cases, timestamp=outcome.started_at[:19], properties=_properties(outcome))
+
+
+def _notice_case(notice: Notice, suite: str) -> TestCase:
+    """Skipped, so that it is seen and neither passes nor fails."""
+    case = _case(notice.title, suite)
+    case.add_skipped_info(_line(notice.text))
+    return case
 
 
 def _properties(outcome: Outcome) -> dict[str, str]:

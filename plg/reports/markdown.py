@@ -10,6 +10,7 @@ import numpy as np
 
 from plg.escaping import visible
 from plg.judge.windows import actual_rate
+from plg.notices import notices
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.junit import InvalidScenario
@@ -73,7 +74,7 @@ def _refused(run: InvalidScenario) -> str:
 
 def _section(outcome: Outcome) -> str:
     parts = [
-        *(f"> ⚠️ {_text(sentence)}\n" for sentence in wording.headline(outcome)),
+        *(f"> ⚠️ {_text(notice.text)}\n" for notice in notices(outcome)),
         f"## {_sign(outcome)} {_text(outcome.name)}: {wording.VERDICT_WORDS[outcome.verdict]}",
         "",
         _text(outcome.reason),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plg.escaping import markup
+from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
 from plg.reports.page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
@@ -32,7 +33,7 @@ def header(outcome: Outcome) -> str:
     listed = "".join(f"<li>{short(str(tag), 60)}</li>" for tag in tags[:40])
     return (
         "".join(
-            f'<p class="reason doubt" role="alert">{markup(sentence(said))}</p>\n' for said in wording.headline(outcome)
+            f'<p class="reason doubt" role="alert">{markup(sentence(notice.text))}</p>\n' for notice in notices(outcome)
         )
         + f'<p class="eyebrow">plg report · {markup(_moment(outcome.started_at))}</p>\n'
         f'<div class="title"><h1>{short(outcome.name, 200)}</h1>{badge(outcome)}</div>\n'

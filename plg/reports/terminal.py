@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from plg.escaping import coloured, one_line
+from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
 from plg.reports.columns import columns, cut, pad
@@ -36,7 +37,7 @@ def plain(text: str, ascii_only: bool) -> str:
 def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False, last: bool = True) -> str:
     """The result of one run: verdict, expectations, guardrails, ledger, and ``last`` the exit code and why."""
     lines = [
-        *(paint(f"warning: {printable(said)}", "yellow", colour) for said in wording.headline(outcome)),
+        *(paint(f"warning: {printable(notice.text)}", "yellow", colour) for notice in notices(outcome)),
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
         *(

@@ -166,11 +166,6 @@ def speaks_of_latency(results: Iterable[ExpectationResult]) -> bool:
     return any(re.search(r"\((latency|service_time)\)", result.text) for result in results)
 
 
-def headline(outcome: Outcome) -> list[str]:
-    """What stands before all else in every report: that nobody worked. Empty, or one sentence."""
-    return [outcome.queue.said] if outcome.queue.nobody_worked else []
-
-
 def left(outcome: Outcome) -> list[str]:
     """What was left in the queue, where that is no headline. Empty, or one sentence."""
     return [outcome.queue.said] if outcome.queue.said and not outcome.queue.nobody_worked else []

@@ -10,7 +10,7 @@ from plg.plan import Plan
 from plg.plan.watching import watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
-from plg.runner.sight import first_look
+from plg.runner.sight import first_look, refuse_workers
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
@@ -35,12 +35,22 @@ class Ready:
 
 
 def get_ready(
-    target: Target, scenario: Scenario, plan: Plan, limits: Guardrails, clock: Clock, *, shared: str = ""
+    target: Target,
+    scenario: Scenario,
+    plan: Plan,
+    limits: Guardrails,
+    clock: Clock,
+    run_id: str,
+    *,
+    shared: bool = False,
+    start: float | None = None,
+    force: bool = False,
 ) -> Ready:
     """Connect, look at the queue, start the workers, join the other shards. Raises `TargetError`.
 
-    ``limits`` are those of this generator. ``shared`` is the run id under which the shards of the run share their
-    limits and their stops by way of the target; empty where they do not.
+    ``limits`` are those of this generator. With ``shared`` the shards of the run share their limits and their stops by
+    way of the target, under the ``run_id``. ``start`` is when all of them begin (s of the clock), where that is agreed.
+    With ``force`` the workers may also take jobs that wait already.
     """
     with ExitStack() as ends:
         transport = open_transport(target, scenario.connections, clock)
@@ -49,22 +59,27 @@ def get_ready(
         ends.callback(probe.close)
         target.announce()
         before, notes = first_look(probe, limits)
-        consumers = _start_workers(target, scenario, plan)
+        begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
+        if scenario.workers is not None and not force and not begun:
+            refuse_workers(before, target)
+        consumers = _start_workers(target, scenario, plan, run_id, all_of_it=force or begun)
         if consumers is not None:
             ends.callback(consumers.stop)
-        budget = _share(target, scenario, plan, shared) if shared else None
+        budget = _share(target, scenario, plan, run_id) if shared else None
         if budget is not None:
             ends.callback(budget.stop)
         return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget)
 
 
-def _start_workers(target: Target, scenario: Scenario, plan: Plan) -> ReferenceWorkers | None:
+def _start_workers(
+    target: Target, scenario: Scenario, plan: Plan, run_id: str, *, all_of_it: bool
+) -> ReferenceWorkers | None:
     """The reference consumers; of a shard its part of them."""
     asked, (index, shards) = scenario.workers, plan.shard
     count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
     if asked is None or count == 0:
         return None
-    workers = ReferenceWorkers(target, scenario.jobs, count, asked.each)
+    workers = ReferenceWorkers(target, scenario.jobs, count, asked.each, run_id=run_id, all_of_it=all_of_it)
     workers.start()
     return workers
 

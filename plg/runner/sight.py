@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from plg.queues.use import QueueInUse
 from plg.runner.recording import Recording
 from plg.scenario import Guardrails
-from plg.targets.base import Depth, QueueProbe, TargetError
+from plg.targets.base import Depth, QueueProbe, Target, TargetError
 
 
 def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tuple[str, ...]]:
@@ -30,6 +30,27 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tup
         told = "the oldest of the jobs that wait before the run does not say when it was enqueued"
         raise TargetError("refused", f"max_queue_age cannot be held: {told}")
     return look, ()
+
+
+def refuse_workers(before: Depth | None, target: Target) -> None:
+    """Raise `TargetError` where plg's own workers would take jobs that somebody else put into the queues.
+
+    On a server that was started for the run there are none.
+    """
+    if target.private or (before is not None and not before.waiting):
+        return
+    names = [repr(queue.key) for queue in target.queues]
+    where = f"{', '.join(names[:_NAMED])}{' and others' * (len(names) > _NAMED)} at {target.server.url}"
+    if before is None:
+        found = f"what waits in {where} cannot be seen, and plg's own workers would take it"
+    else:
+        many, them = ("s wait", "them") if before.waiting != 1 else (" waits", "it")
+        found = f"{before.waiting:,} job{many} in {where}, and plg's own workers would take {them}"
+    raise TargetError("refused", found, _WAYS_OUT)
+
+
+_NAMED = 3
+_WAYS_OUT = "empty the queue, name another one, take `workers` out of the scenario, or let them take all with --force"
 
 
 def blind_limits(limits: Guardrails, recording: Recording) -> tuple[str, ...]:

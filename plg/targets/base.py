@@ -88,6 +88,10 @@ class Target(Protocol):
         """Where it listens, with what judges each connection to it."""
 
     @property
+    def private(self) -> bool:
+        """Whether the server was started for this run, so that nobody else can have a queue there."""
+
+    @property
     def queues(self) -> tuple[QueueInUse, ...]:
         """The queues that the scenario's jobs go to."""
 

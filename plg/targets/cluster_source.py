@@ -10,7 +10,7 @@ from plg.targets.base import TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.slots import Node, slot_of
-from plg.targets.source import Source, Taken, make_groups
+from plg.targets.source import FIRST, Source, Taken, make_groups
 
 
 class ClusterSource:
@@ -26,9 +26,10 @@ class ClusterSource:
         queues: Sequence[tuple[str, str]],
         peers: int,
         client: Callable[[Address], Client],
+        begin: str,
     ) -> None:
         self._name, self._cluster, self._queues, self._peers = name, cluster, queues, peers
-        self._client = client
+        self._client, self._begin = client, begin
         self._slots = cluster.slots
         self._sources: list[Source] = []
         self._by_key: dict[str, Source] = {}
@@ -43,6 +44,7 @@ class ClusterSource:
     def open(self) -> None:
         """See `Jobs.open`."""
         self._place()
+        self._begin = FIRST  # a stream that is made anew during the run holds nothing from before it
 
     def take(self) -> Taken | None:
         """See `Jobs.take`. What waits at any slot is taken before this waits at one of them."""
@@ -97,4 +99,4 @@ class ClusterSource:
         self._sources.append(source)
         self._by_key |= dict.fromkeys(keys, source)
         source.open()
-        make_groups(client, [key for key, kind in own if kind == "group"])
+        make_groups(client, [key for key, kind in own if kind == "group"], self._begin)

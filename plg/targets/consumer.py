@@ -45,9 +45,11 @@ _STACK = 256 * 1024
 
 @dataclass(slots=True)
 class Tally:
-    """What one consumer did. ``waits`` counts by bucket of `plg.histogram`; ``trouble`` keeps each complaint once."""
+    """What one consumer did. ``foreign`` counts jobs taken that do not begin as those of the run do, ``waits`` waits by
+    bucket of `plg.histogram`; ``trouble`` keeps each complaint once."""
 
     processed: int = 0
+    foreign: int = 0
     waits: dict[int, int] = field(default_factory=dict)
     sum: float = 0.0
     least: float | None = None
@@ -80,13 +82,16 @@ class Consumer(threading.Thread):
     at most N / each jobs a second, and no fewer while jobs wait and the machine keeps up.
     """
 
-    def __init__(self, name: str, source: Jobs, each: float, places: Sequence[Place] = (ENVELOPE,)) -> None:
+    def __init__(
+        self, name: str, source: Jobs, each: float, places: Sequence[Place] = (ENVELOPE,), head: bytes = b""
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.tally = Tally()
         self.stopping = threading.Event()
         self._each = each
         self._source = source
         self._places = places
+        self._head = head
         # A job taken this soon after the last was finished had waited for us: our own overhead, not its arrival.
         self._overhead = min(0.002, each / 4)
         self._free_since = 0.0
@@ -110,6 +115,7 @@ class Consumer(threading.Thread):
 
     def _work(self, job: bytes, receipt: tuple[str, bytes] | None) -> None:
         now, wall = time.monotonic(), time.time()
+        self.tally.foreign += not job.startswith(self._head)
         stamp = enqueued_at(job, wall, self._places)
         if stamp is not None:
             self.tally.wait(max(0.0, wall - stamp))
@@ -135,6 +141,7 @@ def _report(consumers: Sequence[Consumer]) -> Mapping[str, Any]:
             trouble[words] = trouble.get(words, 0) + count
     return {
         "processed": sum(tally.processed for tally in tallies),
+        "foreign": sum(tally.foreign for tally in tallies),
         "waits": sorted(waits.items()),
         "sum": sum(tally.sum for tally in tallies),
         "min": min((tally.least for tally in tallies if tally.least is not None), default=None),
@@ -191,13 +198,13 @@ def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
     try:
         cluster = Cluster.found_by(first, [key for key, _ in queues]) if orders["cluster"] else None
         if cluster is None:
-            make_groups(first, [key for key, kind in queues if kind == "group"])
+            make_groups(first, [key for key, kind in queues if kind == "group"], orders["begin"])
     finally:
         first.close()
     if cluster is None:
         return lambda name: Source(name, client(address), queues, orders["count"])
     found = cluster
-    return lambda name: ClusterSource(name, found, queues, orders["count"], client)
+    return lambda name: ClusterSource(name, found, queues, orders["count"], client, orders["begin"])
 
 
 def _start(orders: Mapping[str, Any]) -> list[Consumer]:
@@ -205,7 +212,8 @@ def _start(orders: Mapping[str, Any]) -> list[Consumer]:
     threading.stack_size(_STACK)  # there may be hundreds of consumers, none of which goes deep
     names = [f"plg-{os.getpid()}-{i}" for i in range(orders["count"])]
     places = [tuple(place) for place in orders["places"]]
-    consumers = [Consumer(name, source(name), orders["each"], places) for name in names]
+    head = (orders["head"] or "").encode()
+    consumers = [Consumer(name, source(name), orders["each"], places, head) for name in names]
     for consumer in consumers:
         consumer.open()
     return consumers

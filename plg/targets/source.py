@@ -136,10 +136,14 @@ class Source:
         raise TargetError("refused", f"the consumers' {command[0]} was refused: {words}")
 
 
-def make_groups(client: Client, streams: Sequence[str]) -> None:
-    """Makes the consumers' group on each stream, from its first entry on; one that is there already stays as it is."""
+FIRST, NEXT = "0", "$"
+"""Where a group begins to read: with all that the stream holds, or with what is added from now on."""
+
+
+def make_groups(client: Client, streams: Sequence[str], begin: str = FIRST) -> None:
+    """Makes the consumers' group on each stream, ``begin`` on; one that is there already stays as it is."""
     for key in streams:
-        [answer] = client.ask([("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM")])
+        [answer] = client.ask([("XGROUP", "CREATE", key, GROUP, begin, "MKSTREAM")])
         words = own_words(answer) if isinstance(answer, Exception) else ""
         if words and "BUSYGROUP" not in words:
             raise TargetError("refused", f"the consumers cannot read the stream {key!r}: {words}")

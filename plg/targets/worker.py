@@ -18,9 +18,10 @@ import numpy as np
 from plg.child import python_command
 from plg.histogram import BUCKETS, Distribution
 from plg.queues.base import Job
-from plg.queues.envelope import places_of
+from plg.queues.envelope import head_of, places_of
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
+from plg.targets.source import FIRST, NEXT
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _START_PATIENCE = 15.0
@@ -34,6 +35,7 @@ class WorkersReport:
 
     Only jobs that say when they were enqueued are dated, so ``waits`` may hold fewer than were processed. ``stalls``
     are the stretches in which they stood still or were gone, by the monotonic clock (s); ``warnings`` are sentences.
+    ``foreign`` of the jobs they took are not of the run; None where they cannot be told apart.
     """
 
     count: int
@@ -42,6 +44,7 @@ class WorkersReport:
     waits: Distribution
     warnings: tuple[str, ...] = ()
     stalls: tuple[tuple[float, float], ...] = ()
+    foreign: int | None = None
 
     def wait_s(self) -> dict[str, float | None]:
         """``p50 p90 p95 p99 p99.9 max mean`` of the waits in seconds; None without samples."""
@@ -52,12 +55,24 @@ class WorkersReport:
 class ReferenceWorkers:
     """``count`` workers, each busy ``each`` seconds a job, in one process beside plg (`plg.targets.consumer`).
 
-    They take whatever is in the queues of ``jobs``, and end with plg even where nobody stops them.
+    They take whatever comes into the queues of ``jobs``, count what is not of the run ``run_id``, and end with plg even
+    where nobody stops them. Of a stream that others have read they take also what it holds by now where ``all_of_it``.
     """
 
-    def __init__(self, target: Target, jobs: Sequence[Job], count: int, each: float) -> None:
+    def __init__(
+        self,
+        target: Target,
+        jobs: Sequence[Job],
+        count: int,
+        each: float,
+        *,
+        run_id: str | None = None,
+        all_of_it: bool = True,
+    ) -> None:
         self._count = count
         self._each = each
+        head = None if run_id is None else head_of(jobs, run_id)
+        self._tells_apart = head is not None
         self._orders = {
             "url": target.url,
             "gate": None if target.address.gate is None else target.address.gate.to_document(),
@@ -66,6 +81,8 @@ class ReferenceWorkers:
             "places": places_of(jobs),
             "count": count,
             "each": each,
+            "head": None if head is None else head.decode(),
+            "begin": FIRST if all_of_it else NEXT,
             "parent": os.getpid(),
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,7 +159,10 @@ class ReferenceWorkers:
 
     def _report(self, tally: Mapping[str, Any], warnings: tuple[str, ...]) -> WorkersReport:
         stalls = tuple((start, end) for start, end in tally.get("stalls", ()))
-        return WorkersReport(self._count, self._each, tally.get("processed", 0), _waits(tally), warnings, stalls)
+        foreign = tally.get("foreign") if self._tells_apart else None
+        return WorkersReport(
+            self._count, self._each, tally.get("processed", 0), _waits(tally), warnings, stalls, foreign
+        )
 
 
 def _waits(tally: Mapping[str, Any]) -> Distribution:

@@ -153,7 +153,7 @@ def test_judging_anew_changes_results_and_verdict_and_nothing_else() -> None:
 class Consumers:
     """What reference workers report."""
 
-    count, each, processed = 2, 0.005, 123
+    count, each, processed, foreign = 2, 0.005, 123, 4
 
     def wait_s(self) -> dict[str, float | None]:
         return dict.fromkeys(("p50", "p90", "p95", "p99", "p99.9", "max", "mean"))

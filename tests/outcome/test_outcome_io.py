@@ -38,7 +38,7 @@ ASKED = (
 
 
 class Consumers:
-    count, each, processed = 2, 0.005, 123
+    count, each, processed, foreign = 2, 0.005, 123, 4
 
     def wait_s(self) -> dict[str, float | None]:
         return {"p50": 0.1, "p90": 0.2, "p95": 0.3, "p99": None, "p99.9": None, "max": 1 / 3, "mean": 0.1}
@@ -167,7 +167,7 @@ def test_what_is_saved_fits_the_schema(name: str) -> None:
 def test_the_schema_names_what_the_dataclasses_name() -> None:
     top = schema()["properties"]
     recording = top["recording"]["properties"]
-    assert set(top) == {f.name for f in fields(Outcome)} | {"stop"}
+    assert set(top) == {f.name for f in fields(Outcome)} | {"stop", "notices"}
     assert set(top["stop"]["oneOf"][1]["properties"]) == {f.name for f in fields(StopResult)}
     assert set(recording) == {f.name for f in fields(Recording)} - {"hits", "errors", "stalls"}
     pairs: list[tuple[dict[str, Any], type]] = [
@@ -180,7 +180,7 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
     for node, kind in pairs:
         assert set(node["properties"]) == {f.name for f in fields(kind)}
         # These came later: outcomes saved before do not have them.
-        assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid"} - (
+        assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid", "foreign"} - (
             {"workers"} if kind is Stall else set()
         )
     assert tuple(top["series"]["properties"]) == COLUMNS

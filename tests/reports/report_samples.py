@@ -226,7 +226,7 @@ def failing(duration: float = 16.0, window: float = 0.1, name: str = "flash-sale
         warnings=("phase doors is not looked at by any expectation of its own",),
         series=series(duration, window),
         recording=recording(duration, window, hits(duration)),
-        workers=WorkersResult(2, 0.005, 2401, percentiles(0.02)),
+        workers=WorkersResult(2, 0.005, 2401, percentiles(0.02), foreign=0),
         errors=(("OOM command not allowed when used memory > 'maxmemory'.", 2), ("connection reset", 1)),
         plg_version="0.2.0",
     )  # fmt: skip

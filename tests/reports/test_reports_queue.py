@@ -42,10 +42,11 @@ def test_it_is_the_first_line_of_every_report(nobody):
     assert page.split("<header>\n", 1)[1].startswith('<p class="reason doubt" role="alert">No job was taken')
     suite = ElementTree.fromstring(junit([nobody])).find("testsuite")
     first = suite.find("testcase")
-    assert (first.get("name"), first.find("skipped").get("message")) == ("work", NOBODY)
+    assert (first.get("name"), first.find("skipped").get("message")) == ("nobody worked", NOBODY)
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
     saved = json.loads(to_json(nobody))
-    assert list(saved)[:2] == ["version", "queue"]
+    assert list(saved)[:3] == ["version", "notices", "queue"]
+    assert saved["notices"] == [{"code": "nobody-worked", "text": NOBODY}]
     assert saved["queue"] == {"start": 0, "end": 200, "oldest_s": 9.93, "nobody_worked": True, "said": NOBODY}
 
 

@@ -229,7 +229,7 @@ def test_nothing_of_others_is_touched(play, client):
 def test_a_queue_that_was_not_empty_has_drained_when_it_is_back_where_it_was(play, client):
     """Workers take the oldest first, so the old jobs go; the depth at the start is what counts."""
     client.lpush("q", *[f"old {n}" for n in range(40)])
-    played = play(scenario("steady 200/s over 500ms", "workers 1 each 8ms", "expect { drain_time < 5s }"))
+    played = play(scenario("steady 200/s over 500ms", "workers 1 each 8ms", "expect { drain_time < 5s }"), force=True)
     outcome = played.outcome
     played.kept()
     assert outcome.recording.start_depth == 40

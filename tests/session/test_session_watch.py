@@ -77,7 +77,9 @@ def test_what_was_there_before_is_not_of_the_run(play, client):
     assert outcome.queue.nobody_worked
     assert "60 jobs still wait (30 from before the run)" in outcome.queue.said
     client.rpop("q", 5)
-    outcome = play(scenario("steady 100/s over 300ms", "workers 1 each 50ms", "expect { queue_depth < 500 }")).outcome
+    outcome = play(
+        scenario("steady 100/s over 300ms", "workers 1 each 50ms", "expect { queue_depth < 500 }"), force=True
+    ).outcome
     assert not outcome.queue.nobody_worked
     assert outcome.queue.said.startswith("still waiting: ")
 

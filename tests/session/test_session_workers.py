@@ -1,0 +1,97 @@
+"""plg's own workers beside the jobs of others: none is taken unasked, and none without a word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from session_runs import scenario
+
+from plg import session
+from plg.outcome_io import to_json
+
+WORKERS = "workers 2 each 1ms"
+HELD = "expect { errors == 0 }"
+STREAM = 'job j { stream "s" payload { n: "${seq}" } }'
+RAW = 'job j { queue "q" encoding raw payload { n: "${seq}" } }'
+
+
+def texts(played) -> list[str]:
+    return [notice["text"] for notice in json.loads(to_json(played.outcome))["notices"]]
+
+
+def test_jobs_that_wait_are_not_taken(play, client):
+    """A real queue with five jobs in it: nothing is sent, nothing taken, and the words say what to do."""
+    client.lpush("q", *[f"real-{n}" for n in range(5)])
+    outcome = play(scenario("steady 100/s over 300ms", WORKERS, HELD)).outcome
+    assert (outcome.verdict, outcome.exit_code, outcome.ledger.sent) == ("error", 6, 0)
+    assert client.lrange("q", 0, -1) == [b"real-%d" % n for n in (4, 3, 2, 1, 0)]
+    assert "5 jobs wait in 'q' at unix://" in outcome.reason
+    assert "and plg's own workers would take them (empty the queue, name another one" in outcome.reason
+    assert "--force" in outcome.reason
+    assert client.keys("*") == [b"q"], "nothing else was written"
+
+
+def test_jobs_that_wait_in_a_stream_are_not_taken(play, client):
+    client.xadd("s", {"job": "real"})
+    outcome = play(scenario("steady 100/s over 300ms", WORKERS, HELD, jobs=STREAM)).outcome
+    assert (outcome.exit_code, client.xlen("s"), client.xinfo_groups("s")) == (6, 1, [])
+    assert "1 job waits in 's' at " in outcome.reason
+
+
+def test_a_queue_that_may_not_be_seen_has_no_workers_of_plg(play, client, server):
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-llen")
+    outcome = play(
+        scenario("steady 100/s over 300ms", WORKERS, HELD), target=f"redis://app:pw@127.0.0.1:{server.port}/0"
+    ).outcome
+    assert (outcome.exit_code, outcome.ledger.sent) == (6, 0)
+    assert "what waits in 'q' at" in outcome.reason
+    assert "cannot be seen, and plg's own workers would take it (" in outcome.reason
+
+
+def test_by_force_they_are_taken_and_counted(play, client):
+    client.lpush("q", *[f"real-{n}" for n in range(5)])
+    played = play(scenario("steady 100/s over 300ms", WORKERS, HELD), force=True)
+    assert (played.outcome.exit_code, played.length("q")) == (0, 0)
+    assert played.outcome.workers.foreign == 5
+    assert texts(played)[0] == "plg's own workers took 5 jobs that were not of this run"
+
+
+@pytest.mark.parametrize(
+    ("job", "said"), [("", "1 job that was"), (RAW, "at least 1 job that was"), (STREAM, "1 job that was")]
+)
+def test_what_others_add_meanwhile_is_counted(play, client, job, said):
+    def add() -> None:  # the workers are up
+        client.xadd("s", {"job": "real"}) if job == STREAM else client.lpush("q", '{"id": "real"}')
+
+    text = scenario("steady 50/s over 1s", WORKERS, "expect { drain_time < 5s }", **({"jobs": job} if job else {}))
+    played = play(text, observer=session.Observer(before_start=add))
+    assert texts(played)[0] == f"plg's own workers took {said} not of this run"
+
+
+def test_of_a_stream_that_others_have_read_only_the_run_is_taken(play, client):
+    """Its entries are still there, and those who read it have dealt with all of them."""
+    for n in range(7):
+        client.xadd("s", {"job": f"real-{n}"})
+    client.xgroup_create("s", "theirs", "0")
+    entries = client.xreadgroup("theirs", "me", {"s": ">"})[0][1]
+    client.xack("s", "theirs", *[entry for entry, _ in entries])
+    client.xgroup_destroy("s", "theirs")
+    client.xgroup_create("s", "theirs", "$")
+    played = play(scenario("steady 100/s over 300ms", WORKERS, HELD, jobs=STREAM))
+    assert (played.outcome.workers.processed, played.outcome.workers.foreign) == (30, 0)
+    assert not any("not of this run" in text for text in texts(played))
+
+
+def test_a_second_run_finds_the_stream_of_the_first_and_takes_its_own_jobs(play):
+    text = scenario("steady 100/s over 300ms", WORKERS, "expect { drain_time < 5s }", jobs=STREAM)
+    for _ in range(2):
+        played = play(text)
+        assert (played.outcome.exit_code, played.outcome.workers.processed) == (0, 30)
+
+
+def test_a_shard_that_comes_late_finds_jobs_of_its_own_run(play, client):
+    client.lpush("q", '{"id":"both-3","run":"both","seq":3}')
+    text = scenario("steady 100/s over 300ms", WORKERS, "expect { queue_depth < 100 }")
+    played = play(text, shard=(1, 2), run_id="both")
+    assert (played.outcome.exit_code, played.outcome.workers.processed, played.outcome.workers.foreign) == (0, 16, 0)

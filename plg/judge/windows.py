@@ -1,7 +1,8 @@
 """Windows as wide as the rate needs: the rows on which rates and percentiles of a run can be shown truly.
 
 A window of the recording is a fixed time. At 25/s one of 50ms has one job or two, which as a rate is 20/s or 40/s, and
-its 99th percentile is that of one job. These windows hold a number of jobs instead, and end where the rate jumps.
+its 99th percentile is that of one job. These windows hold a number of jobs instead. None crosses a break of the target:
+the plan is cut at the seams of phases and where the rate jumps, and each stretch between has windows of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plg.judge.readings import Flags, add_up, middle, tally
-from plg.judge.series import grid, rows_of_cells, until_of
+from plg.judge.readings import Flags, add_up, middle
+from plg.judge.series import rows_of_cells, until_of
 from plg.measures import samples_needed
 from plg.runner.recording import Floats, Ints, Recording
 
@@ -19,55 +20,75 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _WINDOWS = 25
 """A run of few jobs has about so many windows."""
 _FEWEST, _ENOUGH = 5, 20
-"""Jobs that a window of rates holds at least, and at most has to hold."""
+"""Jobs that a window of rates holds at least, where its stretch has them, and at most has to hold."""
 _SHORTEST = 0.1
-"""Seconds of a window of rates: answers that come a millisecond sooner or later do not show in it."""
+"""Seconds of a window of rates, where its stretch is that long."""
 _FOR_P99 = 120
 """Jobs that a window of percentiles is to hold: as many as p99 takes, and some that may have failed."""
-_JUMP = 0.25
-"""A rate that changes by so much of the run's highest within one row has jumped."""
-_MOST_SEAMS = 400
+_MOST = 4000
+"""Windows of a run, but for those of stretches that have only one."""
+_PROMPT = 0.05
+"""Seconds after which an answer still counts as given when the job was due. More is seen as a delay."""
+_JUMP, _SEEN = 0.1, 0.01
+"""A rate jumps where it changes by this share of the higher of the two rates, and of the highest of the run."""
 
 
-def actual_rate(recording: Recording) -> tuple[Floats, Floats]:
-    """Start (s) and acked jobs a second of each window; the last entry repeats the one before it, at its end.
+@dataclass(frozen=True, slots=True, eq=False)
+class Rates:
+    """Rates (jobs/s) over the same windows. ``t`` (s) has the start of each, and the end of the last.
 
-    Jobs are whole, and an answer comes a little sooner or later: where the count is that near to the plan's curve, the
-    curve is used. Answers after the plan's end are spread evenly over the time in which they came; those of a few jobs
-    are counted in the plan's last window. Both are empty for a run that never began.
+    Each column has the last value twice, once for the end. All are empty for a run that never began.
+    """
+
+    t: Floats
+    target: Floats
+    allowed: Floats
+    actual: Floats
+
+
+def rates(recording: Recording) -> Rates:
+    """What the pattern asked for, what the guardrails left of it, and what was acked.
+
+    Answers after the plan's end have a last window of their own, in which nothing was asked for.
     """
     if recording.ended_s == 0:
-        return np.zeros(0), np.zeros(0)
+        return Rates(*np.zeros((4, 0)))
     base = _Base.of(recording)
-    least = float(np.clip(base.jobs[-1] / _WINDOWS, _FEWEST, _ENOUGH))
-    starts, lengths = base.windows(least, _FEWEST)
-    if recording.counters["acked"][-1] >= _FEWEST and not recording.stop:
-        starts = np.append(starts, recording.duration)
-        lengths = np.append(lengths, max(_last_answer(recording) - recording.duration, recording.window))
-    acked = _levelled(recording, rows_of_cells(recording, starts), len(starts))
-    return np.append(starts, starts[-1:] + lengths[-1:]), np.append(acked / lengths, acked[-1:] / lengths[-1:])
+    total = base.weight.sum()
+    least = max(float(np.clip(total / _WINDOWS, _FEWEST, _ENOUGH)), float(total) / _MOST)
+    picks = base.windows(least, _SHORTEST)
+    t, widths = base.edges[picks], np.diff(base.edges[picks])
+    acked = np.maximum.accumulate(_acked(recording, base)[picks])
+    columns = [np.diff(base.target[picks]), np.diff(base.allowed[picks]), np.diff(acked)]
+    left = float(recording.total("acked") - acked[-1])
+    if left > 0.5 + 1e-6:
+        after = max(_last_answer(recording) - t[-1], recording.window)
+        t, widths = np.append(t, t[-1] + after), np.append(widths, after)
+        columns = [np.append(column, more) for column, more in zip(columns, (0.0, 0.0, left), strict=True)]
+    held = [np.append(column / widths, column[-1:] / widths[-1:]) for column in columns]
+    return Rates(t, *held)
 
 
-def _levelled(recording: Recording, cells: Ints, count: int) -> Floats:
-    """Jobs acked in each window, as the plan's curve less the jobs known to be lost has them where it is near.
+def _acked(recording: Recording, base: _Base) -> Floats:
+    """Jobs acked until each edge.
 
-    Near is less than a job, or than a twentieth of a window's jobs up to two. What is left out or added by that is
-    never more, also over all windows.
+    An answer that came at once counts where its job was due. Jobs are whole and stand in the middle of their share of
+    the plan: where those that were due are within one of the plan's curve, the curve is used.
     """
-    widths = np.diff(np.minimum(recording.edges, until_of(recording)))
-    planned = np.where(widths > 0, widths * recording.allowed_rate, 0.0)
-    lost = recording.counters["failed"] + recording.counters["unknown"] + recording.counters["late"]
-    curve = np.cumsum(tally(cells, planned - lost, count))
-    acked = tally(cells, recording.counters["acked"], count)
-    until = np.cumsum(acked)
-    near = np.clip(acked / 20, 1, 2)
-    ahead = 0.0
-    for i, gap in enumerate((until - curve)[:-1].tolist()):
-        if abs(gap - ahead) < near[i]:
-            until[i] = curve[i] + ahead
-        else:
-            ahead = gap
-    return np.maximum(np.diff(until, prepend=0.0), 0.0)
+    counters = recording.counters
+    lost = counters["failed"] + counters["unknown"] + counters["late"]
+    due = base.until(counters["planned"] - counters["cancelled"] - counters["shed"] - lost)
+    curve = base.allowed - base.until(lost)
+    if curve[-1] < _FEWEST:  # so few that what the plan's last share of a job was rounded to would show
+        curve = curve * min(1.0, due[-1] / max(curve[-1], 1e-9))
+    answered, end = base.until(counters["acked"]), max(_last_answer(recording), base.edges[-1] + 1e-9)
+    if recording.stop and recording.ended_s < recording.duration:
+        answered[-1], end = recording.total("acked"), base.edges[-1] + 1e-9
+    soon = np.append(answered, recording.total("acked"))
+    soon = np.interp(base.edges + _PROMPT, np.append(base.edges, end), soon)
+    prompt = (soon >= due - 0.5) & (answered <= due + 0.5)
+    smooth = np.where(np.abs(due - curve) <= 1, curve, due)
+    return np.where(prompt, smooth, answered)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +109,9 @@ class Times:
 
 def times(recording: Recording, measure: str, most: int = 2000) -> Times:
     """One of the ``lag``, ``latency`` and ``service_time`` of a run; ``most`` jobs are few."""
-    starts, lengths = _Base.of(recording).windows(_FOR_P99, _FOR_P99)
+    base = _Base.of(recording)
+    bounds = base.edges[base.windows(max(_FOR_P99, float(base.weight.sum()) / _MOST), 0.0)]
+    starts, lengths = bounds[:-1], np.diff(bounds)
     cells = rows_of_cells(recording, starts)
     rows = add_up(recording, measure, cells, len(starts))
     known = {name: rows.totals >= samples_needed(q) for name, q in PERCENTILES.items()}
@@ -117,63 +140,59 @@ def _last_answer(recording: Recording) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Base:
-    """The finest rows: ``edges`` (s) and the jobs to be sent until each of them; ``hard`` are edges that no window may
-    cross, ascending indices from the first to the last."""
+    """The cells of the plan as the finest rows: ``edges`` (s), and jobs asked for and allowed until each of them.
+
+    ``weight`` (jobs) of a row is what there is to see in it. ``breaks`` are the edges that no window may cross, as
+    ascending indices from the first to the last.
+    """
 
     edges: Floats
-    jobs: Floats
-    hard: Ints
+    target: Floats
+    allowed: Floats
+    weight: Floats
+    breaks: Ints
 
     @staticmethod
     def of(recording: Recording) -> _Base:
-        starts, _, planned = grid(recording)
-        until = max(until_of(recording), float(starts[planned - 1]) + 1e-9)
-        seams = {moment for spans in recording.spans.values() for span in spans for moment in span}
-        if len(seams) > _MOST_SEAMS:
-            seams = set()
-        inner = np.unique(np.concatenate([starts[:planned], [moment for moment in seams if 0 < moment < until]]))
-        inner = inner[np.concatenate([[True], np.diff(inner) > 1e-6])]
+        until = max(until_of(recording), 1e-9)
+        inner = recording.edges[recording.edges < until]
         edges = np.append(inner, until)
-        owner = rows_of_cells(recording, inner)
-        widths = np.diff(np.minimum(recording.edges, until))
-        sent = tally(owner, np.where(widths > 0, widths * recording.allowed_rate, 0.0), len(inner))
-        asked = tally(owner, np.where(widths > 0, widths * recording.target_rate, 0.0), len(inner))
+        widths, rows = np.diff(edges), len(inner)
+        asked, left = recording.target_rate[:rows], recording.allowed_rate[:rows]
         # In silence, what is answered late is what there is to see.
-        idle = np.where(sent > 0, sent, tally(owner, recording.counters["acked"], len(inner)))
-        jumps = _jumps(asked / np.diff(edges)) | _jumps(sent / np.diff(edges))
-        marked = np.isin(inner[1:], sorted(seams)) | jumps | ((sent[1:] > 0) != (sent[:-1] > 0))
-        hard = np.concatenate([[0], np.flatnonzero(marked) + 1, [len(inner)]])
-        return _Base(edges, np.append(0.0, np.cumsum(idle)), hard)
+        weight = np.where(left > 0, left * widths, recording.counters["acked"][:rows])
+        seams = np.array([moment for spans in recording.spans.values() for span in spans for moment in span])
+        jumps = np.flatnonzero(_jumps(asked) | _jumps(left)) + 1
+        breaks = np.unique(np.concatenate([[0], jumps, np.searchsorted(inner, seams - 1e-6), [rows]]))
+        target, allowed = (np.append(0.0, np.cumsum(rate * widths)) for rate in (asked, left))
+        return _Base(edges, target, allowed, weight, breaks)
 
-    def windows(self, least: float, few: float) -> tuple[Floats, Floats]:
-        """Starts and lengths (s) of windows with ``least`` jobs or more.
+    def until(self, counter: Ints) -> Floats:
+        """The running total of a counter's cells at each edge."""
+        return np.append(0.0, np.cumsum(counter[: len(self.edges) - 1]))
 
-        One that ends at a hard edge may have fewer, but not less than a ``few``.
+    def windows(self, least: float, shortest: float) -> Ints:
+        """The edges at which windows begin, and the last edge, as indices.
+
+        Each stretch between two breaks has as many windows of alike weight as leaves each ``least`` jobs and
+        ``shortest`` seconds, and one at least.
         """
-        picks, last = [0], len(self.edges) - 1
-        while picks[-1] < last:
-            picks.append(self._end(picks[-1], least, few))
-        bounds = self.edges[picks]
-        return bounds[:-1], np.diff(bounds)
-
-    def _end(self, start: int, least: float, few: float) -> int:
-        """Index of the edge at which the window that begins at edge ``start`` ends."""
-        wall = self._wall(start, few)
-        enough = int(np.searchsorted(self.jobs, self.jobs[start] + least - 1e-6))
-        first = max(enough, int(np.searchsorted(self.edges, self.edges[start] + _SHORTEST - 1e-9)))
-        if first >= wall or self.jobs[wall] - self.jobs[first] < least - 1e-6:
-            return wall
-        return first
-
-    def _wall(self, start: int, few: float) -> int:
-        """The next hard edge; one that leaves the window less than a ``few`` jobs is passed, unless silence begins."""
-        after = self.hard[np.searchsorted(self.hard, start, side="right") :]
-        held = self.jobs[after] - self.jobs[start]
-        at_silence = (self.jobs[np.minimum(after + 1, len(self.jobs) - 1)] == self.jobs[after]) | (held == 0)
-        far = np.flatnonzero((held >= few) | at_silence)
-        return int(after[far[0]] if len(far) else after[-1])
+        jobs = np.append(0.0, np.cumsum(self.weight))
+        first, last = self.breaks[:-1], self.breaks[1:]
+        weight, length = jobs[last] - jobs[first], self.edges[last] - self.edges[first]
+        count = np.floor(weight / least + 1e-6)
+        if shortest:
+            count = np.minimum(count, np.floor(length / shortest + 1e-6))
+        count = np.maximum(count, 1).astype(np.int64)
+        stretch = np.repeat(np.arange(len(count)), count)
+        number = np.arange(len(stretch)) - np.repeat(np.cumsum(count) - count, count)
+        marks = jobs[first][stretch] + weight[stretch] * number / count[stretch]
+        picks = np.clip(np.searchsorted(jobs, marks - 1e-6), first[stretch], last[stretch])
+        return np.unique(np.concatenate([np.where(number == 0, first[stretch], picks), [len(self.edges) - 1]]))
 
 
 def _jumps(rate: Floats) -> Flags:
     """Which rows, from the second on, begin with another rate than the one before."""
-    return np.asarray(np.abs(np.diff(rate)) > _JUMP * rate.max(initial=0.0))
+    change, higher = np.abs(np.diff(rate)), np.maximum(rate[1:], rate[:-1])
+    silence = (rate[1:] > 0) != (rate[:-1] > 0)
+    return np.asarray(silence | ((change > _JUMP * higher) & (change > _SEEN * rate.max(initial=0.0))))

@@ -57,6 +57,9 @@ class Pattern(Protocol):
     def count(self, t: Floats) -> Floats:
         """The exact integral of `rate` from 0 to ``t``."""
 
+    def breaks(self) -> Floats:
+        """Times strictly inside the pattern at which the rate jumps or kinks, in order. Raises `TooManyPieces`."""
+
     def inverse(self, n: Floats) -> Floats:
         """The earliest ``t`` with ``count(t) >= n``, for ``0 <= n <= count(duration)``.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from plg.patterns.base import Floats, Pattern
+from plg.patterns.base import Floats, Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.arrivals import Arrivals, Chunk, Counts
 from plg.plan.interleave import Interleave
@@ -118,6 +118,18 @@ class Plan:
         """The integral of `allowed_rate` from the start to ``t``, jobs."""
         end = self.duration if self.stop_s is None else self.stop_s
         return self.allowed.count(np.minimum(np.asarray(t, dtype=np.float64), end)) / self.shard[1]
+
+    def jumps(self, most: int) -> Floats:
+        """The moments (s) within the run at which the rate asked for jumps; none where there are more than ``most``."""
+        try:
+            moments = self.pattern.breaks()
+        except TooManyPieces:
+            return np.empty(0)
+        if len(moments) > 10 * most:  # most of them kinks, if at all
+            return np.empty(0)
+        after, before = self.pattern.rate(moments), self.pattern.rate(moments - 1e-7 * np.minimum(1.0, self.duration))
+        found = moments[np.abs(after - before) > 0.01 * np.maximum(after, before)]
+        return found if len(found) <= most else np.empty(0)
 
     def planned_before(self, t: Floats) -> Counts:
         """How many of the arrivals are due before each ``t``."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from plg.judge.windows import Times, actual_rate, times
+from plg.judge.windows import Times, rates, times
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.axes import Scale, bridge, finite, time_scale
@@ -31,24 +31,22 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     title = "Load"
     if outcome.recording.ended_s == 0:
         return Chart("load", title, "", absent="The run never began: nothing was sent.")
-    ends = _windows(outcome)
-    target, allowed = (_held(column(outcome.series, name)) for name in ("target", "allowed"))
-    windows, actual = actual_rate(outcome.recording)
-    if not finite(target).size:
-        return Chart("load", title, "", absent="The run has no windows: it ended before anything was due.")
-    clipped = bool(np.nansum(np.abs(target - allowed)) > 0)
-    traces = [curve(canvas, "actual (acked)", "actual", windows, actual, RATE, steps=True, filled=0.12)]
+    found = rates(outcome.recording)
+    clipped = bool(np.any(found.target > found.allowed * (1 + 1e-9)))
+    traces = [curve(canvas, "actual (acked)", "actual", found.t, found.actual, RATE, steps=True, filled=0.12)]
     if clipped:
-        traces.append(curve(canvas, "allowed", "allowed", ends, allowed, RATE, steps=True, line={"width": 1.2}))
+        traces.append(
+            curve(canvas, "allowed", "allowed", found.t, found.allowed, RATE, steps=True, line={"width": 1.2})
+        )
     dotted, gap = {"dash": "dot", "width": 2}, 0.25 if clipped else 0.0
     traces.append(
         curve(
-            canvas, "target", "target", ends, target, RATE,
+            canvas, "target", "target", found.t, found.target, RATE,
             steps=True, line=dotted, filled=gap, fill="tonexty", area="shed",
         )
     )  # fmt: skip
     traces += _hit_markers(outcome, canvas)
-    traces += _breach_markers(outcome, canvas, windows, actual)
+    traces += _breach_markers(outcome, canvas, found.t, found.actual)
     limit = limit_of(outcome.scenario, "max_rate")
     caption = "Jobs a second. Dotted: what the pattern asked for; filled: what the queue confirmed."
     if clipped:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from plg.escaping import markup
-from plg.judge.windows import actual_rate, times
+from plg.judge.windows import rates, times
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import sections, wording
 from plg.reports.axes import Scale, TimeAxis, bridge, finite, time_scale
@@ -177,7 +177,8 @@ def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[s
 def _curve_of(outcome: Outcome, key: str, name: str) -> tuple[Floats, Floats]:
     """Moments (s) and values of one curve; of a time measure the percentile that ``key`` names, else the 99th."""
     if name == "actual":
-        return actual_rate(outcome.recording)
+        found_rates = rates(outcome.recording)
+        return found_rates.t, found_rates.actual
     if name in TIMES:
         found = times(outcome.recording, name)
         return found.t, found.curves.get(key, found.curves["p99"])

@@ -9,12 +9,12 @@ from itertools import accumulate
 import numpy as np
 
 from plg.escaping import visible
-from plg.judge.windows import actual_rate
+from plg.judge.windows import rates
 from plg.notices import notices
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.junit import InvalidScenario
-from plg.reports.sampling import Floats, column, sparkline
+from plg.reports.sampling import sparkline
 from plg.units import format_duration
 
 _SIGNS = {"✓": "✅", "✗": "❌", "?": "❔", "!": "⚠️"}
@@ -89,32 +89,18 @@ def _section(outcome: Outcome) -> str:
 
 
 def _curves(outcome: Outcome) -> list[str]:
-    target, actual = column(outcome.series, "target"), _actual(outcome)
-    known = np.concatenate([target[np.isfinite(target)], actual[np.isfinite(actual)]])
-    if known.size == 0:
+    found = rates(outcome.recording)
+    if not len(found.t):
         return []
-    top = float(known.max())
     width = 60
-    return [
-        "```text",
-        f"target {sparkline(target, width, top)} peak {wording.quantity(_peak(target), 'jobs/s')}",
-        f"actual {sparkline(actual, width, top)} peak {wording.quantity(_peak(actual), 'jobs/s')}",
-        "```",
-        "",
-    ]
-
-
-def _actual(outcome: Outcome) -> Floats:
-    """The actual rate at the moments of the series, read off windows as wide as the rate needs."""
-    starts, rate = actual_rate(outcome.recording)
-    t = column(outcome.series, "t_s")
-    if not len(starts):
-        return np.full(len(t), np.nan)
-    return np.where(t < starts[-1], rate[np.searchsorted(starts, t + 1e-9, side="right") - 1], np.nan)
-
-
-def _peak(values: Floats) -> float | None:
-    return float(np.nanmax(values)) if np.isfinite(values).any() else None
+    columns = (np.arange(width * 8) + 0.5) * found.t[-1] / (width * 8)
+    window = np.searchsorted(found.t, columns, side="right") - 1
+    top = float(max(found.target.max(), found.actual.max()))
+    rows = (
+        (name, values[window], values.max()) for name, values in (("target", found.target), ("actual", found.actual))
+    )
+    lines = [f"{n} {sparkline(y, width, top)} peak {wording.quantity(float(peak), 'jobs/s')}" for n, y, peak in rows]
+    return ["```text", *lines, "```", ""]
 
 
 def _expectations(outcome: Outcome) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a run is cut: the plain window grid, the grids expectations ask for, and the seams of the phases."""
+"""Where a run is cut: the plain window grid, the grids expectations ask for, seams of phases and jumps of the rate."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ _WIDTHS = (
     21600.0,
 )
 _MOST_WINDOWS = 1200
+_MOST_JUMPS = 2000
+"""Jumps of the rate at which a run is cut, so that a burst is counted by itself; more could not be told apart."""
 MOST_CELLS = 200_000
 """Most cells of a run. With more, the grids of expectations and the seams of nested phases take too much memory."""
 
@@ -77,6 +79,7 @@ class Grid:
         for expectation in expectations:
             if expectation.window:
                 cuts += _window_cuts(expectation, plan.duration, spans, MOST_CELLS - len(cuts))
+        cuts += plan.jumps(_MOST_JUMPS).tolist()
         window = window_width(plan.duration)
         edges = cell_edges(plan.duration, window, cuts)
         inner = np.minimum(edges, plan.duration)

@@ -42,8 +42,9 @@ def recording(
     columns = {name: np.array(values, dtype=np.float64) for name, values in series(duration, window, until).items()}
     cells = len(edges) - 1
     counters = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
-    for name in ("sent", "planned", "shed"):
+    for name in ("sent", "shed"):
         counters[name][:-1] = np.nan_to_num(columns[name])
+    counters["planned"] = counters["sent"] + counters["shed"]
     counters["acked"] = counters["sent"].copy()
     empty = Histograms.empty(cells)
     p50s = {"latency": columns["latency_p50_s"], "service_time": columns["service_p50_s"], "lag": columns["lag_p99_s"]}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import failing, long, passing, short, stopped, unreachable
 
-from plg.judge.windows import actual_rate
+from plg.judge.windows import rates
 from plg.outcome import Outcome
 from plg.reports import theme
 from plg.reports.html import html
@@ -132,7 +132,7 @@ def test_ten_hours_are_drawn_with_few_points_and_no_peak_lost() -> None:
         assert all(len(trace["x"]) <= 2000 for trace in figure["data"])  # type: ignore[arg-type]
     actual = next(trace for trace in charts["load"]["data"] if trace["name"] == "actual (acked)")
     shown = np.array(actual["y"], dtype=float)
-    _, rate = actual_rate(outcome.recording)
+    rate = rates(outcome.recording).actual
     assert shown.max() == pytest.approx(rate.max(), rel=1e-3)
     assert shown.min() == pytest.approx(rate.min(), rel=1e-3)
 

@@ -67,6 +67,9 @@ LAYOUTS = [
         "celery-exchange", "Celery", "pay", (PIDBOX, binding("shop", "pay"), binding("celery", "celery")),
         "the set _kombu.binding.shop names it",
     ),
+    Layout("celery-name", "Celery", "celery", (), "celery is the name of its queue unless told otherwise"),
+    Layout("celery-name-priority", "Celery", "celery\x06\x166", (), "celery is the name of its queue"),
+    Layout("celery-events", "Celery", "celeryev.7d0c", (), "kombu keeps its own records"),
     Layout("celery-filled", "Celery", "jobs", (("LPUSH", "jobs", CELERY_MESSAGE),), "a Celery message waits in it"),
     Layout(
         "rq-idle", "RQ", "rq:queue:pay",
@@ -114,6 +117,7 @@ LAYOUTS = [
     Layout(
         "sidekiq-namespace", "Sidekiq", "app:queue:low", (("SADD", "app:queues", "low"),), "the set app:queues names it"
     ),
+    Layout("sidekiq-name", "Sidekiq", "queue:default", (), "queue:default is the name of its queue unless told"),
     Layout("sidekiq-filled", "Sidekiq", "jobs", (("LPUSH", "jobs", SIDEKIQ_JOB),), "a Sidekiq job waits in it"),
     Layout(
         "asynq-idle", "Asynq", "asynq:{low}:pending",
@@ -137,13 +141,15 @@ LAYOUTS = [
         "dramatiq-namespace", "dramatiq", "shop:work:mail", (("ZADD", "shop:work:__heartbeats__", "1", "41b6"),),
         "the sorted set shop:work:__heartbeats__",
     ),
+    Layout("dramatiq-name", "dramatiq", "dramatiq:default", (), "dramatiq:NAME is the name"),
     Layout(
         "arq-idle", "arq", "my:q", (("SET", "my:q:health-check", "Nov-28 08:30:21 j_complete=0"),),
         "a worker keeps the key my:q:health-check",
     ),
     Layout("arq-name", "arq", "arq:queue", (), "arq keeps its queue"),
     Layout("taskiq-filled", "taskiq", "work", (("LPUSH", "work", TASKIQ_MESSAGE),), "a taskiq message waits in it"),
-    Layout("taskiq-name", "taskiq", "taskiq", (), "taskiq is the name that it gives"),
+    Layout("taskiq-name", "taskiq", "taskiq", (), "taskiq is the name of its queue"),
+    Layout("taskiq-stream-name", "taskiq", "taskiq", (), "taskiq is the name of its queue", "stream"),
     Layout(
         "taskiq-stream-idle", "taskiq", "tqs", (("XGROUP", "CREATE", "tqs", "taskiq", "$", "MKSTREAM"),),
         "its consumer group taskiq reads the stream", "stream",
@@ -163,6 +169,7 @@ LAYOUTS = [
          ("RPUSH", "saq:default:queued", "saq:job:default:1")),
         "the sorted set saq:default:incomplete holds its jobs",
     ),
+    Layout("saq-name", "SAQ", "saq:default:queued", (), "saq:NAME:… are the names"),
     Layout("huey-name", "huey", "huey.redis.myapp", (), "huey.redis.NAME is the name"),
     Layout("huey-filled", "huey", "work", (("LPUSH", "work", HUEY_MESSAGE),), "a pickled huey message waits in it"),
 ]  # fmt: skip
@@ -292,8 +299,24 @@ def test_the_look_costs_a_bounded_number_of_commands(server):
 def test_only_names_are_looked_at_where_nobody_can_have_a_queue():
     with pytest.raises(TargetError, match="is a queue of RQ"):
         open_target("embedded", (job("rq:queue:pay"),))
-    with open_target("embedded", (job("celery"),)) as target:
+    with pytest.raises(TargetError, match="is a queue of Celery"):
+        open_target("embedded", (job("celery"),))
+    with open_target("embedded", (job("queue:low"),)) as target:
         assert target.notes == ()
+
+
+@pytest.mark.parametrize("key", ["celery-load", "load:celery", "celery2", "queue:low", "queues", "taskiq:load"])
+def test_names_beside_the_default_ones_are_nobodys(server, key):
+    assert remarks(server.url(), job(key)) == ()
+
+
+def test_the_default_name_alone_is_refused_with_the_reason_and_the_ways_out(server):
+    said = refusal(server.url(), job("celery"))
+    assert "'celery' at redis://" in said
+    assert "a worker that takes a job of another form loses its connection and the messages it holds" in said
+    assert said.endswith("(name another queue, or send there all the same with --force)")
+    [remark] = remarks(server.url(), job("celery"), force=True)
+    assert remark.startswith("'celery' belongs to Celery (celery is the name of its queue unless told otherwise")
 
 
 def test_in_a_cluster_the_marks_may_stand_at_any_node():

@@ -60,6 +60,11 @@ class Unmarked:
         return None
 
 
+def default_name(name: str) -> str:
+    """How a queue that nothing in Redis marks is recognised by the name that its framework gives to it by default."""
+    return f"{name} is the name of its queue unless told otherwise, also before a worker has left a mark"
+
+
 MOST_SPLITS = 4
 """Separators at which a key is taken apart: a prefix with more of them is not looked for."""
 

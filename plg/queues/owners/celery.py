@@ -1,5 +1,7 @@
 """Celery, and whatever else sends through kombu: a list that bears the queue's own name.
 
+An empty queue of no worker bears no mark: only ``celery``, the name that it has unless told otherwise, tells.
+
 Each exchange has a set ``_kombu.binding.EXCHANGE`` of ``routing key, pattern, queue``; Celery gives a queue an exchange
 of the same name unless told otherwise. All keys may have a prefix (``global_keyprefix``).
 """
@@ -11,11 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from plg.queues.base import Question
-from plg.queues.owners.base import Inquiry, Unmarked, fields, members, number, splits, text
+from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, number, splits, text
 
 _BINDING = "_kombu.binding."
 _BETWEEN = "\x06\x16"
 """Between the parts of a binding, and between a queue's name and a priority."""
+_OWN = re.compile(rf"{re.escape(_BINDING)}|^unacked(_index|_mutex)?$|^celeryev(\.|$)|\.celery\.pidbox$")
 _READ = ("COUNT", 100)
 _ROUNDS, _A_ROUND = 10, 1000
 """SCANs for exchanges of other names, and keys that each looks at."""
@@ -30,9 +33,9 @@ class Celery(Unmarked):
     harm = "a worker that takes a job of another form loses its connection and the messages it holds"
 
     def by_key(self, key: str) -> str | None:
-        if _BINDING in key or key in ("unacked", "unacked_index", "unacked_mutex"):
+        if _OWN.search(key):
             return "kombu keeps its own records under that name"
-        return None
+        return default_name("celery") if key.split(_BETWEEN)[0] == "celery" else None
 
     def by_value(self, value: bytes) -> str | None:
         message = fields(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 from plg.queues.owners.base import Inquiry, Unmarked, number, splits
 
+_DEFAULT = "dramatiq:"
 _HEARTBEATS = "__heartbeats__"
 
 
@@ -17,6 +18,9 @@ class Dramatiq(Unmarked):
     kinds = frozenset({"dramatiq"})
     name = "dramatiq"
     harm = "a worker takes what lies there for the id of a message, and finds none"
+
+    def by_key(self, key: str) -> str | None:
+        return "dramatiq:NAME is the name that dramatiq gives to a queue" if key.startswith(_DEFAULT) else None
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         spaces = [space for space, _ in splits(key, ":")]
@@ -30,4 +34,4 @@ class Dramatiq(Unmarked):
         return Inquiry([("EXISTS", f"{space}{_HEARTBEATS}") for space in spaces], read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
-        return ("dramatiq", key.removeprefix("dramatiq:")) if key.startswith("dramatiq:") else None
+        return ("dramatiq", key.removeprefix(_DEFAULT)) if key.startswith(_DEFAULT) else None

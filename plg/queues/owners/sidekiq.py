@@ -1,14 +1,16 @@
 """Sidekiq: a list ``queue:NAME``; the set ``queues`` names those that ever held a job, the set ``processes`` the living
-workers, each with a hash that says which queues it serves. A namespace may go before all keys."""
+workers, each with a hash that says which queues it serves. A namespace may go before all keys. Any program may have a
+list ``queue:NAME``: without a mark only ``queue:default`` tells, the name that it has unless told otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, fields, members, number
+from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, number
 
 _QUEUE = "queue:"
+_DEFAULT = "queue:default"
 _MOST_PROCESSES = 16
 
 
@@ -18,6 +20,9 @@ class Sidekiq(Unmarked):
     kinds = frozenset({"sidekiq"})
     name = "Sidekiq"
     harm = "a worker fails at a job without a class, and puts it among the dead"
+
+    def by_key(self, key: str) -> str | None:
+        return default_name(_DEFAULT) if key == _DEFAULT else None
 
     def by_value(self, value: bytes) -> str | None:
         return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None

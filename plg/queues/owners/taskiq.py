@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, text
+from plg.queues.owners.base import Inquiry, Unmarked, default_name, text
 
 _USUAL = "taskiq"
 _PARTS = (b"task_id", b"task_name", b"labels")
@@ -20,7 +20,7 @@ class Taskiq(Unmarked):
     harm = "a worker cannot read the job, and drops it"
 
     def by_key(self, key: str) -> str | None:
-        return "taskiq is the name that it gives to its queue" if key == _USUAL else None
+        return default_name(_USUAL) if key == _USUAL else None
 
     def by_value(self, value: bytes) -> str | None:
         # As JSON, MessagePack or CBOR: the names of the parts stand in it as they are.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from plg.runner.recording import Hit, Recording, Stall
+from plg.guardrails.guard import Hit
+from plg.runner.recording import Recording, Stall
 
 VERSION = 1
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.file_kinds import BINARY, FOLDER, JUNIT, NOTHING, PAGE, PICTURE, SCENARIO, XML, kind_of
+from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS
 from plg.notices import notices
 from plg.outcome import (
@@ -38,7 +39,7 @@ from plg.outcome import (
     WorkersResult,
 )
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, Histograms, Hit, Recording, Stall
+from plg.runner.recording import COUNTERS, Histograms, Recording, Stall
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""

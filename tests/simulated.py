@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plg.clock import VirtualClock
-from plg.runner.samples import Sample
+from plg.runner.sampler import Sample
 from plg.targets.base import TargetError
 from plg.targets.replies import Reply
 from plg.targets.wire import LinkLost

@@ -27,8 +27,7 @@ from plg.runner.monitor import Monitor
 from plg.runner.recorder import Recorder
 from plg.runner.run import Run
 from plg.runner.run_clock import RunClock
-from plg.runner.sampler import resident_bytes
-from plg.runner.samples import Sample
+from plg.runner.sampler import Sample, resident_bytes
 from plg.runner.sender import Sender
 from plg.scenario import Guardrails, Scenario
 from plg.targets.encoding import Piece

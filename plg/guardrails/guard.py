@@ -1,4 +1,4 @@
-"""The limits of a scenario against what is observed: excursions, warnings, and the word to stop."""
+"""The limits of a scenario against what is observed: hits, warnings, and the word to stop."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from plg.answers import Answers
 from plg.scenario import Guardrails
 
-Action = Literal["warn", "clip", "stop", "observe"]
-
 
 @dataclass(frozen=True, slots=True)
-class Excursion:
-    """One stretch over a limit (or over its warn threshold). ``requested`` is the worst value seen."""
+class Hit:
+    """A guardrail at work, from ``start_s`` to ``end_s``: a time over a limit, or over its warn threshold.
+
+    ``action`` is ``warn``, ``clip``, ``stop`` or ``observe`` (a limit passed with emergency_stop off). ``requested`` is
+    the worst value seen; it and ``allowed`` are in the guardrail's own unit (jobs/s, jobs, s, bytes, fraction). A
+    ``warn`` and an ``observe`` are remarks and not counted by the measure guardrail_hits.
+    """
 
     guardrail: str
     start_s: float
     end_s: float
     requested: float
     allowed: float
-    action: Action
+    action: str
     reaction_s: float | None = None
     """How soon a ``stop`` came (s): from the last moment at which the value was known to be within its limit to the
     moment from which on no job was handed to a connection any more. The limit was passed somewhere between, so this
-    is the most that can have gone by since. 0 for a ``clip``; None for an excursion that changed nothing.
+    is the most that can have gone by since. 0 for a ``clip``; None for a hit that changed nothing, and
+    in outcomes that were saved before it was recorded.
 
     What is sampled (depth, age, processor, memory) was known to be within at the last reading that said so (of the
     queues: when it was asked for), or where there was none at the start of the run; a reading that failed says
@@ -38,16 +41,16 @@ class Excursion:
 
 
 class Guard:
-    """Turns readings into excursions: one per crossing, however many readings it lasts.
+    """Turns readings into hits: one per crossing, however many readings it lasts.
 
     The limits come in the units of `plg.scenario.Guardrails`. With ``emergency_stop`` off a breach is recorded
-    (action ``observe``) and the run goes on. ``opened`` is called with each excursion as it begins.
+    (action ``observe``) and the run goes on. ``opened`` is called with each hit as it begins.
     """
 
-    def __init__(self, limits: Guardrails, opened: Callable[[Excursion], None] = lambda excursion: None) -> None:
+    def __init__(self, limits: Guardrails, opened: Callable[[Hit], None] = lambda hit: None) -> None:
         self._limits, self._opened = limits, opened
-        self._open: dict[tuple[str, bool], Excursion] = {}
-        self._closed: list[Excursion] = []
+        self._open: dict[tuple[str, bool], Hit] = {}
+        self._closed: list[Hit] = []
         self._within: dict[str, float] = {}
         self._limit: dict[str, float] = {
             name: value
@@ -79,8 +82,8 @@ class Guard:
 
     def observe(
         self, guardrail: str, now: float, value: float | None, *, read_at: float | None = None, can_stop: bool = True
-    ) -> Excursion | None:
-        """Heed at ``now`` (s) what was read at ``read_at``. Returns the excursion when it must stop the run.
+    ) -> Hit | None:
+        """Take in at ``now`` (s) what was read at ``read_at``. Returns the hit when it must stop the run.
 
         ``can_stop`` is off for readings that only warn (what enforces the limit stands elsewhere).
         """
@@ -93,29 +96,29 @@ class Guard:
             # As nearly always, and it is asked often.
             self.know_within(guardrail, now if read_at is None else read_at)
             return None
-        stop: Excursion | None = None
+        stop: Hit | None = None
         if can_stop:
             found = self._track(True, over, self._breach(guardrail, now, value, limit))
             stop = found if found is not None and found.action == "stop" else None
         if not over:
             self.know_within(guardrail, now if read_at is None else read_at)
-        self._track(False, near, Excursion(guardrail, now, now, value, limit, "warn"))
+        self._track(False, near, Hit(guardrail, now, now, value, limit, "warn"))
         return stop
 
-    def record(self, excursion: Excursion) -> None:
+    def record(self, hit: Hit) -> None:
         """Add one that was established elsewhere (a clip of the plan, a counted limit)."""
-        self._closed.append(excursion)
-        self._opened(excursion)
+        self._closed.append(hit)
+        self._opened(hit)
 
-    def _breach(self, guardrail: str, now: float, value: float, limit: float) -> Excursion:
+    def _breach(self, guardrail: str, now: float, value: float, limit: float) -> Hit:
         if not self._limits.emergency_stop:
-            return Excursion(guardrail, now, now, value, limit, "observe")
-        # A reading may be a moment younger than the wake-up that heeds it.
+            return Hit(guardrail, now, now, value, limit, "observe")
+        # A reading may be a moment younger than the wake-up that looks at it.
         reaction = max(0.0, now - self._within.get(guardrail, 0.0))
-        return Excursion(guardrail, now, now, value, limit, "stop", reaction)
+        return Hit(guardrail, now, now, value, limit, "stop", reaction)
 
-    def _track(self, breach: bool, over: bool, seen: Excursion) -> Excursion | None:
-        """Open, prolong or close the excursion that what was just ``seen`` belongs to."""
+    def _track(self, breach: bool, over: bool, seen: Hit) -> Hit | None:
+        """Open, prolong or close the hit that what was just ``seen`` belongs to."""
         key = (seen.guardrail, breach)
         current = self._open.get(key)
         if not over:
@@ -129,7 +132,7 @@ class Guard:
             self._opened(first)
         return self._open[key]
 
-    def excursions(self) -> tuple[Excursion, ...]:
+    def hits(self) -> tuple[Hit, ...]:
         """All so far, by start."""
         return tuple(sorted((*self._closed, *self._open.values()), key=lambda e: (e.start_s, e.guardrail)))
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge.looks import gaps, known, undated
 from plg.judge.regions import RegionCache, Regions, check_fit
 from plg.measures import MEASURES, percentile, samples_needed
-from plg.runner.recording import Floats, Hit, Ints, Recording, sample_step
+from plg.runner.recording import Floats, Ints, Recording, sample_step
 from plg.scenario import Subject
 
 Flags = npt.NDArray[np.bool_]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from plg.guardrails.guard import Hit
 from plg.judge.windows import Times, rates, times
 from plg.outcome import Outcome
 from plg.reports import wording
@@ -15,7 +16,6 @@ from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, dots, frame, 
 from plg.reports.limits import limit_of
 from plg.reports.sampling import column
 from plg.reports.theme import LIGHT
-from plg.runner.recording import Hit
 from plg.units import format_duration, format_rate
 
 Floats = npt.NDArray[np.float64]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from plg.guardrails.guard import Hit
 from plg.judge.regions import phase_at
 from plg.measures import LATENCY, WORK
 from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
-from plg.runner.recording import Hit, Recording, Stall
+from plg.runner.recording import Recording, Stall
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 VERDICT_WORDS: Mapping[Verdict, str] = {

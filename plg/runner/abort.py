@@ -8,12 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from plg.answers import Answers
-from plg.guardrails.guard import ErrorRate, Excursion, Guard
+from plg.guardrails.guard import ErrorRate, Guard, Hit
 from plg.plan import Clip, Plan
 from plg.runner.recorder import Recorder
-from plg.runner.recording import Hit
 from plg.runner.run_clock import RunClock
-from plg.runner.samples import Sample
+from plg.runner.sampler import Sample
 from plg.scenario import Guardrails
 from plg.stop import Stop
 from plg.units import format_duration
@@ -32,7 +31,7 @@ class AbortConditions:
     """The reasons that one run itself gives to end it. Times are seconds of the run."""
 
     def __init__(
-        self, plan: Plan, limits: Guardrails, recorder: Recorder, clock: RunClock, hit: Callable[[Excursion], None]
+        self, plan: Plan, limits: Guardrails, recorder: Recorder, clock: RunClock, hit: Callable[[Hit], None]
     ) -> None:
         self._plan, self._limits, self._recorder, self._clock = plan, limits, recorder, clock
         self._guard = Guard(limits, hit)
@@ -113,24 +112,19 @@ class AbortConditions:
             "max_duration": (plan.duration, limits.max_duration),
         }[guardrail]
         if limits.emergency_stop:
-            self._guard.record(Excursion(guardrail, now, now, asked, limit, "stop", reaction_s=0.0))
+            self._guard.record(Hit(guardrail, now, now, asked, limit, "stop", reaction_s=0.0))
             return Stop("guardrail", guardrail)
-        self._guard.record(Excursion(guardrail, now, max(now, plan.duration), asked, limit, "clip", reaction_s=0.0))
+        self._guard.record(Hit(guardrail, now, max(now, plan.duration), asked, limit, "clip", reaction_s=0.0))
         return None
 
     def hits(self, ended: float) -> tuple[Hit, ...]:
-        """The guardrails at work until the run ``ended``: what was clipped, and all excursions over limits and warn
-        thresholds."""
+        """The guardrails at work until the run ``ended``: what the plan clips, and what was seen."""
         clips = [
             Hit("max_rate", clip.start_s, min(clip.end_s, ended), self._peak(clip), self._limits.max_rate, "clip", 0.0)
             for clip in self._plan.clips
             if clip.guardrail == "max_rate" and clip.start_s < ended
         ]
-        seen = [
-            Hit(e.guardrail, e.start_s, e.end_s, e.requested, e.allowed, e.action, e.reaction_s)
-            for e in self._guard.excursions()
-        ]
-        return tuple(sorted(clips + seen, key=lambda hit: (hit.start_s, hit.guardrail)))
+        return tuple(sorted((*clips, *self._guard.hits()), key=lambda hit: (hit.start_s, hit.guardrail)))
 
     def _peak(self, clip: Clip) -> float:
         return float(self._plan.target_rate(np.linspace(clip.start_s, clip.end_s, 201)[:-1]).max())

@@ -10,10 +10,11 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS
 from plg.measures import GAUGES
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, sample_step
-from plg.runner.samples import SampleLog
+from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints, Recording, sample_step
+from plg.runner.sampler import SampleLog
 from plg.stop import STOPS, Stop
 
 MOST_ERROR_TEXTS = 20

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from plg.answers import Answers
+from plg.guardrails.guard import Hit
 from plg.plan import Plan
 from plg.runner.abort import AbortConditions
 from plg.runner.observer import Hooks, ProgressMeter
 from plg.runner.recorder import Recorder
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Recording
 from plg.runner.run_clock import RunClock
-from plg.runner.sampler import Sampler
-from plg.runner.samples import Sample
+from plg.runner.sampler import Sample, Sampler
 from plg.runner.watch import Watch
 from plg.scenario import Guardrails
 from plg.stop import Stop

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plg.guardrails.guard import Excursion
+from plg.guardrails.guard import Hit
 from plg.plan import Plan
 from plg.runner.recorder import Recorder
 from plg.runner.recording import Recording
@@ -38,7 +38,7 @@ class Hooks:
     """What a run asks or tells the outside, from the thread that sends: none of them may wait for anything.
 
     ``interrupted`` returns the stop that is asked for from outside, ``watch`` the expectation that is broken for good.
-    ``stopped`` is told of the stop at once, ``hit`` of each excursion over a limit as it begins.
+    ``stopped`` is told of the stop at once, ``hit`` of each guardrail at work as it begins.
     """
 
     interrupted: Callable[[], Stop | None] = lambda: None
@@ -46,7 +46,7 @@ class Hooks:
     progress: Callable[[Progress], None] | None = None
     progress_every: float = 1.0
     stopped: Callable[[Stop], None] = lambda stop: None
-    hit: Callable[[Excursion], None] = lambda excursion: None
+    hit: Callable[[Hit], None] = lambda hit: None
 
 
 class ProgressMeter:

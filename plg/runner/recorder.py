@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from plg.answers import Answers
+from plg.guardrails.guard import Hit
 from plg.runner.cell_histogram import CellHistogram
 from plg.runner.grid import Grid
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Hit, Ints, Recording, Stall
-from plg.runner.samples import Sample, SampleLog
+from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints, Recording, Stall
+from plg.runner.sampler import Sample, SampleLog
 from plg.runner.watch import Watch
 from plg.stop import Stop
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, Distribution
 
 Floats = npt.NDArray[np.float64]
@@ -60,26 +61,6 @@ class Histograms:
             dense, total, float(self.sums[cells].sum()),
             float(self.minima[cells].min()), float(self.maxima[cells].max()),
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A guardrail at work, from ``start_s`` to ``end_s``. ``action`` is ``warn``, ``clip``, ``stop`` or ``observe``.
-
-    ``requested`` and ``allowed`` are in the guardrail's own unit (jobs/s, jobs, s, bytes, fraction).
-    A ``warn``, and an ``observe`` (a limit passed with emergency_stop off), are remarks and not counted by the measure
-    guardrail_hits.
-    """
-
-    guardrail: str
-    start_s: float
-    end_s: float
-    requested: float
-    allowed: float
-    action: str
-    reaction_s: float | None = None
-    """How soon a ``stop`` came (s), as `plg.guardrails.guard.Excursion` defines it; exactly 0 for a ``clip``, as no job
-    over the limit is sent at all. None for other actions, and in outcomes that were saved before it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

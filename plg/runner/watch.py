@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from plg.runner.samples import Sample
+from plg.runner.sampler import Sample
 
 LOOK_PATIENCE = 1.0
 """Seconds for the one look that every run takes after its last answer."""

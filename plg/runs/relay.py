@@ -10,14 +10,14 @@ from dataclasses import asdict
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from plg.guardrails.guard import Excursion
+from plg.guardrails import guard
 from plg.outcome import ExpectationResult
 from plg.runner.observer import Progress
 from plg.runs.events import Event, Hit, Judged, Row, Stopping, Windows
 from plg.stop import Stop
 
 Listen: TypeAlias = Callable[[Event], object]
-Told: TypeAlias = Event | Progress | Excursion | Stop | ExpectationResult
+Told: TypeAlias = Event | Progress | guard.Hit | Stop | ExpectationResult
 """What a run tells; all but events are turned into them beside the schedule."""
 
 _MOST_ROWS = 4096
@@ -72,7 +72,7 @@ class Relay:
             while self._rows:
                 rows.append(_row(self._rows.popleft()))
             return Windows(tuple(rows)) if rows else None
-        if isinstance(told, Excursion):
+        if isinstance(told, guard.Hit):
             return Hit(told.guardrail, told.action, told.start_s, told.requested, told.allowed)
         if isinstance(told, Stop):
             return Stopping.of(told)

@@ -11,10 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import DURATION, SPANS, Event, Glance, acked, expect, random_events, record, steady
 
+from plg.guardrails.guard import Hit
 from plg.judge import judge
 from plg.judge.breach import holds
 from plg.measures import percentile
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Recording
 from plg.scenario import Expectation
 
 runs = st.builds(random_events, st.integers(0, 10_000), st.integers(1, 300), st.sampled_from([0.0, 0.1, 0.5]))

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from judged import Event, expect, record, steady
 
+from plg.guardrails.guard import Hit
 from plg.judge import decide, judge, worst
 from plg.judge.deciding import PRECEDENCE
 from plg.judge.soundness import held_share
 from plg.outcome import ExpectationResult
-from plg.runner.recording import Hit, Recording
+from plg.runner.recording import Recording
 
 
 def result(verdict: str, level: str = "expect", text: str = "deviation < 5%") -> ExpectationResult:

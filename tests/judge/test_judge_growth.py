@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from judged import expect, record, steady
 
+from plg.guardrails.guard import Hit
 from plg.judge import first_breach, judge
 from plg.judge.series import series
 from plg.measures import GAUGES
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording
 from plg.scenario import Expectation
 
 ASKED = (

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from judged import DURATION, Event, Glance, acked, expect, record, steady
 
+from plg.guardrails.guard import Hit
 from plg.judge import judge
 from plg.outcome import ExpectationResult
-from plg.runner.recording import Hit, Recording, tile
+from plg.runner.recording import Recording, tile
 from plg.scenario import Expectation, Subject
 
 

@@ -21,13 +21,14 @@ from judged import Event, Glance, expect, outcome_of, random_events, record, ste
 
 from plg import outcome as outcomes
 from plg.diagnostics import ScenarioError
+from plg.guardrails.guard import Hit
 from plg.judge import rejudge
 from plg.judge.series import COLUMNS
 from plg.measures import GAUGES
 from plg.outcome import Outcome, StopResult
 from plg.outcome_io import from_json, pack, read_outcome, to_json, unpack
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording, Stall
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording, Stall
 
 ASKED = (
     expect("deviation", "<", 0.05), expect("deviation", "<", 0.05, window=0.5),

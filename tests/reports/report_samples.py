@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from plg.guardrails.guard import Hit
 from plg.histogram import bucket_of
 from plg.measures import GAUGES
 from plg.outcome import ExpectationResult, Ledger, Outcome, PhaseResult, TargetInfo, WorkersResult
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording, cell_edges
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording, cell_edges
 
 SCENARIO: dict[str, Any] = {
     "name": "flash-sale",

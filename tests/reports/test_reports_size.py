@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from report_samples import SCENARIO, expectation, failing, long, passing, plan, recording
 
+from plg.guardrails.guard import Hit
 from plg.outcome import Outcome, PhaseResult
 from plg.reports.html import html
-from plg.runner.recording import Hit
 
 LIMIT = 2_000_000
 WORST = "\"<&>'\U0001f9e8"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from report_samples import expectation
 
+from plg.guardrails.guard import Hit
 from plg.reports import wording
-from plg.runner.recording import Hit
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from plg.histogram import BUCKETS, bucket_of
 from plg.runner import cell_histogram
 from plg.runner.cell_histogram import CellHistogram, Squeezed
 from plg.runner.recorder import Recorder
-from plg.runner.samples import SampleLog
+from plg.runner.sampler import SampleLog
 
 part = st.tuples(st.integers(0, 9), st.integers(1, 60), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
 

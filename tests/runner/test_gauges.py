@@ -8,8 +8,7 @@ from judged import Glance, record, steady
 from plg.clock import MonotonicClock
 from plg.judge.series import series
 from plg.measures import GAUGES, MEASURES, QUEUE_GAUGES
-from plg.runner.sampler import ThreadSampler
-from plg.runner.samples import Sample, SampleLog
+from plg.runner.sampler import Sample, SampleLog, ThreadSampler
 from plg.targets.base import Depth
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.guardrails.guard import Excursion
+from plg.guardrails import guard
 from plg.outcome import ExpectationResult
 from plg.runner.observer import Progress
 from plg.runs.events import (
@@ -84,7 +84,7 @@ def test_rows_that_come_while_the_listener_is_busy_arrive_together_and_in_order(
 def test_what_the_run_says_in_its_own_words_becomes_events() -> None:
     heard: list[Event] = []
     relay = Relay(heard.append)
-    relay.put(Excursion("max_cpu", 1.0, 1.2, 0.9, 0.8, "stop"))
+    relay.put(guard.Hit("max_cpu", 1.0, 1.2, 0.9, 0.8, "stop"))
     relay.put(ExpectationResult("errors == 0", "expect", "fail", 1.0, 0.0, "jobs", "=="))
     relay.close()
     assert heard == [Hit("max_cpu", "stop", 1.0, 0.9, 0.8), Judged("errors == 0", "expect", "fail", 1.0, 0.0, "jobs")]

@@ -13,10 +13,11 @@ from judged import Event, Glance, random_events, record, steady
 from scale_runs import WAVES, scenario, simulate, with_limits
 from virtual_runs import confirmed, grid_of
 
+from plg.guardrails.guard import Hit
 from plg.histogram import bucket_of
 from plg.runner.merge import CannotMerge, merge, merge_histograms
 from plg.runner.recorder import Recorder
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Hit, Recording, cell_edges
+from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording, cell_edges
 
 WHOLE = {"max_rate": 400.0, "max_total_jobs": 100_000.0, "max_duration": 60.0}
 

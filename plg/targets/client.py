@@ -11,7 +11,8 @@ from typing import Any
 from plg.targets.address import Address
 from plg.targets.base import TargetError
 from plg.targets.dialing import Bounded, Deadline, ask_gate, dial
-from plg.targets.faults import explain
+from plg.targets.faults import NoRedis, explain
+from plg.targets.shapes import fits
 
 Command = tuple[str | bytes | int | float, ...]
 
@@ -44,7 +45,8 @@ class Client:
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip for all ``commands``. An answer that is an error stands in the list as the exception.
 
-        Raises `TargetError` where the connection fails; the next call connects anew.
+        Raises `TargetError` where the connection fails or the answer is none that Redis gives; the next call connects
+        anew.
         """
         from redis.exceptions import ResponseError
 
@@ -57,9 +59,9 @@ class Client:
                 # Who watches something asks the same again and again.
                 self._asked = commands, self._connection.pack_commands(commands)
             self._connection.send_packed_command(self._asked[1])
-            for _ in commands:
+            for command in commands:
                 try:
-                    answers.append(self._connection.read_response())
+                    answers.append(self._fitting(command, self._connection.read_response()))
                 except ResponseError as error:
                     answers.append(self._cleared(error))
         except Exception as error:  # redis-py's errors have no common family; after any of them the connection is gone
@@ -75,14 +77,20 @@ class Client:
     def ask_gently(self, commands: Sequence[Command]) -> list[Any] | None:
         """`ask` for what a server need not answer: None where it hangs up, as proxies do on what they do not pass on.
 
-        Raises `TargetError` where the time is over.
+        Raises `TargetError` where the time is over, or what answers is no Redis.
         """
         try:
             return self.ask(commands)
-        except TargetError:
-            if self._deadline.over:
+        except TargetError as error:
+            if self._deadline.over or isinstance(error, NoRedis):
                 raise
             return None
+
+    def _fitting(self, command: Command, answer: Any) -> Any:
+        """``answer``, where it is one that Redis gives to ``command``."""
+        if fits(command, answer):
+            return answer
+        raise NoRedis(self.address.shown, f"{command[0]!s} is not answered as Redis answers it")
 
     def _told(self, error: Exception) -> TargetError:
         return explain(error, self.address.shown, lost=self._stood, hide=self.address.hide)

@@ -27,15 +27,14 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("DB index is out of range", "refused", "the database in the URL does not exist: see databases on the server"),
     ("MOVED", "refused", "another node holds the queue: permit CLUSTER SLOTS, or give its URL"),
     ("CLUSTERDOWN", "refused", "see CLUSTER INFO on the server"),
-    ("WRONG_VERSION_NUMBER", "refused", "the port does not speak TLS: write redis:// instead of rediss://"),
+    ("no TLS comes back", "refused", "the port does not speak TLS: write redis:// instead of rediss://"),
     ("self-signed", "refused", "name its authority with ?ssl_ca_certs=FILE, or accept any with ?ssl_cert_reqs=none"),
     ("self signed", "refused", "name its authority with ?ssl_ca_certs=FILE, or accept any with ?ssl_cert_reqs=none"),
     ("unable to get local issuer", "refused", "name its authority with ?ssl_ca_certs=FILE"),
     ("mismatch", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("not valid for", "refused", "use the name in the certificate, or ?ssl_check_hostname=false"),
     ("certificate required", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
-    ("EOF occurred", "refused", _HUNG_UP),
-    ("CERTIFICATE_REQUIRED", "refused", "the server asks for a certificate: ?ssl_certfile=FILE&ssl_keyfile=FILE"),
+    ("in the middle of TLS", "refused", _HUNG_UP),
 )
 """What the words hold → kind of fault, advice. The first that fits counts."""
 
@@ -45,6 +44,13 @@ _ONE_ATTEMPT = "a timeout in the URL is that of one attempt; ?wait=30s or --wait
 _LOADING = ("LOADING", "loading the dataset")
 _BEGINNING = (*_LOADING, "CLUSTERDOWN", "MASTERDOWN", _HUNG_UP)
 """What a server says (or is said of it) that may be ready in a moment."""
+
+
+class NoRedis(TargetError):
+    """What answers does not speak as Redis does."""
+
+    def __init__(self, shown: str, words: str) -> None:
+        super().__init__("refused", f"{shown} refused: {words}", "check the port: something else listens there")
 
 
 def explain(
@@ -57,6 +63,8 @@ def explain(
     if isinstance(error, TargetError):
         return error
     words, kind, advice = _judge(error, hide)
+    if words == NOT_REDIS:
+        return NoRedis(shown, words)
     if lost and kind == "unreachable":
         kind, advice = "lost", ""
     elif kind == "unreachable" and shown.startswith("rediss://") and _hung_up(error):
@@ -113,8 +121,6 @@ def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
         return words, "refused", "this user may not open it"
     if _holds(chain, TimeoutError, redis_errors.TimeoutError):
         return "no answer in time", "unreachable", ""
-    if _holds(chain, redis_errors.InvalidResponse):
-        return "the answer is not the Redis protocol", "refused", "check the port: something else listens there"
     if _holds(chain, redis_errors.ResponseError):
         return words, "refused", ""
     return words, "unreachable", ""
@@ -131,21 +137,67 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def own_words(error: BaseException, hide: Callable[[str], str] = lambda text: text) -> str:
-    """What the server, TLS or the operating system said, without what libraries wrap around it and what to ``hide``."""
+    """What the server, TLS or the operating system said, without what to ``hide``; else what happened, in plg's words.
+
+    What a library says of its own failure reaches nobody: it speaks of what the library did, and not of the server.
+    """
     for link in _chain(error):
         if isinstance(link, ssl.SSLCertVerificationError) and link.verify_message:
             return str(link.verify_message).rstrip(".")
+        if isinstance(link, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return _CUT_OFF
         if isinstance(link, ssl.SSLError):
-            return str(link.reason or link.strerror or link).partition(" (_ssl.c")[0]
+            reason = link.reason or "TLS failed"
+            return _TLS.get(reason, reason.replace("_", " ").lower())
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
+    if isinstance(error, TargetError):
+        return str(error)
+    if not _is_answer(error):
+        return _happened(error)
     # Hidden first: a password with two blanks in a row would not be found in words with one.
-    text = " ".join(hide_known(hide(str(error))).split()) or type(error).__name__
+    text = " ".join(hide_known(hide(str(error))).split())
     # redis-py takes the code off the front of the answer and keeps it aside; older releases drop it.
     code = getattr(error, "status_code", None)
     if isinstance(code, str) and code.isupper() and not text.startswith(code):
-        text = f"{code} {text}"
-    return _first_sentences(text)
+        text = f"{code} {text}".rstrip()
+    return _first_sentences(text) or "an error without words"
+
+
+_CUT_OFF = "the server closed the connection in the middle of TLS"
+_TLS = {
+    "WRONG_VERSION_NUMBER": "no TLS comes back",
+    "UNEXPECTED_EOF_WHILE_READING": _CUT_OFF,
+    "RECORD_LAYER_FAILURE": "no TLS comes back",
+    "HTTP_REQUEST": "no TLS comes back",
+}
+"""The reason that OpenSSL names, in words; other reasons are words once their underscores are blanks."""
+NOT_REDIS = "the answer is not the Redis protocol"
+_CLOSED = "the server closed the connection"
+_LIBRARY = ("Invalid Username or Password", "Invalid Database", "Invalid RESP version")
+"""What redis-py says itself where a server answers a greeting with neither OK nor an error."""
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Whether an exception of redis-py stands for an error that the server answered with."""
+    from redis import exceptions as known
+
+    if type(error) is known.ConnectionError:
+        return bool(getattr(error, "status_code", None)) or "max number of clients" in str(error)
+    if str(error) in _LIBRARY:
+        return False
+    return isinstance(error, known.ResponseError | known.ConnectionError)
+
+
+def _happened(error: BaseException) -> str:
+    from redis import exceptions as known
+
+    if isinstance(error, TimeoutError | known.TimeoutError):
+        return "no answer in time"
+    if str(error) not in _LIBRARY and isinstance(error, known.ConnectionError | OSError | EOFError):
+        return _CLOSED
+    # Whatever else went wrong, it was in reading: a number that is none, lists in lists without an end.
+    return NOT_REDIS
 
 
 def _first_sentences(text: str, limit: int = 240) -> str:

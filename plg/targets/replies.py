@@ -54,7 +54,7 @@ class ReplyReader:
                 if fine:
                     replies.append((fine, None))
                     fine = 0
-                replies.append((1, buffer[position + 1 : end].decode("utf-8", "replace")))
+                replies.append((1, buffer[position + 1 : end].decode("utf-8", "replace") or "an error without words"))
                 position = end + 2
             else:
                 raise ProtocolError(f"unexpected reply {buffer[position : position + 40]!r}")

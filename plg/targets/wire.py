@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from plg.clock import Clock
 from plg.targets.encoding import Piece
+from plg.targets.faults import NOT_REDIS, own_words
 from plg.targets.replies import ProtocolError, Reply, ReplyReader
 
 _SIP, _READ = 470, 1 << 16
@@ -137,14 +138,14 @@ class Wire:
             while not self._heard_all:
                 data = self.sock.recv(size)
                 if not data:
-                    raise ConnectionError("the server closed the connection")
+                    raise EOFError
                 replies += self._reader.feed(data)
                 if len(data) < size and not self._tls:
                     break
                 size = _READ
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
-        except (OSError, ProtocolError) as error:
+        except (OSError, EOFError, ProtocolError) as error:
             self._fault = self._fault or LinkLost(_words(error))
             self._heard_all = True
         if self._fault is not None and not replies:
@@ -167,6 +168,4 @@ class Wire:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    return NOT_REDIS if isinstance(error, ProtocolError) else own_words(error).lower()

@@ -113,6 +113,7 @@ def test_an_answer_that_is_no_error(scripted, info: bytes) -> None:
     def handle(connection) -> None:
         while heard := connection.recv(65536):
             answer = b"$%d\r\n%b\r\n" % (len(info), info) if b"INFO" in heard else b"+hunter2\r\n"
+            answer = b"+PONG\r\n" if b"PING" in heard else answer
             connection.sendall(b"+OK\r\n" if b"AUTH" in heard else answer)
 
     with pytest.raises(TargetError) as refusal:

@@ -1,0 +1,122 @@
+"""What each question that plg asks may be answered with, so that whoever reads an answer need not doubt it.
+
+A port may belong to anything, and a proxy may mix answers up. Commands that are not named here may be answered with
+whatever a server likes: nobody looks at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Shape = Callable[[Any], bool]
+_ID = re.compile(rb"\d{1,20}(-\d{1,20})?")
+
+
+def fits(command: Sequence[Any], answer: Any) -> bool:
+    """Whether ``answer`` (RESP2, and no error) is of the shape that Redis gives to ``command``."""
+    shape = _SHAPES.get(str(command[0]))
+    if shape is None:
+        return True
+    if command[0] == "HMGET":
+        return shape(answer) and len(answer) == len(command) - 2
+    return shape(answer)
+
+
+def _number(answer: Any) -> bool:
+    return isinstance(answer, int)
+
+
+def _number_or_nothing(answer: Any) -> bool:
+    return answer is None or isinstance(answer, int)
+
+
+def _text(answer: Any) -> bool:
+    return isinstance(answer, bytes)
+
+
+def _text_or_nothing(answer: Any) -> bool:
+    return answer is None or isinstance(answer, bytes)
+
+
+def _pong(answer: Any) -> bool:
+    return bool(answer == b"PONG")
+
+
+def _list_of(shape: Shape) -> Shape:
+    return lambda answer: isinstance(answer, list) and all(map(shape, answer))
+
+
+def _row_of(*shapes: Shape) -> Shape:
+    return lambda answer: (
+        isinstance(answer, list)
+        and len(answer) == len(shapes)
+        and all(shape(each) for shape, each in zip(shapes, answer, strict=True))
+    )
+
+
+def _nothing_or(shape: Shape) -> Shape:
+    return lambda answer: answer is None or shape(answer)
+
+
+def _digits(answer: Any) -> bool:
+    return isinstance(answer, bytes) and answer.isdigit() and len(answer) < 20
+
+
+def _id(answer: Any) -> bool:
+    return isinstance(answer, bytes) and _ID.fullmatch(answer) is not None
+
+
+_fields = _nothing_or(_list_of(_text))
+_entry = _row_of(_id, _fields)
+_page = _row_of(_text, _list_of(_text))
+
+
+def _group(answer: Any) -> bool:
+    """One consumer group in XINFO GROUPS: names and values in turn."""
+    if not isinstance(answer, list) or len(answer) % 2 or not all(map(_text, answer[::2])):
+        return False
+    told = dict(zip(answer[::2], answer[1::2], strict=True))
+    return (
+        _text(told.get(b"name"))
+        and _number(told.get(b"pending"))
+        and _id(told.get(b"last-delivered-id"))
+        and _number_or_nothing(told.get(b"lag"))
+    )
+
+
+def _pending(answer: Any) -> bool:
+    """The summary of XPENDING: how many, the first and last id, and who has them."""
+    if not isinstance(answer, list) or len(answer) < 3 or not _number(answer[0]):
+        return False
+    return answer[0] == 0 or _id(answer[1])
+
+
+_SHAPES: dict[str, Shape] = {
+    "PING": _pong,
+    "TYPE": _text,
+    "GET": _text_or_nothing,
+    "HGET": _text_or_nothing,
+    "LINDEX": _text_or_nothing,
+    "MEMORY": _number_or_nothing,
+    "TIME": _row_of(_digits, _digits),
+    "HMGET": _list_of(_text_or_nothing),
+    "LRANGE": _list_of(_text),
+    "ZRANGE": _list_of(_text),
+    "SCAN": _page,
+    "SSCAN": _page,
+    "XRANGE": _list_of(_entry),
+    "XREVRANGE": _list_of(_entry),
+    "XINFO": _list_of(_group),
+    "XPENDING": _pending,
+    "BRPOP": _nothing_or(_row_of(_text, _text)),
+    "XREADGROUP": _nothing_or(_list_of(_row_of(_text, _list_of(_entry)))),
+    **dict.fromkeys(
+        (
+            "LLEN", "XLEN", "ZCARD", "ZCOUNT", "SCARD", "EXISTS", "SISMEMBER", "HSETNX", "HINCRBY", "EXPIRE", "DEL",
+            "XACK",
+        ),
+        _number,
+    ),
+}  # fmt: skip

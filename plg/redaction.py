@@ -41,6 +41,12 @@ SHORT = 4
 """A secret with fewer characters is hidden only where it stands by itself: it may be a part of any word."""
 
 
+class PlainWord(str):
+    """A secret that may also be a part of ordinary words, and is hidden only where it stands by itself."""
+
+    __slots__ = ()
+
+
 def redact(url: str) -> str:
     """``url`` with every password replaced by ``***``; holds for URLs that are malformed too, and without a scheme.
 
@@ -103,10 +109,12 @@ def hide_in_tracebacks() -> None:
 def hide(text: str, secrets: Iterable[str]) -> str:
     """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
     encoding, as the inside of a JSON, HTML or Python string, in base64, on one line, or cut off."""
-    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    given = list(secrets)
+    words = [secret for secret in given if isinstance(secret, PlainWord)]
+    spellings = {spelling for secret in given if secret not in words for spelling in _spellings(secret) if spelling}
     longest = sorted(spellings, key=len, reverse=True)
-    for spelling in longest:
-        if len(spelling) < SHORT:
+    for spelling in (*longest, *words):
+        if len(spelling) < SHORT or isinstance(spelling, PlainWord):
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
         else:
             text = text.replace(spelling, HIDDEN)

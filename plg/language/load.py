@@ -286,6 +286,7 @@ def _address(
     if isinstance(given, dict) and "url" in given:
         given = given["url"]
     variable = given.get("env") if isinstance(given, dict) else None
+    written = override is None and variable is None  # what the file says is checked with the rest of it
     if isinstance(variable, str):
         how = missing(variable, environ)
         found = environ[variable] if how is None else given.get("default")
@@ -296,14 +297,14 @@ def _address(
             help = f"set it to the URL of the Redis (export {variable}=redis://HOST:6379/0), or give --target URL"
             help += "; for a look at the scenario: --target embedded"
             return "", [validate.DocumentFault("unset-variable", message, ("target",), help)]
-        given = found
+        given, written = found, how is not None
     if not isinstance(given, str):
         return "", []
     given = normalized(given)
     fault = semantics.target_fault(given)
-    if fault is None or (variable is None and override is None):
+    if fault is None or written:
         return given, []
-    origin = f" (from the environment variable {variable})" if variable else " (given from outside)"
+    origin = f" (from the environment variable {variable})" if variable else " (given with --target)"
     return given, [validate.DocumentFault(fault[0], fault[1] + origin, ("target",), fault[2])]
 
 

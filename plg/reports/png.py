@@ -49,10 +49,10 @@ def _signed(picture: bytes) -> bytes:
 
 
 def _told(error: Exception) -> str:
-    name, text = type(error).__name__, " ".join(str(error).split())[:200]
+    name, text = type(error).__name__, str(error)
     if "chrome" in f"{name}{text}".lower() or "browser" in f"{name}{text}".lower():
         return "a PNG needs Chrome or Chromium: install one, or run `kaleido_get_chrome`"
-    return f"the browser could not draw the picture: {name}: {text}"
+    return "the browser could not draw the picture; plg report FILE --html FILE makes a page with the same charts"
 
 
 def stack(outcome: Outcome) -> Mapping[str, Any]:

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plg.redaction import SHORT, hide, redact
+from plg.redaction import SHORT, PlainWord, hide, redact
 from plg.target_url import PASSED_OVER, TIMEOUTS, normalized, url_fault
 from plg.targets.base import TargetError
 from plg.units import parse_duration
 
 if TYPE_CHECKING:
     from plg.targets.gate import Gate
+
+
+_ORDINARY = frozenset({"user", "username", "default", "redis", "valkey", "admin", "root", "client", "server"})
+"""Names that servers use for words of their own: to hide them would hide nothing and make sentences of riddles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ class Address:
         found = [password, str(self.options.get("ssl_password") or ""), spelled]
         if len(password) >= SHORT:
             found.append(f"{user}:{password}")
-        if not password:
-            found += [user, written]  # a lone name is as often a token
+        if not password and user.lower() not in _ORDINARY:
+            # A lone name is as often a token. One of letters alone may be a part of what a server says anyway.
+            found += [PlainWord(user)] if user.isalpha() else [user, written]
         return tuple(dict.fromkeys(filter(None, found)))
 
 
@@ -73,8 +78,8 @@ def parse_address(url: str, gate: Gate | None = None) -> Address:
 
     try:
         options = dict(parse_url(url))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-    except ValueError as error:
-        raise TargetError("refused", f"{shown} is not a usable target: {str(error).rstrip('.')}") from None
+    except ValueError:
+        raise TargetError("refused", f"{shown} is not a usable target: an option after the ? cannot be read") from None
     options.pop("connection_class", None)
     wait = options.pop("wait", None)
     wish = next((options[name] for name in TIMEOUTS if name in options), None)

@@ -98,9 +98,9 @@ def _about_tls(shown: str) -> str:
 
 
 def _judge(error: BaseException, hide: Callable[[str], str]) -> tuple[str, Kind, str]:
-    words = own_words(error, hide)
+    words, unhidden = own_words(error, hide), own_words(error)
     for part, kind, advice in _ADVICE:
-        if part in words:
+        if part in unhidden:
             return words, kind, advice
     return _judge_by_type(error, words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plg.diagnostics import ScenarioError
 from plg.language.load import load
 from plg.redaction import HIDDEN
 from plg.target_url import fallen_back, normalized, wait_of
@@ -69,6 +70,27 @@ def test_the_document_that_runs_says_where(tmp_path) -> None:
     (tmp_path / "s.plg").write_text(f'scenario s {{ target " VALKEY://u:pw@h/0 " {rest} }}')
     loaded = load(tmp_path / "s.plg")
     assert (loaded.scenario.target, loaded.scenario.document["target"]) == ("redis://u:pw@h/0", "redis://u:***@h/0")
+
+
+@pytest.mark.parametrize(
+    ("target", "environ", "override", "said"),
+    [
+        ('env XX else "redis://h:1/x"', {}, None, ["redis://h:1/x |"]),
+        ('env XX else "redis://h:1/x"', {"XX": ""}, None, ["redis://h:1/x |"]),
+        ('env XX else "redis://h"', {"XX": "redis://h/y"}, None, ["redis://h/y |(from the environment variable XX)"]),
+        ('"redis://h:1/x"', {}, None, ["redis://h:1/x |"]),
+        ("env XX", {}, "redis://h:1/z", ["redis://h:1/z |(given with --target)"]),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_be_is_told_once_and_by_its_origin(tmp_path, target, environ, override, said) -> None:
+    rest = "traffic { steady 5/s over 1s } guardrails { max_rate 9/s max_total_jobs 9 max_duration 1m }"
+    (tmp_path / "s.plg").write_text(f"scenario s {{ target {target} {rest} }}")
+    with pytest.raises(ScenarioError) as caught:
+        load(tmp_path / "s.plg", environ=environ, target=override)
+    middle = "is not a usable target: the part after the host is the number of a database, such as /0"
+    assert [fault.message for fault in caught.value.diagnostics] == [
+        each.replace("|", middle + " ").strip() for each in said
+    ]
 
 
 def test_a_url_may_say_how_long_to_wait() -> None:

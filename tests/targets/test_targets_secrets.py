@@ -72,6 +72,29 @@ def test_a_lone_name_is_a_secret(scripted) -> None:
     assert "t0ken" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "shown"),
+    [
+        ("user", "this user has no username", "this user has no username"),
+        ("default", "the default is by default", "the default is by default"),
+        ("app", "app may not apply: 'app'", f"{HIDDEN} may not apply: '{HIDDEN}'"),
+        ("worker", "worker and co-worker and workers", f"{HIDDEN} and co-{HIDDEN} and workers"),
+        ("abcdef0123456789", "xabcdef0123456789x", f"x{HIDDEN}x"),
+    ],
+)
+def test_a_lone_name_is_not_hidden_in_other_words(name: str, said: str, shown: str) -> None:
+    assert parse_address(f"redis://{name}@h").hide(said) == shown
+
+
+def test_a_password_that_is_an_ordinary_word_takes_no_advice_away(scripted) -> None:
+    def handle(connection) -> None:
+        connection.recv(65536)
+        connection.sendall(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
+
+    with pytest.raises(TargetError, match=r"check user and password: redis://USER:PASSWORD@HOST"):
+        open_target(f"redis://app:WRONGPASS@127.0.0.1:{scripted(handle).port}", ())
+
+
 @pytest.mark.parametrize("room", [128, 60, 30])
 def test_a_secret_that_the_server_cuts_off(scripted, room: int) -> None:
     secret = "".join(f"{n:03}-" for n in range(60))

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from plg.delimited import DelimitedError, Row, read_rows, shown
+from plg.units import counted
 
 MAX_ROWS = 1_000_000
 """The most rows of a recording."""
@@ -86,14 +87,14 @@ def _rows(path: Path) -> tuple[tuple[float, float], ...]:
         rows.append((second, rate))
         before = time
     if len(rows) < 2:
-        raise RecordingError(f"the file has {len(rows)} rows; a curve needs two at least")
+        raise RecordingError(f"the file has {counted(len(rows), 'row')}; a curve needs two at least")
     return tuple(rows)
 
 
 def _refuse_order(name: str, before: str, time: str, line: int) -> None:
     if before.strip() == time.strip():
-        raise RecordingError(f"{name} do not rise: a second row for {shown(time)}", line)
-    raise RecordingError(f"{name} do not rise: {shown(time)} follows {shown(before)}", line)
+        raise RecordingError(f"{name} must rise from row to row, and {shown(time)} is there twice", line)
+    raise RecordingError(f"{name} must rise from row to row, and {shown(time)} follows {shown(before)}", line)
 
 
 # Columns --------------------
@@ -119,7 +120,7 @@ def _is_datum(cell: str) -> bool:
 def _unnamed(row: Row) -> _Columns:
     """Without a header, the first column has seconds and the second has rates."""
     if len(row.cells) != 2:
-        found = f"{len(row.cells)} column{'s' if len(row.cells) != 1 else ''}"
+        found = counted(len(row.cells), "column")
         raise RecordingError(f"two columns are wanted without a header, seconds and rate, not {found}", row.line)
     word = next((cell for cell in row.cells if not _is_datum(cell)), None)
     if word is not None:

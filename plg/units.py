@@ -27,6 +27,11 @@ def plain_digits(text: str) -> str:
     return text if text.isascii() else "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 window``, ``1,200 windows``."""
+    return f"{number:,d} {noun}" if number == 1 else f"{number:,d} {noun}s"
+
+
 class UnitError(ValueError):
     """A quantity that cannot be read. ``known`` lists the units that would do."""
 

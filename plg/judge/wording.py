@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plg.measures import MEASURES
 from plg.scenario import Subject
+from plg.units import counted as counted
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 
@@ -35,11 +36,6 @@ def moment(t: float, phase: str | None) -> str:
     """``12.4s in stampede``."""
     at = f"{t:.1f}s" if t < 60 else format_duration(t)
     return f"{at} in {phase}" if phase else at
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 window``, ``2 windows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def nothing_to_read(subject: Subject, *, acked: bool = True) -> str:

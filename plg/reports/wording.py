@@ -10,7 +10,7 @@ from plg.judge.regions import phase_at
 from plg.measures import LATENCY, WORK
 from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
-from plg.units import format_duration, format_percent, format_rate, format_size
+from plg.units import counted, format_duration, format_percent, format_rate, format_size
 
 VERDICT_WORDS: Mapping[Verdict, str] = {
     "pass": "PASS",
@@ -63,9 +63,8 @@ def count(value: int) -> str:
     return f"{value:,d}"
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 job``, ``1,200 jobs``."""
-    return f"{number:,d} {noun}" if number == 1 else f"{number:,d} {noun}s"
+plural = counted
+"""``1 job``, ``1,200 jobs``."""
 
 
 def mark(result: ExpectationResult) -> str:

@@ -34,6 +34,7 @@ from plg.runs.process import ProcessLauncher, RunProcess
 from plg.runs.relay import Listen
 from plg.runs.sharded import PREPARING, Crew, Seat, Sharded, shards_in
 from plg.stop import Stop
+from plg.units import counted
 
 T = TypeVar("T")
 
@@ -157,13 +158,15 @@ def _crew(address: str, shards: int | None, *, near: bool) -> Iterator[Crew]:
     distributed = _distributed()
     try:
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise _refused("dask-cluster", f"the Dask scheduler at {address} cannot be reached: {error}") from None
+    except (OSError, TimeoutError, ValueError):
+        message = f"the Dask scheduler at {address} cannot be reached (is it running? dask scheduler starts one)"
+        raise _refused("dask-cluster", message) from None
     with ExitStack() as held:
         held.callback(lambda: _within(_PATIENCE, partial(client.close, timeout=2.0), None))
         workers = sorted(_workers(client))
         if len(workers) < (shards or 1):
-            message = f"the Dask cluster at {address} has {len(workers)} workers, {shards or 1} shards were asked for"
+            has = counted(len(workers), "worker")
+            message = f"the Dask cluster at {address} has {has}, {counted(shards or 1, 'shard')} were asked for"
             raise _refused("dask-cluster", message)
         workers = workers[:shards]
         _compare_versions(client, workers)

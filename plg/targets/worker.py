@@ -22,6 +22,7 @@ from plg.queues.envelope import head_of, places_of
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
 from plg.targets.source import FIRST, NEXT
+from plg.units import counted
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _START_PATIENCE = 15.0
@@ -136,7 +137,7 @@ class ReferenceWorkers:
         if not isinstance(tally, dict):
             how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
             return self._gone(f"they ended early ({how})", over)
-        trouble = tuple(f"reference workers: {words} ({n} times)" for words, n in tally["trouble"])
+        trouble = tuple(f"reference workers: {words} ({counted(n, 'time')})" for words, n in tally["trouble"])
         if let_go := tally.get("let_go", 0):
             jobs = "one job was" if let_go == 1 else f"{let_go} jobs were"
             trouble += (f"{jobs} in the hands of reference workers when the run ended, and not finished",)

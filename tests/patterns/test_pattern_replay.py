@@ -36,7 +36,7 @@ def test_the_fault_names_the_phase(tmp_path: Path) -> None:
     with pytest.raises(PatternError) as caught:
         read({"type": "custom", "phases": phases}, tmp_path, ("pattern",))
     assert caught.value.path == ("pattern", "phases", 1)
-    assert str(caught.value) == "traffic.csv: line 2: seconds do not rise: a second row for '0'"
+    assert str(caught.value) == "traffic.csv: line 2: seconds must rise from row to row, and '0' is there twice"
 
 
 def test_every_recording_that_is_read_is_small_enough_to_play() -> None:

@@ -69,8 +69,8 @@ def test_nanoseconds_since_1970_are_exact(tmp_path: Path) -> None:
         ('0,10\n5,"1,000"\n', 2, "write 1000"),
         ("seconds;rate\n0;10\n5;1,5\n", 3, "write 1.5"),
         ("0,10\n5,\u0661\n", 2, "not a number"),
-        ("0,10\n5,1\n5,2\n", 3, "seconds do not rise: a second row for '5'"),
-        ("0,10\n5,1\n4,2\n", 3, "seconds do not rise: '4' follows '5'"),
+        ("0,10\n5,1\n5,2\n", 3, "seconds must rise from row to row, and '5' is there twice"),
+        ("0,10\n5,1\n4,2\n", 3, "seconds must rise from row to row, and '4' follows '5'"),
         ("0,10,1\n5,1,1\n", 1, "two columns are wanted without a header, seconds and rate, not 3 columns"),
         ("0\n5\n", 1, "not 1 column"),
         ("seconds,rate\n0,10\n5\n", 3, "1 value in this row, and 2 in line 1"),
@@ -107,7 +107,7 @@ def test_nanoseconds_since_1970_are_exact(tmp_path: Path) -> None:
         ("", 0, "0 rows; a curve needs two"),
         ("\ufeff\r\n\r\n", 0, "0 rows; a curve needs two"),
         ("seconds,rate\n", 0, "0 rows; a curve needs two"),
-        ("seconds,rate\n0,10\n", 0, "1 rows; a curve needs two"),
+        ("seconds,rate\n0,10\n", 0, "1 row; a curve needs two"),
     ],
 )
 def test_bad_rows_are_named_by_their_line(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:

@@ -27,6 +27,9 @@ MAX_SKEW = 0.05
 """Shards that started further apart (s) did not follow one schedule: their arrivals were held up by as much."""
 
 
+_JUDGED_LATER = "; plg merge judges the run"
+
+
 def as_shard(outcome: Outcome, shard: ShardInfo) -> Outcome:
     """The outcome of one generator of several. What the scenario expects is expected of the whole, not of it."""
     # The queue holds the jobs of all shards: whether any was taken, the whole run tells.
@@ -34,9 +37,7 @@ def as_shard(outcome: Outcome, shard: ShardInfo) -> Outcome:
     if outcome.verdict != "pass":
         return replace(outcome, shard=shard)
     ledger = outcome.ledger
-    reason = (
-        f"{title(shard)} sent {ledger.sent:,} of its {counted(ledger.planned, 'planned job')}; plg merge judges the run"
-    )
+    reason = f"{title(shard)} sent {ledger.sent:,} of its {counted(ledger.planned, 'planned job')}{_JUDGED_LATER}"
     return replace(outcome, shard=shard, reason=reason)
 
 
@@ -108,8 +109,9 @@ def _result(
     [part] = outcome.shard.parts
     skew = round(starts[part] - min(starts.values()), 6) if part in starts else None
     clock, ledger = clocks.get(part), outcome.ledger
+    reason = outcome.reason.removesuffix(_JUDGED_LATER)
     return ShardResult(
-        part, places[part], outcome.verdict, outcome.reason, skew, clock, ledger.planned, ledger.acked,
+        part, places[part], outcome.verdict, reason, skew, clock, ledger.planned, ledger.acked,
         outcome.deviation,
     )  # fmt: skip
 

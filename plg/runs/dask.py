@@ -136,7 +136,12 @@ def _own_cluster(shards: int) -> Iterator[Crew]:
         os.environ["PYTHONSAFEPATH"] = "1"
         try:
             cluster = distributed.LocalCluster(
-                n_workers=shards, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+                n_workers=shards,
+                threads_per_worker=1,
+                processes=True,
+                silence_logs=50,
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address=None,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -26,7 +26,8 @@ def render_text(found: Sequence[Diagnostic], sources: Mapping[str, str] | None =
 
     Errors come before warnings where there are more than `MOST`; of what is left out, the number is said.
     """
-    lines = {file: text.split("\n") for file, text in (sources or {}).items()}
+    # Of an empty file, and of one that is no text, there is no line to show.
+    lines = {file: text.split("\n") for file, text in (sources or {}).items() if text.strip()}
     paint = _paint if colour else _plain
     shown = list(found)
     if len(found) > MOST:

@@ -98,8 +98,13 @@ def read_outcome(path: Path) -> Outcome:
     _refuse_other(path)
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        where = Diagnostic("unreadable-file", f"there is no file {path}", str(path), help="plg check leaves outcomes")
+        raise ScenarioError([where]) from None
     except OSError as fault:
-        raise _broken(str(path), f"cannot read {path}: {fault.strerror or fault}", "unreadable-file") from None
+        raise _broken(
+            str(path), f"{path} cannot be read: {fault.strerror or 'unknown reason'}", "unreadable-file"
+        ) from None
     except UnicodeDecodeError:
         raise _broken(str(path), "this is not text") from None
     return from_json(text, str(path))

@@ -7,16 +7,19 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    from plg.cli.parser import Parser
+
+    Commands = argparse._SubParsersAction[Parser]
 
 TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
+def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema):
         add(commands)
+    parser.commands = dict(commands.choices)
 
 
 def _command(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:

@@ -9,12 +9,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from plg import __version__
 from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.cli.options import add_commands
+from plg.cli.parser import Parser, UsageExit
 from plg.cli.stale import disown, redden
 from plg.redaction import hide_in_tracebacks, hide_known
 from plg.runs.signals import broken_off
@@ -29,9 +29,9 @@ start here:
   plg check sale.plg                      run it on a private Redis and judge it"""
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="plg",
         description="Put patterned load on a Redis-backed job queue and judge, in CI, whether it kept its promises.",
         epilog=_EPILOG,
@@ -42,26 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _UsageExit(SystemExit):
-    """The command line could not be read; argparse has said why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(2)
-        self.message = message
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
-        raise _UsageExit(message)
-
-
 def run(given: Sequence[str], *, as_program: bool) -> int:
     """Run one command and return its exit code. What runs ``as_program`` ends with it."""
     try:
         options = build_parser().parse_args(given)
-    except _UsageExit as end:
+    except UsageExit as end:
         redden(given, end.message)
         disown(given)
         raise

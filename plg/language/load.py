@@ -243,8 +243,10 @@ def _check(
     found += [place.diagnostic(fault) for fault in structural if fault.path not in blamed]
     blamed |= {fault.path for fault in structural}
     address, target_faults = _address(document, environ, target, sends)
-    meaning = [*semantics.check_meaning(document, folder), *target_faults]
-    found += [place.diagnostic(fault) for fault in meaning if fault.path not in blamed]
+    meaning = semantics.check_meaning(document, folder)
+    found += [place.diagnostic(fault) for fault in (*meaning, *target_faults) if fault.path not in blamed]
+    if target is not None:  # what was given on the command line stands nowhere in the file
+        found = [replace(fault, span=None) if fault.message.endswith(_GIVEN) else fault for fault in found]
     found = without_consequences(found, source.faults, source.lost)
     found = [veil.fault(fault) for fault in found]
     withheld = tuple(dict.fromkeys(resolved.withheld.values()))
@@ -278,6 +280,9 @@ def _depth_fault(document: Any) -> validate.DocumentFault | None:
     return validate.DocumentFault("too-deep", f"values nest more than {MAX_DEPTH} deep", ())
 
 
+_GIVEN = " (given with --target)"
+
+
 def _address(
     document: Document, environ: Mapping[str, str], override: str | None, needed: bool
 ) -> tuple[str, list[validate.DocumentFault]]:
@@ -304,7 +309,7 @@ def _address(
     fault = semantics.target_fault(given)
     if fault is None or written:
         return given, []
-    origin = f" (from the environment variable {variable})" if variable else " (given with --target)"
+    origin = f" (from the environment variable {variable})" if variable else _GIVEN
     return given, [validate.DocumentFault(fault[0], fault[1] + origin, ("target",), fault[2])]
 
 

@@ -55,18 +55,32 @@ def test_all_commands_and_exit_codes_are_on_the_first_page(run):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "said", "help"),
     [
-        ["chek", "x.plg"],
-        ["check"],
-        ["plan"],
-        ["check", "x.plg", "--sed", "x"],
-        ["lint", "--format", "xml", "x"],
-        ["new", "x", "--template", "y"],
-        ["convert", "x", "--to", "toml"],
+        (["chek", "x.plg"], "there is no command 'chek'", "did you mean plg check?"),
+        (["run", "x.plg"], "there is no command 'run'", "did you mean plg check?"),
+        (["frobnicate"], "there is no command 'frobnicate'", "the commands are check, lint, plan"),
+        (["check"], "plg check needs FILE", "for example: plg check "),
+        (["plan"], "plg plan needs FILE", "for example: plg plan "),
+        (["convert", "x", "y.yaml"], "plg convert needs --to", "for example: plg convert "),
+        (["check", "x.plg", "--sed", "x"], "plg check has no option --sed", "did you mean --seed?"),
+        (["check", "x.plg", "--sed=x"], "plg check has no option --sed", "did you mean --seed?"),
+        (["check", "x.plg", "--seed", "x"], "--seed must be a whole number, not 'x'", "for example: plg check "),
+        (["check", "x.plg", "--s", "x"], "--s is the beginning of more than one option", "write one of --st"),
+        (["check", "x.plg", "--target"], "--target needs a value", "a value that begins with - is written --target="),
+        (["check", "x.plg", "--wait", "-1s"], "--wait needs a value", "a value that begins with - is written --wait="),
+        (["check", "x.plg", "--quiet=1"], "--quiet takes no value, but '1' is given", "for example: plg check "),
+        (["check", "x.plg", "--reports", "y"], "--reports: there is no report 'y'", "for example: plg check "),
+        (["lint", "--format", "xml", "x"], "--format cannot be 'xml'", "known: text, "),
+        (["new", "x", "--template", "y"], "--template cannot be 'y'", "known: flash-sale, "),
+        (["convert", "x", "--to", "toml"], "--to cannot be 'toml'", "known: plg, yaml, json"),
+        (["schema", "foo"], "'foo' cannot be taken", "known: scenario, outcome, policy"),
+        (["judge", "a", "b", "c\x1b[2J"], "plg judge does not take 'c\\x1b[2J' as well", "it takes OUTCOME.json"),
     ],
-)
-def test_wrong_usage_is_exit_code_2(run, arguments):
+)  # fmt: skip
+def test_wrong_usage_is_exit_code_2_and_two_lines(run, arguments, said, help):
     done = run(*arguments)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("usage: plg")
+    first, second = done.err.splitlines()
+    assert first.startswith(f"error[usage]: {said}")
+    assert second.startswith(f"  = help: {help}")

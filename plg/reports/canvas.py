@@ -15,6 +15,7 @@ import numpy.typing as npt
 from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports.axes import Scale, TimeAxis
+from plg.reports.columns import columns, cut
 from plg.reports.sampling import downsample, thin
 from plg.reports.theme import LIGHT, faint
 
@@ -24,6 +25,8 @@ Trace = dict[str, Any]
 MOST_POINTS = 2000
 _MOST_LETTERS = 160
 """Of a name or a sentence in a chart: the whole of it stands in a table."""
+_LETTER, _FEWEST_LETTERS = 0.012, 6
+"""Share of a picture's width that a letter of a phase's name takes, and letters that a name is not cut below."""
 _STEPS_UP_TO = 600
 _CALM_UP_TO = 160
 """Beyond this many points a curve is drawn thinner, so that its neighbours stay visible."""
@@ -239,25 +242,35 @@ def _bands(canvas: Canvas) -> list[dict[str, Any]]:
 
 
 def _names(canvas: Canvas) -> list[dict[str, Any]]:
-    """Names of the phases above their bands, where no curve goes; the page hides those that do not fit."""
-    if len(canvas.phases) > canvas.most_phases:
+    """Names of the phases above their bands, where no curve goes, each cut where its phase ends.
+
+    The page cuts them anew by its own width; the whole name shows when it is pointed at. One phase alone needs none.
+    """
+    if not 1 < len(canvas.phases) <= canvas.most_phases:
         return []
     whole = canvas.axis.duration or 1.0
     names, taken = [], 0.0
     for name, start, length in canvas.phases:
         # A phase within another begins where that does, or under its name.
-        room, needed = length / whole, 0.012 * len(name)
-        visible = room > needed and start / whole >= taken
-        taken = start / whole + needed if visible else taken
+        text = _cut(visible(name), int(length / whole / _LETTER))
+        shown = bool(text) and start / whole >= taken
+        taken = start / whole + _LETTER * columns(text) if shown else taken
         names.append(
             {
                 "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left",
-                "yanchor": "bottom", "text": safe_label(name), "showarrow": False,
-                "name": f"phase:{canvas.axis.at(start + length)}",
-                "font": {"size": 11, "color": LIGHT["soft"]}, "visible": visible,
+                "yanchor": "bottom", "text": safe_label(text or name), "hovertext": safe_label(name),
+                "showarrow": False, "name": f"phase:{canvas.axis.at(start + length)}",
+                "font": {"size": 11, "color": LIGHT["soft"]}, "visible": shown,
             }
         )  # fmt: skip
     return names
+
+
+def _cut(name: str, room: int) -> str:
+    """A name within ``room`` columns; nothing where so little of it would stand there that it says nothing."""
+    if columns(name) <= room:
+        return name
+    return f"{cut(name, room - 1)}…" if room >= _FEWEST_LETTERS else ""
 
 
 def _limit_line(value: float) -> dict[str, Any]:

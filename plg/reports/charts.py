@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 TALL, LOW = 380, 260
 _BINS = 60
+_VISIBLE = 0.05
+"""The share of the time axis of which a percentile must be known; less could not be seen beside the jobs."""
 JOBS = Scale(1.0, "")
 RATE = Scale(1.0, "/s")
 
@@ -33,18 +35,17 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
         return Chart("load", title, "", absent="The run never began: nothing was sent.")
     found = rates(outcome.recording)
     clipped = bool(np.any(found.target > found.allowed * (1 + 1e-9)))
-    traces = [curve(canvas, "actual (acked)", "actual", found.t, found.actual, RATE, steps=True, filled=0.12)]
+    actual = curve(canvas, "actual (acked)", "actual", found.t, found.actual, RATE, steps=True, filled=0.12)
+    # Gaps so wide that a curve which is where it should be shows through.
+    dotted = {"dash": "3px,6px", "width": 2}
+    target = curve(canvas, "target", "target", found.t, found.target, RATE, steps=True, line=dotted)
+    traces = [actual, target]
     if clipped:
-        traces.append(
-            curve(canvas, "allowed", "allowed", found.t, found.allowed, RATE, steps=True, line={"width": 1.2})
-        )
-    dotted, gap = {"dash": "dot", "width": 2}, 0.25 if clipped else 0.0
-    traces.append(
-        curve(
-            canvas, "target", "target", found.t, found.target, RATE,
-            steps=True, line=dotted, filled=gap, fill="tonexty", area="shed",
-        )
-    )  # fmt: skip
+        allowed = curve(
+            canvas, "allowed", "allowed", found.t, found.allowed, RATE,
+            steps=True, line={"width": 1.2}, filled=0.25, fill="tonexty", area="shed",
+        )  # fmt: skip
+        traces = [target, allowed, actual]
     traces += _hit_markers(outcome, canvas)
     traces += _breach_markers(outcome, canvas, found.t, found.actual)
     limit = limit_of(outcome.scenario, "max_rate")
@@ -171,7 +172,7 @@ def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, f
     for name, y in found.curves.items():
         shown = np.where(y > 0, y, np.nan) if log else y
         style = {"dash": "dot", "width": 1.2} if name == "max" else {}
-        if np.isfinite(shown).any():
+        if np.isfinite(shown[::2]) @ (found.t[1::2] - found.t[::2]) > _VISIBLE * canvas.axis.duration:
             traces.append(curve(canvas, name, name, found.t, shown, scale, line=style, steps=True))
     if not traces:
         return Chart(measure, title, "", absent="No job was timed in this run.")

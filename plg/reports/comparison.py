@@ -13,6 +13,7 @@ from plg.outcome import ExpectationResult, Outcome
 from plg.reports import sections, wording
 from plg.reports.axes import Scale, TimeAxis, bridge, finite, time_scale
 from plg.reports.canvas import Canvas, Chart, Floats, curve, frame
+from plg.reports.columns import columns
 from plg.reports.page import ROOM, cell, empty, figure, fitting, page, pair, row_heading, section, short, table
 from plg.reports.sampling import column
 from plg.reports.still import patch
@@ -25,6 +26,8 @@ MOST_RUNS = 24
 """Runs whose curves and results are laid side by side; more could not be told apart."""
 _MOST_LINES = 100
 """Expectations of which those that do not hold come first, lest they be cut off."""
+_ROOM = 90
+"""Letters of the headings above the results of all runs."""
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -36,7 +39,7 @@ def compare(outcomes: Sequence[Outcome]) -> str:
     more = f"The first {MOST_RUNS} of {len(outcomes):,d} runs are shown." if len(outcomes) > MOST_RUNS else ""
     parts = [
         section("Runs", _runs(outcomes, labels)),
-        section("Expectations", _matrix(outcomes[:MOST_RUNS], labels[:MOST_RUNS]), lead=more),
+        section("Expectations", _matrix(outcomes[:MOST_RUNS], _headings(labels[:MOST_RUNS])), lead=more),
         section("Load", figure(drawn[0], heading=False), lead=more),
         section("Queue, times, losses and the generator", pair(drawn[1:])),
     ]
@@ -69,9 +72,17 @@ def _charts(outcomes: Sequence[Outcome], labels: Sequence[str], curves: Curves, 
     longest = max(canvas.axis.duration for canvas in each)
     same = len({str(outcome.plan.get("phases")) for outcome in outcomes}) == 1
     canvas = Canvas(TimeAxis(longest), each[0].phases if same else (), max(60, points // len(outcomes)))
-    letters = [label.split()[0] for label in labels]
     names = {"load": labels}
-    return [_chart(key, curves[key], names.get(key, letters), canvas) for key in _CHARTS]
+    return [_chart(key, curves[key], names.get(key, _letters(labels)), canvas) for key in _CHARTS]
+
+
+def _letters(labels: Sequence[str]) -> list[str]:
+    return [label.split()[0] for label in labels]
+
+
+def _headings(labels: Sequence[str]) -> Sequence[str]:
+    """The whole names where a table has room for them side by side, else the letters."""
+    return labels if sum(columns(label) + 3 for label in labels) <= _ROOM else _letters(labels)
 
 
 def run_labels(outcomes: Sequence[Outcome]) -> list[str]:
@@ -164,7 +175,7 @@ def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[s
         return Chart(key, title, "", absent=few or "None of the runs has this measurement.")
     if key == "errors" and not known.any():
         return Chart(key, title, "", absent="No job failed in any of the runs.")
-    scale = time_scale(float(known.max())) if suffix is None else Scale(1.0, suffix)
+    scale = time_scale(float(known.max()) or 1.0) if suffix is None else Scale(1.0, suffix)
     traces, steps = [], name in (*TIMES, "actual", "errors")
     for number, ((t, y), label) in enumerate(zip(curves, labels, strict=True)):
         line = {"dash": _DASHES[number // RUNS % len(_DASHES)], "width": 1.6}

@@ -77,7 +77,7 @@ def figure(chart: Chart, *, heading: bool = True) -> str:
     return (
         f'<figure data-chart="data-{key}">{title}<figcaption>{markup(chart.caption)}</figcaption>'
         f'<div class="legend">{legend(chart)}</div>'
-        f'<div class="drawing"><div class="still" {label}>{still(chart.figure, 560 if heading else 1056)}</div>'
+        f'<div class="drawing"><div class="still" {label}>{still(chart.figure, 5 if heading else 6)}</div>'
         f'<div class="plot" data-key="{key}" {label} hidden></div></div></figure>\n'
     )
 
@@ -99,7 +99,7 @@ def fitting(draw: Callable[[int], Sequence[Chart]]) -> Sequence[Chart]:
     while True:
         charts = draw(points)
         figures = [chart.figure for chart in charts if chart.figure is not None]
-        size = sum(len(inert_json(each)) + len(still(each, 560).encode()) for each in figures)
+        size = sum(len(inert_json(each)) + len(still(each).encode()) for each in figures)
         if size <= ROOM["charts"] or points <= _FEWEST_POINTS:
             return charts
         points = max(_FEWEST_POINTS, int(0.9 * points * ROOM["charts"] / size))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from textwrap import wrap
 from typing import Any
 from zlib import crc32
 
+from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports import charts, wording
 from plg.reports.canvas import Canvas, Chart, safe_label
+from plg.reports.columns import cut
 from plg.reports.registry import ReportUnavailable
 from plg.reports.theme import LIGHT
 
 _POINTS = 1200
-_GAP, _TOP = 84, 112
+_GAP, _TOP = 84, 150
+_NAME, _LINE = 80, 140
+"""Letters of a heading that have room in a line: of the name, and of the reason below it."""
 _HEADER = 33
 """Bytes of a PNG before the first chunk that may say what it likes."""
 _NAMES = 18
@@ -129,5 +134,7 @@ def _note(text: str, y: float, colour: str, size: int) -> dict[str, Any]:
 
 def _heading(outcome: Outcome, total: int) -> dict[str, Any]:
     verdict = wording.VERDICT_WORDS[outcome.verdict]
-    text = f"<b>{safe_label(outcome.name)}: {verdict}</b><br>{safe_label(outcome.reason)}"
+    lines = wrap(visible(outcome.reason), _LINE, max_lines=2, placeholder=" …", break_on_hyphens=False)
+    reason = "<br>".join(f'<span style="font-size:14px">{safe_label(line)}</span>' for line in lines)
+    text = f"<b>{safe_label(cut(visible(outcome.name), _NAME))}: {verdict}</b><br>{reason}"
     return {**_note(text, 1 - 20 / total, LIGHT["ink"], 18), "yanchor": "top", "align": "left"}

@@ -97,4 +97,5 @@ def sparkline(y: Floats, width: int, top: float | None = None, ascii_only: bool 
     ceiling = top if top is not None else (np.nanmax(tops) if np.isfinite(tops).any() else 0.0)
     if ceiling <= 0:
         return "".join(" " if np.isnan(v) else blocks[0] for v in tops)
-    return "".join(" " if np.isnan(v) else blocks[min(7, max(0, int(np.ceil(v / ceiling * 8)) - 1))] for v in tops)
+    heights = np.ceil(np.round(tops / ceiling * 8, 6))  # a hair above a step is none
+    return "".join(" " if np.isnan(h) else blocks[min(7, max(0, int(h) - 1))] for h in heights)

@@ -2,6 +2,10 @@
 
 It draws the figure that Plotly is given, so the two forms show the same. Colours are given twice: as the attribute
 ``color``, and by a class ``k-ROLE`` for which the style sheet, where one is allowed, has the colour of the theme.
+
+The picture is as wide as there is room and its letters keep their size: curves stand in an inner picture that is
+stretched sideways, words beside it at a share of the width. Labels of quantities stand left of the picture, where a
+figure has its margin.
 """
 
 from __future__ import annotations
@@ -19,25 +23,45 @@ from plg.reports.sampling import outline
 from plg.reports.scales import Place, place_of, x_ticks, y_ticks
 from plg.reports.theme import LIGHT
 
-_RIGHT, _TOP, _BOTTOM = 12, 24, 28
+_TOP, _BOTTOM = 24, 28
+_WIDE = 1000
+"""Units of the inner picture from left to right."""
 _COLUMNS = 250
 _DASHES = {"dot": "2 3", "dash": "7 5", "dashdot": "7 3 2 3"}
-_LETTER = 6.2
-"""Width of a letter (px) at the size of the labels, on average."""
+_MARGINS = (52, 16)
+"""Pixels beside the picture in which labels stand."""
+_BESIDE = 5
+"""Letters of a quantity that have room in the margin."""
+_NAMED = 80
+"""Units that a phase takes whose name is written."""
+_THIN = 'vector-effect="non-scaling-stroke"'
+"""Keeps the width of a line in a picture that is stretched."""
 Points = Sequence[tuple[float, float] | None]
 
 
-def still(figure: Mapping[str, Any], width: int) -> str:
-    """The picture ``width`` pixels wide, or as wide as there is room, in the height that the figure asks for."""
+def still(figure: Mapping[str, Any], moments: int = 5) -> str:
+    """The picture, as wide as there is room and as high as the figure asks for, with ``moments`` on its axis of time
+    or fewer."""
     layout = figure["layout"]
     height = int(layout["height"])
-    plot = _Plot.of(layout, width, height)
+    plot = _Plot.of(layout, height, moments)
+    left, right = _MARGINS
     return (
-        f'<svg width="100%" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="xMinYMin meet"'
-        ' font-family="sans-serif" font-size="12" fill="none">\n'
-        + "".join([*plot.ground(layout), *plot.axes(), *plot.traces(figure["data"]), *plot.notes(layout)])
+        f'<svg width="100%" height="{height}" overflow="visible" font-family="sans-serif" font-size="12" fill="none">\n'
+        f'<svg x="-{left}" width="{left + 2}" height="{height}">{_paper(height)}</svg>'
+        f'<svg x="100%" width="{right}" height="{height}" overflow="visible">{_paper(height, str(right))}</svg>'
+        + _paper(height)
+        + f'<svg width="100%" height="{height}" viewBox="0 0 {_WIDE} {height}" preserveAspectRatio="none">\n'
+        + "".join([*plot.ground(layout), *plot.axes(), *plot.curves(figure["data"]), *plot.limits(layout)])
+        + "</svg>\n"
+        + "".join([*plot.labels(), *plot.signs(figure["data"]), *plot.notes(layout)])
         + "</svg>\n"
     )
+
+
+def _paper(height: int, width: str = "100%") -> str:
+    """The ground, without which a browser that is dark would show dark letters on it."""
+    return f'<rect width="{width}" height="{height}" {ink("paper")} fill="currentColor"/>'
 
 
 def swatch(trace: Mapping[str, Any]) -> str:
@@ -46,12 +70,12 @@ def swatch(trace: Mapping[str, Any]) -> str:
     sign = _sign(trace["marker"].get("symbol", "circle"), 12, 6, 4)
     if line and "lines" in trace["mode"]:
         sign = f'<path d="M1 6H23" stroke="currentColor" stroke-width="{min(6, line.get("width", 2))}"{_dashed(line)}/>'
-    return f'<svg width="24" height="12" aria-hidden="true" fill="none" {ink(role)}>{sign}</svg>'
+    return f'<svg width="24" height="12" aria-hidden="true" fill="none">{_paper(12)}<g {ink(role)}>{sign}</g></svg>'
 
 
 def patch(role: str) -> str:
     """A small square in the colour of a role, for a legend."""
-    return f'<svg class="key" width="11" height="11" aria-hidden="true">{bar(role, 0, 11, 0, 11)}</svg>'
+    return f'<svg class="key" width="11" height="11" aria-hidden="true">{_paper(11)}{bar(role, 1, 9, 1, 9)}</svg>'
 
 
 def bar(role: str, x: float, width: float, y: float, height: float) -> str:
@@ -65,32 +89,30 @@ def ink(role: str) -> str:
 
 
 def _dashed(line: Mapping[str, Any]) -> str:
-    dash = _DASHES.get(line.get("dash", ""))
-    return f' stroke-dasharray="{dash}"' if dash else ""
+    dash = line.get("dash", "solid")
+    return "" if dash == "solid" else f' stroke-dasharray="{_DASHES.get(dash) or dash.replace("px", "")}"'
 
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """The rectangle that curves are drawn in, and where values stand in it."""
+    """Where values stand: ``x`` in units of the inner picture, ``y`` in pixels."""
 
-    left: float
-    right: float
     bottom: float
     x: Place
     x_end: float
     y: Place
     x_labels: Sequence[tuple[float, str]]
     y_labels: Sequence[tuple[float, str]]
+    named: bool
+    """Whether the rows are names, which stand above what they name."""
 
     @staticmethod
-    def of(layout: Mapping[str, Any], width: int, height: int) -> _Plot:
-        labels = y_ticks(layout["yaxis"])
-        left = 12 + max((len(text) for _, text in labels), default=0) * 1.25 * _LETTER
-        right, bottom = float(width - _RIGHT), float(height - _BOTTOM)
+    def of(layout: Mapping[str, Any], height: int, moments: int) -> _Plot:
+        bottom = float(height - _BOTTOM)
         return _Plot(
-            left, right, bottom, place_of(layout["xaxis"], left, right), layout["xaxis"]["range"][1],
-            place_of(layout["yaxis"], bottom, _TOP),
-            x_ticks(layout["xaxis"], most=max(3, int((right - left) / 90))), labels,
+            bottom, place_of(layout["xaxis"], 0, _WIDE), layout["xaxis"]["range"][1],
+            place_of(layout["yaxis"], bottom, _TOP), x_ticks(layout["xaxis"], most=moments),
+            y_ticks(layout["yaxis"]), layout["yaxis"].get("type") == "category",
         )  # fmt: skip
 
     def ground(self, layout: Mapping[str, Any]) -> Iterator[str]:
@@ -101,22 +123,25 @@ class _Plot:
                 yield bar("band", round(start, 1), max(0.0, end - start), _TOP, self.bottom - _TOP) + "\n"
 
     def axes(self) -> Iterator[str]:
-        """Grid lines with their values, and the axis of time."""
-        lines = "".join(f"M{self.left:.1f} {self.y(value):.1f}H{self.right:.1f}" for value, _ in self.y_labels)
-        yield f'<path d="{lines}" {ink("grid")} stroke="currentColor"/>\n'
-        for value, text in self.y_labels:
-            yield _text(self.left - 6, self.y(value) + 4, text, "soft", "end")
+        """Grid lines, and the axes."""
+        lines = "".join(f"M0 {self.y(value):.1f}H{_WIDE}" for value, _ in self.y_labels)
+        yield f'<path d="{lines}" {ink("grid")} stroke="currentColor" {_THIN}/>\n'
         lines = "".join(f"M{self.x(value):.1f} {self.bottom:.1f}v4" for value, _ in self.x_labels)
-        yield f'<path d="M{self.left:.1f} {_TOP}V{self.bottom:.1f}H{self.right:.1f}{lines}" {ink("rule")}'
-        yield ' stroke="currentColor"/>\n'
-        for value, text in self.x_labels:
-            x = self.x(value)
-            half = len(text) * _LETTER / 2
-            anchor = "end" if x + half > self.right + _RIGHT else "middle"
-            yield _text(min(x, self.right + _RIGHT), self.bottom + 18, text, "soft", anchor)
+        yield f'<path d="M0 {_TOP}V{self.bottom:.1f}H{_WIDE}{lines}" {ink("rule")} stroke="currentColor" {_THIN}/>\n'
 
-    def traces(self, data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """Curves with the areas below them, and signs."""
+    def labels(self) -> Iterator[str]:
+        """Quantities left of the axis, or above their lines where they are too long for that; moments below it."""
+        within = self.named or any(len(text) > _BESIDE for _, text in self.y_labels)
+        for value, text in self.y_labels:
+            if within:
+                yield _haloed("2", self.y(value) - (11 if self.named else 4), unescape(text), "soft", "start")
+            else:
+                yield _text("-6", self.y(value) + 4, text, "soft", "end")
+        for value, text in self.x_labels:
+            yield _text(_share(self.x(value)), self.bottom + 18, text, "soft", "middle")
+
+    def curves(self, data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Curves with the areas below them, and round dots."""
         before: Points = ()
         for trace in data:
             points = self._points(trace)
@@ -129,11 +154,48 @@ class _Plot:
                 line = trace["line"]
                 yield (
                     f'<path d="{_path(points, stepped)}" {ink(trace["meta"]["role"])} stroke="currentColor"'
-                    f' stroke-width="{line.get("width", 1.8):g}" stroke-linejoin="round"{_dashed(line)}/>\n'
+                    f' stroke-width="{line.get("width", 1.8):g}" stroke-linejoin="round" {_THIN}{_dashed(line)}/>\n'
                 )
-            if "markers" in trace["mode"]:
-                yield _signs(trace, points)
+            if "markers" in trace["mode"] and _dotted(trace["marker"]):
+                yield _dots(trace, points)
             before = points
+
+    def signs(self, data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Signs of other shapes, which must not be stretched."""
+        for trace in data:
+            marker = trace["marker"]
+            if "markers" not in trace["mode"] or _dotted(marker):
+                continue
+            points, sizes = self._points(trace), marker.get("size", 5)
+            each = sizes if isinstance(sizes, list) else [sizes] * len(points)
+            signs = "".join(
+                f'<svg x="{_share(point[0])}" overflow="visible">{_sign(marker["symbol"], 0, point[1], size / 2)}</svg>'
+                for point, size in zip(points, each, strict=True)
+                if point is not None and size > 2
+            )
+            yield f"<g {ink(trace['meta']['role'])}>{signs}</g>\n"
+
+    def limits(self, layout: Mapping[str, Any]) -> Iterator[str]:
+        """The lines of guardrails."""
+        for shape in layout.get("shapes", ()):
+            if shape["type"] == "line":
+                dash = 'stroke="currentColor" stroke-width="1.4" stroke-dasharray="7 5"'
+                yield f'<path d="M0 {self.y(shape["y0"]):.1f}H{_WIDE}" {ink("limit")} {dash} {_THIN}/>\n'
+
+    def notes(self, layout: Mapping[str, Any]) -> Iterator[str]:
+        """Names of limits, and of phases, each cut where its phase or its room ends."""
+        taken = 0.0
+        for note in layout.get("annotations", ()):
+            text = unescape(note.get("hovertext", note["text"]))
+            if note["name"] == "limit":
+                y = self.y(note["y"]) - 4 if note["yref"] == "y" else _TOP + 12
+                yield _haloed("100%", y, text, "limit", "end")
+                continue
+            start, end = self._inside(note["x"]), self._inside(float(note["name"].removeprefix("phase:")))
+            if end - start >= _NAMED and start >= taken - 0.5:
+                taken = end
+                room = f'x="{_share(start)}" width="{_share(end - start - 12)}" height="{_TOP}" overflow="hidden"'
+                yield f"<svg {room}>{_text('0', _TOP - 7, text, 'soft', 'start')}</svg>\n"
 
     def _points(self, trace: Mapping[str, Any]) -> Points:
         x, y = trace["x"], trace["y"]
@@ -157,32 +219,22 @@ class _Plot:
         return f"{_path(known, stepped)}{end}Z"
 
     def _inside(self, x: Any) -> float:
-        return min(max(self.x(x), self.left), self.right)
-
-    def notes(self, layout: Mapping[str, Any]) -> Iterator[str]:
-        """Limits, and names of phases where they fit."""
-        for shape in layout.get("shapes", ()):
-            if shape["type"] == "line":
-                path = f"M{self.left:.1f} {self.y(shape['y0']):.1f}H{self.right:.1f}"
-                dash = 'stroke="currentColor" stroke-width="1.4" stroke-dasharray="7 5"'
-                yield f'<path d="{path}" {ink("limit")} {dash}/>\n'
-        taken = 0.0
-        for note in layout.get("annotations", ()):
-            text = unescape(note["text"])
-            if note["name"] == "limit":
-                near = note["yref"] == "y"
-                yield _text(self.right - 2, self.y(note["y"]) - 4 if near else _TOP + 12, text, "limit", "end")
-                continue
-            start, end = self._inside(note["x"]), self._inside(float(note["name"].removeprefix("phase:")))
-            if min(end - start, self.right - taken) > 4 + _LETTER * len(text) and start >= taken:
-                taken = start + 4 + _LETTER * len(text)
-                yield _text(start, _TOP - 7, text, "soft", "start")
+        return min(max(self.x(x), 0.0), float(_WIDE))
 
 
-def _text(x: float, y: float, text: str, role: str, anchor: str) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {ink(role)} fill="currentColor">{markup(text)}</text>\n'
-    )
+def _share(x: float) -> str:
+    return f"{100 * x / _WIDE:.2f}%"
+
+
+def _text(x: str, y: float, text: str, role: str, anchor: str, more: str = "") -> str:
+    place = f'x="{x}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} {ink(role)} fill="currentColor"{more}>{markup(text)}</text>\n'
+
+
+def _haloed(x: str, y: float, text: str, role: str, anchor: str) -> str:
+    """Words that can be read where curves are behind them."""
+    halo = _text(x, y, text, "paper", anchor, ' stroke="currentColor" stroke-width="4" aria-hidden="true"')
+    return halo + _text(x, y, text, role, anchor)
 
 
 def _path(points: Points, stepped: bool, turned: bool = False) -> str:
@@ -202,20 +254,15 @@ def _path(points: Points, stepped: bool, turned: bool = False) -> str:
     return "".join(parts)
 
 
-def _signs(trace: Mapping[str, Any], points: Points) -> str:
+def _dotted(marker: Mapping[str, Any]) -> bool:
+    return marker.get("symbol", "circle") == "circle" and not isinstance(marker.get("size"), list)
+
+
+def _dots(trace: Mapping[str, Any], points: Points) -> str:
     marker = trace["marker"]
-    symbol, sizes = marker.get("symbol", "circle"), marker.get("size", 5)
-    if symbol == "circle" and not isinstance(sizes, list):
-        places = "".join(f"M{point[0]:.1f} {point[1]:.1f}h0" for point in points if point is not None)
-        signs = f'<path d="{places}" stroke="currentColor" stroke-width="{sizes:g}" stroke-linecap="round"/>'
-    else:
-        each = sizes if isinstance(sizes, list) else [sizes] * len(points)
-        signs = "".join(
-            _sign(symbol, *point, size / 2)
-            for point, size in zip(points, each, strict=True)
-            if point is not None and size > 2
-        )
-    return f'<g {ink(trace["meta"]["role"])} opacity="{marker.get("opacity", 1):g}">{signs}</g>\n'
+    places = "".join(f"M{point[0]:.1f} {point[1]:.1f}h0" for point in points if point is not None)
+    line = f'stroke="currentColor" stroke-width="{marker.get("size", 5):g}" stroke-linecap="round" {_THIN}'
+    return f'<path d="{places}" {ink(trace["meta"]["role"])} opacity="{marker.get("opacity", 1):g}" {line}/>\n'
 
 
 def _sign(symbol: str, x: float, y: float, half: float) -> str:

@@ -90,6 +90,10 @@ PAGES: dict[str, Callable[[], list[Outcome]]] = {
     **{name: (lambda make=make: [make()]) for name, make in SAMPLES.items() if name != "error"},  # type: ignore[misc]
     "hostile": lambda: [hostile()],
     "compare": lambda: [failing(), passing(), stopped(), long()],
+    "race": lambda: [
+        replace(passing(), run_id=str(i), scenario={**passing().scenario, "name": f"load number {i} of the race"})
+        for i in range(8)
+    ],
 }
 
 
@@ -100,7 +104,7 @@ def pages(dump: Dump, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     frames, wanted = "", []
     for name, make in PAGES.items():
         (folder / f"{name}.html").write_text(instrumented(html(make())), encoding="utf-8")
-        for width in (360, 390, 1280) if name in ("fail", "compare") else (1280,):
+        for width in (360, 390, 1280) if name in ("fail", "compare", "race") else (1280,):
             wanted.append(f"{name}@{width}")
             frames += (
                 f'<iframe src="{name}.html#{name}@{width}" style="width:{width}px;height:900px;border:0"></iframe>'
@@ -133,14 +137,16 @@ def test_a_drawn_chart_takes_the_place_of_its_picture(name: str, pages: dict[str
     assert set(found["stills"]) <= {0}
 
 
-@pytest.mark.parametrize("page", ["fail@360", "fail@390", "fail@1280", "compare@390", "stopped@1280", "long@1280"])
+@pytest.mark.parametrize(
+    "page", ["fail@360", "fail@390", "fail@1280", "compare@390", "race@390", "race@1280", "stopped@1280", "long@1280"]
+)
 def test_a_legend_covers_no_label(page: str, pages: dict[str, Any]) -> None:
     assert pages[page]["legends"]
     assert set(pages[page]["legends"]) == {0}
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
-@pytest.mark.parametrize("name", ["fail", "compare"])
+@pytest.mark.parametrize("name", ["fail", "compare", "race"])
 def test_nothing_is_wider_than_the_screen(name: str, width: int, pages: dict[str, Any]) -> None:
     found = pages[f"{name}@{width}"]
     assert found["width"][1] == width

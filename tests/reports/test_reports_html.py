@@ -16,6 +16,9 @@ from report_samples import failing, long, passing, short, stopped, unreachable
 from plg.judge.windows import rates
 from plg.outcome import Outcome
 from plg.reports import theme
+from plg.reports.axes import TimeAxis
+from plg.reports.canvas import Canvas, curve, frame
+from plg.reports.charts import RATE
 from plg.reports.html import html
 from plg.reports.page import asset, inert_json
 
@@ -186,7 +189,7 @@ def test_a_legend_names_every_curve_that_the_title_does_not() -> None:
     text = html([failing()])
     figures = re.findall(r'<figure data-chart="data-(\w+)">.*?<div class="legend">(.*?)</div>', text, re.DOTALL)
     named = {key: re.findall(r"</svg> (.*?)</li>", legend) for key, legend in figures}
-    assert named["load"] == ["actual (acked)", "allowed", "target", "clipped", "first breach"]
+    assert named["load"] == ["target", "allowed", "actual (acked)", "clipped", "first breach"]
     assert named["errors"] == ["errors", "shed"]
     assert named["depth"] == []
     only = {**failing().series, "errors": [0.0] * len(failing().series["t_s"])}
@@ -341,3 +344,35 @@ def test_both_themes_name_the_same_roles_and_the_page_uses_no_other() -> None:
 def test_a_name_written_from_right_to_left_turns_no_other() -> None:
     page = html([passing("\u202ezero"), passing("one <b>")])
     assert "<bdi>one &lt;b&gt;</bdi>, <bdi>\\u202ezero</bdi>" in page
+
+
+def canvas_of(*phases: tuple[str, float, float]) -> Canvas:
+    return Canvas(TimeAxis(phases[-1][1] + phases[-1][2]), phases)
+
+
+def names_of(canvas: Canvas) -> list[tuple[str, bool]]:
+    t = np.linspace(0.0, canvas.axis.duration, 5)
+    figure = frame(canvas, [curve(canvas, "x", "target", t, t, RATE)], height=300, suffix="")
+    return [(note["text"], note["visible"]) for note in figure["layout"].get("annotations", ())]
+
+
+def test_a_long_name_of_a_phase_is_cut_where_its_phase_ends_and_a_single_one_is_not_named() -> None:
+    found = names_of(canvas_of(("a" * 60, 0.0, 5.0), ("b", 5.0, 4.0), ("漢" * 40, 9.0, 3.0), ("c" * 30, 12.0, 0.3)))
+    assert [shown for _, shown in found] == [True, True, True, False]
+    assert found[0][0] == "a" * 32 + "…"
+    assert found[1][0] == "b"
+    assert found[2][0] == "漢" * 9 + "…"
+    assert names_of(canvas_of(("phase-1", 0.0, 5.0))) == []
+
+
+def test_a_race_of_many_loads_is_told_apart_by_letters_where_names_have_no_room() -> None:
+    def headings(count: int) -> list[str]:
+        runs = [
+            replace(passing(), run_id=str(i), scenario={**passing().scenario, "name": f"load number {i} of the race"})
+            for i in range(count)
+        ]
+        matrix = html(runs).split("Observed value and verdict", 1)[1]
+        return re.findall(r'scope="col" class="">(.*?)</th>', matrix.split("</thead>")[0])
+
+    assert headings(2) == ["Expectation", "A load number 0 of the race", "B load number 1 of the race"]
+    assert headings(8) == ["Expectation", *"ABCDEFGH"]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from report_samples import failing, unreachable
+from report_samples import failing, passing, unreachable
 
 from plg.outcome import Outcome
 from plg.reports import png as module
@@ -59,3 +60,13 @@ def test_a_missing_browser_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(go.Figure, "to_image", no_browser)
     with pytest.raises(ReportUnavailable, match="needs Chrome or Chromium"):
         png(failing())
+
+
+def test_a_long_reason_stays_within_the_picture() -> None:
+    long = replace(passing(), reason="p99(latency) during a-phase " * 40, scenario={"name": "n" * 100})
+    heading = stack(long)["layout"]["annotations"][0]["text"]
+    name, *lines = re.sub("<(?!br).*?>", "", heading).split("<br>")
+    assert name == "n" * 80 + ": PASS"
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 140
+    assert lines[1].endswith(" …")

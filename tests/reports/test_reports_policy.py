@@ -23,21 +23,26 @@ from plg.outcome import Outcome
 from plg.reports.html import html
 
 POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
-LOOK = """<body><iframe src="page.html" style="width:1280px;height:4000px;border:0"></iframe><script>
+LOOK = """<body><iframe src="page.html" style="width:WIDTHpx;height:4000px;border:0"></iframe><script>
 const frame = document.querySelector("iframe");
 frame.onload = () => {
   const page = frame.contentDocument;
   const shown = (e) => e.checkVisibility() && e.getClientRects().length > 0 && e.getBoundingClientRect().height > 0;
-  const stills = [...page.querySelectorAll(".still svg")].filter(shown);
+  const stills = [...page.querySelectorAll(".still > svg")].filter(shown);
   const box = (e) => e.getBoundingClientRect();
   const seen = {
     scripted: page.documentElement.dataset.ready || null,
     styled: getComputedStyle(page.querySelector("h1")).fontSize,
     text: page.body.innerText,
     stills: stills.length,
-    outside: stills.flatMap((svg) => [...svg.querySelectorAll("path,rect,text")].filter((part) =>
-      box(part).right > box(svg).left + svg.viewBox.baseVal.width + 2 || box(part).left < box(svg).left - 2
+    outside: stills.flatMap((svg) => [...svg.querySelectorAll("svg[viewBox] > *")].filter((part) =>
+      box(part).right > box(svg).right + 3 || box(part).left < box(svg).left - 3
     ).map((part) => part.outerHTML.slice(0, 200))),
+    cut: stills.flatMap((svg) => [...svg.querySelectorAll("text")].filter((part) =>
+      box(part).right > frame.contentWindow.innerWidth || box(part).left < 0
+    ).map((part) => part.outerHTML.slice(0, 200))),
+    letters: Math.min(...stills.flatMap((svg) => [...svg.querySelectorAll("text")].map((part) => box(part).height))),
+    pictures: Math.min(...stills.map((svg) => box(svg).width / box(svg.closest("figure")).width)),
     inked: stills.map((svg) => [...svg.querySelectorAll("path")].filter((path) => {
       const { stroke, fill } = getComputedStyle(path);
       return path.getTotalLength() > 0 && ![stroke, fill].every((paint) => ["none", "rgb(0, 0, 0)"].includes(paint));
@@ -81,11 +86,11 @@ def served(folder: Path, policy: str | None) -> Iterator[tuple[str, list[str]]]:
 def look(dump: Callable[..., str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """What a browser shows of the page of some outcomes, under a policy or without one."""
 
-    def run(outcomes: list[Outcome], policy: str | None = POLICY) -> dict[str, Any]:
+    def run(outcomes: list[Outcome], policy: str | None = POLICY, width: int = 1280) -> dict[str, Any]:
         site = tmp_path / "site"
         site.mkdir(exist_ok=True)
         (site / "page.html").write_text(html(outcomes), encoding="utf-8")
-        (site / "look.html").write_text(LOOK, encoding="utf-8")
+        (site / "look.html").write_text(LOOK.replace("WIDTH", str(width)), encoding="utf-8")
         with served(site, policy) as (address, asked):
             document = dump(f"{address}/look.html", tmp_path)
         found = re.search(r'data-seen="([^"]*)"', document)
@@ -115,6 +120,18 @@ def test_verdict_and_charts_are_there_without_script_and_style(name: str, look: 
     assert seen["tables"] >= 3
     assert seen["fetched"] == []
     assert seen["asked"] == set()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", ["fail", "long"])
+def test_pictures_can_be_read_at_any_width(name: str, width: int, look: Callable[..., dict[str, Any]]) -> None:
+    """Letters keep their size, and curves take the room there is."""
+    seen = look([SAMPLES[name]()], width=width)
+    assert seen["stills"] >= 8
+    assert seen["outside"] == seen["cut"] == []
+    assert seen["letters"] >= 11
+    assert seen["pictures"] > 0.99
+    assert min(height for _, height in seen["wide"] if height > 20) >= 90
 
 
 def test_a_comparison_is_there_without_script_and_style(look: Callable[..., dict[str, Any]]) -> None:

@@ -75,6 +75,10 @@ def test_a_sparkline_of_nothing_is_blank() -> None:
     assert sparkline(np.array([1.0, 2.0]), 2, ascii_only=True) == "=#"
 
 
+def test_a_hair_above_a_step_is_not_a_step() -> None:
+    assert sparkline(np.array([200.0, 200.0000000001, 400.0]), 3) == "▄▄█"
+
+
 def test_an_absent_column_is_all_nan() -> None:
     assert np.isnan(column({"t_s": [0.0, 1.0]}, "queue_depth")).all()
     assert column({"t_s": [0.0, 1.0], "a": [None, 2.0]}, "a").tolist()[1] == 2.0

@@ -39,8 +39,24 @@
     layout.width = width;
   }
 
-  /* A phase's name is shown only where it fits between the start and the end of the phase as they are on the screen,
-     and not over the name of another. */
+  /* Letters of East Asia take the room of two. */
+  const wide = (letter) => (/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\uff60\u{1f300}-\u{1faff}]/u.test(letter) ? 2 : 1);
+
+  function cut(name, room) {
+    const plain = name.replace(/&amp;/g, "&").replace(/&lt;/g, "<").replace(/&gt;/g, ">");
+    let left = room, end = 0;
+    for (const letter of plain) {
+      left -= wide(letter);
+      if (left < 0) break;
+      end += letter.length;
+    }
+    if (end === plain.length) return name;
+    if (room < 6) return "";
+    const kept = [...plain.slice(0, end)].slice(0, -1).join("");
+    return kept.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;") + "…";
+  }
+
+  /* A phase's name is cut where its phase ends on the screen, and not shown over the name of another. */
   function label(note, layout, width, taken) {
     if (!note.name.startsWith("phase:")) {
       return { ...note, bgcolor: colour("paper"), font: { ...note.font, color: colour("limit") } };
@@ -50,10 +66,11 @@
     const start = Math.max(from, note.x);
     const end = Math.min(to, Number(note.name.slice(6)));
     const scale = (width - 70) / (to - from);
-    const needed = 7 + 6.2 * note.text.length;
-    const visible = note.x >= from && (end - start) * scale > needed && note.x >= taken.until;
+    const text = cut(note.hovertext, Math.floor(((end - start) * scale - 7) / 6.2));
+    const visible = Boolean(text) && note.x >= from && note.x >= taken.until;
+    const needed = 7 + 6.2 * [...text].reduce((sum, letter) => sum + wide(letter), 0);
     if (visible) taken.until = note.x + needed / scale;
-    return { ...note, visible, font: { ...note.font, color: colour("soft") } };
+    return { ...note, visible, text: text || note.hovertext, font: { ...note.font, color: colour("soft") } };
   }
 
   function draw(chart, width) {

@@ -30,4 +30,7 @@ def python_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
     The child looks for modules where this process does, but for the working folder. Without ``site``, nothing runs
     before that.
     """
-    return [sys.executable, "-I", "-S", "-c", _START, _HOME, module, "\n".join(without_working_folder()), *arguments]
+    # "-I" passes over the variable that says so.
+    alike = ["-B"] if sys.dont_write_bytecode else []
+    places = "\n".join(without_working_folder())
+    return [sys.executable, "-I", "-S", *alike, "-c", _START, _HOME, module, places, *arguments]

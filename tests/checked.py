@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -58,6 +59,17 @@ def environment(**more: str) -> dict[str, str]:
     """The environment of the tests without what would change how plg behaves, and with ``more``."""
     kept = {name: value for name, value in os.environ.items() if name not in UNSET}
     return kept | {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"} | more
+
+
+def full_disk(size: int, **variables: str) -> dict[str, Any]:
+    """Options of `Popen` for a process whose files may not grow beyond ``size`` bytes, as on a full disk.
+
+    Python would leave the half of a compiled module behind, for all who import it later, so it compiles none here.
+    """
+    return {
+        "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        "env": environment(PYTHONDONTWRITEBYTECODE="1", **variables),
+    }
 
 
 def plg(*arguments: object, cwd: Path, seconds: float = 60, **variables: str) -> Done:

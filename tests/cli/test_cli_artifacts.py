@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from checked import full_disk
 
 PLG = [sys.executable, "-m", "plg"]
 SCENARIO = """scenario "{name}" {{
@@ -103,18 +103,13 @@ def test_checks_that_begin_together_in_a_new_folder_find_each_other(tmp_path: Pa
     assert suites(tmp_path / "new") == {"plg": True, "b": False}
 
 
-def limited(size: int) -> None:
-    """No file may be larger: what a full disk does to the large ones."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 @pytest.mark.parametrize("command", [[], ["--parallel", "2"]], ids=["in turn", "at once"])
 def test_what_cannot_be_written_and_is_read_by_programs_is_no_pass(tmp_path: Path, command: list[str]) -> None:
     report = tmp_path / "plg-report"
     files = [write(tmp_path, "a"), write(tmp_path, "b")]
     assert check(tmp_path, *files, *command)[0] == 0
     before = json.loads((report / "a.outcome.json").read_text())
-    code, last = check(tmp_path, *files, *command, preexec_fn=lambda: limited(6000))
+    code, last = check(tmp_path, *files, *command, **full_disk(6000))
     assert code == 2
     assert last.startswith("exit 2: plg-report/")
     for name in "ab":
@@ -130,7 +125,7 @@ def test_what_cannot_be_written_and_is_read_by_programs_is_no_pass(tmp_path: Pat
 def test_a_document_that_cannot_be_written_at_the_begin_sends_nothing(tmp_path: Path) -> None:
     write(tmp_path, "a")
     assert check(tmp_path, "a.plg")[0] == 0
-    code, last = check(tmp_path, "a.plg", preexec_fn=lambda: limited(100))
+    code, last = check(tmp_path, "a.plg", **full_disk(100))
     assert (code, last) == (
         2, "exit 2: plg-report/junit.xml could not be written: file too large, so nothing was sent",
     )  # fmt: skip

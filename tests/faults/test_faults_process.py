@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from checked import full_disk
 from live import jobs_in, kill, revive, seqs_in
 from real_servers import alive, gone_within
 
@@ -42,7 +42,7 @@ class Check:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "plg", "check", str(folder / "s.plg"), "--out", str(self.out), "--target", target],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
-            env=environment | {"PYTHONPATH": str(ROOT)}, **options,
+            **{"env": environment | {"PYTHONPATH": str(ROOT)}, **options},
         )  # fmt: skip
 
     def end(self, timeout=60):
@@ -155,14 +155,10 @@ def test_a_certificate_of_an_unknown_authority(tmp_path):
 
 def test_no_room_for_the_artifacts(server, tmp_path):
     """Files may have 3 kB here: what fits is whole, what does not is told and leaves nothing behind."""
-    check = Check(
-        tmp_path, server.url(), seconds=1,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
-    )  # fmt: skip
-    assert check.end() == 0, check.said + check.complaints
+    check = Check(tmp_path, server.url(), seconds=1, **full_disk(3000))
+    assert check.end() == 2, check.said + check.complaints
     assert "fault.html not written: file too large" in check.complaints
-    assert "fault.outcome.json not written" in check.complaints
-    assert "some artifacts could not be written" in check.said
+    assert "fault.outcome.json could not be written: file too large" in check.said.splitlines()[-1]
     left = {path.name for path in check.out.iterdir()}
     assert left <= {"junit.xml", "fault.scenario.yaml"}
     assert "fault.scenario.yaml" in left

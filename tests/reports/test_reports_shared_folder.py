@@ -120,7 +120,8 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_disk_that_is_full_leaves_no_document_of_another_check(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text("<testsuites/>")
     code = (
-        "import resource, sys; from pathlib import Path; from plg.reports.shared_folder import SharedFolder\n"
+        "import resource, sys; sys.dont_write_bytecode = True\n"
+        "from pathlib import Path; from plg.reports.shared_folder import SharedFolder\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "SharedFolder(Path(sys.argv[1]), 'junit.xml').enter()\n"
     )

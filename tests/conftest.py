@@ -20,7 +20,15 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
-KEEPS_TIME = ("tests/session/", "tests/faults/", "tests/cli/", "tests/targets/", "tests/scale/", "tests/cluster/")
+KEEPS_TIME = (
+    "tests/session/",
+    "tests/faults/",
+    "tests/cli/",
+    "tests/targets/",
+    "tests/scale/",
+    "tests/cluster/",
+    "tests/runs/",
+)
 TOO_LATE = 0.03
 TRIES = 3
 

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,9 +73,7 @@ def run_shard(order: str, topic: str, part: int, patience: float) -> str:
     What it tells goes to the ``topic``. A shard that nobody lets begin within ``patience`` seconds, or whose task is
     given up by the client, ends.
     """
-    from distributed import get_worker
-
-    worker: Any = get_worker()
+    worker: Any = import_module("distributed").get_worker()
     attempt, task = uuid.uuid4().hex, worker.get_current_task()
 
     def tell(said: dict[str, Any]) -> None:
@@ -183,11 +182,10 @@ def _crew(address: str, shards: int | None, *, near: bool) -> Iterator[Crew]:
 
 def _distributed() -> Any:
     try:
-        import distributed
+        return import_module("distributed")
     except ImportError:
         help = "pip install 'patterned-load[dask]'"
         raise _refused("dask-missing", "the package distributed is not installed", help) from None
-    return distributed
 
 
 def _refused(code: str, message: str, help: str = "") -> NoOutcome:

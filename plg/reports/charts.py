@@ -53,6 +53,8 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     if clipped:
         fate = "was shed by a guardrail" if outcome.ledger.shed else "was not sent: a guardrail had ended the run"
         caption += f" The shaded gap between target and allowed {fate}."
+    if np.any(found.actual > 1.05 * np.maximum(found.allowed, found.allowed.max())):
+        caption += " What was confirmed rises above it where answers that were late came all at once."
     line = None if limit is None else Limit(limit, f"max_rate {format_rate(limit)}")
     return Chart("load", title, caption, frame(canvas, traces, height=TALL, suffix="", limit=line))
 
@@ -108,7 +110,9 @@ def gauge_chart(
         shown = wording.quantity(limit, "s") if seconds else f"{limit:,.4g}{suffix}" if limit < 1e4 else f"{limit:,.0f}"
         line = Limit(limit * scale.factor, f"{guardrail.removesuffix('_mb').removesuffix('_percent')} {shown}")
         caption += f" Guardrail: {shown}."
-    trace = curve(canvas, title.lower(), role, t, y, Scale(scale.factor, suffix), filled=0.12)
+    # An area would cover the gaps too, in which nothing was measured.
+    filled = 0.0 if np.isnan(y).any() else 0.12
+    trace = curve(canvas, title.lower(), role, t, y, Scale(scale.factor, suffix), filled=filled)
     figure = frame(canvas, [{**trace, "showlegend": False}], height=LOW, suffix=suffix, limit=line)
     return Chart(key, title, caption, figure)
 

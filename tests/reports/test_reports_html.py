@@ -376,3 +376,26 @@ def test_a_race_of_many_loads_is_told_apart_by_letters_where_names_have_no_room(
 
     assert headings(2) == ["Expectation", "A load number 0 of the race", "B load number 1 of the race"]
     assert headings(8) == ["Expectation", *"ABCDEFGH"]
+
+
+def test_what_was_not_measured_is_a_gap_in_the_line_and_in_its_area() -> None:
+    whole = charts_of(Reader(html([failing()])))["depth"]["data"][0]
+    holed = {
+        **failing().series,
+        "queue_depth": [None if 20 <= i < 90 else 5.0 for i in range(len(failing().series["t_s"]))],
+    }
+    gap = charts_of(Reader(html([replace(failing(), series=holed)])))["depth"]["data"][0]
+    assert (whole.get("fill"), gap.get("fill")) == ("tozeroy", None)
+    assert None in gap["y"]
+
+
+def test_answers_that_come_all_at_once_are_told_from_more_than_was_allowed() -> None:
+    base = failing()
+    counters = {name: counts.copy() for name, counts in base.recording.counters.items()}
+    held = slice(100, 130)
+    counters["acked"][130] += counters["acked"][held].sum()
+    counters["acked"][held] = 0
+    late = replace(base, recording=replace(base.recording, counters=counters))
+    words = "rises above it where answers that were late came all at once"
+    assert words in html([late])
+    assert words not in html([base])

@@ -27,7 +27,6 @@ _MOST_LETTERS = 160
 """Of a name or a sentence in a chart: the whole of it stands in a table."""
 _LETTER, _FEWEST_LETTERS = 0.012, 6
 """Share of a picture's width that a letter of a phase's name takes, and letters that a name is not cut below."""
-_STEPS_UP_TO = 600
 _CALM_UP_TO = 160
 """Beyond this many points a curve is drawn thinner, so that its neighbours stay visible."""
 _MARKED_UP_TO = 30
@@ -107,9 +106,8 @@ def curve(
     as a level that holds until the next; ``filled`` is the opacity of the area below, ``area`` its colour where it is
     not the line's.
     """
-    stepped = steps and len(t) <= _STEPS_UP_TO
     times, values = downsample(t, y, canvas.points)
-    few = not stepped and 0 < np.isfinite(values).sum() <= _MARKED_UP_TO
+    few = not steps and 0 < np.isfinite(values).sum() <= _MARKED_UP_TO
     trace: Trace = {
         "type": "scatter",
         "name": safe_label(name),
@@ -119,7 +117,7 @@ def curve(
         "line": {
             "color": LIGHT[role],
             "width": 1.8 if len(times) <= _CALM_UP_TO else 1.3,
-            "shape": "hv" if stepped else "linear",
+            "shape": "hv" if steps else "linear",
             **(line or {}),
         },
         "marker": {"color": LIGHT[role], "size": 5},

@@ -140,6 +140,11 @@ def test_ten_hours_are_drawn_with_few_points_and_no_peak_lost() -> None:
     assert shown.min() == pytest.approx(rate.min(), rel=1e-3)
 
 
+def test_the_levels_of_a_long_run_stay_levels() -> None:
+    for trace in charts_of(Reader(html([long()])))["load"]["data"]:
+        assert trace["mode"] != "lines" or trace["line"]["shape"] == "hv"  # type: ignore[call-overload,index]
+
+
 def test_three_seconds_are_drawn_as_levels_in_seconds() -> None:
     load = charts_of(Reader(html([short()])))["load"]
     assert load["layout"]["xaxis"]["range"] == [0.0, 3.0]  # type: ignore[call-overload,index]

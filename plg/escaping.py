@@ -13,7 +13,10 @@ _COLOUR = re.compile(r"(\x1b\[\d*m)")
 
 def visible(text: str, keep: str = "\n") -> str:
     """``text`` with every character that is no text, but those to ``keep``, written out as ``\\x1b`` or ``\\u202e``."""
-    if text.isprintable():
+    plain = text
+    for kept in keep:
+        plain = plain.replace(kept, "")
+    if plain.isprintable():
         return text
     return "".join(c if c in keep or c.isprintable() else repr(c)[1:-1] for c in text)
 

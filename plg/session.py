@@ -244,6 +244,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         server=server,
         workers=ran.workers,
         warnings=tuple(map(hide_known, (*notes, *ran.notes, *(ran.workers.warnings if ran.workers else ())))),
+        interrupted=observer.interrupted,
     )
     return outcome if prepared.shard is None else as_shard(outcome, replace(prepared.shard, begun_s=ran.begun_s))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,10 +19,23 @@ from plg.judge.regions import lasted
 from plg.judge.remains import queue_result
 from plg.judge.series import series
 from plg.measures import percentile
-from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, PhaseResult, TargetInfo, WorkersResult
+from plg.outcome import (
+    PERCENTILES,
+    ExpectationResult,
+    Ledger,
+    Outcome,
+    Percentiles,
+    PhaseResult,
+    TargetInfo,
+    WorkersResult,
+)
 from plg.redaction import redact
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Scenario
+from plg.stop import Stop
+
+GRACE = 0.3
+"""Seconds that judging goes on after a signal; lines that are left then have no data."""
 
 
 class ServerLike(Protocol):
@@ -65,6 +79,7 @@ def make_outcome(
     server: ServerLike,
     workers: WorkersLike | None = None,
     warnings: Sequence[str] = (),
+    interrupted: Callable[[], Stop | None] = lambda: None,
 ) -> Outcome:
     """Judge one run and put together all that is known of it.
 
@@ -72,7 +87,7 @@ def make_outcome(
     server's URL and in the scenario's are replaced by ``***``.
     """
     document = _without_passwords(scenario.document)
-    results = judge(scenario.expect, recording)
+    results, recording = judge_attended(scenario.expect, recording, interrupted)
     decision = decide(results, recording)
     ledger = Ledger.of(recording)
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
@@ -88,6 +103,26 @@ def make_outcome(
         recording=recording, queue=queue_result(recording), workers=_workers_result(workers), errors=recording.errors,
         stalls=recording.stalls, plg_version=__version__,
     )  # fmt: skip
+
+
+def judge_attended(
+    expectations: Sequence[Expectation], recording: Recording, interrupted: Callable[[], Stop | None]
+) -> tuple[tuple[ExpectationResult, ...], Recording]:
+    """Results that a signal waits for at most `GRACE` seconds; a run that went to its end has been stopped by one that
+    comes while it is judged."""
+    heard: list[float] = []
+
+    def given_up() -> bool:
+        if not heard and interrupted() is not None:
+            heard.append(time.monotonic())
+        return bool(heard) and time.monotonic() - heard[0] > GRACE
+
+    results = judge(expectations, recording, given_up)
+    stop = interrupted()
+    if stop is None or recording.stop is not None:
+        return results, recording
+    detail = f"{stop.detail}: while it was judged" if stop.name == "signal" else stop.detail
+    return results, replace(recording, stop=stop.name, stop_detail=detail, stop_by=stop.by)
 
 
 def _workers_result(workers: WorkersLike | None) -> WorkersResult | None:

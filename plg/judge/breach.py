@@ -73,7 +73,7 @@ def first_breach_time(reader: Reader, subject: Subject, op: str, bound: float, v
     elif subject.measure == "guardrail_hits":
         times, values = _hits_so_far(reader, subject)
     else:
-        cells = np.flatnonzero(reader.cells(subject.during, None) >= 0)
+        cells = reader.cells(subject.during, None).inside
         times = reader.recording.edges[cells]
         values = (_time_so_far if kind == "time" else _figure_so_far)(reader, subject, cells, bound)
     broken = ~holds(op, values, bound) & ~np.isnan(values)
@@ -116,7 +116,9 @@ def _figure_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) 
 
 
 def _time_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) -> Floats:
-    histograms = reader.recording.histograms[subject.measure]
+    first = int(cells[0]) if len(cells) else 0
+    histograms = reader.recording.histograms[subject.measure].part(first, int(cells[-1]) + 1 if len(cells) else 0)
+    cells = cells - first
 
     def running(counts: Ints) -> Ints:
         before = np.concatenate([[0], np.cumsum(counts)])

@@ -95,7 +95,9 @@ def _interrupted(recording: Recording) -> Decision:
     name = name if name in codes else "SIGINT"
     who = f" ({recording.stop_by})" if recording.stop_by else ""
     # A run that never began has no moment and no phase to name.
-    when = f"{before}; nothing had been sent" if before else _at(recording)
+    when = before or _at(recording)
+    if before and not recording.total("sent"):
+        when += "; nothing had been sent"
     return Decision("interrupted", codes.get(name, SIGINT), f"interrupted by {name} {when}{who}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,14 +37,21 @@ class Finding:
     invalid: bool = False
 
 
-def judge(expectations: Sequence[Expectation], recording: Recording) -> tuple[ExpectationResult, ...]:
-    """Judge each expectation on the whole recording.
+_NOT_JUDGED = Finding("no_data", detail="a signal came before it was judged")
+
+
+def judge(
+    expectations: Sequence[Expectation], recording: Recording, given_up: Callable[[], bool] = lambda: False
+) -> tuple[ExpectationResult, ...]:
+    """Judge each expectation on the whole recording, but those left once it is ``given_up``, which have no data then.
 
     A measure, phase or window that the recording has no data for gives ``no_data``, never ``pass``. The expectation
     that ended the run (``recording.stop_detail`` holds its text) fails even where late answers have mended it since.
     """
     reader = Reader(recording)
-    return tuple(_stopped(e, dress(e, find(reader, e), recording), recording) for e in expectations)
+    return tuple(
+        _stopped(e, dress(reader, e, _NOT_JUDGED if given_up() else find(reader, e)), recording) for e in expectations
+    )
 
 
 def find(reader: Reader, expectation: Expectation) -> Finding:
@@ -102,12 +109,12 @@ def _check_taken(reader: Reader, expectation: Expectation, bound: float) -> None
         raise NoData(f"jobs still waited at the last look, the oldest for {old}: how old they became was not seen")
 
 
-def dress(expectation: Expectation, found: Finding, recording: Recording) -> ExpectationResult:
+def dress(reader: Reader, expectation: Expectation, found: Finding) -> ExpectationResult:
     """A finding as the result that reports show."""
     subject = expectation.subject
     phase = None
     if found.breach_s is not None:
-        phase = subject.during or phase_at(recording.spans, found.breach_s)
+        phase = subject.during or reader.phase_at(found.breach_s)
     return ExpectationResult(
         text=expectation.text, level=expectation.level, verdict=found.verdict,
         observed=found.observed, bound=found.bound, unit=MEASURES[subject.measure].unit, op=expectation.op,
@@ -267,7 +274,7 @@ def _windows_detail(
         parts[0] += f" ({windows.allowed:,} allowed)"
     if missing:
         first = float(regions.starts[np.flatnonzero(windows.missing)[0]])
-        at = moment(first, phase_at(reader.recording.spans, first))
+        at = moment(first, reader.phase_at(first))
         parts.append(f"{missing:,} without enough data, the first at {at}")
         if (windows.missing & readings.blind).any():
             parts.append(why_unseen(reader.recording, subject.measure))
@@ -277,7 +284,7 @@ def _windows_detail(
     if len(order):
         start = float(regions.starts[order[0]])
         value = figure(float(windows.values[order[0]]), MEASURES[subject.measure].unit)
-        parts.append(f"worst {value} at {moment(start, phase_at(reader.recording.spans, start))}")
+        parts.append(f"worst {value} at {moment(start, reader.phase_at(start))}")
     idle = len(windows.judged) - total
     if idle:
         parts.append(f"{counted(idle, 'window')} had nothing to judge")

@@ -59,7 +59,7 @@ def first_breach(
         except NoData:
             continue
         if found is not None and found.verdict == "fail":
-            return dress(expectation, found, recording)
+            return dress(reader, expectation, found)
     return None
 
 
@@ -108,7 +108,8 @@ def breach_of_sum(
 
     Both hold figures by the text of the expectation, which is `summed`.
     """
-    own = _reading(Reader(replace(recording, stop=None)), expectation.subject)
+    reader = Reader(replace(recording, stop=None))
+    own = _reading(reader, expectation.subject)
     if own is None or expectation.bound is None:
         return None
     counted[expectation.text] = own
@@ -118,7 +119,7 @@ def breach_of_sum(
     if holds(expectation.op, np.array([total]), expectation.bound)[0]:
         return None
     found = Finding("fail", total, expectation.bound, "broken by all shards together", recording.ended_s)
-    return dress(expectation, found, recording)
+    return dress(reader, expectation, found)
 
 
 def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | None:
@@ -221,7 +222,8 @@ def _beyond(direction: int, op: str, value: float, bound: float) -> bool:
 def _certain_loss(reader: Reader, subject: Subject, now: float) -> float | None:
     """Lost arrivals of those due, over the cells wholly past; jobs still on their way count as if acknowledged."""
     recording = reader.recording
-    cells = (reader.cells(subject.during, None) >= 0) & (recording.edges[1:] <= now + 1e-9)
+    cells = reader.cells(subject.during, None).inside
+    cells = cells[recording.edges[cells + 1] <= now + 1e-9]
     due = recording.total("planned", cells)
     if due < MIN_JOBS:
         return None

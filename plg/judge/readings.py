@@ -11,8 +11,8 @@ import numpy.typing as npt
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge.looks import gaps, known, undated
-from plg.judge.regions import RegionCache, Regions, check_fit
-from plg.measures import MEASURES, percentile, samples_needed
+from plg.judge.regions import PhaseIndex, RegionCache, Regions, check_fit
+from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.runner.recording import Floats, Ints, Recording, sample_step
 from plg.scenario import Subject
 
@@ -91,11 +91,18 @@ class Reader:
 
     recording: Recording
     regions: RegionCache = field(init=False)
+    _phases: PhaseIndex | None = None
     _rows: dict[tuple[str, str | None, float | None], Rows] = field(default_factory=dict)
-    _cells: dict[tuple[str | None, float | None], Ints] = field(default_factory=dict)
+    _cells: dict[tuple[str | None, float | None, str], Cells] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.regions = RegionCache(self.recording)
+
+    def phase_at(self, t: float) -> str | None:
+        """The phase that ``t`` falls into, the shortest where several overlap; None outside of all."""
+        if self._phases is None:
+            self._phases = PhaseIndex(self.recording.spans)
+        return self._phases.at(t)
 
     def read(self, subject: Subject, width: float | None = None) -> Readings:
         """Readings in the whole span of the subject, or in each window of ``width``. Raises `NoData`."""
@@ -111,21 +118,21 @@ class Reader:
             return self._time(subject, regions, width)
         return self._figure(subject, regions, width)
 
-    def cells(self, during: str | None, width: float | None) -> Ints:
-        """Region of each cell."""
-        key = (during, width)
+    def cells(self, during: str | None, width: float | None, measure: str = "") -> Cells:
+        """The cells of the regions that a measure is read in."""
+        key = (during, width, measure if measure in QUEUE_GAUGES else "")
         if key not in self._cells:
-            self._cells[key] = self.regions.get(during, width).of_cells(self.recording.edges)
+            regions, edges = self.regions.get(during, width, measure), self.recording.edges
+            first, last = regions.reach(edges)
+            self._cells[key] = Cells(slice(first, last), regions.of_cells(edges[first : last + 1]))
         return self._cells[key]
 
     def counter(self, name: str, subject: Subject, width: float | None = None) -> Floats:
         """Sum of a counter in each region; ``errors`` are failed and unknown together."""
         if name == "errors":
             return self.counter("failed", subject, width) + self.counter("unknown", subject, width)
-        cells = self.cells(subject.during, width)
-        inside = cells >= 0
         count = self.regions.get(subject.during, width).count
-        return tally(cells[inside], self.recording.counters[name][inside], count)
+        return self.cells(subject.during, width).tally(self.recording.counters[name], count)
 
     def _figure(self, subject: Subject, regions: Regions, width: float | None) -> Readings:
         def total(name: str) -> Floats:
@@ -174,7 +181,8 @@ class Reader:
         key = (measure, during, width)
         if key not in self._rows:
             count = self.regions.get(during, width).count
-            self._rows[key] = add_up(self.recording, measure, self.cells(during, width), count)
+            cells = self.cells(during, width)
+            self._rows[key] = add_up(self.recording, measure, cells.owner, count, cells.at.start)
         return self._rows[key]
 
     def _gauge(self, subject: Subject, regions: Regions) -> Readings:
@@ -235,14 +243,33 @@ def error_rate(errors: Floats, sent: Floats) -> Floats:
     return np.asarray(np.divide(errors, of, out=np.full(len(of), np.nan), where=of > 0))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """The cells that regions reach over, ``at`` a stretch of all, and the region of each of them (-1: none)."""
+
+    at: slice
+    owner: Ints
+
+    @property
+    def inside(self) -> Ints:
+        """Indices, among all cells, of those in a region."""
+        return np.asarray(np.flatnonzero(self.owner >= 0) + self.at.start)
+
+    def tally(self, column: npt.NDArray[Any], count: int) -> Floats:
+        """Sum of a column of one entry a cell, in each of ``count`` regions."""
+        kept = self.owner >= 0
+        return tally(self.owner[kept], column[self.at][kept], count)
+
+
 def tally(owner: Ints, amounts: npt.NDArray[Any], count: int) -> Floats:
     """Sum of the amounts of each of ``count`` owners."""
     return np.bincount(owner, weights=amounts, minlength=count).astype(np.float64)
 
 
-def add_up(recording: Recording, measure: str, cells: Ints, count: int) -> Rows:
-    """The histograms of a time measure by region, where ``cells`` gives the region of each cell (-1: none)."""
-    histograms = recording.histograms[measure]
+def add_up(recording: Recording, measure: str, cells: Ints, count: int, first: int = 0) -> Rows:
+    """The histograms of a time measure by region, where ``cells`` gives the region of each cell from the ``first`` on
+    (-1: none)."""
+    histograms = recording.histograms[measure].part(first, first + len(cells))
     owner = np.repeat(cells, np.diff(histograms.offsets))
     inside = owner >= 0
     key = owner[inside] * BUCKETS + histograms.buckets[inside]

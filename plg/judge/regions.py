@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,14 @@ class Regions:
         piece = np.searchsorted(self.starts, times, side="right") - 1
         inside = (piece >= 0) & ((times < self.ends[piece]) | self.opens[piece])
         return np.where(inside, self.owner[piece], -1)
+
+    def reach(self, edges: Floats) -> tuple[int, int]:
+        """Of the cells with these edges the first and the one after the last that any region may hold."""
+        if not len(self.starts):
+            return 0, 0
+        first = int(np.searchsorted(edges, self.starts.min(), side="right")) - 1
+        last = len(edges) - 1 if self.opens.any() else int(np.searchsorted(edges, self.ends.max(), side="left"))
+        return max(first, 0), min(max(first, last, 0), len(edges) - 1)
 
     def of_cells(self, edges: Floats) -> Ints:
         """Region of each cell, by a moment just after the cell's start."""
@@ -193,3 +203,27 @@ def phase_at(spans: Mapping[str, Intervals], t: float) -> str | None:
     """The phase that ``t`` falls into, the shortest where several overlap; None outside of all."""
     found = [(end - start, name) for name, pieces in spans.items() for start, end in pieces if start <= t < end]
     return min(found)[1] if found else None
+
+
+class PhaseIndex:
+    """`phase_at` for who asks of many moments: each is found without a look at every phase."""
+
+    def __init__(self, spans: Mapping[str, Intervals]) -> None:
+        pieces = sorted((start, end, name) for name, all_of in spans.items() for start, end in all_of if end > start)
+        self._seams = sorted({seam for start, end, _ in pieces for seam in (start, end)})
+        self._names: list[str | None] = []
+        open_ones: list[tuple[float, str, float]] = []
+        place = 0
+        for seam in self._seams:
+            while place < len(pieces) and pieces[place][0] <= seam:
+                start, end, name = pieces[place]
+                heappush(open_ones, (end - start, name, end))
+                place += 1
+            while open_ones and open_ones[0][2] <= seam:
+                heappop(open_ones)
+            self._names.append(open_ones[0][1] if open_ones else None)
+
+    def at(self, t: float) -> str | None:
+        """See `phase_at`."""
+        place = bisect_right(self._seams, t) - 1
+        return self._names[place] if place >= 0 else None

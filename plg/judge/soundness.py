@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND
-from plg.judge.readings import Reader, tally
+from plg.judge.readings import Reader
 from plg.judge.regions import NoData, Regions, ended
 from plg.judge.wording import where
 from plg.measures import MEASURES, QUEUE_GAUGES
@@ -132,10 +132,9 @@ class Losses:
 def _losses(reader: Reader, subject: Subject, width: float | None) -> Losses:
     """What plg spoiled in each region of a subject. Raises `NoData`."""
     recording, regions = reader.recording, reader.regions.get(subject.during, width, subject.measure)
-    cells = regions.of_cells(recording.edges)
-    inside = cells >= 0
+    cells = reader.cells(subject.during, width, subject.measure)
     due, cancelled, held, overdue, late = (
-        tally(cells[inside], recording.counters[name][inside], regions.count)
+        cells.tally(recording.counters[name], regions.count)
         for name in ("planned", "cancelled", "held", "overdue", "late")
     )
     blind, idle, suspended = (np.zeros(regions.count) for _ in range(3))

@@ -52,8 +52,11 @@ def junit(
         _suite(run, name, paths.get(run.run_id)) if isinstance(run, Outcome) else _invalid_suite(run, name)
         for run, name in zip(runs, names, strict=True)
     ]
+    named: dict[str | None, str | None] = {}
     for case in (case for suite in suites for case in suite.test_cases):
-        case.file = from_root(case.file, roots)
+        if case.file not in named:
+            named[case.file] = from_root(case.file, roots)
+        case.file = named[case.file]
     return _document(suites, runs)
 
 

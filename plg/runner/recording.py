@@ -49,6 +49,15 @@ class Histograms:
             np.zeros(cells), np.full(cells, np.inf), np.full(cells, -np.inf),
         )  # fmt: skip
 
+    def part(self, first: int, last: int) -> Histograms:
+        """The histograms of the cells from the ``first`` to the one before ``last``; nothing is copied but offsets."""
+        offsets = self.offsets[first : last + 1]
+        rows = slice(int(offsets[0]), int(offsets[-1]))
+        return Histograms(
+            offsets - offsets[0], self.buckets[rows], self.counts[rows],
+            self.sums[first:last], self.minima[first:last], self.maxima[first:last],
+        )  # fmt: skip
+
     def over(self, cells: npt.NDArray[np.bool_]) -> Distribution:
         """The distribution over the cells marked True (a mask of one entry a cell)."""
         rows = np.repeat(cells, np.diff(self.offsets))
@@ -157,8 +166,8 @@ class Recording:
             mask |= (middle >= start) & ((middle < end) | (end >= self.duration - slack(self.duration)))
         return mask
 
-    def total(self, counter: str, cells: npt.NDArray[np.bool_] | None = None) -> int:
-        """Sum of a counter over the cells, or over the whole run."""
+    def total(self, counter: str, cells: npt.NDArray[np.bool_] | Ints | None = None) -> int:
+        """Sum of a counter over the cells (a mask, or their indices), or over the whole run."""
         column = self.counters[counter]
         return int(column.sum() if cells is None else column[cells].sum())
 

@@ -13,6 +13,8 @@ from judged import expect, record, steady
 
 from plg.guardrails.guard import Hit
 from plg.judge import first_breach, judge
+from plg.judge.readings import Reader
+from plg.judge.regions import PhaseIndex, phase_at
 from plg.judge.series import series
 from plg.measures import GAUGES
 from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording
@@ -117,3 +119,48 @@ def test_many_phases_cost_each_expectation_the_same() -> None:
     many, one = (record(events, spans=s, cuts=[k * 0.01 for k in range(1000)]) for s in (spans, few))
     assert [r.verdict for r in judge(asked, many)] == ["fail", "pass"]
     assert steps(lambda: judge(asked, many)) <= 1.2 * steps(lambda: judge(asked, one))
+
+
+def phased(phases: int) -> Recording:
+    """A run in which each phase has ten cells, inside of two that have all."""
+    run = long(phases * 10)
+    spans = {f"p{i}": ((i * 10.0, i * 10.0 + 10.0),) for i in range(phases)}
+    whole = (0.0, phases * 10.0)
+    return replace(run, spans={"all": (whole,), **spans, "half": ((2.5, whole[1] / 2),)})
+
+
+def test_a_line_about_a_phase_looks_at_the_cells_of_the_phase() -> None:
+    reader = Reader(phased(300))
+    for during in ("p0", "p1", "p150", "p299"):
+        for width in (None, 2.0):
+            cells = reader.cells(during, width)
+            assert len(cells.owner) <= 11
+            everywhere = reader.regions.get(during, width).of_cells(reader.recording.edges)
+            assert cells.inside.tolist() == np.flatnonzero(everywhere >= 0).tolist()
+            assert cells.owner.tolist() == everywhere[cells.at].tolist()
+    assert len(reader.cells(None, None).owner) == reader.recording.cells
+
+
+def test_the_phase_of_a_moment_is_found_as_by_a_look_at_each() -> None:
+    run = phased(50)
+    spans = {**run.spans, "again": ((3.0, 4.0), (100.0, 130.0), (499.0, 600.0)), "none": ((7.0, 7.0),)}
+    index = PhaseIndex(spans)
+    for moment in (-1.0, *np.arange(0, 601, 0.5).tolist(), 1e9):
+        assert index.at(moment) == phase_at(spans, moment), moment
+    assert PhaseIndex({}).at(1.0) is None
+
+
+def test_each_breach_is_placed_without_a_look_at_every_phase() -> None:
+    asked = tuple(replace(ASKED[9], subject=replace(ASKED[9].subject, during=f"p{i}")) for i in range(100))
+    looked = 0
+
+    class Watched(dict[str, Any]):
+        def items(self) -> Any:
+            nonlocal looked
+            looked += 1
+            return super().items()
+
+    run = phased(100)
+    results = judge(asked, replace(run, spans=Watched(run.spans)))
+    assert {result.verdict for result in results} == {"fail"}
+    assert looked == 1

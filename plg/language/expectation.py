@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal, cast
 
 from plg.diagnostics import nearest
-from plg.language import strings
+from plg.language import otherwise, strings
 from plg.language.expectation_text import ExpectationFault, expectation_tree
 from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
 from plg.scenario import Expectation, Subject
@@ -121,7 +121,7 @@ class _Reader:
         takes = ", ".join(AGGREGATES)
         if not is_aggregate(token):
             plain = plain_digits(token)
-            said = plain if plain != token and is_aggregate(plain) else _SAID_OTHERWISE.get(token.lower())
+            said = plain if plain != token and is_aggregate(plain) else otherwise.AGGREGATES.get(token.lower())
             suggestion = said or nearest(token, AGGREGATES)
             help = (f"did you mean {suggestion}? " if suggestion else "") + f"the aggregates are {takes}"
             self.fault("unknown-aggregate", f"there is no aggregate {str(token)!r}", token, help)
@@ -225,9 +225,9 @@ class _Reader:
                     f"write it such as {example}",
                 )
             else:
-                self.fault(
-                    "wrong-unit", f"{measure.name} is {wanted}, not {text}", token, f"write it such as {example}"
-                )
+                share = measure.name == "errors" and text.endswith("%")
+                help = "error_rate is their percentage" if share else f"write it such as {example}"
+                self.fault("wrong-unit", f"{measure.name} is {wanted}, not {text}", token, help)
         except ValueError:
             self.fault("out-of-range", f"{text[:30]} is too large", token)
         return None
@@ -268,8 +268,6 @@ class _Reader:
         return None
 
 
-_SAID_OTHERWISE = {"avg": "mean", "average": "mean", "median": "p50", "maximum": "max", "minimum": "min"}
-"""Other names of aggregates."""
 _WANTED: Mapping[str, tuple[str, str]] = {
     "s": ("a time", "250ms"),
     "jobs": ("a number of jobs", "100"),

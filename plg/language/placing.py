@@ -18,6 +18,10 @@ _BLOCKS = {
 """Required fields of a document: the block of the DSL that fills each, and how to write it."""
 
 
+_TEXTS = {"queue", "target", "description", "payload", "data", "tags", "file"}
+"""Fields that hold texts, which are never bare words."""
+
+
 class Placer:
     """Gives faults their place in one source. ``origins`` names the param that a value came from."""
 
@@ -38,7 +42,10 @@ class Placer:
     def param(self, fault: ParamFault) -> Diagnostic:
         """A fault of a param; one that concerns an override has no place."""
         span = self.span(fault.path, fault.offsets, fault.at_key) if fault.path else None
-        return Diagnostic(fault.code, fault.message, self.source.file, span, fault.help, fault.severity, fault.path)
+        help = fault.help
+        if self.is_plg and fault.code == "unknown-param" and not help.startswith("did you") and _TEXTS & {*fault.path}:
+            help += f'; a text stands in double quotes: "{fault.name}"'
+        return Diagnostic(fault.code, fault.message, self.source.file, span, help, fault.severity, fault.path)
 
     def span(self, path: Path, offsets: tuple[int, int] | None, at_key: bool) -> Span | None:
         if not self.source.text:
@@ -77,7 +84,7 @@ class Placer:
         if kind is None:
             return field
         clauses = {name: CLAUSES[clause] for clause, name in PHASES[kind].clauses.items()}
-        return clauses.get(field, field)
+        return clauses.get(field, kind if field == PHASES[kind].first else field)
 
     def phase_type(self, path: Path) -> str | None:
         """The type of the phase at ``path``; None where there is no phase."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import nearest
+from plg.language import otherwise
 from plg.language.strings import HUGE, number
 from plg.redaction import conceal
 from plg.units import (
@@ -86,10 +87,14 @@ def fraction(value: Any) -> float:
     return parse_percent(value) if isinstance(value, str) else float(value) / 100
 
 
-def _unit_fault(error: UnitError, wanted: str) -> Fault:
+def _unit_fault(error: UnitError, text: str, wanted: str) -> Fault:
     if not error.known:
         return Fault("out-of-range", str(error))
     known = ", ".join(error.known)
+    if meant := otherwise.quantity(text):
+        return Fault(
+            "unknown-unit", f"does not know the unit {error.unit!r}" if error.unit else wanted, f"write {meant}"
+        )
     if error.unit is None:
         return Fault("wrong-type", wanted, f"known units: {known}")
     suggestion = nearest(error.unit, [unit.strip("/") for unit in error.known])
@@ -107,7 +112,7 @@ def _quantity(
         try:
             amount = parse(value)
         except UnitError as error:
-            return _unit_fault(error, f"must be {wanted}, not {show(value)}")
+            return _unit_fault(error, value, f"must be {wanted}, not {show(value)}")
         except ValueError:
             return Fault("out-of-range", f"is too large: {show(value)}", limits)
     elif is_number(value):
@@ -132,7 +137,8 @@ def _integer(value: Any, low: int, high: int) -> Fault | None:
         or value != value
         or value in (math.inf, -math.inf)
     ):
-        return Fault("wrong-type", f"must be a whole number, not {show(value)}")
+        meant = otherwise.count(value) if isinstance(value, str) else ""
+        return Fault("wrong-type", f"must be a whole number, not {show(value)}", f"write {meant}" if meant else "")
     if value != int(value):
         return Fault("wrong-type", f"must be a whole number, not {show(value)}")
     if not low <= value <= high:
@@ -247,7 +253,7 @@ def _megabytes(value: Any) -> Fault | None:
         parse_size(value)
     except UnitError as error:
         if error.unit is not None and error.unit not in DURATION_UNITS:
-            return _unit_fault(error, "")
+            return _unit_fault(error, value, "")
     except ValueError:
         pass
     return Fault(

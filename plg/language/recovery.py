@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plg.diagnostics import Diagnostic, nearest
+from plg.language import otherwise
 from plg.language.expected import CLAUSES, expected, word_for
-from plg.language.resuming import SKIP, STATEMENTS, Resuming
+from plg.language.resuming import SKIP, STATEMENTS, Resuming, token
 from plg.language.slips import slip_at
 from plg.language.source import MAX_DEPTH, MAX_SYNTAX_ERRORS, MORE_ERRORS, Lines
 from plg.language.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
+
+
+_AT = {
+    "/": "a comment begins with #",
+    "seed": "it stands with the traffic: traffic seed 7 { … }",
+    "include": 'a scenario is one file; `data NAME "FILE.csv"` reads a table',
+}
+"""Words that nothing resembles, and what to write."""
 
 
 class Recovery:
@@ -50,6 +60,14 @@ class Recovery:
             self.faults.append(self.describe(error, first, last, interactive.accepts()))
         if self.start != "file":
             return False
+        if self.faults[-1].code == "unterminated-string" and "STRING" in interactive.accepts():
+            # What closes blocks at the end of the line is not meant to be a part of the string.
+            line = self.text[first:].partition("\n")[0]
+            end = first + len(line.rstrip(" \t})]"))
+            interactive.feed_token(token("STRING", '"x"', first, end))
+            self.resuming.lose(first, interactive.accepts())
+            self.resuming.move(interactive, end)
+            return True
         if slip is not None:
             slip.mend()
             self.resuming.move(interactive, slip.last if slip.then is None else slip.then)
@@ -85,9 +103,27 @@ class Recovery:
     def help_for(self, found: str, first: int, accepted: set[str], error: Any) -> str:
         """The likeliest way to mend an unexpected word."""
         keywords = [word_for(name).strip("`") for name in accepted]
-        suggestion = nearest(found, [word for word in keywords if word.isidentifier()])
-        if suggestion:
+        suggestion = otherwise.STATEMENTS.get(found) or nearest(
+            found, [word for word in keywords if word.isidentifier()]
+        )
+        if suggestion in keywords:
             return f"did you mean `{suggestion}`?"
+        if (help := _AT.get(found, "")) and (found != "seed" or "_TRAFFIC" in accepted):
+            return help
+        if digits := re.fullmatch(r"(\d+)(?:th|st|nd|rd)", found):
+            return f"did you mean `p{digits[1]}`?"
+        if accepted == {"_EACH"}:
+            return "such as: workers 4 each 50ms"
+        if accepted == {"_LBRACE"} and re.match(r"\w", found):
+            return "a name with a blank in it stands in double quotes"
+        if "OPERATOR" in accepted:
+            words = re.compile(r"(?:is\s+|must\s+be\s+|should\s+be\s+)?([a-z]+)").match(self.text, first)
+            meant = otherwise.OPERATORS.get(words[1]) if words else None
+            return f"did you mean `{meant}`?" if meant else "a comparison is one of <, <=, >, >=, ==, !="
+        if "CALL" in accepted and found[0].isdigit():
+            return "the measure stands first, as in p95(latency) < 5ms"
+        if found in ("<", "<=", ">", ">=", "==", "!=") and "_DURING" in accepted:
+            return "a line has one comparison: write a line for each"
         if found == ";":
             return "nothing stands between statements: leave it out"
         if found == ":" and "_THEN" in accepted:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plg.diagnostics import nearest
+from plg.language import otherwise
 from plg.language.expected import CLAUSES
 from plg.language.source import MAX_DEPTH
 from plg.language.strings import STRING
@@ -160,7 +161,7 @@ class Resuming:
             self.lost.add(self.layout.statement(position))
             return
         match = self.next_token(position)
-        meant = nearest(match[0], STATEMENTS) if match is not None else None
+        meant = (otherwise.STATEMENTS.get(match[0]) or nearest(match[0], STATEMENTS)) if match is not None else None
         self.lost |= {meant} if meant else set()
 
     # Giving a stretch up --------------------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from plg.language import strings
+from plg.language.foreign import foreign_slip
 from plg.language.resuming import MISSING, token
-from plg.language.vocabulary import GUARDRAILS, JOB
+from plg.language.slip import Slip, last_token, replace_last
+from plg.language.vocabulary import GUARDRAILS, JOB, PHASES
 from plg.measures import AGGREGATES, MEASURES
 from plg.units import plain_digits
 
@@ -31,29 +31,15 @@ _FOREIGN = re.compile(r"-?\d[\d_.]*(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ\d.]*)")
 _VALUE = re.compile(rf"{strings.QUANTITY.pattern}|{_WORD}")
 
 
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """What to say of a stretch of text, and how parser and values are put right.
-
-    Reading goes on at ``then``, which is ``last`` unless given.
-    """
-
-    message: str
-    help: str
-    first: int
-    last: int
-    mend: Callable[[], object]
-    then: int | None = None
-
-
 def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
     """The slip that a syntax error at ``first`` is due to, if it is one of those that are known."""
     stack = interactive.parser_state.value_stack
-    before = _last_token(stack[-1]) if stack else None
+    before = last_token(stack[-1]) if stack else None
     if not before or first >= len(text) or not _adjacent(text, before.end_pos, first):
         return None
     return (
         _foreign_digits(text, interactive, before, first)
+        or foreign_slip(text, interactive, before, first)
         or _missing_value(text, interactive, before, first)
         or _missing_then(text, interactive, before, first)
         or _thousands(text, stack, before, first)
@@ -68,25 +54,6 @@ def _adjacent(text: str, end: int, first: int) -> bool:
     return not re.sub(r"#[^\n]*", "", text[end:first]).strip()
 
 
-def _last_token(node: Any) -> Any:
-    while not isinstance(node, str):
-        if not getattr(node, "children", None):
-            return None
-        node = node.children[-1]
-    return node if getattr(node, "end_pos", None) is not None else None
-
-
-def _replace(stack: list[Any], new: Any) -> None:
-    """Put ``new`` in the place of the last token read."""
-    if isinstance(stack[-1], str):
-        stack[-1] = new
-        return
-    node = stack[-1]
-    while not isinstance(node.children[-1], str):
-        node = node.children[-1]
-    node.children[-1] = new
-
-
 def _foreign_digits(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
     """``٣٣/s``, ``1٣s``: digits of another script, alone or behind those that are read."""
     stack = interactive.parser_state.value_stack
@@ -99,7 +66,7 @@ def _foreign_digits(text: str, interactive: Any, before: Any, first: int) -> Sli
 
     def mend() -> None:
         if begun:
-            _replace(stack, new)
+            replace_last(stack, new)
         elif "QUANTITY" in interactive.accepts():
             interactive.feed_token(new)
 
@@ -123,12 +90,14 @@ def _missing_value(text: str, interactive: Any, before: Any, first: int) -> Slip
         return None
 
     def mend() -> None:
-        _replace(stack, token("QUANTITY", MISSING, place[0], place[0]))
+        replace_last(stack, token("QUANTITY", MISSING, place[0], place[0]))
         interactive.feed_token(token(kind, before, *place))
 
     if kind not in interactive.accepts():
         return None
-    return Slip(f"a value is missing before `{before}`", "", *place, mend, first)
+    kind_before = next((str(node) for node in stack[-2:-1] if str(node) in PHASES), "")
+    help = f"such as: {PHASES[kind_before].example}" if kind_before else ""
+    return Slip(f"a value is missing before `{before}`", help, *place, mend, first)
 
 
 def _missing_then(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
@@ -158,7 +127,7 @@ def _thousands(text: str, stack: list[Any], before: Any, first: int) -> Slip | N
     start, written = before.start_pos, before + match[0].replace(",", "_")
     new = token("QUANTITY", written, start, match.end())
     message = f"`{text[start : match.end()]}` has commas between its digits"
-    return Slip(message, f"write {written}", start, match.end(), lambda: _replace(stack, new))
+    return Slip(message, f"write {written}", start, match.end(), lambda: replace_last(stack, new))
 
 
 def _scaled(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:
@@ -170,7 +139,7 @@ def _scaled(text: str, stack: list[Any], before: Any, first: int) -> Slip | None
     start, written = before.start_pos, number[1] + _SCALES[number[2]] + strings.compact(match[0])
     new = token("QUANTITY", written, start, match.end())
     message = f"`{text[start : match.end()]}` is not a rate"
-    return Slip(message, f"write {written}", start, match.end(), lambda: _replace(stack, new))
+    return Slip(message, f"write {written}", start, match.end(), lambda: replace_last(stack, new))
 
 
 def _aggregate(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
@@ -209,7 +178,7 @@ def _arithmetic(text: str, interactive: Any, before: Any, first: int) -> Slip | 
     accepted = interactive.accepts()
     factor = before.type == "_STAR" and len(stack) > 1  # `base * 2` where `base * p95(latency)` was expected
     if factor:
-        first, before = before.start_pos, _last_token(stack[-2])
+        first, before = before.start_pos, last_token(stack[-2])
     group = _GROUP.match(text, first) if {"QUANTITY", "REF"} <= accepted else None
     match = group or _SUM.match(text, first)
     if match is None or (group is None and getattr(before, "type", "") not in ("QUANTITY", "NAME", "REF")):
@@ -229,7 +198,7 @@ def _arithmetic(text: str, interactive: Any, before: Any, first: int) -> Slip | 
         if group or factor:
             interactive.feed_token(new)
         else:
-            _replace(stack, new)
+            replace_last(stack, new)
 
     help = "write the value itself, or give it a param of its own"
     shown = text[start : match.end()]

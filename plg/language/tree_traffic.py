@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from plg.diagnostics import Path, nearest
-from plg.language import strings
+from plg.language import otherwise, strings
 from plg.language.source import Document
 from plg.language.tree_values import Node, Values, is_token, place
 from plg.language.vocabulary import CLAUSES, PHASES, POSITIONS, PhaseType
@@ -42,7 +43,8 @@ class Traffic(Values):
             field = "process" if option.data == "process" else "seed"
             self.put(arrivals, ("arrivals",), field, self.value(option.children[0], field), option.children[0])
         if "pattern" in document:
-            self.fault("duplicate-key", "`traffic` is given twice", place(node))
+            self.fault("duplicate-key", "`traffic` is given twice", place(node), "join them with `then`")
+            self.lost.add("traffic")
             return
         if arrivals:
             document["arrivals"] = arrivals
@@ -138,7 +140,7 @@ class Traffic(Values):
         kind = PHASES.get(word)
         if kind is None or kind.first is None:
             known = [*(name for name, kind in PHASES.items() if kind.first), "pause", "points", "repeat", "together"]
-            self.unknown(f"there is no phase `{word}`", word, known, key)
+            self.unknown(f"there is no phase `{word}`", word, known, key, otherwise.PHASES)
             self.lost.add(f"phase {phase.get('name', '')}")
             return None
         phase["type"] = word
@@ -171,15 +173,24 @@ class Traffic(Values):
             return
         name = kind.clauses.get(clause.data)
         if name is None:
-            spelled = CLAUSES[clause.data]
-            self.fault(
-                "unknown-key", f"{phase['type']} takes no `{spelled}`", place(clause), f"such as: {kind.example}"
-            )
+            self.foreign_clause(CLAUSES[clause.data], clause, token, phase, kind, path)
         elif clause.data == "from":
             self.put(phase, path, name, self.angle(token), token)
         elif name in phase:
             self.fault("duplicate-key", f"`{CLAUSES[clause.data]}` is given twice", place(clause))
         else:
+            self.put(phase, path, name, self.value(token, kind.fields[name].kind), token)
+
+    def foreign_clause(self, word: str, clause: Any, token: Any, phase: Document, kind: PhaseType, path: Path) -> None:
+        """A clause that this phase does not take; it is read as the one that is meant, where that is plain."""
+        known = {CLAUSES[clause]: name for clause, name in kind.clauses.items()}
+        meant = otherwise.CLAUSES.get(word, "")
+        if meant not in known and word not in CLAUSES.values():
+            meant = nearest(word, known) or ""
+        name = known.get(meant, "")
+        help = f"did you mean `{meant}`?" if name else f"such as: {kind.example}"
+        self.fault("unknown-key", f"{phase['type']} takes no `{word}`", place(clause), help)
+        if name and name not in phase and is_token(token):
             self.put(phase, path, name, self.value(token, kind.fields[name].kind), token)
 
     def bare_word(self, clause: Any, phase: Document, path: Path) -> None:
@@ -191,13 +202,24 @@ class Traffic(Values):
         if str(word) in PHASES or word == "pause":
             self.fault("syntax", f"`{word}` begins a new phase", place(word), "write `then` (or `and`) before it")
             return
-        if str(word) in DURATION_UNITS and self.faults and self.faults[-1].code == "missing-unit":
-            return  # `10 s`: the number before it has been told how to be written
+        if self.unit_apart(str(word)):
+            return
         kind = PHASES[phase["type"]]
-        known = [CLAUSES[name] for name in kind.clauses]
-        suggestion = "->" if word == "to" and "->" in known else nearest(str(word), known)
+        if rest and rest[0] is not None:
+            self.foreign_clause(str(word), clause, rest[0], phase, kind, path)
+            return
+        suggestion = nearest(str(word), [CLAUSES[name] for name in kind.clauses])
         help = f"did you mean `{suggestion}`?" if suggestion else f"such as: {kind.example}"
         self.fault("unknown-key", f"{phase['type']} takes no `{word}`", place(word), help)
+
+    def unit_apart(self, word: str) -> bool:
+        """Whether a word is the unit of the number before it (`5 s`, `5 sec`), which is told how to be written."""
+        unit = word if word in DURATION_UNITS else otherwise.UNITS.get(word.lower())
+        if unit is None or not self.faults or self.faults[-1].code != "missing-unit":
+            return False
+        written = self.faults[-1].help.rstrip("abcdefghijklmnopqrstuvwxyz")
+        self.faults[-1] = replace(self.faults[-1], help=written + unit)
+        return True
 
     def angle(self, token: Any) -> Any:
         """Where a sine begins, in radians."""

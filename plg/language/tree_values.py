@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from plg.diagnostics import Diagnostic, Path, nearest
@@ -16,6 +17,7 @@ Node = Any
 """A node of Lark's tree: a `lark.Tree`, or a `lark.Token` (which is a `str`). Lark is not loaded here."""
 Token = Any
 
+_NONE: Mapping[str, str] = {}
 _WORDS = {"true": True, "false": False, "on": True, "off": False, "null": None}
 _STRINGS = {"text", "key", "queue", "call", "file", "url", "name"}
 _EXAMPLES = {
@@ -73,7 +75,7 @@ class Values:
     def value(self, token: Token, kind: str) -> Any:
         """A value where a ``kind`` is due: a number, a string, a word, or a reference to a param."""
         if token == MISSING:  # told where it was noticed; the rest of the block is looked at all the same
-            return {"switch": True, "json": None}.get(kind, "x" if kind in (*_STRINGS, "place") else 1)
+            return True if kind == "switch" else "x" if kind in (*_STRINGS, "place") else 1
         if token.type == "STRING":
             return self.string(token)
         if token.type == "REF":
@@ -101,7 +103,7 @@ class Values:
             start = place(token)[0] + 1 + error.offset
             help = 'the escapes are \\n \\t \\r \\b \\f \\" \\\\ \\/ and \\uXXXX'
             self.fault("bad-escape", str(error), (start, start + 2), help)
-            return ""
+            return str(token[1:-1])
 
     def number(self, token: Token, text: str) -> int | float:
         try:
@@ -158,7 +160,8 @@ class Values:
     def title(self, token: Any) -> str:
         return self.string(token) if token.type == "STRING" else str(token)
 
-    def unknown(self, message: str, word: str, known: Any, where: Any) -> None:
-        suggestion = nearest(word, known)
+    def unknown(self, message: str, word: str, known: Any, where: Any, others: Mapping[str, str] = _NONE) -> None:
+        """``others``: what other tools call what is ``known``."""
+        suggestion = others.get(word) or nearest(word, known)
         help = f"did you mean `{suggestion}`?" if suggestion else "known: " + ", ".join(known)
         self.fault("unknown-key", message, place(where), help)

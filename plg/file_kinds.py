@@ -32,7 +32,7 @@ def _kind(head: bytes) -> str:
         return PICTURE
     if b"\0" in head:
         return BINARY
-    if head.startswith(b"<"):
+    if re.match(rb"<[?!a-zA-Z]", head):
         start = head.lower()
         page = start.startswith((b"<!doctype html", b"<html"))
         return PAGE if page else JUNIT if b"<testsuite" in start else XML

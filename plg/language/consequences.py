@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from plg.diagnostics import Diagnostic
+from plg.diagnostics import Diagnostic, Span
 
 _STATEMENT = {"pattern": "traffic", "arrivals": "traffic", "jobs": "job", "job_config": "job", "params": "param"}
 """The statements of the fields of a document; those of the others are called like the field."""
@@ -18,10 +18,28 @@ def without_consequences(
 ) -> list[Diagnostic]:
     """``found`` without what ``others`` (faults of the text) and what was ``lost`` with them may have caused."""
     found = list(found)
-    unknown = [fault for fault in (*others, *found) if fault.code == "unknown-key"]
-    meant = {match[1] for fault in unknown for match in [_MEANT.search(fault.help)] if match}
+    meant = [
+        (match[1], fault.span)
+        for fault in (*others, *found)
+        if fault.code == "unknown-key" and (match := _MEANT.search(fault.help))
+    ]
     phases = {repr(name.removeprefix("phase ")) for name in lost if name.startswith("phase ")}
-    return [fault for fault in found if not _follows(fault, lost, phases, meant)]
+    if any(fault.code == "not-one-of" and fault.path == ("pattern", "type") for fault in found):
+        lost = {*lost, "traffic"}  # what phases it has is not known
+    return [fault for fault in found if not _follows(fault, lost, phases, _within(meant, fault))]
+
+
+def _within(meant: Iterable[tuple[str, Span | None]], fault: Diagnostic) -> set[str]:
+    """The words meant by others that stand in what a field is said to be missing in; for other faults, all words."""
+    whole = fault.span
+    if fault.code != "missing-field" or whole is None:
+        return {word for word, _ in meant}
+    first, last = (whole.line, whole.column), (whole.end_line, whole.end_column)
+    return {
+        word
+        for word, span in meant
+        if span is None or (first <= (span.line, span.column) and (span.end_line, span.end_column) <= last)
+    }
 
 
 def _follows(fault: Diagnostic, lost: Collection[str], phases: Collection[str], meant: Collection[str]) -> bool:
@@ -34,7 +52,7 @@ def _follows(fault: Diagnostic, lost: Collection[str], phases: Collection[str], 
     if fault.code == "unknown-phase":
         named = fault.message.partition("there is no phase ")[2] in phases
         numbered = "''" in phases and "'phase-" in fault.message
-        return "name" in meant or named or numbered or _gone(lost, {"traffic"})
+        return "name" in meant or named or numbered or _gone(lost, {"traffic"}) or "pattern" in meant
     if fault.code == "unknown-param":
         return _gone(lost, {"param"})
     if fault.code == "unknown-template":

@@ -34,7 +34,7 @@ def foreign_slip(text: str, interactive: Any, before: Any, first: int) -> Slip |
         or _arrow(text, interactive, first)
         or _rate_apart(text, interactive, before, first)
         or _operator(text, interactive, before, first)
-        or _in_phase(text, interactive, before, first)
+        or in_phase(text, interactive, before, first)
         or _joined(text, interactive, before, first)
     )
 
@@ -166,7 +166,7 @@ def _operator(text: str, interactive: Any, before: Any, first: int) -> Slip | No
     return None
 
 
-def _in_phase(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+def in_phase(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
     """``p95(latency) < 5ms in calm``."""
     stack = interactive.parser_state.value_stack
     if interactive.accepts() != {"_OF"} or _kind(before) != "NAME" or stack[-1] is not before:

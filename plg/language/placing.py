@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ class Placer:
     def param(self, fault: ParamFault) -> Diagnostic:
         """A fault of a param; one that concerns an override has no place."""
         span = self.span(fault.path, fault.offsets, fault.at_key) if fault.path else None
-        help = fault.help
+        help = fault.help if self.is_plg else re.sub(r"env (\w+) else …", r"{env: \1, default: …}", fault.help)
         if self.is_plg and fault.code == "unknown-param" and not help.startswith("did you") and _TEXTS & {*fault.path}:
             help += f'; a text stands in double quotes: "{fault.name}"'
         return Diagnostic(fault.code, fault.message, self.source.file, span, help, fault.severity, fault.path)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from plg.language import strings
-from plg.language.foreign import foreign_slip
+from plg.language.foreign import foreign_slip, in_phase
 from plg.language.resuming import MISSING, token
 from plg.language.slip import Slip, last_token, replace_last
 from plg.language.vocabulary import GUARDRAILS, JOB, PHASES
@@ -35,8 +35,10 @@ def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
     """The slip that a syntax error at ``first`` is due to, if it is one of those that are known."""
     stack = interactive.parser_state.value_stack
     before = last_token(stack[-1]) if stack else None
-    if not before or first >= len(text) or not _adjacent(text, before.end_pos, first):
+    if not before or not _adjacent(text, before.end_pos, first):
         return None
+    if first >= len(text):
+        return in_phase(text, interactive, before, first)
     return (
         _foreign_digits(text, interactive, before, first)
         or foreign_slip(text, interactive, before, first)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from plg.diagnostics import Path, nearest
+from plg.language import otherwise
 from plg.language.quantities import KINDS, fault_of, show
 from plg.language.source import Document
 from plg.language.strings import HUGE
-from plg.language.vocabulary import NESTED, PHASES, REQUIRED, SCENARIO_FIELDS
+from plg.language.vocabulary import CLAUSES, NESTED, PHASES, REQUIRED, SCENARIO_FIELDS
 from plg.resources import read_text
 
 MAX_PHASES = 100_000
@@ -142,7 +144,8 @@ def _phase_faults(phase: Any, path: Path) -> Iterator[DocumentFault]:
         yield DocumentFault("missing-field", "this phase has no `type`", path, f"one of {', '.join(PHASES)}")
     elif phase["type"] not in list(PHASES):
         word = phase["type"]
-        suggestion = nearest(word, PHASES) if isinstance(word, str) else None
+        suggestion = (otherwise.PHASES.get(word) or nearest(word, PHASES)) if isinstance(word, str) else None
+        suggestion = suggestion if suggestion in PHASES else None
         help = f"did you mean {suggestion}?" if suggestion else f"one of {', '.join(PHASES)}"
         yield DocumentFault("not-one-of", f"there is no phase type {show(word)}", (*path, "type"), help)
     else:
@@ -246,9 +249,26 @@ def _unknown_keys(value: dict[Any, Any], rules: dict[str, Any], path: Path) -> I
     for key in value:
         if key in known:
             continue
-        suggestion = nearest(str(key), known)
+        suggestion = _meant(str(key), value, path) if str(key) not in known else None
+        suggestion = suggestion if suggestion in known else nearest(str(key), known)
         help = f"did you mean `{suggestion}`?" if suggestion else "known: " + ", ".join(known)
+        if re.fullmatch(r"\d{3}", str(key)):
+            help = "a number is written without commas, such as 1_000"
         yield DocumentFault("unknown-key", f"{_owner(path, value)} takes no `{key}`", (*path, key), help, at_key=True)
+
+
+def _meant(key: str, value: Mapping[str, Any], path: Path) -> str | None:
+    """The field that a word of the DSL, or of another tool, stands for."""
+    if not path:
+        statement = otherwise.STATEMENTS.get(key, key)
+        return {"traffic": "pattern", "job": "jobs", "param": "params"}.get(statement, statement)
+    kind = PHASES.get(value.get("type", "")) if isinstance(value.get("type", ""), str) else None
+    if kind is None:
+        return None
+    if key == "rate":
+        return kind.first
+    word = otherwise.CLAUSES.get(key, key)
+    return next((field for clause, field in kind.clauses.items() if CLAUSES[clause] == word), None)
 
 
 def _wrong_kind(value: Any, rules: dict[str, Any], path: Path) -> DocumentFault:

@@ -180,6 +180,13 @@ class _Reader:
         begun = any(word in said for word in _BEGUN)
         where = opened.index if begun and opened is not None and opened.line < mark.line else mark.index
         self.broken_at = where
+        if self.text[where : where + 1] == "\t":
+            said = "tab"
+        if self.text[max(0, where - 1) : where + 1] == "${":
+            help = 'quote the text: "${…}"'
+            return self.fault(
+                "syntax", "`${` begins a mapping where the text is not quoted", (where - 1, where + 1), help
+            )
         for part, message, help in _WORDING:
             if part in said:
                 earlier = where != mark.index

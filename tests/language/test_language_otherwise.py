@@ -109,3 +109,49 @@ def test_every_word_of_others_leads_to_one_of_the_language() -> None:
 )
 def test_amounts_of_others(text: str, meant: str) -> None:
     assert otherwise.quantity(text) == meant
+
+
+YAML = """name: s
+jobs:
+  - name: a
+    queue: q
+pattern:
+  type: custom
+  phases:
+    - {name: calm, type: steady, base_rate: 10, duration: 5s}
+    - {name: rush, type: ramp, start_rate: 10, end_rate: 50, duration: 5s}
+guardrails: {max_rate: 100/s, max_total_jobs: 1000, max_duration: 1m}
+expect:
+  - p95(latency) < 5ms during calm
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "under", "help"),
+    [
+        ("type: steady", "type: constant", "constant", "did you mean steady?"),
+        ("type: custom", "type: Custom", "Custom", "did you mean custom?"),
+        ("base_rate", "rate", "rate", "did you mean `base_rate`?"),
+        ("duration: 5s}\n    - {name: r", "over: 5s}\n    - {name: r", "over", "did you mean `duration`?"),
+        ("1000", "1,000", "000", "a number is written without commas, such as 1_000"),
+        ("1m}", "1min}", "1min", "write 1m"),
+        ("guardrails:", "limits:", "limits", "did you mean `guardrails`?"),
+        ("pattern:", "traffic:", "traffic", "did you mean `pattern`?"),
+        ("during calm", "in calm", "in calm", None),
+        ("  - p95", "\t- p95", "\t", "indent with blanks"),
+        ("name: s", "<<: {name: s}\nname: s", "<<", "write the fields out"),
+        ("queue: q", "queue: q\n    payload: {a: ${seq}}", "${", 'quote the text: "${…}"'),
+        ("name: s", "name: s\nparams: {a: {env: NO_X}}", "{env: NO_X}",
+         "set it, or give a value to fall back on: {env: NO_X, default: …}"),
+    ],
+)  # fmt: skip
+def test_one_message_a_slip_in_yaml(tmp_path: Path, right: str, wrong: str, under: str, help: str | None) -> None:
+    path = tmp_path / "s.yaml"
+    text = YAML.replace(right, wrong, 1)
+    assert text != YAML
+    path.write_text(text)
+    [error] = [fault for fault in lint(path).diagnostics if fault.severity == "error"]
+    assert error.span is not None
+    line = text.split("\n")[error.span.line - 1]
+    assert line[error.span.column - 1 : error.span.end_column - 1] == under
+    assert help is None or error.help == help

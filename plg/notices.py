@@ -12,7 +12,21 @@ def notices(outcome: Outcome) -> tuple[Notice, ...]:
         found.append(Notice("others-jobs-taken", f"plg's own workers took {taken} not of this run"))
     if outcome.queue.nobody_worked:
         found.append(Notice("nobody-worked", outcome.queue.said))
+    elif outcome.workers is not None and outcome.ledger.acked:
+        found.append(Notice("own-workers", f"{_taken_by_own(outcome, outcome.workers)}, not by yours"))
     return tuple(found)
+
+
+def _taken_by_own(outcome: Outcome, workers: WorkersResult) -> str:
+    """Which jobs plg's own workers took: all that were taken, or so many of them."""
+    own = f"plg's own {workers.count:,} worker{'s' * (workers.count != 1)}"
+    queue = outcome.queue
+    if queue.start is None or queue.end is None or outcome.shard is not None:
+        return f"the jobs were taken by {own}"
+    taken = queue.start + outcome.ledger.acked - queue.end
+    if 0 < workers.processed < 0.9 * taken:
+        return f"{workers.processed:,} of the {taken:,} jobs that were taken were taken by {own}"
+    return f"the jobs were taken by {own}"
 
 
 def _foreign(outcome: Outcome, workers: WorkersResult) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from plg.patterns.base import Pattern
 from plg.queues.base import Job
+from plg.target_url import WORDS, normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +83,22 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The reference consumer: ``count`` of them, each busy ``each`` seconds with a job."""
+    """The reference consumer: ``count`` of them, each busy ``each`` seconds with a job.
+
+    ``only`` "embedded": they take jobs from a server that plg started, and from no other.
+    """
 
     count: int
     each: float
+    only: Literal["embedded"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One scenario, ready to plan.
 
-    ``target`` is a URL, ``embedded`` or ``fake``; ``data`` maps a name to the path of its CSV file; ``connections`` is
+    ``target`` is a URL, ``embedded`` or ``fake``; where it is not ``placed`` yet, as nothing is sent, that stands for
+    whatever the target will be. ``data`` maps a name to the path of its CSV file; ``connections`` is
     how many the jobs go over (to each node of a cluster). ``watch`` is how long (s) the queue is watched after the last
     send, None for as long as the expectations need.
     """
@@ -114,3 +120,11 @@ class Scenario:
     watch: float | None = None
     file: str | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
+    placed: bool = True
+
+    @property
+    def own_workers(self) -> Workers | None:
+        """The reference consumers that start with a run at this target; None where none do."""
+        asked = self.workers
+        elsewhere = not self.placed or normalized(self.target) not in WORDS
+        return None if asked is None or (asked.only is not None and elsewhere) else asked

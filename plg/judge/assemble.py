@@ -88,7 +88,7 @@ def make_outcome(
     """
     document = _without_passwords(scenario.document)
     results, recording = judge_attended(scenario.expect, recording, interrupted)
-    decision = decide(results, recording)
+    decision = decide(results, recording, own_workers=workers is not None)
     ledger = Ledger.of(recording)
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
     return Outcome(
@@ -134,7 +134,7 @@ def _workers_result(workers: WorkersLike | None) -> WorkersResult | None:
 def rejudge(outcome: Outcome, expectations: Sequence[Expectation]) -> Outcome:
     """The same run under other expectations: new results, verdict and reason; nothing is sent."""
     results = judge(expectations, outcome.recording)
-    verdict, exit_code, reason = decide(results, outcome.recording)
+    verdict, exit_code, reason = decide(results, outcome.recording, own_workers=outcome.workers is not None)
     return replace(outcome, expectations=results, verdict=verdict, exit_code=exit_code, reason=reason)
 
 

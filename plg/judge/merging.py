@@ -211,7 +211,7 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
     first = outcomes[0]
     expectations = _expectations(first, recording, shard)
     results = judge(expectations, recording)
-    decision = decide(results, recording)
+    decision = decide(results, recording, own_workers=any(o.workers for o in outcomes))
     ledger = Ledger.of(recording)
     plan = merge_plans([outcome.plan for outcome in outcomes])
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}

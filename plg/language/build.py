@@ -34,6 +34,8 @@ def build_scenario(
 ) -> Scenario:
     """The scenario that a valid document describes; ``line_of`` gives the source line of an expectation.
 
+    Where it would be sent is not known yet where ``target`` is empty.
+
     Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
     given = _given(document, "description", "connections", "pacing", "max_lag", "watch", "tags")
@@ -43,7 +45,8 @@ def build_scenario(
         pattern=_pattern(document["pattern"], folder),
         jobs=_jobs(document),
         guardrails=_guardrails(document["guardrails"]),
-        target=target,
+        target=target or "embedded",
+        placed=bool(target),
         arrivals=_arrivals(document.get("arrivals", {})),
         expect=tuple(_expectation(text, names, file, line_of(i)) for i, text in enumerate(document.get("expect", ()))),
         workers=_workers(document.get("workers")),
@@ -115,7 +118,9 @@ def _arrivals(arrivals: Document) -> Arrivals:
 
 
 def _workers(workers: Document | None) -> Workers | None:
-    return None if workers is None else Workers(int(workers["count"]), duration(workers["each"]))
+    if workers is None:
+        return None
+    return Workers(int(workers["count"]), duration(workers["each"]), workers.get("only"))
 
 
 def _guardrails(limits: Document) -> Guardrails:

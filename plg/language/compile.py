@@ -92,11 +92,13 @@ class _Compiler(Traffic):
         self.put(tables, ("data",), str(name), self.value(token, "file"), token, name)
 
     def _workers(self, document: Document, node: Node) -> None:
-        count, each = node.children
+        count, each, *only = node.children
         workers: Document = {}
         self.put(document, (), "workers", workers, node)
         self.put(workers, ("workers",), "count", self.value(count, "count"), count)
         self.put(workers, ("workers",), "each", self.value(each, "time"), each)
+        for token in only:
+            self.put(workers, ("workers",), "only", self.value(token, "ownServer"), token)
 
     def _connections(self, document: Document, node: Node) -> None:
         token = node.children[0]

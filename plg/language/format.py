@@ -325,7 +325,7 @@ def _statement(node: Any) -> str:
     if node.data == "param":
         return f"param {children[0]} = {children[1]}"
     if node.data == "workers":
-        return f"workers {children[0]} each {children[1]}"
+        return f"workers {children[0]} each {children[1]}" + "".join(f" only {word}" for word in children[2:])
     return " ".join([str(node.data), *children])
 
 

@@ -296,7 +296,7 @@ def _address(
         how = missing(variable, environ)
         found = environ[variable] if how is None else given.get("default")
         if found is None and not needed:
-            return "embedded", []  # nothing is sent: where it would go does not matter
+            return "", []  # nothing is sent: where it would go does not matter
         if found is None:
             message = f"the target is the environment variable {variable}, which is {how}"
             help = f"set it to the URL of the Redis (export {variable}=redis://HOST:6379/0), or give --target URL"

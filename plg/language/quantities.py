@@ -314,13 +314,14 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "interpolation": _choice(*INTERPOLATIONS),
     "process": _choice(*PROCESSES),
     "pacing": _choice(*PACINGS),
+    "ownServer": _choice("embedded"),
     "encoding": _choice(*ENCODINGS),
 }
 
 
 _FIGURES = frozenset(KINDS) - {
     *("switch", "text", "key", "file", "url", "place", "queue", "call", "name"),
-    *("rampType", "interpolation", "process", "pacing", "encoding"),
+    *("rampType", "interpolation", "process", "pacing", "ownServer", "encoding"),
 }
 """The kinds that are told by figures."""
 

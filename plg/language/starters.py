@@ -30,8 +30,8 @@ scenario NAME {
     payload { order: "${seq}" }
   }
 
-  # Reference consumers, so that the queue empties. Take this line out to test your own.
-  workers 4 each 5ms
+  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  workers 4 each 5ms only embedded
 
   traffic {
     doors: ramp 10/s -> 200/s over 4s exponential
@@ -75,8 +75,8 @@ scenario NAME {
     payload { kind: "${choice("daily", "hourly")}" }
   }
 
-  # Reference consumers, so that the queue empties. Take this line out to test your own.
-  workers 4 each 5ms
+  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  workers 4 each 5ms only embedded
 
   # Random arrivals, as independent people make them; the seed makes every run the same.
   traffic poisson seed 24 {
@@ -121,8 +121,8 @@ scenario NAME {
     retry 3
   }
 
-  # Reference consumers, so that the queue empties. Take this line out to test your own.
-  workers 4 each 5ms
+  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  workers 4 each 5ms only embedded
 
   traffic {
     canary: steady 10/s over 10s
@@ -162,8 +162,8 @@ scenario NAME {
     payload { id: "${uuid}", at: "${now_ms}" }
   }
 
-  # Reference consumers, so that the queue empties. Take this line out to test your own.
-  workers 2 each 5ms
+  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  workers 2 each 5ms only embedded
 
   traffic {
     soak: sine 50/s +- 20/s every 5m over length
@@ -201,8 +201,8 @@ scenario NAME {
     payload { id: "${seq}", user: "${uuid}" }
   }
 
-  # Reference consumers, so that the queue empties. Take this line out to test your own.
-  workers 4 each 2ms
+  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  workers 4 each 2ms only embedded
 
   traffic {
     before: steady 20/s over 10s

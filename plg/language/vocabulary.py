@@ -158,7 +158,7 @@ PHASES: dict[str, PhaseType] = {
         "together { … and … }",
     ),
 }
-CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing", "place"}
+CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing", "ownServer", "place"}
 """The kinds whose values are words. A bare name where one is due is that word and never a param."""
 NESTED = {"custom": "phases", "overlay": "layers"}
 """The phase types made of other phases, and the field that holds them."""
@@ -212,6 +212,7 @@ RETRY = {
 WORKERS = {
     "count": Field("workerCount", REQUIRED, "how many workers"),
     "each": Field("time", REQUIRED, "how long each is busy with a job"),
+    "only": Field("ownServer", None, "the servers that they take jobs from: embedded, those that plg started"),
 }
 POINT = {
     "at": Field("time", REQUIRED, "when, from the start of the phase"),

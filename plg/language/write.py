@@ -54,7 +54,8 @@ def _sections(document: Document) -> Iterator[str]:
     setup += [f"data {name} {_text(file)}" for name, file in document.get("data", {}).items()]
     if "workers" in document:
         workers = document["workers"]
-        setup.append(f"workers {_number(workers['count'])} each {_duration(workers['each'])}")
+        only = f" only {_value('ownServer', workers['only'])}" if "only" in workers else ""
+        setup.append(f"workers {_number(workers['count'])} each {_duration(workers['each'])}{only}")
     if "connections" in document:
         setup.append(f"connections {_number(document['connections'])}")
     if "pacing" in document:

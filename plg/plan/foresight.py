@@ -41,8 +41,19 @@ def foresee(
         found.append(PlanWarning(finding.code, message, line.line if line else None, line.file if line else None))
     found += _not_judged(scenario.expect, phases)
     found += _nothing_planned(scenario, arrivals)
+    found += _own_workers(scenario)
     found += _bound_to_hit(clips, stops=scenario.guardrails.emergency_stop)
     return tuple(found)
+
+
+def _own_workers(scenario: Scenario) -> Iterator[PlanWarning]:
+    """That the run will tell of plg's own workers and not of anybody else's."""
+    if scenario.own_workers is not None:
+        count = scenario.own_workers.count
+        own = f"plg's own {count:,} worker{'s' * (count != 1)}"
+        yield PlanWarning(
+            "own-workers", f"the jobs will be taken by {own}, not by yours: the run tells nothing of yours"
+        )
 
 
 def _warn(code: str, message: str, expectation: Expectation) -> PlanWarning:

@@ -60,7 +60,7 @@ def get_ready(
         target.announce()
         before, notes = first_look(probe, limits)
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
-        if scenario.workers is not None and not force and not begun:
+        if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)
         consumers = _start_workers(target, scenario, plan, run_id, all_of_it=force or begun)
         if consumers is not None:
@@ -75,7 +75,7 @@ def _start_workers(
     target: Target, scenario: Scenario, plan: Plan, run_id: str, *, all_of_it: bool
 ) -> ReferenceWorkers | None:
     """The reference consumers; of a shard its part of them."""
-    asked, (index, shards) = scenario.workers, plan.shard
+    asked, (index, shards) = scenario.own_workers, plan.shard
     count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
     if asked is None or count == 0:
         return None

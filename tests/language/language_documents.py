@@ -218,6 +218,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         document["pacing"] = draw(st.sampled_from(["economical", "precise"]))
     if draw(st.booleans()):
         document["workers"] = {"count": draw(st.integers(1, 9)), "each": draw(durations)}
+        document["workers"] |= {"only": "embedded"} if draw(st.booleans()) else {}
     if draw(st.booleans()):
         document["target"] = draw(st.sampled_from(TARGETS))
     return document

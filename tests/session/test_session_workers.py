@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+from xml.etree import ElementTree
 
 import pytest
+from judged import expect
 from session_runs import scenario
 
 from plg import session
-from plg.outcome_io import to_json
+from plg.cli.main import main
+from plg.judge import rejudge
+from plg.notices import notices
+from plg.outcome_io import from_json, to_json
+from plg.reports.github import annotate
+from plg.reports.html import html
+from plg.reports.junit import junit
+from plg.reports.markdown import markdown
+from plg.reports.terminal import summary
 
 WORKERS = "workers 2 each 1ms"
 HELD = "expect { errors == 0 }"
@@ -95,3 +106,61 @@ def test_a_shard_that_comes_late_finds_jobs_of_its_own_run(play, client):
     text = scenario("steady 100/s over 300ms", WORKERS, "expect { queue_depth < 100 }")
     played = play(text, shard=(1, 2), run_id="both")
     assert (played.outcome.exit_code, played.outcome.workers.processed, played.outcome.workers.foreign) == (0, 16, 0)
+
+
+OWN = "the jobs were taken by plg's own 2 workers, not by yours"
+
+
+def test_a_run_with_plgs_own_workers_says_that_it_tells_nothing_of_others(play):
+    outcome = play(scenario("steady 100/s over 300ms", WORKERS, "expect { drain_time < 5s }")).outcome
+    assert (outcome.verdict, outcome.exit_code) == ("pass", 0)
+    assert outcome.reason == "the one expectation held, with plg's own workers in place of yours"
+    assert summary(outcome).splitlines()[0] == f"warning: {OWN}"
+    assert markdown([outcome]).splitlines()[0] == f"> ⚠️ {OWN}"
+    assert annotate(outcome).splitlines()[0].endswith(f"::{OWN}")
+    assert (
+        html([outcome]).split("<header>\n", 1)[1].startswith('<p class="reason doubt" role="alert">The jobs were taken')
+    )
+    case = ElementTree.fromstring(junit([outcome])).find("testsuite").find("testcase")
+    assert (case.get("name"), case.find("skipped").get("message")) == ("own workers", OWN)
+    assert json.loads(to_json(outcome))["notices"] == [{"code": "own-workers", "text": OWN}]
+    again = from_json(to_json(outcome))
+    assert rejudge(again, [expect("drain_time", "<", 5.0)]).reason == outcome.reason
+
+
+def test_where_others_took_most_of_the_jobs_that_is_said_too(play, client):
+    stop = threading.Event()
+
+    def take() -> None:
+        while not stop.is_set():
+            client.brpop("q", 1)
+
+    thread = threading.Thread(target=take)
+    slow = "workers 1 each 200ms"
+    text = scenario("steady 100/s over 1s", slow, "expect { drain_time < 9s }")
+    outcome = play(text, observer=session.Observer(before_start=thread.start)).outcome
+    stop.set()
+    thread.join()
+    taken = outcome.workers.processed
+    assert 0 < taken < 20
+    [notice] = notices(outcome)
+    assert notice.text == (f"{taken} of the 100 jobs that were taken were taken by plg's own 1 worker, not by yours")
+
+
+@pytest.mark.parametrize(("target", "own"), [("embedded", True), ("fake", True), ("redis://localhost/0", False)])
+def test_workers_only_embedded_work_where_plg_started_the_server(tmp_path, target, own, capsys):
+    text = scenario("steady 100/s over 300ms", f"{WORKERS} only embedded", "expect { queue_depth < 100 }")
+    (tmp_path / "s.plg").write_text(text, encoding="utf-8")
+    prepared = session.prepare(tmp_path / "s.plg", session.Request({}, target=target))
+    assert (prepared.scenario.own_workers is not None) == own
+    assert main(["plan", str(tmp_path / "s.plg"), "--target", target]) == 0
+    warned = "the jobs will be taken by plg's own 2 workers, not by yours"
+    assert (warned in " ".join(capsys.readouterr().out.split())) == own
+
+
+def test_workers_only_embedded_leave_a_real_server_to_its_own_workers(play, client):
+    client.lpush("q", "real")
+    text = scenario("steady 100/s over 300ms", f"{WORKERS} only embedded", "expect { queue_depth < 100 }")
+    outcome = play(text).outcome
+    assert (outcome.exit_code, outcome.workers, client.llen("q")) == (0, None, 31)
+    assert [notice.code for notice in notices(outcome)] == ["nobody-worked"]

@@ -82,7 +82,7 @@ MEASURES: dict[str, Measure] = {
         Measure("late", "count", "jobs", "arrivals dropped because they were overdue by more than max_lag"),
         Measure("cancelled", "count", "jobs", "arrivals left when the run was stopped", "none"),
         Measure("guardrail_hits", "count", "jobs", "times a guardrail acted", "none"),
-        Measure("errors", "count", "jobs", "failed + unknown", "thins"),
+        Measure("errors", "count", "jobs", "failed + unknown: Redis' errors, not those of workers", "thins"),
         Measure("error_rate", "figure", "fraction", "errors / sent", "thins"),
         Measure("throughput", "figure", "jobs/s", "acked jobs per second"),
         Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
@@ -93,8 +93,9 @@ MEASURES: dict[str, Measure] = {
 
 
 LATENCY = "latency is the answer of Redis and not the work"
-WORK = "queue_age, drain_time and queue_depth"
-"""What measures the work."""
+TAKEN = "queue_age, drain_time and queue_depth tell when jobs were taken"
+"""What is read off the queue: a worker that takes a job and fails looks well there."""
+ON_LATENCY = f"{LATENCY}; {TAKEN}, not whether they were done"
 
 
 def percentile(aggregate: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plg.measures import TAKEN
 from plg.outcome import Notice, Outcome, WorkersResult
 
 
@@ -10,6 +11,9 @@ def notices(outcome: Outcome) -> tuple[Notice, ...]:
     found = []
     if outcome.workers is not None and (taken := _foreign(outcome, outcome.workers)):
         found.append(Notice("others-jobs-taken", f"plg's own workers took {taken} not of this run"))
+    if failed := outcome.queue.failed:
+        many = f"{failed:,} job{'s' * (failed != 1)}"
+        found.append(Notice("failed-in-worker", f"{many} failed in the worker during this run; {TAKEN}, done or not"))
     if outcome.queue.nobody_worked:
         found.append(Notice("nobody-worked", outcome.queue.said))
     elif outcome.workers is not None and outcome.ledger.acked:

@@ -121,8 +121,9 @@ class QueueResult:
     """The queues of the scenario: jobs waiting before the run and at the last look after it, and the age (s) of the
     oldest then; None where that is not known.
 
-    ``nobody_worked``: no job was taken, all that was acked still waits. ``said`` is what every report says of it, a
-    sentence; empty where nothing is left.
+    ``failed`` jobs failed in the workers during the run, where the framework keeps count of them in Redis; None where
+    it does not. ``nobody_worked``: no job was taken, all that was acked still waits. ``said`` is what every report says
+    of it, a sentence; empty where nothing is left.
     """
 
     start: int | None = None
@@ -130,6 +131,7 @@ class QueueResult:
     oldest_s: float | None = None
     nobody_worked: bool = False
     said: str = ""
+    failed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from plg.runner.run import Run
 from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
 from plg.runner.sender import Sender
-from plg.runner.sight import blind_limits, found_waiting
+from plg.runner.sight import blind_limits, failed_since, found_waiting
 from plg.runner.start import Start, utc, wait_until
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario
@@ -243,6 +243,7 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
         started_at=utc(ran.started),
         server=server,
         workers=ran.workers,
+        failed_in_worker=ran.failed,
         warnings=tuple(map(hide_known, (*notes, *ran.notes, *(ran.workers.warnings if ran.workers else ())))),
         interrupted=observer.interrupted,
     )
@@ -284,6 +285,8 @@ class _Ran:
     notes: tuple[str, ...] = ()
     begun_s: float | None = None
     """Seconds from the first moment of the schedule to when plg had woken for it; None where it never did."""
+    failed: int | None = None
+    """Jobs that failed in the workers; None where that is not known."""
 
 
 def _judged(prepared: Prepared, recording: Recording) -> tuple[Expectation, ...]:
@@ -343,7 +346,18 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
-    return _Ran(recording, started, workers, (*ready.notes, *found, *blind_limits(prepared.limits, recording)), begun)
+    notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
+    return _Ran(recording, started, workers, notes, begun, _failed(ready.before, target, clock, recording, observer))
+
+
+def _failed(before: Depth | None, target: Target, clock: Clock, recording: Recording, observer: Observer) -> int | None:
+    """Jobs that failed in the workers during the run; None where that is not known, or nobody waits for it."""
+    if recording.stop == "target":
+        return None
+    try:
+        return attend(lambda: failed_since(before, target, clock), observer.interrupted, grace=WIND_UP)
+    except Interrupted:
+        return None
 
 
 def _waited_for_others(budget: SharedBudget | None, start: float) -> float:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _unmeasured(file: Path) -> list[Diagnostic]:
-    """Lines of a valid scenario that can have no data, or look past the work. Nothing is planned for it."""
+    """Lines of a valid scenario that can have no data, or look past the queue. Nothing is planned for it."""
     try:
         loaded = load(file, sends=False)
     except ScenarioError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import for_file, request, usage_error
-from plg.measures import LATENCY, WORK
+from plg.measures import ON_LATENCY
 from plg.plan.unmeasured import asks_for_latency
 from plg.reports import terminal
 from plg.session import Prepared, prepare
@@ -44,7 +44,7 @@ def _on_latency(prepared: Prepared) -> list[str]:
     """What latency is, where a line asks for it and no warning says so."""
     asked = any(map(asks_for_latency, prepared.scenario.expect))
     warned = any(warning.code == "queue-not-judged" for warning in prepared.plan.warnings)
-    return [f"{LATENCY}; {WORK} measure that"] if asked and not warned else []
+    return [ON_LATENCY] if asked and not warned else []
 
 
 def _arrivals(prepared: Prepared) -> Iterator[str]:

@@ -78,17 +78,18 @@ def make_outcome(
     started_at: str,
     server: ServerLike,
     workers: WorkersLike | None = None,
+    failed_in_worker: int | None = None,
     warnings: Sequence[str] = (),
     interrupted: Callable[[], Stop | None] = lambda: None,
 ) -> Outcome:
     """Judge one run and put together all that is known of it.
 
     ``plan_document`` is what ``plg plan --json`` prints, ``started_at`` a moment in UTC by ISO 8601. Passwords in the
-    server's URL and in the scenario's are replaced by ``***``.
+    server's URL and in the scenario's are replaced by ``***``. ``failed_in_worker`` jobs failed there during the run.
     """
     document = _without_passwords(scenario.document)
     results, recording = judge_attended(scenario.expect, recording, interrupted)
-    decision = decide(results, recording, own_workers=workers is not None)
+    decision = decide(results, recording, own_workers=workers is not None, failed_in_worker=failed_in_worker or 0)
     ledger = Ledger.of(recording)
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
     return Outcome(
@@ -100,8 +101,8 @@ def make_outcome(
         phases=phase_results(plan_document, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
-        recording=recording, queue=queue_result(recording), workers=_workers_result(workers), errors=recording.errors,
-        stalls=recording.stalls, plg_version=__version__,
+        recording=recording, queue=queue_result(recording, failed_in_worker),
+        workers=_workers_result(workers), errors=recording.errors, stalls=recording.stalls, plg_version=__version__,
     )  # fmt: skip
 
 
@@ -134,7 +135,9 @@ def _workers_result(workers: WorkersLike | None) -> WorkersResult | None:
 def rejudge(outcome: Outcome, expectations: Sequence[Expectation]) -> Outcome:
     """The same run under other expectations: new results, verdict and reason; nothing is sent."""
     results = judge(expectations, outcome.recording)
-    verdict, exit_code, reason = decide(results, outcome.recording, own_workers=outcome.workers is not None)
+    verdict, exit_code, reason = decide(
+        results, outcome.recording, own_workers=outcome.workers is not None, failed_in_worker=outcome.queue.failed or 0
+    )
     return replace(outcome, expectations=results, verdict=verdict, exit_code=exit_code, reason=reason)
 
 

@@ -41,8 +41,16 @@ def gravity(code: int) -> int:
     return PRECEDENCE.index(code) if code in PRECEDENCE else -1
 
 
-def decide(results: Sequence[ExpectationResult], recording: Recording, *, own_workers: bool = False) -> Decision:
-    """Verdict, exit code and reason of one run, by `PRECEDENCE`. ``own_workers``: plg's own took the jobs.
+def decide(
+    results: Sequence[ExpectationResult],
+    recording: Recording,
+    *,
+    own_workers: bool = False,
+    failed_in_worker: int = 0,
+) -> Decision:
+    """Verdict, exit code and reason of one run, by `PRECEDENCE`.
+
+    ``own_workers``: plg's own took the jobs; ``failed_in_worker`` jobs failed there. Neither changes the verdict.
 
     A ``warn`` changes nothing, but a run that a line ended early never passes, whatever the line: the others were
     asked of the whole run, and nobody saw the rest of it.
@@ -68,7 +76,7 @@ def decide(results: Sequence[ExpectationResult], recording: Recording, *, own_wo
         return Decision("invalid", INVALID, "; ".join(filter(None, (late, ended))))
     if ended:
         return Decision("fail", FAILED, f"{ended}; what was to come is not measured")
-    return Decision("pass", PASS, _held_all(results, recording, own_workers))
+    return Decision("pass", PASS, _held_all(results, recording, own_workers, failed_in_worker))
 
 
 def _at(recording: Recording) -> str:
@@ -173,7 +181,9 @@ def _named(result: ExpectationResult) -> str:
     return f"{result.text}{seen}"
 
 
-def _held_all(results: Sequence[ExpectationResult], recording: Recording, own_workers: bool) -> str:
+def _held_all(
+    results: Sequence[ExpectationResult], recording: Recording, own_workers: bool, failed_in_worker: int
+) -> str:
     judged = [r for r in results if r.level == "expect"]
     warned = sum(r.level == "warn" and r.verdict != "pass" for r in results)
     nothing = (
@@ -182,6 +192,8 @@ def _held_all(results: Sequence[ExpectationResult], recording: Recording, own_wo
     said = {0: nothing, 1: "the one expectation held"}.get(len(judged), f"all {len(judged)} expectations held")
     if nobody_worked(recording):
         said += ", but no job was taken from the queue"
+    elif failed_in_worker:
+        said += f", but {counted(failed_in_worker, 'job')} failed in the worker"
     elif own_workers:
         said += ", with plg's own workers in place of yours"
     return f"{said} ({counted(warned, 'warning')})" if warned else said

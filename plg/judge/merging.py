@@ -33,7 +33,9 @@ _JUDGED_LATER = "; plg merge judges the run"
 def as_shard(outcome: Outcome, shard: ShardInfo) -> Outcome:
     """The outcome of one generator of several. What the scenario expects is expected of the whole, not of it."""
     # The queue holds the jobs of all shards: whether any was taken, the whole run tells.
-    outcome = replace(outcome, queue=queue_result(replace(outcome.recording, incomplete="a shard")))
+    outcome = replace(
+        outcome, queue=queue_result(replace(outcome.recording, incomplete="a shard"), outcome.queue.failed)
+    )
     if outcome.verdict != "pass":
         return replace(outcome, shard=shard)
     ledger = outcome.ledger
@@ -211,7 +213,9 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
     first = outcomes[0]
     expectations = _expectations(first, recording, shard)
     results = judge(expectations, recording)
-    decision = decide(results, recording, own_workers=any(o.workers for o in outcomes))
+    # All shards look at one queue: who looked last saw most.
+    failed = max((o.queue.failed for o in outcomes if o.queue.failed is not None), default=None)
+    decision = decide(results, recording, own_workers=any(o.workers for o in outcomes), failed_in_worker=failed or 0)
     ledger = Ledger.of(recording)
     plan = merge_plans([outcome.plan for outcome in outcomes])
     times = {name: percentiles(recording.histograms[name].over(recording.whole())) for name in recording.histograms}
@@ -221,9 +225,9 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
         ledger=ledger, deviation=deviation_of(ledger.planned, ledger.acked), phases=phase_results(plan, recording),
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),
-        recording=recording, queue=queue_result(recording), workers=merge_workers([o.workers for o in outcomes]),
-        errors=recording.errors,
-        stalls=recording.stalls, shard=shard,
+        recording=recording, queue=queue_result(recording, failed),
+        workers=merge_workers([o.workers for o in outcomes]), errors=recording.errors, stalls=recording.stalls,
+        shard=shard,
     )  # fmt: skip
 
 

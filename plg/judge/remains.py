@@ -10,11 +10,11 @@ from plg.outcome import QueueResult
 from plg.runner.recording import Recording
 
 
-def queue_result(recording: Recording) -> QueueResult:
-    """The queue at the end, and the sentence that every report says of it."""
+def queue_result(recording: Recording, failed: int | None = None) -> QueueResult:
+    """The queue at the end, and the sentence that every report says of it. ``failed`` jobs failed in the workers."""
     nobody = nobody_worked(recording)
     return QueueResult(
-        recording.start_depth, recording.end_depth, recording.end_age_s, nobody, _said(recording, nobody)
+        recording.start_depth, recording.end_depth, recording.end_age_s, nobody, _said(recording, nobody), failed
     )
 
 

@@ -1,4 +1,4 @@
-"""Lines of a scenario that can have no data, or look past the work: known before anything is sent."""
+"""Lines of a scenario that can have no data, or look past the queue: known before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Path
-from plg.measures import LATENCY, MEASURES, WORK, percentile, samples_needed
+from plg.measures import MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.watching import LOOK_EVERY, QUEUE, watch_length
@@ -46,7 +46,7 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
         place = ("guardrails", "max_queue_age")
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
     if scenario.expect and not any(side.measure in QUEUE for e in scenario.expect for side in _sides(e)):
-        found.append(_looks_past_the_work(scenario.expect))
+        found.append(_looks_past_the_queue(scenario.expect))
     return tuple(dict.fromkeys(found))
 
 
@@ -59,12 +59,12 @@ def _sides(expectation: Expectation) -> list[Subject]:
     return [side for side in (expectation.subject, expectation.relative) if side is not None]
 
 
-def _looks_past_the_work(expect: Sequence[Expectation]) -> Foreseen:
+def _looks_past_the_queue(expect: Sequence[Expectation]) -> Foreseen:
     first = next((index for index, line in enumerate(expect) if asks_for_latency(line)), None)
     if first is None:
-        message = f"no line looks at the queue, so none tells whether jobs are done: {WORK} do"
+        message = f"no line looks at the queue, so none tells whether jobs are taken: {TAKEN}"
         return Foreseen("queue-not-judged", message, ("expect", 0))
-    message = f"no line looks at the queue: {LATENCY}; {WORK} measure that"
+    message = f"no line looks at the queue: {ON_LATENCY}"
     return Foreseen("queue-not-judged", message, ("expect", first))
 
 

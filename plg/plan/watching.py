@@ -11,7 +11,7 @@ MOST = 60.0
 LOOK_EVERY = 0.1
 """Seconds between two looks at the queue."""
 QUEUE = (*QUEUE_GAUGES, "drain_time")
-"""The measures that are read off the queue, and tell of the work."""
+"""The measures that are read off the queue, and tell when jobs are taken."""
 
 
 def watch_length(scenario: Scenario) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from plg.escaping import markup
+from plg.measures import ON_LATENCY
 from plg.outcome import Outcome
 from plg.reports import charts, sections, wording
 from plg.reports.axes import TimeAxis, bridge
@@ -50,7 +51,7 @@ def report(outcome: Outcome) -> str:
         sections.ledger(outcome),
         section("Load", figure(load, heading=False)),
         section("Queue", pair(queue)),
-        section("Times", pair(latency), sections.times(outcome), lead=sections.sentence(wording.ON_LATENCY)),
+        section("Times", pair(latency), sections.times(outcome), lead=sections.sentence(ON_LATENCY)),
         section("Losses", pair(losses)),
         section("The generator itself", pair(machine)),
         sections.phases(outcome),

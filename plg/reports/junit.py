@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from plg.diagnostics import ScenarioError
 from plg.escaping import visible
+from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Notice, Outcome
 from plg.reports import wording
@@ -110,7 +111,7 @@ def _properties(outcome: Outcome) -> dict[str, str]:
 
 def _expectation_case(result: ExpectationResult, suite: str) -> TestCase:
     case = _case(_line(result.text) or "unnamed", suite, file=result.file, line=result.line)
-    note = wording.ON_LATENCY if wording.speaks_of_latency([result]) else ""
+    note = ON_LATENCY if wording.speaks_of_latency([result]) else ""
     told = _legal("\n".join(filter(None, [_observation(result), result.detail, wording.margin_text(result), note])))
     if result.verdict == "pass":
         case.stdout = told

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from plg.escaping import coloured, one_line
+from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
@@ -40,11 +41,7 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         *(paint(f"warning: {printable(notice.text)}", "yellow", colour) for notice in notices(outcome)),
         _heading(outcome, colour),
         *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
-        *(
-            [f"    {paint(wording.ON_LATENCY, 'dim', colour)}"]
-            if wording.speaks_of_latency(outcome.expectations)
-            else []
-        ),
+        *([f"    {paint(ON_LATENCY, 'dim', colour)}"] if wording.speaks_of_latency(outcome.expectations) else []),
         *_guardrail_lines(outcome, colour),
         *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in wording.remarks(outcome)),
         *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from plg.guardrails.guard import Hit
 from plg.judge.regions import phase_at
-from plg.measures import LATENCY, WORK
 from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
 from plg.units import counted, format_duration, format_percent, format_rate, format_size
@@ -156,9 +155,6 @@ def _share(fraction: float) -> str:
     if 0.995 <= size < 1:
         return "over 99%"
     return f"{size:.0%}" if size >= 0.1 else f"{float(f'{size * 100:.2g}'):g}%"
-
-
-ON_LATENCY = f"{LATENCY}; {WORK} measure that"
 
 
 def speaks_of_latency(results: Iterable[ExpectationResult]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from plg.clock import Clock
 from plg.queues.use import QueueInUse
 from plg.runner.recording import Recording
 from plg.scenario import Guardrails
@@ -61,6 +62,27 @@ def blind_limits(limits: Guardrails, recording: Recording) -> tuple[str, ...]:
         return ()
     names = " and ".join(limits.queue_limits)
     return (f"{names} did not hold all the time: {unseen:,} of {len(depths):,} looks at the queues failed",)
+
+
+_PATIENCE = 1.0
+"""Seconds that jobs at hand get to fail before those that did are counted."""
+
+
+def failed_since(before: Depth | None, target: Target, clock: Clock) -> int | None:
+    """Jobs that have failed in the workers since the look ``before`` the run; None where that cannot be seen."""
+    if before is None or before.dead is None:
+        return None
+    probe, until = target.probe(), clock.now() + _PATIENCE
+    try:
+        look = probe.look()
+        while look.in_flight and clock.now() < until:
+            clock.sleep_until(clock.now() + _PATIENCE / 10)
+            look = probe.look()
+    except TargetError:
+        return None
+    finally:
+        probe.close()
+    return None if look.dead is None else max(0, look.dead - before.dead)
 
 
 def found_waiting(before: Depth | None, queues: Sequence[QueueInUse]) -> tuple[str, ...]:

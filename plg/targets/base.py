@@ -47,13 +47,16 @@ class Depth:
     """Jobs waiting over all queues of a scenario, and the age (s) of the oldest.
 
     Where that cannot be known it is None, and ``at_least`` the greatest age that is known of. ``untaken`` of them no
-    worker has been given; None: all.
+    worker has been given; None: all. ``in_flight`` are with a worker and ``dead`` have failed for good, where the
+    framework keeps that in Redis; None where it does not.
     """
 
     waiting: int
     oldest_age: float | None
     at_least: float = 0.0
     untaken: int | None = None
+    in_flight: int | None = None
+    dead: int | None = None
 
     @property
     def not_taken(self) -> int:

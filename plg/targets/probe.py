@@ -42,7 +42,10 @@ class RedisProbe:
             found = [survey.read([next(answers) for _ in survey.questions], now) for survey in surveys]
             seen += [each for each in found if isinstance(each, Sight)]
             surveys = [each for each in found if isinstance(each, Survey)]
-        return together(Depth(sight.waiting, sight.oldest_age, untaken=sight.untaken) for sight in seen)
+        return together(
+            Depth(sight.waiting, sight.oldest_age, untaken=sight.untaken, in_flight=sight.in_flight, dead=sight.dead)
+            for sight in seen
+        )
 
     def rehearse(self) -> None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
@@ -77,11 +80,19 @@ def _is_denied(answer: Exception) -> bool:
 def together(looks: Iterable[Depth]) -> Depth:
     """The sum of what waits, and the greatest age; that is not known where any of the jobs that may be the oldest does
     not tell its own, but what the others tell is the least it can be."""
-    seen = [look for look in looks if look.waiting]
+    every = list(looks)
+    in_flight, dead = _sum(look.in_flight for look in every), _sum(look.dead for look in every)
+    seen = [look for look in every if look.waiting]
     waiting, untaken = sum(look.waiting for look in seen), None
     if any(look.untaken is not None for look in seen):
         untaken = sum(look.not_taken for look in seen)
     least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
     if any(look.oldest_age is None for look in seen):
-        return Depth(waiting, None, least, untaken)
-    return Depth(waiting, least, untaken=untaken)
+        return Depth(waiting, None, least, untaken, in_flight, dead)
+    return Depth(waiting, least, untaken=untaken, in_flight=in_flight, dead=dead)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum of what is known; None where nothing is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -86,7 +86,7 @@ def test_a_limit_on_ages_that_cannot_be_told_is_said(tmp_path: Path, capsys: pyt
     ("expect", "says"),
     [
         ("errors == 0\nmax(latency) < 1s", f"no line looks at the queue: {LATENCY}; queue_age, drain_time"),
-        ("errors == 0", "no line looks at the queue, so none tells whether jobs are done: queue_age, drain_time"),
+        ("errors == 0", "so none tells whether jobs are taken: queue_age, drain_time"),
         ("errors == 0\nqueue_depth < 9", ""), ("warn drain_time < 9s", ""),
         ("p50(latency) during calm < 2 * queue_age during rush", ""), ("", ""),
     ],
@@ -102,7 +102,7 @@ def test_a_scenario_that_looks_past_the_work_is_told_so(
 def test_plan_says_what_latency_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for expect, times in (("max(latency) < 1s", 1), ("max(latency) < 1s queue_depth < 9", 1), ("queue_depth < 9", 0)):
         assert main(["plan", str(scenario(tmp_path, expect))]) == 0
-        assert capsys.readouterr().out.count(LATENCY) == times
+        assert " ".join(capsys.readouterr().out.split()).count(LATENCY) == times
 
 
 def test_lint_needs_no_target(

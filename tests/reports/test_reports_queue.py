@@ -47,7 +47,8 @@ def test_it_is_the_first_line_of_every_report(nobody):
     saved = json.loads(to_json(nobody))
     assert list(saved)[:3] == ["version", "notices", "queue"]
     assert saved["notices"] == [{"code": "nobody-worked", "text": NOBODY}]
-    assert saved["queue"] == {"start": 0, "end": 200, "oldest_s": 9.93, "nobody_worked": True, "said": NOBODY}
+    told = {"start": 0, "end": 200, "oldest_s": 9.93, "nobody_worked": True, "said": NOBODY, "failed": None}
+    assert saved["queue"] == told
 
 
 def test_it_comes_back_from_a_saved_outcome_and_stays_when_that_is_judged_anew(nobody):
@@ -62,7 +63,10 @@ def test_it_comes_back_from_a_saved_outcome_and_stays_when_that_is_judged_anew(n
 def test_every_report_says_what_latency_is_where_it_speaks_of_it(nobody):
     line = expect("latency", "<", 1.0, "max")
     outcome = outcome_of(left(200), expectations=(line, expect("errors", "==", 0.0)))
-    words = "latency is the answer of Redis and not the work; queue_age, drain_time and queue_depth measure that"
+    words = (
+        "latency is the answer of Redis and not the work; "
+        "queue_age, drain_time and queue_depth tell when jobs were taken, not whether they were done"
+    )
     for report in (summary(outcome), markdown([outcome]), junit([outcome])):
         assert report.count(words) == 1
     for report in (summary(nobody), junit([nobody])):

@@ -164,3 +164,57 @@ def test_workers_only_embedded_leave_a_real_server_to_its_own_workers(play, clie
     outcome = play(text).outcome
     assert (outcome.exit_code, outcome.workers, client.llen("q")) == (0, None, 31)
     assert [notice.code for notice in notices(outcome)] == ["nobody-worked"]
+
+
+RQ = 'job j { queue rq "default" call "shop.fails" args ["${seq}"] }'
+
+
+def test_jobs_that_failed_in_the_worker_are_said_first(play, client):
+    """A worker that takes every job, fails at it, and keeps it where RQ does: depth and age look as well as can be."""
+    client.zadd("rq:failed:default", {"earlier": 1.0})
+    stop = threading.Event()
+
+    def fail() -> None:
+        while not stop.is_set() or client.llen("rq:queue:default"):
+            taken = client.blpop("rq:queue:default", 1)
+            if taken:
+                client.zadd("rq:wip:default", {taken[1]: 9e9})
+                client.zadd("rq:failed:default", {taken[1]: 9e9})
+                client.zrem("rq:wip:default", taken[1])
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    text = scenario("steady 100/s over 500ms", "expect { drain_time < 9s errors == 0 }", jobs=RQ)
+    outcome = play(text).outcome
+    stop.set()
+    thread.join()
+    assert (outcome.verdict, outcome.exit_code, outcome.queue.failed) == ("pass", 0, 50)
+    assert outcome.reason == "all 2 expectations held, but 50 jobs failed in the worker"
+    first = (
+        "50 jobs failed in the worker during this run; queue_age, drain_time and queue_depth tell when jobs were taken"
+    )
+    assert summary(outcome).splitlines()[0].startswith(f"warning: {first}")
+    for report in (markdown([outcome]), junit([outcome]), annotate(outcome), html([outcome]), to_json(outcome)):
+        assert first in report
+    assert rejudge(from_json(to_json(outcome)), [expect("errors", "==", 0.0)]).reason.endswith("failed in the worker")
+
+
+def test_where_none_failed_nothing_is_said(play, client):
+    client.zadd("rq:failed:default", {"earlier": 1.0})
+    outcome = play(scenario("steady 100/s over 100ms", "expect { errors == 0 }", jobs=RQ)).outcome
+    assert outcome.queue.failed == 0
+    assert [notice.code for notice in notices(outcome)] == ["nobody-worked"]
+
+
+def test_a_job_at_hand_gets_a_moment_to_fail(play, client):
+    client.zadd("rq:wip:default", {"at hand": 9e9})
+
+    def fail() -> None:
+        client.zrem("rq:wip:default", "at hand")
+        client.zadd("rq:failed:default", {"at hand": 9e9})
+
+    timer = threading.Timer(0.9, fail)
+    text = scenario("steady 50/s over 400ms", "expect { errors == 0 }", jobs=RQ)
+    outcome = play(text, observer=session.Observer(before_start=timer.start)).outcome
+    timer.join()
+    assert outcome.queue.failed == 1

@@ -20,6 +20,7 @@ from plg.judge.live import or_stop
 from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
+from plg.language.validate import field_order
 from plg.outcome import ExpectationResult, Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
@@ -137,12 +138,11 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     if request.sends and loaded.withheld:
         raise ScenarioError([_withheld(source.file, loaded)])
     scenario = loaded.scenario
-    notes: tuple[str, ...] = ()
+    notes = tuple(map(_remark, loaded.warnings))
     if request.sends and request.target is None:
-        notes = fallen_back(scenario.document.get("target"), os.environ if request.environ is None else request.environ)
-    if request.connections is not None:
-        document = {**scenario.document, "connections": request.connections}
-        scenario = replace(scenario, connections=request.connections, document=document)
+        environ = os.environ if request.environ is None else request.environ
+        notes += fallen_back(scenario.document.get("target"), environ)
+    scenario = _asked_otherwise(scenario, request)
     if request.policy is not None:
         scenario, lowered = request.policy.apply(scenario, request.environment, account=request.account)
         notes += lowered
@@ -160,6 +160,23 @@ def prepare_source(source: Source, request: Request) -> Prepared:
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate, request.force,
     )  # fmt: skip
+
+
+def _remark(warning: Diagnostic) -> str:
+    where = f" ({warning.file}:{warning.span.line})" if warning.span is not None else ""
+    return warning.message + where
+
+
+def _asked_otherwise(scenario: Scenario, request: Request) -> Scenario:
+    """The scenario as the request changes it; its document says so too, for that is what is saved and shown."""
+    if request.connections is not None:
+        document = {**scenario.document, "connections": request.connections}
+        scenario = replace(scenario, connections=request.connections, document=document)
+    if request.seed is not None:
+        arrivals = {**scenario.document.get("arrivals", {}), "seed": request.seed}
+        document = field_order({**scenario.document, "arrivals": arrivals})
+        scenario = replace(scenario, arrivals=replace(scenario.arrivals, seed=request.seed), document=document)
+    return scenario
 
 
 def _withheld(file: str, loaded: Loaded) -> Diagnostic:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.language.limits import with_limits
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.gate import Gate, Zone
 from plg.targets.hosts import ANY, matches, names_of
@@ -111,7 +112,10 @@ class Policy:
                 if not rule.allow:
                     raise file.refusal(f"the policy allows no load {whom} ({kind} {rule.name})", rule.span)
                 limits = _lowered(limits, rule.ceilings, f"{kind} {rule.name} of {file.file}", remarks)
-        return replace(scenario, guardrails=limits), tuple(remarks)
+        if limits == scenario.guardrails:
+            return scenario, tuple(remarks)
+        document = with_limits(scenario.document, scenario.guardrails, limits)
+        return replace(scenario, guardrails=limits, document=document), tuple(remarks)
 
     def gate(self, limits: Guardrails) -> Gate:
         """What judges each host that a run with these ``limits`` connects to."""

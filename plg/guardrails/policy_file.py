@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -15,7 +15,9 @@ from typing import Any
 from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.json_source import read_json
-from plg.language.quantities import Fault, duration, fault_of, fraction, rate, show
+from plg.language.limits import LIMITS
+from plg.language.limits import error_rate as read_error_rate
+from plg.language.quantities import Fault, fault_of, show
 from plg.language.source import Spans, decode, read_bytes
 from plg.language.yaml_source import read_yaml
 from plg.scenario import ErrorRateLimit
@@ -42,17 +44,8 @@ RULE_FIELDS = {
     "environments": ("name", "hosts", "ceilings", "allow"),
     "users": ("name", "accounts", "ceilings", "allow"),
 }
-CEILINGS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    "max_rate": ("positiveRate", "max_rate", rate),
-    "max_total_jobs": ("count", "max_total_jobs", int),
-    "max_duration": ("duration", "max_duration", duration),
-    "max_memory_mb": ("megabytes", "max_memory", lambda value: value * 1e6),
-    "max_cpu_percent": ("cpuPercent", "max_cpu", fraction),
-    "max_queue_depth": ("count", "max_queue_depth", int),
-    "max_queue_age": ("duration", "max_queue_age", duration),
-    "rate_limit_window": ("duration", "rate_limit_window", duration),
-}
-"""Field of the file: the kind of its value, the guardrail it caps, and how its value is read."""
+CEILINGS = {name: LIMITS[name] for name in LIMITS if name not in ("warn_at", "emergency_stop", "max_error_rate")}
+"""The limits that a policy caps by one value; ``max_error_rate`` has two."""
 ERROR_RATE = {"percent": "percent", "over": "duration"}
 
 
@@ -247,9 +240,8 @@ class _Reader:
         for name, value in given.items():
             if name == "max_error_rate":
                 values[name] = self.error_rate(value, (*path, name))
-            elif self.checked(CEILINGS[name][0], value, (*path, name)):
-                _, guardrail, read = CEILINGS[name]
-                values[guardrail] = read(value)
+            elif self.checked(CEILINGS[name].kind, value, (*path, name)):
+                values[CEILINGS[name].attribute] = CEILINGS[name].read(value)
         return Ceilings(**values)
 
     def error_rate(self, value: Any, path: Path) -> ErrorRateLimit | None:
@@ -261,7 +253,7 @@ class _Reader:
         good = [self.checked(kind, given[name], (*path, name)) for name, kind in ERROR_RATE.items() if name in given]
         if good != [True, True]:
             return None
-        return ErrorRateLimit(fraction(given["percent"]), duration(given["over"]))
+        return read_error_rate(given)
 
     def checked(self, kind: str, value: Any, path: Path) -> bool:
         """Whether ``value`` is of its kind; a fault is kept where it is not."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from plg.language import semantics
 from plg.language.expectation import read_expectation
-from plg.language.quantities import MAX_DURATION, duration, fraction, rate
+from plg.language.limits import read_guardrails
+from plg.language.quantities import MAX_DURATION, duration
 from plg.language.source import Document
-from plg.language.vocabulary import DEFAULT_QUEUE, ERROR_RATE, JOB, RETRY
+from plg.language.vocabulary import DEFAULT_QUEUE, JOB, RETRY
 from plg.patterns.base import Pattern
 from plg.queues.base import Job, Queue, Retry
-from plg.scenario import Arrivals, ErrorRateLimit, Expectation, Guardrails, Scenario, Workers
+from plg.scenario import Arrivals, Expectation, Scenario, Workers
 from plg.units import format_duration
 
 MAX_TOTAL = 10**12
@@ -44,7 +45,7 @@ def build_scenario(
         name=document["name"],
         pattern=_pattern(document["pattern"], folder),
         jobs=_jobs(document),
-        guardrails=_guardrails(document["guardrails"]),
+        guardrails=read_guardrails(document["guardrails"]),
         target=target or "embedded",
         placed=bool(target),
         arrivals=_arrivals(document.get("arrivals", {})),
@@ -121,30 +122,6 @@ def _workers(workers: Document | None) -> Workers | None:
     if workers is None:
         return None
     return Workers(int(workers["count"]), duration(workers["each"]), workers.get("only"))
-
-
-def _guardrails(limits: Document) -> Guardrails:
-    readers: dict[str, Callable[[Any], Any]] = {
-        "max_rate": rate,
-        "max_total_jobs": int,
-        "max_duration": duration,
-        "max_queue_depth": int,
-        "max_queue_age": duration,
-        "max_error_rate": _error_rate,
-        "rate_limit_window": duration,
-        "warn_at": fraction,
-    }
-    given = _converted(_given(limits, *readers, "emergency_stop"), readers)
-    if "max_memory_mb" in limits:
-        given["max_memory"] = float(limits["max_memory_mb"]) * 1e6
-    if "max_cpu_percent" in limits:
-        given["max_cpu"] = fraction(limits["max_cpu_percent"])
-    return Guardrails(**given)
-
-
-def _error_rate(limit: Document) -> ErrorRateLimit:
-    over = limit.get("over", ERROR_RATE["over"].default)
-    return ErrorRateLimit(fraction(limit["percent"]), duration(over))
 
 
 def _expectation(text: str, names: Collection[str], file: str | None, line: int | None) -> Expectation:

@@ -152,14 +152,12 @@ def _guardrail_case(outcome: Outcome, suite: str) -> TestCase:
 
 def _ledger_case(outcome: Outcome, suite: str) -> TestCase:
     case = _case("ledger", suite)
-    sentence = wording.ledger_sentence(outcome.ledger)
+    told = "\n".join([wording.ledger_sentence(outcome.ledger), *wording.remarks(outcome)])
     if missing := outcome.ledger.imbalance():
         message = f"the ledger does not add up: {wording.plural(missing, 'job')} unaccounted for"
-        case.add_error_info(message, f"{message}\n{sentence}", "ledger")
+        case.add_error_info(message, _legal(f"{message}\n{told}"), "ledger")
     else:
-        case.stdout = _legal(
-            "\n".join(filter(None, [sentence, *wording.left(outcome), wording.stalls_sentence(outcome.recording)]))
-        )
+        case.stdout = _legal(told)
     return case
 
 

@@ -16,7 +16,7 @@ from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
 from plg.judge import make_outcome
 from plg.judge.assemble import scenario_hash
-from plg.judge.live import or_stop
+from plg.judge.early_stop import or_stop
 from plg.judge.merging import as_shard, judged_alone
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
@@ -422,6 +422,6 @@ def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) 
     """What the run asks and tells: whoever observes it, and by way of the target the other shards."""
     expect = prepared.scenario.expect
     if prepared.shard is None:
-        return replace(observer, watch=or_stop(expect, observer.broken))
-    hooks = replace(observer, watch=or_stop(filter(judged_alone, expect), observer.broken, budget))
+        return replace(observer, watch=or_stop(expect, prepared.grid, observer.broken))
+    hooks = replace(observer, watch=or_stop(filter(judged_alone, expect), prepared.grid, observer.broken, budget))
     return hooks if budget is None else budget.among_shards(hooks)

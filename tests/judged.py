@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import gc
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +145,23 @@ def expect(measure: str, op: str, bound: float | None, aggregate: str | None = N
     name = f"{aggregate}({measure})" if aggregate else measure
     text = more.pop("text", f"{name}{f' during {during}' if during else ''} {op} {bound}")
     return Expectation(text=text, subject=Subject(measure, aggregate, during), op=op, bound=bound, **more)  # type: ignore[arg-type]
+
+
+def steps(run: Callable[[], object]) -> int:
+    """Calls of functions, Python's and C's alike, that ``run`` makes."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    gc.collect()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,9 @@ def build(
 
 
 def simulate(
-    pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, watch=None, **patience
-):
+    pattern, *, server=None, limits=LOOSE, gauges=None, hooks=None, max_lag=1.0, job=None, watch=None, expect=(),
+    **patience,
+):  # fmt: skip
     """``(recording, server, plan)`` of a run; ``patience`` are the patiences of `Connection`."""
     server = server or Server(VirtualClock())
     clock = server.clock
@@ -69,6 +70,6 @@ def simulate(
     run = build(
         plan, limits, Connection(server.connect, random.Random(1), **patience),
         batch_encoder(scenario, plan, "run"), clock, gauges or Gauges(),
-        grid=Grid.of(plan), max_lag=max_lag, hooks=hooks or Hooks(), watch=watch,
+        grid=Grid.of(plan, expect), max_lag=max_lag, hooks=hooks or Hooks(), watch=watch,
     )  # fmt: skip
     return run.run(clock.now()), server, plan

@@ -163,7 +163,7 @@ def _hits_so_far(reader: Reader, subject: Subject) -> tuple[Floats, Floats]:
     span = reader.regions.get(subject.during)
     ends = np.where(span.opens, np.inf, span.ends)
     moments = []
-    for hit in hits_counted(reader.recording):
+    for hit in hits_counted(reader.recording.hits):
         touched = np.flatnonzero(overlapping(hit, span.starts, ends))
         if len(touched):
             moments.append(max(hit.start_s, float(span.starts[touched[0]])))

@@ -56,7 +56,7 @@ def judge(
 
 def find(reader: Reader, expectation: Expectation) -> Finding:
     """Judge one expectation. What plg's own lateness can have caused is no verdict about the target."""
-    found = _found(reader, expectation)
+    found = find_unexcused(reader, expectation)
     why = excuse(reader, expectation, found.verdict, found.observed, found.bound)
     if not why:
         return found
@@ -65,7 +65,8 @@ def find(reader: Reader, expectation: Expectation) -> Finding:
     return Finding("no_data", None, found.bound, why, invalid=True)
 
 
-def _found(reader: Reader, expectation: Expectation) -> Finding:
+def find_unexcused(reader: Reader, expectation: Expectation) -> Finding:
+    """Judge one expectation by what it reads alone."""
     bound = expectation.bound
     try:
         remark = ""

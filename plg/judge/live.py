@@ -16,14 +16,13 @@ What is judged early must not be mended by what is still to come, or rest on too
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
 from plg.judge.breach import decided, holds, one_way
-from plg.judge.expectations import Finding, allowance, dress, find, relative_bound, sort_out
+from plg.judge.expectations import Finding, WindowFindings, allowance, dress, find_unexcused, relative_bound, sort_out
 from plg.judge.readings import Flags, Reader
 from plg.judge.regions import NoData, intervals_of
 from plg.judge.soundness import excuse
@@ -33,11 +32,13 @@ from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording, slack
 from plg.scenario import Expectation, Subject
 
+JUST = 1e-9
+"""A window that ends so many seconds from now is past."""
 MIN_JOBS = 100
 """Arrivals due (or jobs sent) before a share of them can end a run."""
 MIN_SAMPLES = 100
 MIN_GAUGE_SAMPLES = 20
-_AT_THE_END = ("drain_time", "cancelled")
+AT_THE_END = ("drain_time", "cancelled")
 """What nobody knows before the run is over: all that is still to come would count as cancelled."""
 
 
@@ -54,44 +55,23 @@ def first_breach(
     for expectation in expectations:
         if not expectation.stop:
             continue
-        try:
-            found = _look(reader, expectation, moment)
-        except NoData:
+        found = broken_for_good(reader, expectation, moment)
+        if found is None:
             continue
-        if found is not None and found.verdict == "fail":
-            return dress(reader, expectation, found)
+        # The windows that plg itself spoiled are left out one by one.
+        if expectation.window is None and excuse(reader, expectation, "fail", found.observed, found.bound):
+            continue
+        return dress(reader, expectation, found)
     return None
 
 
-class Counts(Protocol):
-    """What several generators of one run have counted, by the text of the expectation: this one, and all ``others``."""
-
-    counted: dict[str, float]
-    others: dict[str, float]
-
-
-def or_stop(
-    expectations: Iterable[Expectation],
-    broken: Callable[[ExpectationResult], None],
-    counts: Counts | None = None,
-) -> Callable[[Recording], str | None] | None:
-    """What looks for a reason to end a run that goes on: its text, or None; None where no line may end it.
-
-    ``broken`` is told of it. With ``counts`` a line that only the sum over all generators breaks ends the run as well.
-    """
-    stopping = tuple(e for e in expectations if e.stop)
-    sums = () if counts is None else tuple(filter(summed, stopping))
-
-    def look(recording: Recording) -> str | None:
-        found = first_breach(stopping, recording)
-        if counts is not None:
-            together = [breach_of_sum(e, recording, counts.counted, counts.others) for e in sums]
-            found = found or next(filter(None, together), None)
-        if found is not None:
-            broken(found)
-        return found.text if found is not None else None
-
-    return look if stopping else None
+def broken_for_good(reader: Reader, expectation: Expectation, now: float) -> Finding | None:
+    """What breaks the expectation for good by now, whoever is to blame; None where nothing does."""
+    try:
+        found = _look(reader, expectation, now)
+    except NoData:
+        return None
+    return found if found is not None and found.verdict == "fail" else None
 
 
 def summed(expectation: Expectation) -> bool:
@@ -102,13 +82,12 @@ def summed(expectation: Expectation) -> bool:
 
 
 def breach_of_sum(
-    expectation: Expectation, recording: Recording, counted: MutableMapping[str, float], others: Mapping[str, float]
+    expectation: Expectation, reader: Reader, counted: MutableMapping[str, float], others: Mapping[str, float]
 ) -> ExpectationResult | None:
     """A breach by what this shard and the ``others`` have counted together; what this one has is put into ``counted``.
 
     Both hold figures by the text of the expectation, which is `summed`.
     """
-    reader = Reader(replace(recording, stop=None))
     own = _reading(reader, expectation.subject)
     if own is None or expectation.bound is None:
         return None
@@ -118,14 +97,14 @@ def breach_of_sum(
         return None
     if holds(expectation.op, np.array([total]), expectation.bound)[0]:
         return None
-    found = Finding("fail", total, expectation.bound, "broken by all shards together", recording.ended_s)
+    found = Finding("fail", total, expectation.bound, "broken by all shards together", reader.recording.ended_s)
     return dress(reader, expectation, found)
 
 
 def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | None:
-    """The finding where something can be said by now."""
+    """The finding where something can be said by now. Raises `NoData`."""
     subject = expectation.subject
-    if any(side.measure in _AT_THE_END for side in (subject, expectation.relative) if side is not None):
+    if any(side.measure in AT_THE_END for side in (subject, expectation.relative) if side is not None):
         return None
     bound = expectation.bound
     if expectation.relative is not None:
@@ -136,20 +115,22 @@ def _look(reader: Reader, expectation: Expectation, now: float) -> Finding | Non
     if expectation.window is not None:
         return _windows(reader, expectation, bound, now)
     if _past(reader, subject, now):
-        return find(reader, expectation)
+        return find_unexcused(reader, expectation)
     value = _value_so_far(reader, subject, expectation.op, bound, now)
     if value is None or holds(expectation.op, np.array([value]), bound)[0]:
-        return None
-    if excuse(reader, expectation, "fail", value, bound):
         return None
     return Finding("fail", value, bound, "broken while the run was going", now)
 
 
 def _past(reader: Reader, subject: Subject, now: float) -> bool:
-    """Whether nothing to come can count in the span any more; one that ends with the plan takes its last answers."""
-    last = reader.recording.duration - slack(reader.recording.duration)
-    over = all(end <= now and end < last for _, end in intervals_of(reader.recording, subject.during))
-    return over and not _open(reader, subject, None)[0]
+    """Whether nothing to come can count in the span any more."""
+    return is_over(reader.recording, subject.during, now) and not _open(reader, subject, None)[0]
+
+
+def is_over(recording: Recording, during: str | None, now: float) -> bool:
+    """Whether the span is over; one that ends with the plan takes its last answers. Raises `NoData`."""
+    last = recording.duration - slack(recording.duration)
+    return all(end <= now and end < last for _, end in intervals_of(recording, during))
 
 
 def _open(reader: Reader, subject: Subject, width: float | None) -> Flags:
@@ -157,34 +138,38 @@ def _open(reader: Reader, subject: Subject, width: float | None) -> Flags:
     if MEASURES[subject.measure].kind != "time":
         return np.zeros(reader.regions.get(subject.during, width, subject.measure).count, dtype=np.bool_)
     planned, shed, late = (reader.counter(name, subject, width) for name in ("planned", "shed", "late"))
-    sent, acked = (reader.rows(time, subject.during, width).totals for time in ("lag", "latency"))
-    unsent = planned - shed - late - sent
+    unsent = planned - shed - late - reader.rows("lag", subject.during, width).totals
     if subject.measure == "lag":
         return np.asarray(unsent > 0)
-    # What was sent and not confirmed has failed, or its answer is on the way.
-    total = reader.recording.total
-    on_the_way = total("sent") - sum(total(name) for name in ("acked", "failed", "unknown"))
-    return np.asarray((unsent > 0) | (np.minimum(sent - acked, on_the_way) > 0))
+    return np.asarray((unsent > 0) | (reader.counter("in_flight", subject, width) > 0))
 
 
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
     subject = expectation.subject
     regions = reader.regions.get(subject.during, expectation.window, subject.measure)
-    windows = sort_out(reader, reader.read(subject, expectation.window), expectation, bound)
-    past = ~regions.opens & (regions.ends <= now + 1e-9)
-    past &= ~_open(reader, subject, expectation.window) | decided(subject, expectation.op, windows.values, bound)
+    windows, final = failed_windows(reader, expectation, bound, now)
     if subject.measure in QUEUE_GAUGES:
         # The watch adds windows, so that a share of them is known only at its end.
         if expectation.quota < 1:
             return None
-        past[-1] = False
-    failed = np.flatnonzero(windows.failed & past)
+        final[-1] = False
+    failed = np.flatnonzero(final)
     allowed = allowance(expectation.quota, regions.count)
     if len(failed) <= allowed:
         return None
     worst = float(windows.values[failed[allowed]])
     detail = f"{counted(len(failed), 'window')} failed ({allowed:,} allowed of {regions.count:,})"
     return Finding("fail", worst, bound, detail, float(regions.starts[failed[0]]))
+
+
+def failed_windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> tuple[WindowFindings, Flags]:
+    """The windows sorted out, and which of them have failed for good. Raises `NoData`."""
+    subject, width = expectation.subject, expectation.window
+    regions = reader.regions.get(subject.during, width, subject.measure)
+    windows = sort_out(reader, reader.read(subject, width), expectation, bound)
+    past = ~regions.opens & (regions.ends <= now + JUST)
+    past &= ~_open(reader, subject, width) | decided(subject, expectation.op, windows.values, bound)
+    return windows, windows.failed & past
 
 
 def _value_so_far(reader: Reader, subject: Subject, op: str, bound: float, now: float) -> float | None:
@@ -223,7 +208,7 @@ def _certain_loss(reader: Reader, subject: Subject, now: float) -> float | None:
     """Lost arrivals of those due, over the cells wholly past; jobs still on their way count as if acknowledged."""
     recording = reader.recording
     cells = reader.cells(subject.during, None).inside
-    cells = cells[recording.edges[cells + 1] <= now + 1e-9]
+    cells = cells[recording.edges[cells + 1] <= now + JUST]
     due = recording.total("planned", cells)
     if due < MIN_JOBS:
         return None

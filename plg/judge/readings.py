@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,9 +76,9 @@ def middle(bucket: Ints, minima: Floats, maxima: Floats) -> Floats:
     return np.minimum(np.maximum(centre, minima), maxima)
 
 
-def hits_counted(recording: Recording) -> list[Hit]:
+def hits_counted(hits: Iterable[Hit]) -> list[Hit]:
     """The hits that the measure guardrail_hits counts: clips and stops, not warnings."""
-    return [hit for hit in recording.hits if hit.action in ("clip", "stop")]
+    return [hit for hit in hits if hit.action in ("clip", "stop")]
 
 
 def overlapping(hit: Hit, starts: Floats, ends: Floats) -> Flags:
@@ -156,7 +157,7 @@ class Reader:
     def _hits(self, regions: Regions) -> Readings:
         counts = np.zeros(regions.count)
         ends = np.where(regions.opens, np.inf, regions.ends)
-        for hit in hits_counted(self.recording):
+        for hit in hits_counted(self.recording.hits):
             counts[np.unique(regions.owner[overlapping(hit, regions.starts, ends)])] += 1
         return _plain(counts, counts, np.zeros(regions.count, dtype=np.bool_))
 

@@ -40,6 +40,14 @@ class Regions:
     lengths: Floats
     cut: int = -1
 
+    def part(self, first: int, last: int) -> Regions:
+        """The windows from ``first`` up to ``last``, which is not among them."""
+        span = slice(first, last)
+        return Regions(
+            last - first, self.starts[span], self.ends[span], self.owner[span] - first, self.opens[span],
+            self.lengths[span],
+        )  # fmt: skip
+
     def of_times(self, times: Floats) -> Ints:
         """Region of each moment, -1 outside of all."""
         if not len(self.starts):
@@ -182,6 +190,10 @@ class RegionCache:
 
     recording: Recording
     _built: dict[tuple[str | None, float | None, str], Regions] = field(default_factory=dict)
+
+    def put(self, during: str | None, width: float | None, regions: Regions) -> None:
+        """Read all measures but the gauges of the queue in these regions."""
+        self._built[during, width, ""] = regions
 
     def get(self, during: str | None, width: float | None = None, measure: str = "") -> Regions:
         """The regions that a measure is read in; only those of a gauge of the queue differ."""

@@ -39,6 +39,7 @@ class AbortConditions:
         self._refusing_since: float | None = None
         self._blind_since: float | None = None
         self._sent_then = 0
+        self._peaks: dict[float, float] = {}
 
     def on_answers(self, answers: Answers) -> Stop | None:
         """Look at answers that were just counted."""
@@ -127,7 +128,10 @@ class AbortConditions:
         return tuple(sorted((*clips, *self._guard.hits()), key=lambda hit: (hit.start_s, hit.guardrail)))
 
     def _peak(self, clip: Clip) -> float:
-        return float(self._plan.target_rate(np.linspace(clip.start_s, clip.end_s, 201)[:-1]).max())
+        if clip.start_s not in self._peaks:
+            moments = np.linspace(clip.start_s, clip.end_s, 201)[:-1]
+            self._peaks[clip.start_s] = float(self._plan.target_rate(moments).max())
+        return self._peaks[clip.start_s]
 
     def _awake(self, moment: float) -> float:
         """Seconds of the run without those in which plg stood still, for which the target is not judged."""

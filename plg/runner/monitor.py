@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from plg.answers import Answers
 from plg.guardrails.guard import Hit
 from plg.plan import Plan
 from plg.runner.abort import AbortConditions
+from plg.runner.live import Live
 from plg.runner.observer import Hooks, ProgressMeter
 from plg.runner.recorder import Recorder
-from plg.runner.recording import Recording
 from plg.runner.run_clock import RunClock
 from plg.runner.sampler import Sample, Sampler
 from plg.runner.watch import Watch
@@ -19,9 +17,6 @@ from plg.stop import Stop
 
 JUDGE_INTERVAL = 0.25
 """Least seconds between judgements of the expectations that may stop the run."""
-
-Record = Callable[[float, Stop | None], Recording]
-"""Makes the recording of what is counted until a moment, as of a run that was stopped then."""
 
 
 class Monitor:
@@ -69,23 +64,23 @@ class Monitor:
         self.halt(asked)
         return asked is not None
 
-    def poll(self, now: float, until: float, record: Record) -> Stop | None:
-        """Look at all there is, where everything that happened ``until`` then is counted."""
+    def poll(self, now: float, live: Live) -> Stop | None:
+        """Look at all there is; what is counted may end before ``now``."""
         if self.interrupted():
             return self.stop
         self._clock.check_suspension()
         for sample in self.sample(now):
             self.halt(self._abort.on_sample(sample, now))
-        self.halt(self._abort.on_progress(until))
-        self._judge(now, until, record)
-        self._meter.show(now, "sending", until)
+        self.halt(self._abort.on_progress(live.now))
+        self._judge(now, live)
+        self._meter.show(now, "sending", live.now)
         return self.stop
 
-    def poll_drain(self, now: float, record: Record) -> Stop | None:
+    def poll_drain(self, live: Live) -> Stop | None:
         """The same after the last send, when there is nothing left that a limit could stop."""
-        self.sample(now)
-        self._judge(now, now, record)
-        self._meter.show(now, "draining", now)
+        self.sample(live.now)
+        self._judge(live.now, live)
+        self._meter.show(live.now, "draining", live.now)
         return self.stop
 
     def hurry(self) -> None:
@@ -104,13 +99,13 @@ class Monitor:
         """The guardrails at work in a run that ``ended`` then."""
         return self._abort.hits(ended)
 
-    def _judge(self, now: float, until: float, record: Record) -> None:
-        """Judge the expectations that may stop the run by all that is counted ``until`` then, if it is time."""
+    def _judge(self, now: float, live: Live) -> None:
+        """Judge the expectations that may stop the run by all that is counted, if it is time."""
         if self._hooks.watch is None or now < self._next_judgement or self.stop is not None:
             return
-        breach = self._hooks.watch(record(until, Stop("live", "")))
-        # A look at a long recording costs time that belongs to the schedule: never more than a fiftieth of it.
+        breach = self._hooks.watch(live)
+        # A look takes time that belongs to the schedule: never more than a hundredth of it.
         looked = self._clock.now()
-        self._next_judgement = looked + max(JUDGE_INTERVAL, 50 * (looked - now))
+        self._next_judgement = looked + max(JUDGE_INTERVAL, 100 * (looked - now))
         if breach:
             self.halt(Stop("expectation", breach))

@@ -10,8 +10,8 @@ import numpy as np
 
 from plg.guardrails.guard import Hit
 from plg.plan import Plan
+from plg.runner.live import Live
 from plg.runner.recorder import Recorder
-from plg.runner.recording import Recording
 from plg.stop import Stop
 
 
@@ -42,7 +42,7 @@ class Hooks:
     """
 
     interrupted: Callable[[], Stop | None] = lambda: None
-    watch: Callable[[Recording], str | None] | None = None
+    watch: Callable[[Live], str | None] | None = None
     progress: Callable[[Progress], None] | None = None
     progress_every: float = 1.0
     stopped: Callable[[Stop], None] = lambda stop: None

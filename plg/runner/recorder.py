@@ -10,8 +10,9 @@ import numpy as np
 from plg.answers import Answers
 from plg.guardrails.guard import Hit
 from plg.runner.cell_histogram import CellHistogram
+from plg.runner.cells import Cells
 from plg.runner.grid import Grid
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints, Recording, Stall
+from plg.runner.recording import COUNTERS, LIVE_COUNTERS, TIMES, Floats, Histograms, Ints, Recording, Stall
 from plg.runner.sampler import Sample, SampleLog
 from plg.runner.watch import Watch
 from plg.stop import Stop
@@ -20,6 +21,7 @@ _FLUSH_JOBS = 8192
 _FLUSH_GROUPS = 1024
 _TIDY_JOBS = 1024
 _MOST_ERROR_TEXTS = 20
+_ALL = slice(None)
 
 
 class _Departed:
@@ -47,11 +49,15 @@ class Recorder:
     """
 
     def __init__(self, grid: Grid) -> None:
-        self._grid, self._edges = grid, grid.edges
+        self.grid, self._edges = grid, grid.edges
         cells = len(grid.edges) - 1
-        self._counters: dict[str, Ints] = {name: np.zeros(cells, dtype=np.int64) for name in COUNTERS}
+        self._table = np.zeros((len(LIVE_COUNTERS), cells), dtype=np.int64)
+        self._counters: dict[str, Ints] = dict(zip(LIVE_COUNTERS, self._table, strict=True))
+        self._lost = np.zeros(cells, dtype=np.int64)
+        self._planned_until = np.concatenate([[0], np.cumsum(grid.planned)])
+        self._reached = 0
         self._times = {name: CellHistogram(cells) for name in TIMES}
-        self._samples = SampleLog()
+        self.samples = SampleLog()
         self._error_texts: dict[str, int] = {}
         self._departed = _Departed()
         self._answered = Answers()
@@ -78,6 +84,7 @@ class Recorder:
             for counter, rows in (("failed", answers.failed), ("unknown", answers.unknown)):
                 for row, words in rows.items():
                     self._add_error(counter, answers.moments[row], answers.sizes[row], words)
+                    np.add.at(self._lost, self._cells_of(answers.dues[row]), 1)
         self._answered.extend(confirmed)
         self.acked += sum(confirmed.sizes)
 
@@ -108,7 +115,7 @@ class Recorder:
 
     def add_sample(self, sample: Sample) -> None:
         """A look at the gauges."""
-        self._samples.add(sample)
+        self.samples.add(sample)
         self.depth = None if math.isnan(sample["queue_depth"]) else int(sample["queue_depth"])
 
     @property
@@ -123,6 +130,10 @@ class Recorder:
         """All counts so far."""
         self.flush()
         return self._counters
+
+    def in_flight(self, cells: slice = _ALL) -> Ints:
+        """Jobs by due time that were sent and not answered yet, of what is sorted in."""
+        return self._times["lag"].totals[cells] - self._times["latency"].totals[cells] - self._lost[cells]
 
     def histograms(self) -> dict[str, Histograms]:
         """All times so far."""
@@ -139,13 +150,12 @@ class Recorder:
         stalls: tuple[Stall, ...],
     ) -> Recording:
         """What is known at ``ended``, when ``taken`` arrivals of the plan had been dealt with."""
-        grid = self._grid
-        counters = {name: counts.copy() for name, counts in self.counters.items()}
+        grid = self.grid
+        counters = {name: self.counters[name].copy() for name in COUNTERS}
         counters["planned"] = grid.planned
         # What was taken is a prefix of the plan, so what is left of each cell follows from its running total.
-        left = np.maximum(np.cumsum(grid.planned) - taken, 0)
-        counters["cancelled"] = np.diff(left, prepend=0)
-        times, samples = self._samples.columns()
+        counters["cancelled"] = np.diff(np.maximum(self._planned_until - taken, 0))
+        times, samples = self.samples.columns()
         return Recording(
             edges=grid.edges,
             window=grid.window,
@@ -173,6 +183,49 @@ class Recorder:
             errors=tuple(self._error_texts.items()),
             stalls=stalls,
         )
+
+    def closed(self, since: int, now: float, taken: int) -> Cells:
+        """The cells from ``since`` on to which nothing can be added any more, up to the first to which something can.
+
+        All that happened until ``now`` is told to the recorder, and what became of the first ``taken`` arrivals of the
+        plan that were not sent. A cell is closed when its end is past, what was due in it is dealt with, and all of it
+        that was sent is answered.
+        """
+        self.flush()
+        over = int(self._edges.searchsorted(now, "left")) - 1
+        dealt_with = int(self._planned_until.searchsorted(taken, "right")) - 1
+        last = max(since, min(over, dealt_with))
+        open_cells = np.flatnonzero(self.in_flight(slice(since, last)))
+        return self._cut(since, since + int(open_cells[0]) if len(open_cells) else last, taken)
+
+    def rest(self, since: int, now: float, taken: int, seams: Ints) -> Cells:
+        """The cells from ``since`` on; those after ``now`` in which nothing has happened yet as one, or as several that
+        the ``seams`` part (ascending indices of edges)."""
+        self.flush()
+        last = len(self._edges) - 1
+        end = min(last, max(self._reached, int(self._edges.searchsorted(now, "right")) - 1) + 1)
+        so_far = self._cut(since, end, taken)
+        if end == last:
+            return so_far
+        later = Cells.empty(np.unique([end, *seams[seams > end], last - 1, last]))
+        self._fill(later, taken)
+        return so_far.joined(later)
+
+    def _cut(self, first: int, last: int, taken: int) -> Cells:
+        cells = Cells(
+            np.arange(first, last + 1), self._table[:, first:last].copy(),
+            {name: times.between(first, last) for name, times in self._times.items()},
+        )  # fmt: skip
+        cells.counter("in_flight")[:] = self.in_flight(slice(first, last))
+        self._fill(cells, taken)
+        return cells
+
+    def _fill(self, cells: Cells, taken: int) -> None:
+        """Write down what the plan has for the cells. What was taken is a prefix of it, so that what is left of each
+        cell follows from its running total."""
+        until = self._planned_until[cells.edges]
+        cells.counter("planned")[:] = np.diff(until)
+        cells.counter("cancelled")[:] = np.diff(np.maximum(until - taken, 0))
 
     # -- sorting in -----------------------------------------------------------------------------------------------
 
@@ -221,10 +274,9 @@ class Recorder:
     def _cells_between(self, moments: Floats) -> tuple[int, int]:
         """The first and the last cell of any moment."""
         edges = self._edges
-        return (
-            int(edges.searchsorted(moments.min(), "right")) - 1,
-            int(edges.searchsorted(moments.max(), "right")) - 1,
-        )
+        last = int(edges.searchsorted(moments.max(), "right")) - 1
+        self._reached = max(self._reached, last)
+        return int(edges.searchsorted(moments.min(), "right")) - 1, last
 
     def _cells_of(self, moments: Floats) -> Ints:
         """The cell of each moment, whatever their order."""

@@ -8,7 +8,7 @@ The last cell is open: what is answered after the plan has ended belongs to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,8 @@ COUNTERS = ("planned", "sent", "shed", "late", "cancelled", "acked", "failed", "
 acked, failed and unknown at the moment of the answer. ``held`` counts by due time what plg itself spoiled: arrivals it
 was slow to send or dropped for that, and jobs whose answers it may have read late. ``overdue`` counts the arrivals of
 these that were sent after all, at the moment of sending. The judge calls a run INVALID by these two."""
+LIVE_COUNTERS = (*COUNTERS, "in_flight")
+"""Those of a run that goes on: ``in_flight`` counts by due time the jobs that were sent and are not answered yet."""
 TIMES = ("lag", "service_time", "latency")
 """Measures with a histogram per cell, by due time."""
 
@@ -40,6 +42,16 @@ class Histograms:
     sums: Floats
     minima: Floats
     maxima: Floats
+
+    @staticmethod
+    def joined(parts: Sequence[Histograms]) -> Histograms:
+        """Those of the cells of all parts, one part behind the other."""
+        sizes = [np.diff(part.offsets) for part in parts]
+        columns = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("buckets", "counts", "sums", "minima", "maxima")
+        )
+        return Histograms(np.concatenate([[0], np.cumsum(np.concatenate(sizes))]), *columns)
 
     @staticmethod
     def empty(cells: int) -> Histograms:

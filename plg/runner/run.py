@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 
 from plg.answers import Answers
+from plg.runner.live import Live
 from plg.runner.monitor import Monitor
 from plg.runner.prepared import PreparedBatch
 from plg.runner.recorder import Recorder
@@ -56,6 +57,12 @@ class Run:
         monitor = self._monitor
         hits = monitor.hits(ended)
         return self._recorder.recording(ended, self._sender.taken, stop, monitor.watch, hits, self._clock.stalls)
+
+    def _live(self, now: float) -> Live:
+        return Live(
+            now, self._sender.taken, self._recorder, self._clock.stalls,
+            hits=lambda: self._monitor.hits(now), whole=lambda: self._record(now, None),
+        )  # fmt: skip
 
     # -- the stages -------------------------------------------------------------------------------------------------
 
@@ -116,7 +123,7 @@ class Run:
         end = (sender.last_send or 0.0) + monitor.watch.length - self._clock.lost_s
         while monitor.watch.waits and monitor.stop is None and self._awake() < end and not monitor.interrupted():
             sender.wait(self._clock.now() + POLL_INTERVAL / 2)
-            monitor.poll_drain(self._clock.now(), self._record)
+            monitor.poll_drain(self._live(self._clock.now()))
 
     def _take_last_look(self) -> None:
         monitor = self._monitor
@@ -147,7 +154,7 @@ class Run:
         """Look at samples, limits and signals, if it is time. Whether the run has to end."""
         if now >= self._next_poll:
             self._next_poll = now + POLL_INTERVAL
-            self._monitor.poll(now, min(now, self._sender.counted_until), self._record)
+            self._monitor.poll(now, self._live(min(now, self._sender.counted_until)))
             if self._sender.trouble is not None:
                 self._target_stops(self._sender.trouble)
         return self._monitor.stop is not None

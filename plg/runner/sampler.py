@@ -60,7 +60,7 @@ class SampleLog:
     def __init__(self, limit: int = 16_384) -> None:
         # All rows stand here from the start, so that a long run holds no more than a short one.
         self._rows = np.full((limit, 1 + len(GAUGES)), np.nan)
-        self._used = 0
+        self._used = self.added = 0
         self._stride = 1
         self._held = 0
 
@@ -69,6 +69,7 @@ class SampleLog:
 
     def add_row(self, row: Floats) -> None:
         """Add a sample given as `Sample.row` gives it."""
+        self.added += 1
         if self._held == 0:
             if self._used == len(self._rows):
                 self._halve()
@@ -84,9 +85,10 @@ class SampleLog:
         self._used = half
         self._stride *= 2
 
-    def columns(self) -> tuple[Floats, dict[str, Floats]]:
-        """The moments, and each gauge at them."""
-        table = self._rows[: self._used]
+    def columns(self, since: int = 0) -> tuple[Floats, dict[str, Floats]]:
+        """The moments, and each gauge at them; without what was there when ``since`` samples had been added, but for
+        what is joined with a later one."""
+        table = self._rows[since // self._stride : self._used]
         return table[:, 0].copy(), {name: table[:, at].copy() for name, at in _AT.items()}
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from judged import expect, record, steady
+from judged import expect, record, steady, steps
 
 from plg.guardrails.guard import Hit
 from plg.judge import first_breach, judge
@@ -36,7 +34,7 @@ def long(cells: int) -> Recording:
     edges = np.concatenate([np.arange(cells, dtype=float), [np.inf]])
     counters = {name: np.full(cells, 40, dtype=np.int64) for name in COUNTERS}
     counters["acked"] -= 10
-    counters |= {name: np.zeros(cells, dtype=np.int64) for name in ("cancelled", "held", "overdue")}
+    counters |= {name: np.zeros(cells, dtype=np.int64) for name in ("cancelled", "held", "overdue", "in_flight")}
     rows = np.arange(cells + 1, dtype=np.int64) * 20
     buckets = np.sort(draw.integers(600, 1400, (cells, 20)), axis=1).ravel()
     histograms = Histograms(
@@ -50,23 +48,6 @@ def long(cells: int) -> Recording:
         target_rate=np.full(cells, 40.0), allowed_rate=np.full(cells, 40.0), ended_s=float(cells),
         hits=(Hit("max_rate", 0.0, float(cells), 2.0, 1.0, "clip"),),
     )  # fmt: skip
-
-
-def steps(run: Any) -> int:
-    """Calls of functions, Python's and C's alike, that ``run`` makes."""
-    count = 0
-
-    def note(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    gc.collect()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def peak(run: Any) -> int:

@@ -28,7 +28,13 @@ def so_far(events: list[Event], now: float, glances: list[Glance] | None = None)
     planned = record(events).counters["planned"]
     left = np.maximum(np.cumsum(planned) - len(known), 0)
     return replace(
-        recording, counters={**recording.counters, "planned": planned, "cancelled": np.diff(left, prepend=0)}
+        recording,
+        counters={
+            **recording.counters,
+            "planned": planned,
+            "cancelled": np.diff(left, prepend=0),
+            "in_flight": 0 * planned,
+        },
     )
 
 

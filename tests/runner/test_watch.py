@@ -84,9 +84,9 @@ def test_a_signal_ends_the_watch(when):
 def test_a_line_that_may_stop_the_run_holds_during_the_watch():
     asked = []
 
-    def breach(recording):
-        asked.append(recording.ended_s)
-        return "queue_age < 3s" if recording.ended_s > 4 else None
+    def breach(live):
+        asked.append(live.now)
+        return "queue_age < 3s" if live.now > 4 else None
 
     clock = VirtualClock()
     recording, _, _ = simulate(

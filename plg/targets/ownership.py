@@ -49,9 +49,16 @@ def heed_owners(queues: Sequence[QueueInUse], ask: Ask | None, shown: str, *, fo
         raise TargetError("refused", "; ".join(_refusal(key, each, shown) for key, each in _first(found)))
     forced = [
         f"{key!r} belongs to {each.owner.name} ({each.how}) and is written to all the same: {each.owner.harm}"
+        + _PREFETCHED * each.owner.prefetches
         for key, each in found.items()
     ]
     return (*forced, *look.unseen([queue.key for queue in queues if queue.key not in found]))
+
+
+_PREFETCHED = (
+    "; its workers prefetch jobs, long before they do them, so queue_depth, queue_age and drain_time tell when jobs "
+    "were taken"
+)
 
 
 def _first(found: dict[str, Belonging]) -> list[tuple[str, Belonging]]:

@@ -243,6 +243,11 @@ def test_who_insists_may_write_and_reads_what_it_comes_to(server):
     [remark] = remarks(server.url(), job("pay"), force=True)
     assert remark.startswith("'pay' belongs to Celery (the set _kombu.binding.pay names it)")
     assert "loses its connection" in remark
+    assert (
+        "its workers prefetch jobs, long before they do them, so queue_depth, queue_age and drain_time tell" in remark
+    )
+    [remark] = remarks(server.url(), job("rq:queue:pay"), force=True)
+    assert "prefetch" not in remark, "RQ's workers take one job at a time"
 
 
 def test_the_frameworks_own_form_is_welcome_and_named(server):

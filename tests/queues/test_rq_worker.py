@@ -113,6 +113,24 @@ def test_a_job_that_fails_is_tried_as_often_as_it_says(tmp_path: Path, server, r
     assert counts(rq, server)[2] == acked
 
 
+def test_a_run_whose_jobs_all_fail_in_the_worker_says_so_first(tmp_path: Path, server, rq: Path) -> None:
+    """The queue is emptied as soon as it fills: every line holds."""
+    (tmp_path / "shopjobs.py").write_text(JOBS, encoding="utf-8")
+    command = [rq / "rq", "worker", "--quiet", "--url", server.url(), "--path", str(tmp_path)]
+    command += ["--worker-class", "rq.worker.SimpleWorker", "default"]
+    environment = {"PATH": str(rq), "SEEN": str(tmp_path / "seen")}
+    worker = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        outcome = check(tmp_path, server, call="shopjobs.fails", args='["${seq}"]')
+    finally:
+        worker.kill()
+        worker.wait()
+    failed = counts(rq, server)[2]
+    assert (outcome["exit_code"], outcome["queue"]["failed"]) == (0, failed)
+    assert failed == outcome["ledger"]["acked"] - outcome["queue"]["end"]
+    assert outcome["notices"][0]["text"].startswith(f"{failed} jobs failed in the worker during this run")
+
+
 def test_depth_age_and_in_flight_are_those_that_rq_counts(tmp_path: Path, server, rq: Path) -> None:
     """While a worker is busy with one job for half a minute."""
     from plg.queues.base import Job, Queue

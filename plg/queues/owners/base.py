@@ -24,12 +24,13 @@ class Inquiry:
 
 class Owner(Protocol):
     """One framework. ``kinds`` are the queue formats of plg that write its jobs, ``name`` is what people call it, and
-    ``harm`` what comes of jobs in another form in its queues.
+    ``harm`` what comes of jobs in another form in its queues. ``prefetches``: workers take jobs long before.
     """
 
     kinds: frozenset[str]
     name: str
     harm: str
+    prefetches: bool
 
     def by_key(self, key: str) -> str | None:
         """How ``key`` alone gives the queue away: only where no other use of such a name is likely."""
@@ -46,6 +47,8 @@ class Owner(Protocol):
 
 class Unmarked:
     """What most recognisers have nothing to say to."""
+
+    prefetches = False
 
     def by_key(self, key: str) -> str | None:
         return None

@@ -31,6 +31,7 @@ class Celery(Unmarked):
     kinds = frozenset({"celery"})
     name = "Celery"
     harm = "a worker that takes a job of another form loses its connection and the messages it holds"
+    prefetches = True
 
     def by_key(self, key: str) -> str | None:
         if _OWN.search(key):

@@ -18,6 +18,7 @@ class Dramatiq(Unmarked):
     kinds = frozenset({"dramatiq"})
     name = "dramatiq"
     harm = "a worker takes what lies there for the id of a message, and finds none"
+    prefetches = True
 
     def by_key(self, key: str) -> str | None:
         return "dramatiq:NAME is the name that dramatiq gives to a queue" if key.startswith(_DEFAULT) else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.language import semantics
+from plg.language.document import each_job, phase_names
 from plg.language.expectation import read_expectation
 from plg.language.limits import read_guardrails
 from plg.language.quantities import MAX_DURATION, duration
@@ -40,7 +40,7 @@ def build_scenario(
     Raises `PatternError` for a curve that cannot be made, and `TooMuch`.
     """
     given = _given(document, "description", "connections", "pacing", "max_lag", "watch", "tags")
-    names = semantics.phase_names(document["pattern"])
+    names = phase_names(document["pattern"])
     return Scenario(
         name=document["name"],
         pattern=_pattern(document["pattern"], folder),
@@ -80,7 +80,7 @@ def _pattern(phase: Document, folder: FilePath) -> Pattern:
 
 def _jobs(document: Document) -> tuple[Job, ...]:
     """The kinds of job; a scenario that says nothing of jobs has one with an empty payload."""
-    return tuple(_job(job) for _, job in semantics.each_job(document)) or (_job({}),)
+    return tuple(_job(job) for _, job in each_job(document)) or (_job({}),)
 
 
 def _job(job: Document) -> Job:

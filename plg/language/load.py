@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.file_kinds import FOLDER, JUNIT, OUTCOME, PAGE, PICTURE, XML, kind_of
 from plg.language import params, semantics, validate
+from plg.language.check_target import target_fault
 from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
 from plg.language.placing import Placer
@@ -306,7 +307,7 @@ def _address(
     if not isinstance(given, str):
         return "", []
     given = normalized(given)
-    fault = semantics.target_fault(given)
+    fault = target_fault(given)
     if fault is None or written:
         return given, []
     origin = f" (from the environment variable {variable})" if variable else _GIVEN

@@ -16,8 +16,8 @@ from plg.clock import MonotonicClock
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.guardrails.policy import Policy, account_name
 from plg.guardrails.policy_file import read_policy_text
+from plg.language.document import walk
 from plg.language.load import read_source, read_text
-from plg.language.semantics import walk
 from plg.language.source import Source
 from plg.runner.start import Start
 from plg.session import Prepared, Request, prepare_source

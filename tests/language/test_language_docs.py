@@ -90,7 +90,7 @@ def codes_in_source() -> set[str]:
             if isinstance(node, ast.Call) and node.args:
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 first = node.args[0] if name in MAKERS else None
-            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and path.name == "semantics.py":
+            elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and path.name.startswith("check_"):
                 first = node.value.elts[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add(first.value)

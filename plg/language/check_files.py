@@ -1,0 +1,93 @@
+"""The files that a document names: data tables, with the templates that draw from them, and recorded curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+from plg.diagnostics import Path
+from plg.language import templates
+from plg.language.document import each_job, walk
+from plg.language.quantities import fault_of, show
+from plg.language.source import Document
+from plg.language.tables import DataError, Table, read_table
+from plg.language.validate import DocumentFault
+from plg.language.vocabulary import CONTENTS
+from plg.recordings import RecordingError, read_recording
+
+
+def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
+    """Code, sentence and help where ``name`` is no file inside ``folder``."""
+    if not isinstance(name, str):
+        return None
+    if fault_of("file", name) is not None:
+        return "missing-file", f"no file can be named {show(name)}", ""
+    parts = FilePath(name).parts
+    if FilePath(name).is_absolute() or ".." in parts or "\\" in name or name.startswith("~"):
+        return (
+            "file-outside",
+            f"{show(name)} leads out of the scenario's folder",
+            "keep the file beside the scenario and give its path from there",
+        )
+    try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            return ("file-outside", f"{show(name)} leads out of the scenario's folder", "it is a link to elsewhere")
+        if not path.is_file():
+            return "missing-file", f"there is no file {show(name)}", f"it is looked for in {folder}"
+    except (OSError, ValueError, RuntimeError):
+        return "missing-file", f"{show(name)} cannot be opened", ""
+    return None
+
+
+def check_data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault]:
+    """What is wrong with data files, and the templates that draw from them."""
+    # ${param.NAME} is filled in with the params; where one is left, its param has been blamed.
+    tables: dict[str, Table | None] = {"param": None}
+    data = document.get("data")
+    for name, file in (data if isinstance(data, dict) else {}).items():
+        path: Path = ("data", name)
+        tables[name] = None
+        if not isinstance(file, str):
+            continue
+        if folder is None:
+            yield DocumentFault("missing-file", "a document that did not come from a file cannot use data files", path)
+            continue
+        if name in ("param", *templates.NAMES):
+            yield DocumentFault("bad-name", f"{name!r} means something else in a template", path, at_key=True)
+        fault = file_fault(file, folder)
+        if fault is not None:
+            yield DocumentFault(fault[0], fault[1], path, fault[2])
+            continue
+        try:
+            tables[name] = read_table(folder / file)
+        except DataError as error:
+            yield DocumentFault("bad-data", str(error), path)
+    for job_path, job in each_job(document):
+        held = [fault for name in CONTENTS for fault in templates.faults_of(job.get(name), tables, (*job_path, name))]
+        for where, bad in held:
+            yield DocumentFault(bad.code, str(bad), where, bad.help, offsets=(bad.start, bad.end))
+
+
+def check_replays(pattern: Any, folder: FilePath | None) -> Iterator[DocumentFault]:
+    """What is wrong with the files that phases replay."""
+    for path, phase in walk(pattern):
+        if phase.get("type") != "replay" or not isinstance(phase.get("file"), str):
+            continue
+        if folder is None:
+            message = "a document that did not come from a file cannot replay one"
+            yield DocumentFault("missing-file", message, (*path, "file"))
+            continue
+        fault = file_fault(phase["file"], folder) or _recording_fault(phase["file"], folder)
+        if fault is not None:
+            yield DocumentFault(fault[0], fault[1], (*path, "file"), fault[2])
+
+
+def _recording_fault(name: str, folder: FilePath) -> tuple[str, str, str] | None:
+    """What is wrong with a recorded curve."""
+    try:
+        read_recording(folder / name)
+    except RecordingError as error:
+        return "bad-data", f"{name}: {error}", ""
+    return None

@@ -55,7 +55,7 @@ def scenarios() -> list[tuple[str, str]]:
         (f"{page.name}-{index}", text)
         for page in PAGES
         for index, text in enumerate(blocks(page, "plg"))
-        if re.search(r"^scenario ", text, re.MULTILINE) and page.name not in ("diagnostics.md", "language.md")
+        if re.search(r"^scenario ", text, re.MULTILINE) and page.stem not in ("diagnostics", "language", "howto")
     ]
 
 

@@ -52,6 +52,20 @@ class RecordingError(ValueError):
         self.line = line
 
 
+class Recordings:
+    """The recordings in a folder, each file read once: what was checked is what is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, tuple[tuple[float, float], ...]] = {}
+
+    def rows(self, name: str) -> tuple[tuple[float, float], ...]:
+        """See `read_recording`."""
+        if name not in self._read:
+            self._read[name] = read_recording(self.folder / name)
+        return self._read[name]
+
+
 def read_recording(path: Path) -> tuple[tuple[float, float], ...]:
     """Rows of ``(seconds, jobs per second)`` of a recorded curve, the first row moved to second 0.
 

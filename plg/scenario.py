@@ -98,7 +98,7 @@ class Scenario:
     """One scenario, ready to plan.
 
     ``target`` is a URL, ``embedded`` or ``fake``; where it is not ``placed`` yet, as nothing is sent, that stands for
-    whatever the target will be. ``data`` maps a name to the path of its CSV file; ``connections`` is
+    whatever the target will be. ``data`` maps a name to its table, a `plg.language.tables.Table`; ``connections`` is
     how many the jobs go over (to each node of a cluster). ``watch`` is how long (s) the queue is watched after the last
     send, None for as long as the expectations need.
     """
@@ -113,7 +113,7 @@ class Scenario:
     arrivals: Arrivals = Arrivals()
     expect: tuple[Expectation, ...] = ()
     workers: Workers | None = None
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
     connections: int = 1
     pacing: Literal["economical", "precise"] = "economical"
     max_lag: float = 1.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path as FilePath
 from typing import Any
 
 from plg.language.document import each_job, phase_names
 from plg.language.expectation import read_expectation
+from plg.language.files import Files
 from plg.language.limits import read_guardrails
 from plg.language.quantities import MAX_DURATION, duration
 from plg.language.source import Document
@@ -28,7 +28,7 @@ class TooMuch(ValueError):
 def build_scenario(
     document: Document,
     *,
-    folder: FilePath,
+    files: Files,
     target: str,
     file: str | None = None,
     line_of: Callable[[int], int | None] = lambda index: None,
@@ -43,7 +43,7 @@ def build_scenario(
     names = phase_names(document["pattern"])
     return Scenario(
         name=document["name"],
-        pattern=_pattern(document["pattern"], folder),
+        pattern=_pattern(document["pattern"], files),
         jobs=_jobs(document),
         guardrails=read_guardrails(document["guardrails"]),
         target=target or "embedded",
@@ -51,7 +51,7 @@ def build_scenario(
         arrivals=_arrivals(document.get("arrivals", {})),
         expect=tuple(_expectation(text, names, file, line_of(i)) for i, text in enumerate(document.get("expect", ()))),
         workers=_workers(document.get("workers")),
-        data={name: str(folder / path) for name, path in document.get("data", {}).items()},
+        data={name: files.table(path) for name, path in document.get("data", {}).items()},
         file=file,
         document=document,
         **_converted(given, {"connections": int, "max_lag": duration, "watch": duration, "tags": tuple}),
@@ -67,10 +67,10 @@ def _converted(values: dict[str, Any], readers: dict[str, Callable[[Any], Any]])
     return {name: readers[name](value) if name in readers else value for name, value in values.items()}
 
 
-def _pattern(phase: Document, folder: FilePath) -> Pattern:
+def _pattern(phase: Document, files: Files) -> Pattern:
     from plg.patterns.registry import read  # NumPy is loaded only where a scenario is really built
 
-    pattern = read(phase, folder, ("pattern",))
+    pattern = read(phase, files.recordings, ("pattern",))
     if pattern.duration > MAX_DURATION:
         raise TooMuch(f"the traffic lasts {format_duration(pattern.duration)}; at most 366 days can be planned")
     if pattern.total > MAX_TOTAL:

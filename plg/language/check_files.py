@@ -9,12 +9,13 @@ from typing import Any
 from plg.diagnostics import Path
 from plg.language import templates
 from plg.language.document import each_job, walk
+from plg.language.files import Files
 from plg.language.quantities import fault_of, show
 from plg.language.source import Document
-from plg.language.tables import DataError, Table, read_table
+from plg.language.tables import DataError, Table
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import CONTENTS
-from plg.recordings import RecordingError, read_recording
+from plg.recordings import RecordingError
 
 
 def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
@@ -41,7 +42,7 @@ def file_fault(name: Any, folder: FilePath) -> tuple[str, str, str] | None:
     return None
 
 
-def check_data(document: Document, folder: FilePath | None) -> Iterator[DocumentFault]:
+def check_data(document: Document, files: Files) -> Iterator[DocumentFault]:
     """What is wrong with data files, and the templates that draw from them."""
     # ${param.NAME} is filled in with the params; where one is left, its param has been blamed.
     tables: dict[str, Table | None] = {"param": None}
@@ -51,17 +52,17 @@ def check_data(document: Document, folder: FilePath | None) -> Iterator[Document
         tables[name] = None
         if not isinstance(file, str):
             continue
-        if folder is None:
+        if files.folder is None:
             yield DocumentFault("missing-file", "a document that did not come from a file cannot use data files", path)
             continue
         if name in ("param", *templates.NAMES):
             yield DocumentFault("bad-name", f"{name!r} means something else in a template", path, at_key=True)
-        fault = file_fault(file, folder)
+        fault = file_fault(file, files.folder)
         if fault is not None:
             yield DocumentFault(fault[0], fault[1], path, fault[2])
             continue
         try:
-            tables[name] = read_table(folder / file)
+            tables[name] = files.table(file)
         except DataError as error:
             yield DocumentFault("bad-data", str(error), path)
     for job_path, job in each_job(document):
@@ -70,24 +71,24 @@ def check_data(document: Document, folder: FilePath | None) -> Iterator[Document
             yield DocumentFault(bad.code, str(bad), where, bad.help, offsets=(bad.start, bad.end))
 
 
-def check_replays(pattern: Any, folder: FilePath | None) -> Iterator[DocumentFault]:
+def check_replays(pattern: Any, files: Files) -> Iterator[DocumentFault]:
     """What is wrong with the files that phases replay."""
     for path, phase in walk(pattern):
         if phase.get("type") != "replay" or not isinstance(phase.get("file"), str):
             continue
-        if folder is None:
+        if files.folder is None:
             message = "a document that did not come from a file cannot replay one"
             yield DocumentFault("missing-file", message, (*path, "file"))
             continue
-        fault = file_fault(phase["file"], folder) or _recording_fault(phase["file"], folder)
+        fault = file_fault(phase["file"], files.folder) or _recording_fault(phase["file"], files)
         if fault is not None:
             yield DocumentFault(fault[0], fault[1], (*path, "file"), fault[2])
 
 
-def _recording_fault(name: str, folder: FilePath) -> tuple[str, str, str] | None:
+def _recording_fault(name: str, files: Files) -> tuple[str, str, str] | None:
     """What is wrong with a recorded curve."""
     try:
-        read_recording(folder / name)
+        files.recordings.rows(name)
     except RecordingError as error:
         return "bad-data", f"{name}: {error}", ""
     return None

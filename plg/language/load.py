@@ -15,6 +15,7 @@ from plg.language import params, semantics, validate
 from plg.language.check_target import target_fault
 from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
+from plg.language.files import Files
 from plg.language.placing import Placer
 from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.language.veiling import Veil
@@ -178,7 +179,7 @@ def lint(path: FilePath | str) -> Linted:
     faults = checked.faults
     if not any(fault.severity == "error" for fault in faults):
         try:
-            _build(source, checked, source.folder, source.file)
+            _build(source, checked, source.file)
         except ScenarioError as error:
             faults = [*faults, *error.diagnostics]
     return Linted(_in_order(faults), source.text)
@@ -195,6 +196,7 @@ class _Checked:
     shown: Document = field(default_factory=dict)
     veil: Veil = field(default_factory=lambda: Veil(params.Resolved({})))
     withheld: tuple[str, ...] = ()
+    files: Files = field(default_factory=lambda: Files(None))
 
 
 def _load(
@@ -210,7 +212,7 @@ def _load(
     errors = [fault for fault in checked.faults if fault.severity == "error"]
     if errors:
         raise ScenarioError(_in_order(checked.faults), {source.file: source.text} if source.text else {})
-    scenario = _build(source, checked, folder or FilePath(), file)
+    scenario = _build(source, checked, file)
     return Loaded(
         scenario, checked.shown, source, tuple(_in_order(checked.faults)), checked.params,
         checked.veil.texts, checked.withheld,
@@ -244,7 +246,8 @@ def _check(
     found += [place.diagnostic(fault) for fault in structural if fault.path not in blamed]
     blamed |= {fault.path for fault in structural}
     address, target_faults = _address(document, environ, target, sends)
-    meaning = semantics.check_meaning(document, folder)
+    files = Files(folder)
+    meaning = semantics.check_meaning(document, files)
     found += [place.diagnostic(fault) for fault in (*meaning, *target_faults) if fault.path not in blamed]
     if target is not None:  # what was given on the command line stands nowhere in the file
         found = [replace(fault, span=None) if fault.message.endswith(_GIVEN) else fault for fault in found]
@@ -253,7 +256,7 @@ def _check(
     withheld = tuple(dict.fromkeys(resolved.withheld.values()))
     finished = _finished(document, target)
     shown = finished if resolved.shown is document else _finished(resolved.shown, target)
-    return _Checked(finished, [*faults, *found], address, resolved.values, shown, veil, withheld)
+    return _Checked(finished, [*faults, *found], address, resolved.values, shown, veil, withheld, files)
 
 
 def _finished(document: Document, target: str | None) -> Document:
@@ -329,7 +332,7 @@ def _redacted(target: Any) -> Any:
     return redact(normalized(target)) if isinstance(target, str) else target
 
 
-def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None) -> Scenario:
+def _build(source: Source, checked: _Checked, file: str | None) -> Scenario:
     from plg.language.build import TooMuch, build_scenario
     from plg.patterns.base import PatternError, TooManyPieces
 
@@ -338,7 +341,9 @@ def _build(source: Source, checked: _Checked, folder: FilePath, file: str | None
         return span.line if span is not None and source.text else None
 
     try:
-        scenario = build_scenario(checked.document, folder=folder, target=checked.target, file=file, line_of=line_of)
+        scenario = build_scenario(
+            checked.document, files=checked.files, target=checked.target, file=file, line_of=line_of
+        )
         scenario = replace(scenario, document=checked.shown)
     except TooMuch as error:
         fault = validate.DocumentFault("too-large", str(error), ("pattern",))

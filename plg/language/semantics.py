@@ -4,7 +4,6 @@ make sense. Works on a document whose params have been replaced; what the schema
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path as FilePath
 
 from plg.language import expectation
 from plg.language.check_amounts import check_guardrails, check_rest
@@ -13,12 +12,13 @@ from plg.language.check_jobs import check_formats, check_jobs, check_moments
 from plg.language.check_target import check_target
 from plg.language.check_traffic import check_phases
 from plg.language.document import phase_names
+from plg.language.files import Files
 from plg.language.source import Document
 from plg.language.validate import DocumentFault
 
 
-def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentFault]:
-    """Every fault of meaning. ``folder`` is where files are looked for; None where the document came without one."""
+def check_meaning(document: Document, files: Files) -> list[DocumentFault]:
+    """Every fault of meaning, also in the files that the document names."""
     faults: list[DocumentFault] = []
     faults += check_phases(document.get("pattern"))
     faults += check_jobs(document)
@@ -27,8 +27,8 @@ def check_meaning(document: Document, folder: FilePath | None) -> list[DocumentF
     faults += check_guardrails(document.get("guardrails"))
     faults += check_rest(document)
     faults += check_target(document.get("target"))
-    faults += check_data(document, folder)
-    faults += check_replays(document.get("pattern"), folder)
+    faults += check_data(document, files)
+    faults += check_replays(document.get("pattern"), files)
     faults += _expectations(document)
     return faults
 

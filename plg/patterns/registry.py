@@ -21,7 +21,7 @@ from plg.patterns.sequence import Sequence
 from plg.patterns.sine import Sine
 from plg.patterns.staircase import Staircase
 from plg.patterns.steady import Steady
-from plg.recordings import RecordingError, read_recording
+from plg.recordings import RecordingError, Recordings
 from plg.units import parse_duration, parse_rate
 
 Phase = Mapping[str, Any]
@@ -41,16 +41,16 @@ def seconds_of(value: float | str) -> float:
     return parse_duration(value) if isinstance(value, str) else float(value)
 
 
-def _steady(phase: Phase, base_dir: Path) -> Curve:
+def _steady(phase: Phase, recordings: Recordings) -> Curve:
     return Steady(rate_of(phase["base_rate"]), seconds_of(phase["duration"]))
 
 
-def _ramp(phase: Phase, base_dir: Path) -> Curve:
+def _ramp(phase: Phase, recordings: Recordings) -> Curve:
     ends = rate_of(phase["start_rate"]), rate_of(phase["end_rate"])
     return ramp(*ends, seconds_of(phase["duration"]), phase.get("ramp_type", "linear"))
 
 
-def _sine(phase: Phase, base_dir: Path) -> Curve:
+def _sine(phase: Phase, recordings: Recordings) -> Curve:
     amplitude, angle = rate_of(phase["amplitude"]), float(phase.get("phase", 0.0))
     if amplitude < 0:
         amplitude, angle = -amplitude, angle + math.pi
@@ -58,7 +58,7 @@ def _sine(phase: Phase, base_dir: Path) -> Curve:
     return Sine(rate_of(phase["base_rate"]), amplitude, *times, angle)
 
 
-def _burst(phase: Phase, base_dir: Path) -> Curve:
+def _burst(phase: Phase, recordings: Recordings) -> Curve:
     return Burst(
         rate_of(phase["base_rate"]),
         rate_of(phase["burst_rate"]),
@@ -68,30 +68,30 @@ def _burst(phase: Phase, base_dir: Path) -> Curve:
     )
 
 
-def _staircase(phase: Phase, base_dir: Path) -> Curve:
+def _staircase(phase: Phase, recordings: Recordings) -> Curve:
     ends = rate_of(phase["start_rate"]), rate_of(phase["end_rate"])
     return Staircase(*ends, int(phase["steps"]), seconds_of(phase["duration"]))
 
 
-def _chaos(phase: Phase, base_dir: Path) -> Curve:
+def _chaos(phase: Phase, recordings: Recordings) -> Curve:
     ends = rate_of(phase["base_rate"]), rate_of(phase["max_rate"])
     return Chaos(*ends, seconds_of(phase["period"]), seconds_of(phase["duration"]), int(phase.get("seed", 0)))
 
 
-def _points(phase: Phase, base_dir: Path) -> Curve:
+def _points(phase: Phase, recordings: Recordings) -> Curve:
     rows = tuple((seconds_of(point["at"]), rate_of(point["rate"])) for point in phase["points"])
     return Points(rows, phase.get("interpolation", "linear"))
 
 
-def _replay(phase: Phase, base_dir: Path) -> Curve:
+def _replay(phase: Phase, recordings: Recordings) -> Curve:
     try:
-        rows = read_recording(base_dir / phase["file"])
+        rows = recordings.rows(phase["file"])
     except RecordingError as error:
         raise PatternError(f"{phase['file']}: {error}") from None
     return replay(rows, float(phase.get("scale", 1.0)), float(phase.get("speed", 1.0)))
 
 
-LEAVES: Mapping[str, Callable[[Phase, Path], Curve]] = {
+LEAVES: Mapping[str, Callable[[Phase, Recordings], Curve]] = {
     "steady": _steady,
     "ramp": _ramp,
     "sine": _sine,
@@ -117,16 +117,18 @@ class _Node:
     depth: int
 
 
-def read(phase: Phase, base_dir: Path, path: Place = ()) -> Curve:
+def read(phase: Phase, files: Path | Recordings, path: Place = ()) -> Curve:
     """The pattern of a resolved, valid phase: no parameters left, rates and durations numbers or texts with a unit.
 
-    ``base_dir`` is the folder that a replayed file stands in. `PatternError` names the phase by its ``path``.
+    ``files`` is the folder that replayed files stand in, or what has been read of it. `PatternError` names the phase by
+    its ``path``.
     """
+    recordings = files if isinstance(files, Recordings) else Recordings(files)
     nodes = _collect(phase, path)
     built: dict[Place, Curve] = {}
     for node in reversed(nodes):
         try:
-            built[node.path] = _build(node, base_dir, built)
+            built[node.path] = _build(node, recordings, built)
         except PatternError as error:
             error.path = error.path or node.path
             raise
@@ -155,11 +157,11 @@ def _cap(phase: Phase, outer: float) -> float:
     return outer if own is None else min(outer, rate_of(own))
 
 
-def _build(node: _Node, base_dir: Path, built: Mapping[Place, Curve]) -> Curve:
+def _build(node: _Node, recordings: Recordings, built: Mapping[Place, Curve]) -> Curve:
     phase, kind = node.phase, node.phase["type"]
     field = CONTAINERS.get(kind)
     if field is None:
-        curve = LEAVES[kind](phase, base_dir).capped(node.cap)
+        curve = LEAVES[kind](phase, recordings).capped(node.cap)
     else:
         inner = tuple(built[(*node.path, field, i)] for i in range(len(phase[field])))
         curve = Sequence(inner, int(phase.get("repeat", 1))) if kind == "custom" else clip(Overlay(inner), node.cap)

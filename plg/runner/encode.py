@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
-from pathlib import Path
 
-from plg.language.tables import read_table
 from plg.language.templates import compile_value
 from plg.plan import Plan
 from plg.queues.base import Job
@@ -30,12 +28,11 @@ class BatchEncoder:
 
 
 def batch_encoder(scenario: Scenario, plan: Plan, run_id: str) -> BatchEncoder:
-    """The encoder of one run: recipes and templates compiled, data files read."""
-    tables = {name: read_table(Path(path)) for name, path in scenario.data.items()}
+    """The encoder of one run: recipes and templates compiled."""
 
     def kind(job: Job) -> Kind:
         made = format_of(job.queue.kind)
-        compiled = partial(compile_value, tables=tables, run=run_id, job=job.name, seed=plan.seed)
+        compiled = partial(compile_value, tables=scenario.data, run=run_id, job=job.name, seed=plan.seed)
         return Kind(made.recipe(job, run_id), next(iter(made.keys(job))), compiled)
 
     phases = any("${phase}" in json.dumps([job.payload, job.args, job.kwargs]) for job in scenario.jobs)

@@ -149,7 +149,7 @@ def test_everything_arrives() -> None:
     assert scenario.workers == Workers(4, 0.005)
     assert scenario.arrivals == Arrivals("poisson", 42)
     assert scenario.max_lag == 0.25
-    assert scenario.data == {"users": str(CASES / "valid" / "users.csv")}
+    assert scenario.data["users"].column("age") == ["31", "54"]
     assert scenario.tags == ("sale", "two words")
 
 

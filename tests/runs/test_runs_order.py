@@ -56,9 +56,10 @@ def test_an_order_brings_its_files_along(file: Path) -> None:
         file.with_name(name).unlink()
     with Order.from_json(order.to_json()).prepared() as prepared:
         assert prepared.plan.planned_total == 90
-        tables = dict(prepared.scenario.data)
-        assert Path(tables["users"]).read_text() == "name\nann\nbob\n"
-    assert not Path(tables["users"]).exists(), "what was unpacked is gone with the run"
+        assert prepared.scenario.data["users"].column("name") == ["ann", "bob"]
+        unpacked = prepared.loaded.source.folder
+        assert unpacked != file.parent
+    assert not unpacked.exists(), "what was unpacked is gone with the run"
 
 
 def test_the_orderers_policy_holds_where_it_is_run(file: Path) -> None:

@@ -133,3 +133,15 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     # A reader without a network gets the whole page.
     for page in (tmp_path / "site").glob("*.html"):
         assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)"', page.read_text(encoding="utf-8"))
+
+
+def test_the_fault_on_the_page_of_diagnostics_is_what_plg_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = blocks(ROOT / "docs" / "diagnostics.md", "text")[0]
+    [line] = re.findall(r"^2 \| (.*)$", shown, re.MULTILINE)
+    guardrails = "guardrails { max_rate 500/s  max_total_jobs 20_000  max_duration 2m }"
+    monkeypatch.chdir(tmp_path)
+    Path("checkout.plg").write_text(f'scenario "checkout" {{\n{line}\n{guardrails}\n}}\n', encoding="utf-8")
+    assert main(["lint", "checkout.plg"]) == 2
+    assert capsys.readouterr().out.startswith(shown)

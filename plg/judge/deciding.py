@@ -187,13 +187,16 @@ def _held_all(
     judged = [r for r in results if r.level == "expect"]
     warned = sum(r.level == "warn" and r.verdict != "pass" for r in results)
     nothing = (
-        "nothing was expected and nothing went wrong" if recording.total("planned") else "no job was planned or sent"
+        "no line promised anything, so nothing was judged"
+        if recording.total("planned")
+        else "no job was planned or sent"
     )
     said = {0: nothing, 1: "the one expectation held"}.get(len(judged), f"all {len(judged)} expectations held")
+    but = ", but" if judged else ";"
     if nobody_worked(recording):
-        said += ", but no job was taken from the queue"
+        said += f"{but} no job was taken from the queue"
     elif failed_in_worker:
-        said += f", but {counted(failed_in_worker, 'job')} failed in the worker"
+        said += f"{but} {counted(failed_in_worker, 'job')} failed in the worker"
     elif own_workers:
         said += ", with plg's own workers in place of yours"
     return f"{said} ({counted(warned, 'warning')})" if warned else said

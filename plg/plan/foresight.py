@@ -36,7 +36,7 @@ def foresee(
         found += _thin(scenario, expectation, arrivals, by_name)
     for finding in unmeasured(scenario, [phase.span for phase in phases]):
         message = f"{finding.message}; {finding.help}" if finding.help else finding.message
-        index = finding.path[1]
+        index = finding.path[-1]
         line = scenario.expect[index] if isinstance(index, int) else None
         found.append(PlanWarning(finding.code, message, line.line if line else None, line.file if line else None))
     found += _not_judged(scenario.expect, phases)

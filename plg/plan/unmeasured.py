@@ -20,7 +20,8 @@ from plg.units import format_duration
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A warning about the node of the document at ``path``: an expectation or a guardrail. ``help`` is a way out."""
+    """A warning about the node of the document at ``path``: an expectation, a guardrail or the name of the scenario.
+    ``help`` is a way out."""
 
     code: str
     message: str
@@ -47,7 +48,15 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
     if scenario.expect and not any(side.measure in QUEUE for e in scenario.expect for side in _sides(e)):
         found.append(_looks_past_the_queue(scenario.expect))
+    if not any(line.level == "expect" for line in scenario.expect):
+        found.append(Foreseen("nothing-promised", _UNPROMISED, ("name",), "write what must hold: `expect { … }`"))
     return tuple(dict.fromkeys(found))
+
+
+_UNPROMISED = (
+    "no line promises anything, so only a target that fails or a limit that stops the run can fail a check, "
+    "not jobs that are refused, slow or left waiting"
+)
 
 
 def asks_for_latency(expectation: Expectation) -> bool:

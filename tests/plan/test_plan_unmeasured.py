@@ -95,8 +95,28 @@ def test_a_scenario_that_looks_past_the_work_is_told_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], expect: str, says: str
 ) -> None:
     found = linted(scenario(tmp_path, expect), capsys)
-    assert [code for code, _, _ in found] == (["queue-not-judged"] if says else [])
+    codes = [code for code, _, _ in found if code != "nothing-promised"]
+    assert codes == (["queue-not-judged"] if says else [])
     assert says in (found[0][1] if found else "")
+
+
+@pytest.mark.parametrize("expect", ["", "warn drain_time < 9s"])
+def test_a_scenario_that_promises_nothing_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, expect: str
+) -> None:
+    path = scenario(tmp_path, expect)
+    path.write_text(path.read_text().replace("over 2s", "over 200ms").replace("pause 3s", "pause 1ms"))
+    [(code, message, line)] = linted(path, capsys)
+    assert (code, line) == ("nothing-promised", 1)
+    told = "no line promises anything, so only a target that fails or a limit that stops the run can fail a check"
+    assert message.startswith(told)
+    assert main(["plan", str(path)]) == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", str(path), "--target", "embedded"]) == 0
+    said = capsys.readouterr().out
+    assert told in " ".join(said.split())
+    assert said.rstrip().splitlines()[-1].startswith("exit 0: no line promised anything, so nothing was judged")
 
 
 def test_plan_says_what_latency_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,8 +227,12 @@ def _told(end: Ended) -> End:
 
 
 def _faults(file: Path, error: ScenarioError) -> str:
-    faults = sum(d.severity == "error" for d in error.diagnostics)
-    return f"{file} has {faults} fault{'s' if faults != 1 else ''}"
+    """How many there are, and the first: all are told on standard error, which a log may lack."""
+    faults = [d for d in error.diagnostics if d.severity == "error"] or error.diagnostics
+    first = faults[0]
+    place = f" (line {first.span.line})" if first.span is not None and first.file == str(file) else ""
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults, the first"
+    return f"{file} has {count}: {first.message}{place}"
 
 
 def _finish(console: Console, ends: list[End], files: int, artifacts: Artifacts, interrupted: int | None) -> int:

@@ -96,8 +96,10 @@ def _no_such_command(prog: str, word: str, known: str) -> tuple[str, str]:
 
 
 def _no_such_choice(prog: str, name: str, word: str, known: str) -> tuple[str, str]:
-    choices = ", ".join(re.findall(r"[\w-]+", known))
-    return f"{name} cannot be {word!r}" if name.startswith("-") else f"{word!r} cannot be taken", f"known: {choices}"
+    choices = re.findall(r"[\w-]+", known)
+    near = nearest(word, choices)
+    help = f"did you mean {near}? " * (near is not None) + f"known: {', '.join(choices)}"
+    return f"{name} cannot be {word!r}" if name.startswith("-") else f"{word!r} cannot be taken", help
 
 
 _WORDS: tuple[tuple[str, Callable[..., tuple[str, str]]], ...] = (

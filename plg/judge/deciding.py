@@ -23,6 +23,9 @@ _GUARDED_UNITS = {
 }  # fmt: skip
 
 
+_CALMER = "run it again on a calmer or larger machine, or with less load"
+
+
 class Decision(NamedTuple):
     """What a run comes to."""
 
@@ -73,7 +76,7 @@ def decide(
         return Decision("fail", FAILED, _failure(broken, results, recording, late))
     ended = _ended_by(results, recording)
     if late:
-        return Decision("invalid", INVALID, "; ".join(filter(None, (late, ended))))
+        return Decision("invalid", INVALID, "; ".join(filter(None, (late, ended, _CALMER))))
     if ended:
         return Decision("fail", FAILED, f"{ended}; what was to come is not measured")
     return Decision("pass", PASS, _held_all(results, recording, own_workers, failed_in_worker))

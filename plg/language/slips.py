@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from plg.diagnostics import nearest
 from plg.language import strings
 from plg.language.foreign import foreign_slip, in_phase
 from plg.language.resuming import MISSING, token
@@ -28,6 +29,7 @@ _OPERAND = rf"(?:{strings.QUANTITY.pattern}|{_WORD}|\([^(){{}}\"\n]*\))"
 _SUM = re.compile(rf"(?:\s*[*/+\-]\s*{_OPERAND})+")
 _GROUP = re.compile(rf"\([^(){{}}\"\n]*\)(?:\s*[*/+\-]\s*{_OPERAND})*")
 _FOREIGN = re.compile(r"-?\d[\d_.]*(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ\d.]*)")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _VALUE = re.compile(rf"{strings.QUANTITY.pattern}|{_WORD}")
 
 
@@ -42,6 +44,7 @@ def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
     return (
         _foreign_digits(text, interactive, before, first)
         or foreign_slip(text, interactive, before, first)
+        or _misspelt_env(text, interactive, before, first)
         or _missing_value(text, interactive, before, first)
         or _missing_then(text, interactive, before, first)
         or _thousands(text, stack, before, first)
@@ -74,6 +77,27 @@ def _foreign_digits(text: str, interactive: Any, before: Any, first: int) -> Sli
 
     message = f"`{match[0]}` has digits that are not read: numbers are written with 0 to 9"
     return Slip(message, f"write {strings.compact(written)}", *match.span(), mend)
+
+
+def _misspelt_env(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``target evn REDIS_URL``: a word like ``env`` before the name of a variable."""
+    state = interactive.parser_state
+    stack = state.value_stack
+    name = _VARIABLE.match(text, first)
+    due = stack[-1] is before and len(stack) > 1 and getattr(stack[-2], "type", "") in ("_TARGET", "_EQUALS")
+    if name is None or not due or getattr(before, "type", "") != "NAME":
+        return None
+    if nearest(before.lower(), ("env", "environment", "getenv", "environ")) is None:
+        return None
+    place = before.start_pos, before.end_pos
+
+    def mend() -> None:
+        state.state_stack.pop()
+        stack.pop()
+        interactive.feed_token(token("_ENV", "env", *place))
+        interactive.feed_token(token("NAME", name[0], *name.span()))
+
+    return Slip(f"`{before}` does not name a variable", "did you mean `env`?", *place, mend, name.end())
 
 
 def _missing_value(text: str, interactive: Any, before: Any, first: int) -> Slip | None:

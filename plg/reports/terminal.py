@@ -40,8 +40,17 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
     lines = [
         *(paint(f"warning: {printable(notice.text)}", "yellow", colour) for notice in notices(outcome)),
         _heading(outcome, colour),
-        *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
-        *([f"    {paint(ON_LATENCY, 'dim', colour)}"] if wording.speaks_of_latency(outcome.expectations) else []),
+        *(
+            _nothing_sent(outcome)
+            or [
+                *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
+                *(
+                    [f"    {paint(ON_LATENCY, 'dim', colour)}"]
+                    if wording.speaks_of_latency(outcome.expectations)
+                    else []
+                ),
+            ]
+        ),
         *_guardrail_lines(outcome, colour),
         *(f"  {paint('note', 'yellow', colour)} {printable(text)}" for text in wording.remarks(outcome)),
         *(f"  {paint('error', 'red', colour)} {printable(t)} ({wording.plural(n, 'time')})" for t, n in outcome.errors),
@@ -51,6 +60,15 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         *([last_line(outcome.exit_code, outcome.reason, colour=colour)] if last else []),
     ]
     return plain("\n".join(lines), ascii_only) + "\n"
+
+
+def _nothing_sent(outcome: Outcome) -> list[str]:
+    """One line for all expectations of a run that sent nothing: what matters is why it did not."""
+    details = {result.detail if result.verdict == "no_data" else None for result in outcome.expectations}
+    if outcome.ledger.sent or None in details or len(details) != 1:
+        return []
+    many = wording.plural(len(outcome.expectations), "expectation")
+    return [f"  ? {many} without data: {printable(str(details.pop()))}"]
 
 
 def last_line(exit_code: int, reason: str, *, colour: bool = False) -> str:

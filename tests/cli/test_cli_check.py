@@ -25,19 +25,20 @@ def test_one_that_fails_does_not_stop_the_rest(run, three):
     done = calmly(lambda: run("check", "a.plg", "b.plg", "c.plg"))
     assert done.code == 2, "an invalid scenario comes before a failed expectation"
     assert re.search(r"^exit [05]: ", done.out, re.MULTILINE)
-    assert "exit 2: b.plg has 1 fault" in done.out
+    assert "exit 2: b.plg has 1 fault: there is no phase `stedy` (line 3)" in done.out
     assert "exit 3: " in done.out
     assert [suite.get("name") for suite in done.suites()] == ["first", "b", "third"]
     assert done.outcome("first")["ledger"]["acked"] == done.outcome("third")["ledger"]["acked"] == 20
     assert done.last.startswith("exit 2: ")
-    named = r"exit 2: [01] of 3 scenarios passed; .*b \(exit 2\): b.plg has 1 fault; third \(exit 3\): "
+    named = r"exit 2: [01] of 3 scenarios passed; .*b \(exit 2\): b.plg has 1 fault: [^;]*; third \(exit 3\): "
     assert re.match(named, done.last)
 
 
 def test_fail_fast_stops_at_the_first(run, three):
     done = calmly(lambda: run("check", "a.plg", "b.plg", "c.plg", "--fail-fast"))
     assert done.code == 2
-    assert done.last == "exit 2: 1 of 3 scenarios passed, 1 not run; b (exit 2): b.plg has 1 fault"
+    told = "b.plg has 1 fault: there is no phase `stedy` (line 3)"
+    assert done.last == f"exit 2: 1 of 3 scenarios passed, 1 not run; b (exit 2): {told}"
     assert len(done.suites()) == 2
     assert not (done.report / "third.outcome.json").exists()
 
@@ -159,3 +160,21 @@ def test_the_seed_is_the_users(run, here):
     assert done.outcome("quick")["seed"] == 12
     properties = {p.get("name"): p.get("value") for p in done.suites()[0].iter("property")}
     assert properties["seed"] == "12"
+
+
+def test_a_log_of_standard_output_alone_has_the_fault(run, here):
+    (here / "a.plg").write_text(
+        quick("first").replace("errors ==", "errors =>").replace("steady", "stedy"), encoding="utf-8"
+    )
+    done = run("check", "a.plg", "--quiet")
+    assert done.code == 2
+    assert done.last == "exit 2: a.plg has 2 faults, the first: there is no phase `stedy` (line 3)"
+
+
+def test_why_nothing_was_sent_is_not_buried_under_lines_without_data(run, here):
+    (here / "a.plg").write_text(quick("first"), encoding="utf-8")
+    done = run("check", "a.plg", "--quiet", "--target", "redis://127.0.0.1:1/0")
+    assert done.code == 6
+    _, untold, _, _, last = done.out.splitlines()
+    assert untold == "  ? 2 expectations without data: the run ended before anything was sent"
+    assert last.startswith("exit 6: the target could not be used: redis://127.0.0.1:1/0 cannot be reached: ")

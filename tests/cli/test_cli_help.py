@@ -73,6 +73,7 @@ def test_all_commands_and_exit_codes_are_on_the_first_page(run):
         (["check", "x.plg", "--reports", "y"], "--reports: there is no report 'y'", "for example: plg check "),
         (["lint", "--format", "xml", "x"], "--format cannot be 'xml'", "known: text, "),
         (["new", "x", "--template", "y"], "--template cannot be 'y'", "known: flash-sale, "),
+        (["new", "x", "--template", "flash-sail"], "--template cannot be 'flash-sail'", "did you mean flash-sale?"),
         (["convert", "x", "--to", "toml"], "--to cannot be 'toml'", "known: plg, yaml, json"),
         (["schema", "foo"], "'foo' cannot be taken", "known: scenario, outcome, policy"),
         (["judge", "a", "b", "c\x1b[2J"], "plg judge does not take 'c\\x1b[2J' as well", "it takes OUTCOME.json"),

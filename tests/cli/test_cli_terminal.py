@@ -71,7 +71,7 @@ def test_a_fault_in_a_terminal_is_coloured_and_whole(here):
     plain = ESCAPE.sub("", written)
     assert "error[" in plain
     assert "a.plg:3:" in plain
-    assert plain.rstrip().splitlines()[-1].strip() == "exit 2: a.plg has 1 fault"
+    assert plain.rstrip().splitlines()[-1].strip() == "exit 2: a.plg has 1 fault: there is no phase `stedy` (line 3)"
 
 
 def test_a_dumb_terminal_gets_lines(here):

@@ -57,6 +57,8 @@ SCENARIO = """scenario "s" {
         ("1_000", "1k", "1k", "write 1_000"),
         ("1m }", "1min }", "1min", "write 1m"),
         ("  traffic", "  target redis://h:1\n  traffic", "redis://h:1", 'write "redis://h:1"'),
+        ("  traffic", "  target evn REDIS_URL\n  traffic", "evn", "did you mean `env`?"),
+        ("  traffic", "  param p = enviroment PATH\n  traffic", "enviroment", "did you mean `env`?"),
         ("  traffic", "  // note\n  traffic", "/", "a comment begins with #"),
         ("  traffic", "  seed 7\n  traffic", "seed", "it stands with the traffic: traffic seed 7 { … }"),
         ("  traffic", "  workers 1\n  traffic", "traffic", "such as: workers 4 each 50ms"),

@@ -110,7 +110,9 @@ class EarlyStop:
 
     def read(self, live: Live) -> Reader:
         """What is recorded so far, in few cells, with the windows that are past and not settled."""
-        self._base = self._base.joined(live.closed(self._base.end))
+        closed = live.closed(self._base.end)
+        if closed.end > self._base.end:
+            self._base = self._base.joined(closed)
         cells = self._base.joined(live.rest(self._base.end, self._seams))
         reader = Reader(
             replace(

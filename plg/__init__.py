@@ -4,8 +4,6 @@
 is first used, so that ``import plg`` costs nothing.
 """
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.2.0"
 
 __all__ = [
@@ -13,6 +11,8 @@ __all__ = [
     "plan_document", "read_outcome", "run",
 ]  # fmt: skip
 
+# Not from `typing`, which loads a good part of the library: the working folder may still be on the path.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plg.api import launch, order, plan_document, run
     from plg.diagnostics import ScenarioError

@@ -16,7 +16,7 @@ from plg.judge.deciding import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runner.start import Start
 from plg.runs.events import Finished, Ready, Refused, Waiting
-from plg.runs.launcher import NoOutcome
+from plg.runs.launcher import NoOutcome, internal_error
 from plg.runs.order import Order
 from plg.runs.relay import Listen, Relay
 from plg.runs.signals import code_of
@@ -107,9 +107,7 @@ class RunThread(ABC):
             self._refuse(NoOutcome(fault, code_of(asked.detail)))
         except BaseException as fault:  # whatever it is, it belongs to whoever waits for the outcome
             self._fault = fault
-            message = f"internal error: {type(fault).__name__}: {fault}"
-            told = ScenarioError([Diagnostic("internal-error", message, self.order.file)])
-            self._relay.put(Refused.of(told, INTERNAL))
+            self._relay.put(Refused.of(internal_error(fault, self.order.file), INTERNAL))
         finally:
             self._over.set()
             self._relay.close()

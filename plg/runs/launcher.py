@@ -8,7 +8,9 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from plg.diagnostics import Diagnostic, ScenarioError
+from plg.judge.deciding import INTERNAL
 from plg.outcome import Outcome
+from plg.redaction import hide_known
 from plg.runs.order import Order
 from plg.runs.relay import Listen
 from plg.stop import Stop
@@ -27,6 +29,12 @@ class NoOutcome(ScenarioError):
     def __init__(self, error: ScenarioError, code: int) -> None:
         super().__init__(error.diagnostics, error.sources)
         self.code = code
+
+
+def internal_error(fault: BaseException, file: str) -> NoOutcome:
+    """A fault of plg itself in a run of ``file``, in the form of all faults and without the secrets it may repeat."""
+    words = hide_known(f"internal error: {type(fault).__name__}: {fault}")
+    return NoOutcome(ScenarioError([Diagnostic("internal-error", words, file)]), INTERNAL)
 
 
 class Handle(Protocol):

@@ -22,7 +22,7 @@ from plg.judge.deciding import INTERNAL
 from plg.outcome import Outcome
 from plg.outcome_io import from_json
 from plg.runs.events import Event, Finished, Refused, event_from
-from plg.runs.launcher import NoOutcome
+from plg.runs.launcher import NoOutcome, internal_error
 from plg.runs.order import Order, faults_from
 from plg.runs.relay import Listen
 from plg.runs.signals import CODES
@@ -119,8 +119,7 @@ class RunProcess:
             self._said.put(None)
             last = self._collect()
         except Exception as fault:  # nobody waits for ever for an outcome that plg itself stumbles over
-            error = Diagnostic("internal-error", f"internal error: {type(fault).__name__}: {fault}", self.order.file)
-            self._fault = NoOutcome(ScenarioError([error]), INTERNAL)
+            self._fault = internal_error(fault, self.order.file)
             last = Refused.of(self._fault, INTERNAL)
         self._over.set()
         self._lines.listen(last)

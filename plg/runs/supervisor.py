@@ -15,9 +15,8 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.interrupt import Interrupted, attend
 from plg.judge.deciding import INTERNAL, USAGE
 from plg.outcome import Outcome
-from plg.redaction import hide_known
 from plg.runs.events import Event, Finished, Ready, Refused, Row, Waiting, Windows
-from plg.runs.launcher import Handle, Launcher, NoOutcome
+from plg.runs.launcher import Handle, Launcher, NoOutcome, internal_error
 from plg.runs.order import Order
 from plg.runs.signals import code_of
 from plg.stop import Stop
@@ -207,8 +206,7 @@ def internal(file: Path, fault: Exception) -> NoOutcome:
     """A fault of plg itself, in the form of all faults; with PLG_DEBUG it is raised."""
     if os.environ.get("PLG_DEBUG"):
         raise fault
-    words = hide_known(f"internal error: {type(fault).__name__}: {fault}")
-    return NoOutcome(ScenarioError([Diagnostic("internal-error", words, str(file))]), INTERNAL)
+    return internal_error(fault, str(file))
 
 
 def interrupted(file: Path, code: int) -> NoOutcome:

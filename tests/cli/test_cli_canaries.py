@@ -282,12 +282,17 @@ def test_no_process_ends_with_a_secret(
     (here / "s.plg").write_text(SMALL, encoding="utf-8")
     order = Order.of(here / "s.plg", Request({}), {"KEY": "CANARY\nof two lines"}).to_json()
     arguments = ["check", "s.plg"] if module == "plg.cli.main" else [str(here / "left.json")]
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-c", BROKEN.format(module=module), *arguments],
-        input=f"{order}\n", capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    said = done.stdout + done.stderr
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        # Left open to the end: a child whose standard input is closed has no parent any more.
+        process.stdin.write(f"{order}\n")
+        process.stdin.flush()
+        said = process.stdout.read()
+    assert process.returncode == 1, said
     assert "RuntimeError: cannot do with ***" in said
     assert ("Traceback" in said) == bool(debug or module == "plg.runs.child")
     assert leaks(here, said) == []

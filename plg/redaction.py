@@ -35,6 +35,9 @@ _SEPARATOR = re.compile(r"[;&=?@]")
 """In the value of an option: there may be another one behind it."""
 _TRUNCATED = 12
 """So many characters of a secret are known for it where a server cut off the rest."""
+_TELLING = 4
+"""So many characters of a shorter one, where a text ends with them or a quotation mark or an ellipsis follows."""
+_CUT_OFF = re.compile(r"""(?=$|…|\.\.\.|["'`])""")
 _LINE = 8
 """A line of a secret with fewer characters is no secret by itself."""
 SHORT = 4
@@ -118,7 +121,11 @@ def hide(text: str, secrets: Iterable[str]) -> str:
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
         else:
             text = text.replace(spelling, HIDDEN)
-    return _hide_beginnings(text, [spelling for spelling in longest if len(spelling) > _TRUNCATED])
+    text = _hide_beginnings(text, [spelling for spelling in longest if len(spelling) > _TRUNCATED])
+    for spelling in longest:
+        if _TELLING < len(spelling) <= _TRUNCATED:
+            text = _hide_cut_off(text, spelling)
+    return text
 
 
 def _hide_beginnings(text: str, spellings: Sequence[str]) -> str:
@@ -131,6 +138,13 @@ def _hide_beginnings(text: str, spellings: Sequence[str]) -> str:
             text = text[:start] + HIDDEN + text[start + length :]
             start = text.find(beginning, start + len(HIDDEN))
     return text
+
+
+def _hide_cut_off(text: str, spelling: str) -> str:
+    """``text`` without the beginnings of a short secret that stand where a text was cut off."""
+    lengths = range(len(spelling) - 1, _TELLING - 1, -1)
+    beginnings = "|".join(re.escape(spelling[:length]) for length in lengths)
+    return re.sub(rf"(?<!\w)(?:{beginnings}){_CUT_OFF.pattern}", HIDDEN, text)
 
 
 def _spellings(secret: str) -> set[str]:

@@ -118,8 +118,9 @@ def _samples(parts: Sequence[Recording]) -> tuple[Floats, dict[str, Floats]]:
 
 
 def _all_drained(parts: Sequence[Recording]) -> float | None:
-    drained = [part.drain_s for part in parts if part.drain_s is not None]
-    return max(drained) if len(drained) == len(parts) else None
+    sent = [part for part in parts if part.total("sent")]  # where nothing was sent, nothing had to drain
+    drained = [part.drain_s for part in sent if part.drain_s is not None]
+    return max(drained, default=None) if len(drained) == len(sent) else None
 
 
 def _errors(parts: Sequence[Recording]) -> tuple[tuple[str, int], ...]:

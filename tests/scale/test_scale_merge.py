@@ -165,6 +165,11 @@ def test_the_queue_is_drained_when_the_last_shard_saw_it() -> None:
     stuck = merge([*drained, made(drain_s=None, drain_waited_s=30.0)], 3, WHOLE)
     assert (stuck.drain_s, stuck.drain_waited_s) == (None, 30.0)
     assert merge([made(drain_s=None, drain_waited_s=None)] * 2, 2, WHOLE).drain_waited_s is None
+    silent = made(
+        drain_s=None, drain_waited_s=None, counters={**drained[0].counters, "sent": 0 * drained[0].counters["sent"]}
+    )
+    assert merge([*drained, silent], 3, WHOLE).drain_s == 2.5
+    assert merge([silent, silent], 2, WHOLE).drain_s is None
 
 
 def test_errors_add_up_by_text() -> None:

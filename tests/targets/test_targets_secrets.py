@@ -194,3 +194,11 @@ def test_a_short_secret_does_not_eat_the_words_around_it() -> None:
 
 def test_what_only_begins_like_a_secret_is_let_be() -> None:
     assert hide("password refused", ["password123"]) == "password refused"
+
+
+def test_a_short_secret_is_hidden_where_a_text_was_cut_off() -> None:
+    secret = "S3cretPw9876"
+    for length in range(4, len(secret)):
+        for rest in ("", "…", '"', "..."):
+            assert hide(f'rejected {{"k":"{secret[:length]}{rest}', [secret]) == f'rejected {{"k":"***{rest}'
+    assert hide("the S3cr of others stays", [secret]) == "the S3cr of others stays"

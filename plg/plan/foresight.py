@@ -15,7 +15,7 @@ from plg.plan.arrivals import Arrivals
 from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, PlanWarning
 from plg.plan.unmeasured import unmeasured
 from plg.scenario import Expectation, Scenario, Subject
-from plg.units import format_duration, format_percent
+from plg.units import counted, format_duration, format_percent
 
 BEYOND = 10
 """Samples wanted beyond a percentile: p99 is judged from a thousand."""
@@ -42,6 +42,7 @@ def foresee(
     found += _not_judged(scenario.expect, phases)
     found += _nothing_planned(scenario, arrivals)
     found += _own_workers(scenario)
+    found += _trimmed(scenario, arrivals)
     found += _bound_to_hit(clips, stops=scenario.guardrails.emergency_stop)
     return tuple(found)
 
@@ -54,6 +55,18 @@ def _own_workers(scenario: Scenario) -> Iterator[PlanWarning]:
         yield PlanWarning(
             "own-workers", f"the jobs will be taken by {own}, not by yours: the run tells nothing of yours"
         )
+
+
+def _trimmed(scenario: Scenario, arrivals: Arrivals) -> Iterator[PlanWarning]:
+    """That a stream is kept shorter than what goes there: Redis then deletes jobs that were never taken."""
+    for job in scenario.jobs:
+        longest = job.queue.settings.get("max_len")
+        if longest is not None and arrivals.total > longest:
+            yield PlanWarning(
+                "stream-trimmed",
+                f"{job.queue.name!r} keeps {counted(longest, 'job')} and {counted(arrivals.total, 'job')} are planned: "
+                "those beyond are deleted, taken or not, and queue_depth, queue_age and drain_time take them for done",
+            )
 
 
 def _warn(code: str, message: str, expectation: Expectation) -> PlanWarning:

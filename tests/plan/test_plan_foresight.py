@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from plan_scenarios import plan
 
+from plg.language.load import load
+from plg.plan import make_plan
 from plg.plan.plan import PlanWarning
 from plg.scenario import Expectation, Subject
 
@@ -147,3 +150,16 @@ def test_a_plan_of_nothing_is_said(rate: float) -> None:
     assert [(w.code, w.message) for w in found] == [
         ("nothing-planned", f"no job is planned: the traffic comes to {rate:g} jobs, so nothing is sent")
     ]
+
+
+@pytest.mark.parametrize(("longest", "warned"), [(99, True), (100, False), (None, False)])
+def test_a_stream_that_is_kept_shorter_than_the_plan_is_warned_of(
+    longest: int | None, warned: bool, tmp_path: Path
+) -> None:
+    keeps = "" if longest is None else f"max_len {longest}"
+    (tmp_path / "s.plg").write_text(
+        f'scenario s {{ job a {{ stream "q" {keeps} }} traffic {{ steady 100/s over 1s }} '
+        "guardrails { max_rate 200/s max_total_jobs 200 max_duration 1m } }"
+    )
+    found = [warning.code for warning in make_plan(load(tmp_path / "s.plg").scenario, seed=1).warnings]
+    assert ("stream-trimmed" in found) is warned

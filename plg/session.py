@@ -24,7 +24,6 @@ from plg.language.validate import field_order
 from plg.outcome import ExpectationResult, Outcome, ShardInfo
 from plg.pacing import PACINGS
 from plg.plan import Plan, make_plan
-from plg.plan.foresight import nothing_planned
 from plg.plan.watching import watch_length
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
@@ -230,9 +229,8 @@ def run(prepared: Prepared, observer: Observer) -> Outcome:
     scenario, plan, clock = prepared.scenario, prepared.plan, MonotonicClock()
     ran = _Ran(nothing_sent(prepared.grid, Stop("target", "")), clock.wall())
     server = Server("unknown", redact(scenario.target), "unknown", "")
-    notes = list(prepared.notes)
-    if plan.planned_total == 0:
-        notes.append(nothing_planned(scenario))
+    told = [warning.message for warning in plan.warnings if warning.code in ("nothing-planned", "stream-trimmed")]
+    notes = [*prepared.notes, *told]
     before = _Before("while it connected to the server")
     try:
         with ExitStack() as opened:

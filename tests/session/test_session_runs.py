@@ -114,6 +114,7 @@ def test_a_stream_keeps_its_length(play, client):
     assert played.outcome.ledger.acked == 300
     assert [job["seq"] for job in played.jobs("s")] == list(range(250, 300))
     assert client.xlen("s") == 50
+    assert any("those beyond are deleted, taken or not" in remark for remark in played.outcome.warnings)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ from plg.stop import Stop
 from plg.target_url import fallen_back
 from plg.targets.address import secrets_of
 from plg.targets.base import Depth, Server, Target, TargetError
+from plg.targets.continuity import Standing, what_was_lost
 from plg.targets.gate import Gate
 from plg.targets.open import open_target
 from plg.targets.url import UrlTarget
@@ -361,8 +362,20 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
-    notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
+    recording = replace(recording, lost=_lost(ready.standing, recording, observer))
+    lost = (recording.lost,) if recording.lost else ()
+    notes = (*ready.notes, *found, *lost, *blind_limits(prepared.limits, recording))
     return _Ran(recording, started, workers, notes, begun, _failed(ready.before, target, clock, recording, observer))
+
+
+def _lost(before: tuple[Standing, ...], recording: Recording, observer: Observer) -> str:
+    """Why confirmed jobs may be lost; "" where nothing tells of it, or nobody waits for it."""
+    if recording.stop == "target":
+        return ""
+    try:
+        return attend(lambda: what_was_lost(before), observer.interrupted, grace=WIND_UP)
+    except Interrupted:
+        return ""
 
 
 def _failed(before: Depth | None, target: Target, clock: Clock, recording: Recording, observer: Observer) -> int | None:

@@ -15,7 +15,7 @@ from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import awaited, why_unseen
 from plg.judge.readings import Flags, Reader, Readings
 from plg.judge.regions import NoData, phase_at
-from plg.judge.soundness import excuse, raised, spoiled
+from plg.judge.soundness import excuse, raised, spoiled, unkept
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
 from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
@@ -57,6 +57,8 @@ def judge(
 def find(reader: Reader, expectation: Expectation) -> Finding:
     """Judge one expectation. What plg's own lateness can have caused is no verdict about the target."""
     found = find_unexcused(reader, expectation)
+    if unkept(reader.recording, expectation, found.verdict):
+        return Finding("no_data", None, found.bound, reader.recording.lost)
     why = excuse(reader, expectation, found.verdict, found.observed, found.bound)
     if not why:
         return found

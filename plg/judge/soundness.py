@@ -60,6 +60,17 @@ def spoiled(reader: Reader, subject: Subject, width: float) -> tuple[Flags, Flag
     return losses.too_much, touched
 
 
+def unkept(recording: Recording, expectation: Expectation, verdict: str) -> bool:
+    """Whether what the queue held tells nothing, as the server may have lost jobs.
+
+    A queue that was too deep, too old or too slow to drain all the same was so without them.
+    """
+    asked, other = expectation.subject.measure, expectation.relative
+    if not recording.lost or not (asked in _BY_WORKERS or (other is not None and other.measure in _BY_WORKERS)):
+        return False
+    return verdict != "fail" or other is not None or expectation.op not in ("<", "<=")
+
+
 def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float | None, bound: float | None) -> str:
     """Why a line has no verdict, whatever it reads: words for people, empty where it has one.
 

@@ -69,6 +69,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         stop_detail=stop.detail if stop else "",
         stop_by=stop.by if stop else "",
         stop_s=stopped_s,
+        lost="; ".join(dict.fromkeys(part.lost for part in parts if part.lost)),
         errors=_errors(parts),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )

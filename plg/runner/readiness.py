@@ -14,6 +14,7 @@ from plg.runner.sight import first_look, refuse_workers
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
+from plg.targets.continuity import Standing, take_standing
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers
 
@@ -29,6 +30,7 @@ class Ready:
     notes: tuple[str, ...]
     consumers: ReferenceWorkers | None
     budget: SharedBudget | None
+    standing: tuple[Standing, ...] = ()
 
     def close(self) -> None:
         self.ends.close()
@@ -68,7 +70,7 @@ def get_ready(
         budget = _share(target, scenario, plan, run_id) if shared else None
         if budget is not None:
             ends.callback(budget.stop)
-        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget)
+        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, take_standing(target))
 
 
 def _start_workers(

@@ -152,6 +152,8 @@ class Recording:
     """Error texts of the target as it said them, with how often; bounded in number."""
     incomplete: str = ""
     """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
+    lost: str = ""
+    """Why jobs that the server confirmed may be lost: it was restarted, or evicted keys; empty where nothing tells."""
     sample_step: float | None = None
     """Seconds between the samples of one generator, where those of several stand side by side."""
     stalls: tuple[Stall, ...] = ()

@@ -127,6 +127,15 @@ def test_an_outcome_saved_before_stalls_were_recorded_is_read() -> None:
     assert same(from_json(json.dumps(document)), outcome)
 
 
+def test_an_outcome_saved_before_losses_were_recorded_is_read() -> None:
+    outcome = samples()["pass"]
+    document = json.loads(to_json(outcome))
+    assert document["recording"].pop("lost") == ""
+    assert same(from_json(json.dumps(document)), outcome)
+    lost = outcome_of(replace(outcome.recording, lost="the server was restarted"))
+    assert from_json(to_json(lost)).recording.lost == "the server was restarted"
+
+
 @pytest.mark.parametrize("name", samples())
 def test_a_saved_outcome_is_judged_as_the_run_was(name: str) -> None:
     outcome = outcome_of(samples()[name].recording, expectations=ASKED)

@@ -177,6 +177,11 @@ def test_errors_add_up_by_text() -> None:
     assert merge(parts, 2, WHOLE).errors == (("OOM", 7), ("LOADING", 1))
 
 
+def test_what_a_server_lost_is_said_once() -> None:
+    parts = [replace(record(steady(5)), lost=lost) for lost in ("", "it was restarted", "it was restarted")]
+    assert merge(parts, 3, WHOLE).lost == "it was restarted"
+
+
 def test_own_processor_time_and_memory_are_not_added() -> None:
     parts = [record([], [Glance(1.0, 7.0, 0.0, 0.6, 4e7)]), record([], [Glance(1.0, 9.0, math.nan, 0.5, 6e7)])]
     merged = merge(parts, 2, WHOLE)

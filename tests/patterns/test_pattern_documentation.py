@@ -19,7 +19,7 @@ from plg.patterns.sequence import Sequence
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "patterns.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```plg\n(.*?)```\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"```plg\n((?:(?!```).)*)```\n```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture

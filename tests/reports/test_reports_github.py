@@ -31,7 +31,8 @@ def read(line: str) -> tuple[str, dict[str, str], str]:
 
 
 def test_each_breach_is_placed_on_its_line() -> None:
-    found = [read(line) for line in annotate(failing()).splitlines()]
+    first, *found = [read(line) for line in annotate(failing()).splitlines()]
+    assert (first[0], first[1]["title"]) == ("warning", "flash-sale: own workers")
     assert [(level, fields["line"]) for level, fields, _ in found] == [
         ("error", "35"), ("error", "37"), ("error", "38"), ("warning", "39"),
     ]  # fmt: skip
@@ -39,17 +40,19 @@ def test_each_breach_is_placed_on_its_line() -> None:
     assert found[1][2].startswith("expected < 250ms during stampede, observed 312ms, first breach at 12.4s in stampede")
 
 
-def test_a_passing_run_says_nothing() -> None:
-    assert annotate(passing()) == ""
+def test_a_passing_run_says_nothing_but_who_took_its_jobs() -> None:
+    [told] = annotate(passing()).splitlines()
+    assert read(told)[2] == "the jobs were taken by plg's own 2 workers, not by yours"
+    assert annotate(replace(passing(), workers=None)) == ""
 
 
 def test_a_stopped_run_says_so_first() -> None:
-    level, fields, message = read(annotate(stopped()).splitlines()[0])
+    level, fields, message = read(annotate(replace(stopped(), workers=None)).splitlines()[0])
     assert (level, fields["title"], message) == ("error", "flash-sale: STOPPED", stopped().reason)
 
 
 def test_a_failing_exit_code_is_never_silent() -> None:
-    assert annotate(replace(passing(), exit_code=1, reason="odd")).startswith("::error")
+    assert "\n::error" in annotate(replace(passing(), exit_code=1, reason="odd"))
 
 
 def test_each_fault_of_a_refused_scenario_is_placed() -> None:

@@ -20,14 +20,9 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
-KEEPS_TIME = (
-    "tests/session/",
-    "tests/faults/",
-    "tests/cli/",
-    "tests/targets/",
-    "tests/scale/",
-    "tests/cluster/",
-    "tests/runs/",
+KEEPS_TIME = tuple(
+    f"tests/{folder}/"
+    for folder in ("session", "faults", "cli", "targets", "scale", "cluster", "queues", "runs", "scenarios")
 )
 TOO_LATE = 0.03
 TRIES = 3

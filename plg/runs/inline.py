@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from plg import session
 from plg.clock import MonotonicClock
-from plg.diagnostics import Diagnostic, ScenarioError
+from plg.diagnostics import ScenarioError
 from plg.interrupt import STACK, Interrupted, attend
 from plg.judge.deciding import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runner.start import Start
 from plg.runs.events import Finished, Ready, Refused, Waiting
-from plg.runs.launcher import NoOutcome, internal_error
+from plg.runs.launcher import NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order
 from plg.runs.relay import Listen, Relay
 from plg.runs.signals import code_of
@@ -102,9 +102,7 @@ class RunThread(ABC):
             self._refuse(NoOutcome(error, USAGE))
         except Interrupted:
             asked = self._stop or Stop("signal", "SIGINT")
-            words = f"{self.order.file} was interrupted before it began"
-            fault = ScenarioError([Diagnostic("interrupted", words, self.order.file)])
-            self._refuse(NoOutcome(fault, code_of(asked.detail)))
+            self._refuse(interrupted_before(self.order.file, code_of(asked.detail)))
         except BaseException as fault:  # whatever it is, it belongs to whoever waits for the outcome
             self._fault = fault
             self._relay.put(Refused.of(internal_error(fault, self.order.file), INTERNAL))

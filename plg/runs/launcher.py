@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from signal import Signals
 from typing import Protocol
 
 from plg.diagnostics import Diagnostic, ScenarioError
@@ -35,6 +36,12 @@ def internal_error(fault: BaseException, file: str) -> NoOutcome:
     """A fault of plg itself in a run of ``file``, in the form of all faults and without the secrets it may repeat."""
     words = hide_known(f"internal error: {type(fault).__name__}: {fault}")
     return NoOutcome(ScenarioError([Diagnostic("internal-error", words, file)]), INTERNAL)
+
+
+def interrupted_before(file: str, code: int) -> NoOutcome:
+    """A signal, the one of this exit code, came before the run of ``file`` began."""
+    words = f"{file} was interrupted by {Signals(code - 128).name} before it began"
+    return NoOutcome(ScenarioError([Diagnostic("interrupted", words, file)]), code)
 
 
 class Handle(Protocol):

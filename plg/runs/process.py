@@ -22,7 +22,7 @@ from plg.judge.deciding import INTERNAL
 from plg.outcome import Outcome
 from plg.outcome_io import from_json
 from plg.runs.events import Event, Finished, Refused, event_from
-from plg.runs.launcher import NoOutcome, internal_error
+from plg.runs.launcher import NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order, faults_from
 from plg.runs.relay import Listen
 from plg.runs.signals import CODES
@@ -148,8 +148,7 @@ class RunProcess:
         if refused is not None and refused.exit_code != INTERNAL:
             return NoOutcome(faults_from(refused.faults), refused.exit_code)
         if code in CODES:
-            words = f"{file} was interrupted before it began"
-            return NoOutcome(ScenarioError([Diagnostic("interrupted", words, file)]), code)
+            return interrupted_before(file, code)
         words = complaint.splitlines()[-1] if complaint else "its process ended without a word"
         return NoOutcome(
             ScenarioError([Diagnostic("internal-error", f"{file} left no outcome: {words}", file)]), INTERNAL

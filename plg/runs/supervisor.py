@@ -11,12 +11,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from plg.diagnostics import Diagnostic, ScenarioError
+from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted, attend
 from plg.judge.deciding import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runs.events import Event, Finished, Ready, Refused, Row, Waiting, Windows
-from plg.runs.launcher import Handle, Launcher, NoOutcome, internal_error
+from plg.runs.launcher import Handle, Launcher, NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order
 from plg.runs.signals import code_of
 from plg.stop import Stop
@@ -211,5 +211,4 @@ def internal(file: Path, fault: Exception) -> NoOutcome:
 
 def interrupted(file: Path, code: int) -> NoOutcome:
     """A signal came before the run began."""
-    words = f"{file} was interrupted before it began"
-    return NoOutcome(ScenarioError([Diagnostic("interrupted", words, str(file))]), code)
+    return interrupted_before(str(file), code)

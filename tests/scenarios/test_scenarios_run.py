@@ -51,7 +51,7 @@ def test_it_passes_as_shipped(path: Path, runs: Runs) -> None:
     assert outcome["workers"]["processed"] == outcome["ledger"]["acked"]
     assert {e["verdict"] for e in outcome["expectations"] if e["level"] == "expect"} == {"pass"}
     suites = ElementTree.parse(out / "junit.xml").getroot()
-    assert len(suites.findall("testsuite/testcase")) == len(outcome["expectations"]) + 2
+    assert len(suites.findall("testsuite/testcase")) == len(outcome["expectations"]) + len(outcome["notices"]) + 2
     assert (out / f"{path.stem}.html").read_text().startswith("<!DOCTYPE html>")
     assert (out / f"{path.stem}.scenario.yaml").stat().st_size > 100
 

@@ -67,6 +67,17 @@ LAYOUTS = [
         "celery-exchange", "Celery", "pay", (PIDBOX, binding("shop", "pay"), binding("celery", "celery")),
         "the set _kombu.binding.shop names it",
     ),
+    Layout(  # a worker without remote control, or one that has ended, leaves only this
+        "celery-exchange-alone", "Celery", "pay", (binding("tasks", "pay"),), "the set _kombu.binding.tasks names it",
+    ),
+    Layout(
+        "celery-long-prefix", "Celery", "my-app-prod-eu-1:pay", (binding("tasks", "pay", "my-app-prod-eu-1:"),),
+        "the set my-app-prod-eu-1:_kombu.binding.tasks names it",
+    ),
+    Layout(
+        "celery-many", "Celery", "pay", (*(binding("tasks", f"q{n}") for n in range(500)), binding("tasks", "pay")),
+        "the set _kombu.binding.tasks names it",
+    ),
     Layout("celery-name", "Celery", "celery", (), "celery is the name of its queue unless told otherwise"),
     Layout("celery-name-priority", "Celery", "celery\x06\x166", (), "celery is the name of its queue"),
     Layout("celery-events", "Celery", "celeryev.7d0c", (), "kombu keeps its own records"),

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from plg.queues.base import Question
-from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, number, splits, text
+from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, splits, text
 
 _BINDING = "_kombu.binding."
 _BETWEEN = "\x06\x16"
 """Between the parts of a binding, and between a queue's name and a priority."""
 _OWN = re.compile(rf"{re.escape(_BINDING)}|^unacked(_index|_mutex)?$|^celeryev(\.|$)|\.celery\.pidbox$")
-_READ = ("COUNT", 100)
+_A_SET = 1000
+"""Bindings of one exchange that are looked at."""
 _ROUNDS, _A_ROUND = 10, 1000
 """SCANs for exchanges of other names, and keys that each looks at."""
 _MOST_EXCHANGES = 50
@@ -49,19 +50,14 @@ class Celery(Unmarked):
         """The set of the exchange of the same name, under each prefix that the key may have."""
         queue = key.split(_BETWEEN)[0]
         named = [("", queue), *splits(queue, ":_./-")]
-        questions: list[Question] = []
-        for prefix, name in named:
-            questions.append(("SSCAN", f"{prefix}{_BINDING}{name}", 0, *_READ))
-            questions.append(("EXISTS", f"{prefix}{_BINDING}celery.pidbox"))
 
         def read(answers: Sequence[Any]) -> str | Inquiry | None:
-            for (prefix, name), found in zip(named, answers[::2], strict=True):
+            for (prefix, name), found in zip(named, answers, strict=True):
                 if name in _queues(found):
                     return f"the set {prefix}{_BINDING}{name} names it"
-            lives = [each for each, there in zip(named, answers[1::2], strict=True) if number(there)]
-            return _exchanges(lives[0]) if lives else None
+            return _exchanges(queue)
 
-        return Inquiry(questions, read)
+        return Inquiry([_bindings(f"{prefix}{_BINDING}{name}", name) for prefix, name in named], read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         return "celery", key.split(_BETWEEN)[0]
@@ -71,25 +67,40 @@ def _queues(answer: Any) -> set[str]:
     return {text(member).split(_BETWEEN)[-1] for member in members(answer)}
 
 
-def _exchanges(place: tuple[str, str], cursor: str = "0", left: int = _ROUNDS) -> Inquiry:
-    """A worker lives in this database: the exchanges of other names are looked for among its first keys."""
-    prefix = place[0]
-    pattern = re.sub(r"([\\*?\[\]])", r"\\\1", f"{prefix}{_BINDING}") + "*"
+def _literal(pattern: str) -> str:
+    """As a pattern that only this text fits."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", pattern)
+
+
+def _bindings(key: str | bytes, queue: str) -> Question:
+    """What asks an exchange's set for the bindings whose last part may be the queue."""
+    return ("SSCAN", key, 0, "MATCH", f"*{_literal(queue)}", "COUNT", _A_SET)
+
+
+def _exchanges(queue: str, cursor: str = "0", left: int = _ROUNDS) -> Inquiry:
+    """The exchanges of other names, under any prefix, among the first keys of the database.
+
+    A worker need not live for that, nor be one that answers: its bindings stay.
+    """
 
     def read(answers: Sequence[Any]) -> str | Inquiry | None:
         found = members(answers[0])[:_MOST_EXCHANGES]
         then = text(answers[0][0]) if isinstance(answers[0], list) else "0"
-        onward = _exchanges(place, then, left - 1) if then != "0" and left > 1 else None
-        return _bound(place, found, onward) if found else onward
+        onward = _exchanges(queue, then, left - 1) if then != "0" and left > 1 else None
+        prefixes = [(key, text(key).partition(_BINDING)[0]) for key in found]
+        named = [(key, queue[len(prefix) :]) for key, prefix in prefixes if queue.startswith(prefix)]
+        return _bound(named, onward) if named else onward
 
-    return Inquiry((("SCAN", cursor, "MATCH", pattern, "COUNT", _A_ROUND),), read)
+    return Inquiry((("SCAN", cursor, "MATCH", f"*{_BINDING}*", "COUNT", _A_ROUND),), read)
 
 
-def _bound(place: tuple[str, str], keys: Sequence[bytes], onward: Inquiry | None) -> Inquiry:
+def _bound(named: Sequence[tuple[bytes, str]], onward: Inquiry | None) -> Inquiry:
+    """The sets that may name the queue, each with the name that it would have there."""
+
     def read(answers: Sequence[Any]) -> str | Inquiry | None:
-        for key, answer in zip(keys, answers, strict=True):
-            if place[1] in _queues(answer):
+        for (key, name), answer in zip(named, answers, strict=True):
+            if name in _queues(answer):
                 return f"the set {text(key)} names it"
         return onward
 
-    return Inquiry([("SSCAN", key, 0, *_READ) for key in keys], read)
+    return Inquiry([_bindings(key, name) for key, name in named], read)

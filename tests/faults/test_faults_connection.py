@@ -50,7 +50,7 @@ def test_a_connection_reset_after_any_number_of_bytes(server, proxied, direction
         happen=[(0.05, cutter(proxy, direction, counts, 2.7))],
     )  # fmt: skip
     agrees(ran, seqs_in(server))
-    assert proxy.cuts >= 15, totals(ran.recording)
+    assert proxy.cuts >= 10, totals(ran.recording)
     assert ran.total("unknown") > 0
     assert held(ran) <= 0.01 * ran.plan.planned
     assert ran.code == 0
@@ -64,7 +64,7 @@ def test_a_reset_after_each_number_of_bytes_of_a_batch(server, proxied, directio
     happen = [(0.05, cutter(proxy, direction, counts, 19.5))]
     ran = drive(proxy.url, steady(2000, 20), probe_url=server.url(), happen=happen)
     agrees(ran, seqs_in(server))
-    assert proxy.cuts >= 75
+    assert proxy.cuts >= 40
     assert ran.code == 0
 
 

@@ -97,9 +97,9 @@ def test_the_ci_script_runs_both_suites_and_tells_how_they_ended(
     ]
 
 
-def test_the_ci_script_ends_within_fifty_minutes_at_the_worst() -> None:
+def test_the_ci_script_ends_within_seventy_minutes_at_the_worst() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     limits = [int(seconds) for seconds in re.findall(r"(?:^step \w+|timeout) (\d+)", script, re.MULTILINE)]
     assert len(limits) == 3
     grace = 2 * int(re.findall(r"--kill-after=(\d+)", script)[0])
-    assert sum(limits) + grace < 50 * 60
+    assert sum(limits) + grace < 70 * 60

@@ -6,7 +6,7 @@ import base64
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,10 @@ class Order:
     @contextmanager
     def prepared(self) -> Iterator[Prepared]:
         """The run, ready to begin, for as long as its files are needed. Raises `ScenarioError` with every fault."""
-        with tempfile.TemporaryDirectory(prefix="plg-order-") as scratch:
+        with ExitStack() as stack:
             folder = Path(self.folder)
             if self.files:
-                folder = Path(scratch)
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plg-order-")))
                 for name, content in self.files.items():
                     place = folder / name
                     place.parent.mkdir(parents=True, exist_ok=True)

@@ -34,12 +34,13 @@ SENSE = {
     b"XPENDING": b"*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n",
     b"MEMORY": b":100\r\n",
     b"SSCAN": b"*2\r\n$1\r\n0\r\n*0\r\n",
+    b"SCAN": b"*2\r\n$1\r\n0\r\n*0\r\n",
     b"EXISTS": b":0\r\n",
 }
 """What a server answers that is in its right mind, apart from OK."""
 ASKED = (
-    "AUTH", "SELECT", "PING", "INFO", "CLUSTER", "TYPE", "MULTI", "DISCARD", "MEMORY", "EXISTS", "SSCAN", "LLEN",
-    "LRANGE", "TIME", "XLEN", "XRANGE", "XREVRANGE", "XINFO", "XPENDING",
+    "AUTH", "SELECT", "PING", "INFO", "CLUSTER", "TYPE", "MULTI", "DISCARD", "MEMORY", "EXISTS", "SSCAN", "SCAN",
+    "LLEN", "LRANGE", "TIME", "XLEN", "XRANGE", "XREVRANGE", "XINFO", "XPENDING",
 )  # fmt: skip
 NONSENSE = {
     "closes": None,

@@ -15,9 +15,9 @@ from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
 from plg.judge import make_outcome
-from plg.judge.assemble import scenario_hash
 from plg.judge.early_stop import or_stop
-from plg.judge.merging import as_shard, judged_alone
+from plg.judge.outcome import scenario_hash
+from plg.judge.shards import as_shard, judged_alone
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
 from plg.language.validate import field_order

@@ -12,8 +12,8 @@ from typing import Any
 from plg.clock import VirtualClock
 from plg.runner.sampler import Sample
 from plg.targets.base import TargetError
+from plg.targets.channel import ChannelLost
 from plg.targets.replies import Reply
-from plg.targets.wire import LinkLost
 
 
 class BusyClock(VirtualClock):
@@ -70,13 +70,13 @@ class Server:
         key = argv[1].decode()
         return at, (1, None), lambda: self.held[key].extend((at, value) for value in values)
 
-    def connect(self) -> Link:
+    def connect(self) -> Channel:
         if self.is_down(self.clock.now()):
             raise TargetError("unreachable", "connection refused")
         if self.clock.now() < self.free_at:
             # What a new connection asks first is answered after all that was written before it.
             raise TargetError("unreachable", "no answer in time")
-        return Link(self)
+        return Channel(self)
 
     def jobs(self) -> list[bytes]:
         return [value for jobs in self.held.values() for _, value in jobs]
@@ -85,7 +85,7 @@ class Server:
         return sorted(at for jobs in self.held.values() for at, _ in jobs)
 
 
-class Link:
+class Channel:
     """One connection to a `Server`."""
 
     def __init__(self, server: Server) -> None:
@@ -110,7 +110,7 @@ class Link:
     def send(self, data: bytes) -> bool:
         now = self._server.clock.now()
         if self._closed or self._cut(now) is not None:
-            raise LinkLost("connection reset by peer")
+            raise ChannelLost("connection reset by peer")
         for argv, size in _commands(data):
             at, reply, effect = self._server.execute(argv, now)
             self._queued.append((at, size))
@@ -135,11 +135,11 @@ class Link:
         cut = self._cut(now)
         ready = [r for at, r in self._answers if at <= now and (cut is None or at < cut)]
         if cut is not None and not ready:
-            raise LinkLost("connection reset by peer")
+            raise ChannelLost("connection reset by peer")
         self._answers = self._answers[len(ready) :]
         return ready
 
-    def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Link] = ()) -> None:
+    def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Channel] = ()) -> None:
         now = self._server.clock.now()
         moments = [
             moment

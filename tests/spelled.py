@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-from plg.language.templates import compile_value
+from plg.language.payload import compile_value
 from plg.queues.base import Job
 from plg.queues.recipe import Recipe, Spelled
 from plg.queues.registry import format_of

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from plg.clock import MonotonicClock
-from plg.language.templates import compile_value
+from plg.language.payload import compile_value
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
@@ -38,9 +38,9 @@ from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
 from plg.runner.sender import Sender
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
+from plg.targets.channel import SocketChannel
 from plg.targets.encoding import Command, JobEncoder, Kind
 from plg.targets.open import open_target
-from plg.targets.wire import Wire
 
 RUN = "0123456789ab"
 HEAD = '{"id":"' + RUN + '-${seq}","at":${now_ms},"pad":"'
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace, scenario: Scenario, plan: Plan, encode: Enc
     with open_target(options.url, scenario.jobs) as target:
         probe = target.probe()
         probe.look()
-        connection = CountingConnection(lambda: Wire(target.connect(), clock), random.Random())
+        connection = CountingConnection(lambda: SocketChannel(target.connect(), clock), random.Random())
         start = clock.now() + 0.02
         begun = clock.wall() - clock.now() + start
         sampler = ThreadSampler(probe, clock)

@@ -8,8 +8,8 @@ from pathlib import Path
 from plg.cli.console import Console
 from plg.cli.loading import loading
 from plg.reports.earlier import set_aside
-from plg.reports.easel import Easel
 from plg.reports.registry import REPORTS, USUAL, named
+from plg.reports.render_process import RenderProcess
 from plg.reports.shared_folder import SharedFolder, junit_name, shard_suffix
 from plg.runs.signals import Interruption, taken
 
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         folder.enter()
         set_aside(Path(options.out), options.files, suffix=shard_suffix(options.shard), spared=folder.taken())
         try:
-            with Easel(any(REPORTS[name].ahead for name in options.reports)) as easel:
-                return _check(options, console, easel, interruption, folder)
+            with RenderProcess(any(REPORTS[name].ahead for name in options.reports)) as renderer:
+                return _check(options, console, renderer, interruption, folder)
         except KeyboardInterrupt:
             console.print(f"exit {interruption.code}: {interruption.name()} came twice: ended at once")
             return interruption.code
@@ -38,13 +38,17 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _check(
-    options: argparse.Namespace, console: Console, easel: Easel, interruption: Interruption, folder: SharedFolder
+    options: argparse.Namespace,
+    console: Console,
+    renderer: RenderProcess,
+    interruption: Interruption,
+    folder: SharedFolder,
 ) -> int:
     # First of all: what draws loads its libraries on another core while this process loads its own. Not where
     # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
     if options.parallel == 1 and options.start_at is None and interruption.name() is None:
-        easel.set_up()
+        renderer.set_up()
     with loading():
         from plg.cli.checking import check
 
-    return check(options, console, easel, interruption, folder)
+    return check(options, console, renderer, interruption, folder)

@@ -16,12 +16,12 @@ from plg.cli.loading import loading
 from plg.cli.parallel import ParallelView
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.judge.deciding import INTERNAL, USAGE, gravity, worst
+from plg.judge.verdict import INTERNAL, USAGE, gravity, worst
 from plg.reports.artifacts import Artifacts
-from plg.reports.columns import columns, cut
-from plg.reports.easel import Easel
+from plg.reports.render_process import RenderProcess
 from plg.reports.shared_folder import SharedFolder
 from plg.reports.terminal import last_line
+from plg.reports.text_width import columns, cut
 from plg.runs.inline import Inline, RunThread
 from plg.runs.launcher import Launcher, launcher_for
 from plg.runs.order import Order
@@ -38,13 +38,13 @@ Plotly takes of a small machine's memory might."""
 def check(
     options: argparse.Namespace,
     console: Console,
-    easel: Easel,
+    renderer: RenderProcess,
     interruption: Interruption,
     folder: SharedFolder,
 ) -> int:
     """Check every file named; the gravest exit code is returned."""
     artifacts = Artifacts(
-        Path(options.out), reports=options.reports, shard=options.shard, easel=easel, shared=folder,
+        Path(options.out), reports=options.reports, shard=options.shard, renderer=renderer, shared=folder,
         interrupted=interruption.name,
     )  # fmt: skip
     try:
@@ -145,13 +145,13 @@ class _InTurn(_Show):
     """One run after the other, in this process: its plan, a live line, its verdict."""
 
     def launcher(self) -> Launcher:
-        return Inline(self._view.interval, self._artifacts.easel.await_calm, loading)
+        return Inline(self._view.interval, self._artifacts.renderer.await_calm, loading)
 
     def starting(self, file: Path) -> None:
         self._view = RunView(self._console, quiet=self._quiet)
         if self._ended:
             self._console.print()
-            self._artifacts.easel.set_up()
+            self._artifacts.renderer.set_up()
 
     def ready(self, run: Running) -> None:
         """See `Listener.ready`."""
@@ -161,7 +161,7 @@ class _InTurn(_Show):
         self._view.plan(prepared.scenario, prepared.plan, prepared.notes)
         self._view.waiting(prepared.start)
         if prepared.plan.duration > _SHORT:
-            self._artifacts.easel.clear()
+            self._artifacts.renderer.clear()
 
     def waiting(self, run: Running, words: str) -> None:
         """See `Listener.waiting`."""

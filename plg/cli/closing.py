@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plg.judge.deciding import USAGE, worst
+from plg.judge.verdict import USAGE, worst
 from plg.reports.artifacts import Artifacts
 
 

@@ -12,7 +12,7 @@ from plg.cli.console import Console
 from plg.cli.files import overrides, usage_error
 from plg.file_kinds import OUTCOME, kind_of
 from plg.judge import rejudge
-from plg.judge.saved import lines_of, read_lines, refusal
+from plg.judge.saved_lines import lines_of, read_lines, refusal
 from plg.language.load import load
 from plg.outcome import Outcome
 from plg.outcome_io import read_outcome

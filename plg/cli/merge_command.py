@@ -10,7 +10,7 @@ from plg.cli.closing import closing
 from plg.cli.console import Console
 from plg.cli.files import expand
 from plg.cli.report_command import write_reports
-from plg.judge.merging import merge_outcomes
+from plg.judge.shards import merge_outcomes
 from plg.outcome_io import read_outcome
 from plg.reports import terminal
 from plg.reports.artifacts import Artifacts

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from plg.cli.console import Console
-from plg.reports.columns import columns, cut
 from plg.reports.terminal import printable
+from plg.reports.text_width import columns, cut
 from plg.runs.supervisor import Running
 from plg.units import format_duration, format_rate
 

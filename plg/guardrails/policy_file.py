@@ -15,9 +15,9 @@ from typing import Any
 from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.json_source import read_json
+from plg.language.kinds import Fault, fault_of, show
 from plg.language.limits import LIMITS
 from plg.language.limits import error_rate as read_error_rate
-from plg.language.quantities import Fault, fault_of, show
 from plg.language.source import Spans, decode, read_bytes
 from plg.language.yaml_source import read_yaml
 from plg.scenario import ErrorRateLimit

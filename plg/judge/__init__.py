@@ -5,10 +5,10 @@ far), `decide` gives the run its verdict and exit code, `make_outcome` puts all 
 again for a saved run.
 """
 
-from plg.judge.assemble import make_outcome, rejudge
-from plg.judge.deciding import Decision, decide, worst
 from plg.judge.early_stop import EarlyStop
 from plg.judge.expectations import judge
-from plg.judge.live import first_breach
+from plg.judge.outcome import make_outcome, rejudge
+from plg.judge.stop_rules import first_breach
+from plg.judge.verdict import Decision, decide, worst
 
 __all__ = ["Decision", "EarlyStop", "decide", "first_breach", "judge", "make_outcome", "rejudge", "worst"]

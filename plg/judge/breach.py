@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import bucket_of
+from plg.judge.aggregate import Reader, deviation, error_rate, hits_counted, middle, overlapping
 from plg.judge.looks import known
-from plg.judge.readings import Reader, deviation, error_rate, hits_counted, middle, overlapping
 from plg.measures import MEASURES, percentile
 from plg.runner.recording import Floats, Ints
 from plg.scenario import Subject
@@ -49,7 +49,7 @@ def one_way(subject: Subject) -> int:
 
 
 def decided(subject: Subject, op: str, values: Floats, bound: float) -> npt.NDArray[np.bool_]:
-    """Whether readings that lack a part of their span give the verdict of the whole, whatever the part holds."""
+    """Whether aggregates that lack a part of their span give the verdict of the whole, whatever the part holds."""
     direction = one_way(subject)
     if not direction:
         return np.zeros(len(values), dtype=np.bool_)
@@ -110,7 +110,7 @@ def _figure_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) 
         return error_rate(running("errors"), running("sent"))
     if subject.measure == "throughput":
         elapsed = np.cumsum(np.diff(reader.recording.edges)[cells])
-        elapsed[-1] = reader.regions.get(subject.during).lengths[0]
+        elapsed[-1] = reader.windows.get(subject.during).lengths[0]
         return np.asarray(running("acked") / np.minimum(elapsed, elapsed[-1]))
     return running(subject.measure)
 
@@ -144,7 +144,7 @@ def _time_so_far(reader: Reader, subject: Subject, cells: Ints, bound: float) ->
 
 def _gauge_so_far(reader: Reader, subject: Subject, bound: float) -> tuple[Floats, Floats]:
     times, values = known(reader.recording, subject.measure)
-    inside = reader.regions.get(subject.during, None, subject.measure).of_times(times) >= 0
+    inside = reader.windows.get(subject.during, None, subject.measure).of_times(times) >= 0
     times, values = times[inside], values[inside]
     aggregate = subject.aggregate or "max"
     total = np.arange(1, len(values) + 1)
@@ -160,7 +160,7 @@ def _gauge_so_far(reader: Reader, subject: Subject, bound: float) -> tuple[Float
 
 def _hits_so_far(reader: Reader, subject: Subject) -> tuple[Floats, Floats]:
     """Each hit counts from its start, or from the start of the stretch it reached into."""
-    span = reader.regions.get(subject.during)
+    span = reader.windows.get(subject.during)
     ends = np.where(span.opens, np.inf, span.ends)
     moments = []
     for hit in hits_counted(reader.recording.hits):

@@ -6,7 +6,7 @@ import numpy as np
 
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND
-from plg.judge.regions import NoData
+from plg.judge.windows import NoData
 from plg.judge.wording import counted, figure
 from plg.runner.recording import Recording
 

@@ -1,8 +1,8 @@
 """Looks at a run that goes on, each at the cost of what is new since the one before.
 
 A look reads the cells that are not closed yet. The closed ones are merged, in as few as the lines tell apart, and of a
-window whose cells are closed only its verdict is kept. The rules of `plg.judge.live` are applied to these few cells.
-What they find broken is confirmed by `first_breach` on the whole recording, which alone ends a run.
+window whose cells are closed only its verdict is kept. The rules of `plg.judge.stop_rules` are applied to these few
+cells. What they find broken is confirmed by `first_breach` on the whole recording, which alone ends a run.
 
 Two kinds of lines are not read so closely, but suspected as long as they may be broken: those on gauges and hits,
 unless all values so far keep the bound; and windows, gauges or hits that are compared with another phase, once that is
@@ -17,9 +17,10 @@ from typing import Protocol
 
 import numpy as np
 
+from plg.judge.aggregate import Flags, Reader, hits_counted
 from plg.judge.breach import holds
 from plg.judge.expectations import allowance
-from plg.judge.live import (
+from plg.judge.stop_rules import (
     AT_THE_END,
     JUST,
     breach_of_sum,
@@ -29,8 +30,7 @@ from plg.judge.live import (
     is_over,
     summed,
 )
-from plg.judge.readings import Flags, Reader, hits_counted
-from plg.judge.regions import NoData, Regions, intervals_of
+from plg.judge.windows import NoData, Windows, intervals_of
 from plg.measures import MEASURES, QUEUE_GAUGES
 from plg.outcome import ExpectationResult
 from plg.runner.cells import Cells
@@ -128,7 +128,7 @@ class EarlyStop:
             )
         )
         for (during, width), tiling in self._tilings.items():
-            reader.regions.put(during, width, tiling.regions.part(tiling.settled, tiling.past(live.now)))
+            reader.windows.put(during, width, tiling.windows.part(tiling.settled, tiling.past(live.now)))
         return reader
 
     def _line(self, expectation: Expectation) -> _Line | None:
@@ -152,8 +152,8 @@ class EarlyStop:
             return _Span(expectation)
         tiling = self._tilings.get((subject.during, width))
         if tiling is None:
-            regions = Reader(self._blank).regions.get(subject.during, width)
-            tiling = self._tilings[subject.during, width] = _Tiling(regions, self._grid.edges)
+            windows = Reader(self._blank).windows.get(subject.during, width)
+            tiling = self._tilings[subject.during, width] = _Tiling(windows, self._grid.edges)
         return tiling.line(expectation)
 
     def _pieces(self, side: Subject) -> list[tuple[float, float]]:
@@ -250,12 +250,12 @@ class _Tiling:
     """The windows of one width in one span, and the lines on them. Windows are settled in their order; ``firsts`` has
     the first cell of each."""
 
-    def __init__(self, regions: Regions, edges: Floats) -> None:
-        self.regions, self.settled = regions, 0
+    def __init__(self, windows: Windows, edges: Floats) -> None:
+        self.windows, self.settled = windows, 0
         self._lines: list[_Windows] = []
-        owner = regions.of_cells(edges)
+        owner = windows.of_cells(edges)
         cells = np.flatnonzero(owner >= 0)
-        firsts, ends = np.full(regions.count, len(edges)), np.zeros(regions.count, dtype=np.int64)
+        firsts, ends = np.full(windows.count, len(edges)), np.zeros(windows.count, dtype=np.int64)
         np.minimum.at(firsts, owner[cells], cells)
         np.maximum.at(ends, owner[cells], cells + 1)
         # A window without a cell of its own has its place all the same.
@@ -269,7 +269,7 @@ class _Tiling:
 
     def past(self, now: float) -> int:
         """How many windows are past."""
-        return int(self.regions.ends.searchsorted(now + JUST, "right"))
+        return int(self.windows.ends.searchsorted(now + JUST, "right"))
 
     def settle(self, now: float, closed: int) -> None:
         """Settle the windows that are past and have only cells before the edge ``closed``."""
@@ -284,7 +284,7 @@ class _Windows:
 
     def __init__(self, expectation: Expectation, tiling: _Tiling) -> None:
         self.expectation, self._asked, self._tiling = expectation, _stricter(expectation), tiling
-        self._allowed = allowance(expectation.quota, tiling.regions.count)
+        self._allowed = allowance(expectation.quota, tiling.windows.count)
         self._failed = 0
         self._failing: Flags = np.zeros(0, dtype=np.bool_)
 

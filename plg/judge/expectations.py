@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import Floats
+from plg.judge.aggregate import Aggregates, Flags, Reader
 from plg.judge.breach import decided, first_breach_time, holds
 from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import awaited, why_unseen
-from plg.judge.readings import Flags, Reader, Readings
-from plg.judge.regions import NoData, phase_at
 from plg.judge.soundness import excuse, raised, spoiled, unkept
+from plg.judge.windows import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
 from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
@@ -130,14 +130,14 @@ def relative_bound(reader: Reader, relative: Subject, factor: float) -> float:
     """``factor`` times what ``relative`` reads over its span. Raises `NoData`."""
     if relative.measure == "drain_time":
         return factor * drain_time(reader.recording)
-    value, readings = _value(reader, relative)
-    _check_seen(reader, relative, readings)
+    value, aggregates = _value(reader, relative)
+    _check_seen(reader, relative, aggregates)
     return factor * value
 
 
-def _check_seen(reader: Reader, subject: Subject, readings: Readings, settled: Flags | None = None) -> None:
-    """Raise `NoData` where a part of the only region was not seen, unless the verdict is ``settled`` without it."""
-    if readings.blind[0] and (settled is None or not settled[0]):
+def _check_seen(reader: Reader, subject: Subject, aggregates: Aggregates, settled: Flags | None = None) -> None:
+    """Raise `NoData` where a part of the only window was not seen, unless the verdict is ``settled`` without it."""
+    if aggregates.blind[0] and (settled is None or not settled[0]):
         raise NoData(why_unseen(reader.recording, subject.measure))
 
 
@@ -147,19 +147,19 @@ def _relative_remark(relative: Subject, factor: float, bound: float) -> str:
     return f"the bound, {times}{subject_text(relative)}, is {figure(bound, unit)}"
 
 
-def _value(reader: Reader, subject: Subject) -> tuple[float, Readings]:
+def _value(reader: Reader, subject: Subject) -> tuple[float, Aggregates]:
     """The reading over the subject's whole span. Raises `NoData`."""
-    readings = reader.read(subject)
-    value = float(readings.values[0])
-    if readings.thin[0]:
+    aggregates = reader.read(subject)
+    value = float(aggregates.values[0])
+    if aggregates.thin[0]:
         q = percentile(subject.aggregate or "")
         assert q is not None, "only percentiles can be thin"
-        least, had = samples_needed(q), int(readings.basis[0])
+        least, had = samples_needed(q), int(aggregates.basis[0])
         raise NoData(f"{subject.aggregate} needs at least {least:,} samples, has {had:,}")
     if np.isnan(value):
-        blind = readings.blind[0] and len(reader.recording.sample_times)
+        blind = aggregates.blind[0] and len(reader.recording.sample_times)
         raise NoData(why_unseen(reader.recording, subject.measure) if blind else nothing_to_read(subject))
-    return value, readings
+    return value, aggregates
 
 
 def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
@@ -167,9 +167,9 @@ def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     if subject.measure == "drain_time":
         kept, value, remark = judge_drain(reader.recording, op, bound)
         return Finding("pass" if kept else "fail", value, bound, remark)
-    value, readings = _value(reader, subject)
-    _check_seen(reader, subject, readings, decided(subject, op, readings.values, bound))
-    detail = _basis(reader, subject, int(readings.basis[0]))
+    value, aggregates = _value(reader, subject)
+    _check_seen(reader, subject, aggregates, decided(subject, op, aggregates.values, bound))
+    detail = _basis(reader, subject, int(aggregates.basis[0]))
     if holds(op, np.array([value]), bound)[0]:
         return Finding("pass", value, bound, detail)
     return Finding("fail", value, bound, detail, first_breach_time(reader, subject, op, bound, value))
@@ -183,7 +183,7 @@ def _basis(reader: Reader, subject: Subject, basis: int) -> str:
         return f"{counted(int(reader.counter('errors', subject)[0]), 'error')} in {basis:,} sent"
     if subject.measure in ("deviation", "throughput"):
         acked = f"{int(reader.counter('acked', subject)[0]):,} acked"
-        length = reader.regions.get(subject.during).lengths[0]
+        length = reader.windows.get(subject.during).lengths[0]
         return f"{acked} of {basis:,} planned" if subject.measure == "deviation" else f"{acked} in {length:g}s"
     return ""
 
@@ -201,18 +201,18 @@ class WindowFindings:
     allowed: int
 
 
-def sort_out(reader: Reader, readings: Readings, expectation: Expectation, bound: float) -> WindowFindings:
+def sort_out(reader: Reader, aggregates: Aggregates, expectation: Expectation, bound: float) -> WindowFindings:
     """Judge each window; idle ones are left out.
 
     A percentile of too few samples is still told where the samples agree: all of them within the bound, or none. A
     window of which a part was not seen is told where that part cannot change the verdict.
     """
     subject, op, quota = expectation.subject, expectation.op, expectation.quota
-    values = readings.values
+    values = aggregates.values
     good = holds(op, values, bound)
-    doubtful = readings.thin & (holds(op, readings.low, bound) != holds(op, readings.high, bound))
-    judged = ~readings.idle
-    unseen = readings.blind & ~decided(expectation.subject, op, values, bound)
+    doubtful = aggregates.thin & (holds(op, aggregates.low, bound) != holds(op, aggregates.high, bound))
+    judged = ~aggregates.idle
+    unseen = aggregates.blind & ~decided(expectation.subject, op, values, bound)
     missing = judged & (np.isnan(values) | doubtful | unseen)
     failed = judged & ~missing & ~good
     assert expectation.window is not None, "only windows are sorted out"
@@ -226,39 +226,39 @@ def sort_out(reader: Reader, readings: Readings, expectation: Expectation, bound
     return WindowFindings(values, failed, missing, own, judged, allowance(quota, int(judged.sum())))
 
 
-def allowance(quota: float, windows: int) -> int:
+def allowance(quota: float, findings: int) -> int:
     """How many of the windows may fail: never all of them, however small the share that has to hold."""
-    return max(0, min(int((1 - quota) * windows + 1e-9), windows - 1))
+    return max(0, min(int((1 - quota) * findings + 1e-9), findings - 1))
 
 
 def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     subject, op, width = expectation.subject, expectation.op, expectation.window
     if subject.measure == "drain_time":
         raise NoData("drain_time is one figure of the whole run and has no windows")
-    readings = reader.read(subject, width)
+    aggregates = reader.read(subject, width)
     q = percentile(subject.aggregate or "")
-    if q is not None and readings.basis.sum() > 0:
+    if q is not None and aggregates.basis.sum() > 0:
         _value(reader, subject)
-    windows = sort_out(reader, readings, expectation, bound)
-    if not windows.judged.any():
+    findings = sort_out(reader, aggregates, expectation, bound)
+    if not findings.judged.any():
         raise NoData(f"no window had anything to judge: {nothing_to_read(subject, acked=False)}")
-    regions = reader.regions.get(subject.during, width, subject.measure)
-    failures, missing = int(windows.failed.sum()), int(windows.missing.sum())
-    order = _worst_first(windows, op, bound)
-    detail = _windows_detail(reader, expectation, readings, windows, order)
-    if failures > windows.allowed:
-        breach = float(regions.starts[np.flatnonzero(windows.failed)[0]])
-        return Finding("fail", float(windows.values[order[windows.allowed]]), bound, detail, breach)
-    if failures + missing > windows.allowed:
-        own = failures + missing - int(windows.spoiled.sum()) <= windows.allowed
+    windows = reader.windows.get(subject.during, width, subject.measure)
+    failures, missing = int(findings.failed.sum()), int(findings.missing.sum())
+    order = _worst_first(findings, op, bound)
+    detail = _windows_detail(reader, expectation, aggregates, findings, order)
+    if failures > findings.allowed:
+        breach = float(windows.starts[np.flatnonzero(findings.failed)[0]])
+        return Finding("fail", float(findings.values[order[findings.allowed]]), bound, detail, breach)
+    if failures + missing > findings.allowed:
+        own = failures + missing - int(findings.spoiled.sum()) <= findings.allowed
         return Finding("no_data", None, bound, detail, invalid=own)
-    return Finding("pass", float(windows.values[order[windows.allowed - missing]]), bound, detail)
+    return Finding("pass", float(findings.values[order[findings.allowed - missing]]), bound, detail)
 
 
-def _worst_first(windows: WindowFindings, op: str, bound: float) -> npt.NDArray[np.intp]:
+def _worst_first(findings: WindowFindings, op: str, bound: float) -> npt.NDArray[np.intp]:
     """Indices of the windows that could be told, the farthest on the wrong side of the bound first."""
-    told = np.flatnonzero(windows.judged & ~windows.missing)
-    values = windows.values[told]
+    told = np.flatnonzero(findings.judged & ~findings.missing)
+    values = findings.values[told]
     badness = {"<": values, "<=": values, ">": -values, ">=": -values}.get(op)
     if badness is None:
         distance = np.abs(values - bound)
@@ -267,28 +267,32 @@ def _worst_first(windows: WindowFindings, op: str, bound: float) -> npt.NDArray[
 
 
 def _windows_detail(
-    reader: Reader, expectation: Expectation, readings: Readings, windows: WindowFindings, order: npt.NDArray[np.intp]
+    reader: Reader,
+    expectation: Expectation,
+    aggregates: Aggregates,
+    findings: WindowFindings,
+    order: npt.NDArray[np.intp],
 ) -> str:
     subject = expectation.subject
-    regions = reader.regions.get(subject.during, expectation.window, subject.measure)
-    total, failures, missing = (int(part.sum()) for part in (windows.judged, windows.failed, windows.missing))
+    windows = reader.windows.get(subject.during, expectation.window, subject.measure)
+    total, failures, missing = (int(part.sum()) for part in (findings.judged, findings.failed, findings.missing))
     parts = [f"{failures:,} of {counted(total, 'window')} failed"]
-    if windows.allowed:
-        parts[0] += f" ({windows.allowed:,} allowed)"
+    if findings.allowed:
+        parts[0] += f" ({findings.allowed:,} allowed)"
     if missing:
-        first = float(regions.starts[np.flatnonzero(windows.missing)[0]])
+        first = float(windows.starts[np.flatnonzero(findings.missing)[0]])
         at = moment(first, reader.phase_at(first))
         parts.append(f"{missing:,} without enough data, the first at {at}")
-        if (windows.missing & readings.blind).any():
+        if (findings.missing & aggregates.blind).any():
             parts.append(why_unseen(reader.recording, subject.measure))
-    own = int(windows.spoiled.sum())
+    own = int(findings.spoiled.sum())
     if own:
         parts.append(f"{counted(own, 'window')} spoiled by what plg itself held up")
     if len(order):
-        start = float(regions.starts[order[0]])
-        value = figure(float(windows.values[order[0]]), MEASURES[subject.measure].unit)
+        start = float(windows.starts[order[0]])
+        value = figure(float(findings.values[order[0]]), MEASURES[subject.measure].unit)
         parts.append(f"worst {value} at {moment(start, reader.phase_at(start))}")
-    idle = len(windows.judged) - total
+    idle = len(findings.judged) - total
     if idle:
         parts.append(f"{counted(idle, 'window')} had nothing to judge")
     return "; ".join(parts)

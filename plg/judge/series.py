@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from plg.judge.readings import Rows, add_up, tally
+from plg.judge.aggregate import Rows, add_up, tally
 from plg.measures import GAUGES
 from plg.runner.recording import Floats, Ints, Recording, tile
 

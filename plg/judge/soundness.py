@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from plg.judge.aggregate import Reader
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND
-from plg.judge.readings import Reader
-from plg.judge.regions import NoData, Regions, ended
+from plg.judge.windows import NoData, Windows, ended
 from plg.judge.wording import where
 from plg.measures import MEASURES, QUEUE_GAUGES
 from plg.runner.recording import Floats, Histograms, Recording, Stall
@@ -53,10 +53,10 @@ def too_late(recording: Recording) -> str:
 def spoiled(reader: Reader, subject: Subject, width: float) -> tuple[Flags, Flags]:
     """In which windows plg itself spoiled too much to tell anything, and in which anything at all. Raises `NoData`."""
     losses = _losses(reader, subject, width)
-    touched, regions = losses.any, reader.regions.get(subject.during, width, subject.measure)
+    touched, windows = losses.any, reader.windows.get(subject.during, width, subject.measure)
     if subject.measure in QUEUE_GAUGES:
         for start, back in _aftermaths(reader.recording, subject.measure):
-            touched[regions.owner[(regions.starts < back) & (regions.ends > start)]] = True
+            touched[windows.owner[(windows.starts < back) & (windows.ends > start)]] = True
     return losses.too_much, touched
 
 
@@ -99,9 +99,9 @@ def excuse(reader: Reader, expectation: Expectation, verdict: str, value: float 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Losses:
-    """What plg spoiled, one entry a region: arrivals that were ``due``, that it ``held`` up (or that fell into the
-    region late), and of these ``dropped``; seconds for which it was ``blind`` for the gauges, for which its own workers
-    took no jobs (``idle``), and for which the machine was ``suspended``; the length (s) of the region. ``limit`` is the
+    """What plg spoiled, one entry a window: arrivals that were ``due``, that it ``held`` up (or that fell into the
+    window late), and of these ``dropped``; seconds for which it was ``blind`` for the gauges, for which its own workers
+    took no jobs (``idle``), and for which the machine was ``suspended``; the length (s) of the window. ``limit`` is the
     share that may be held up."""
 
     due: Floats
@@ -141,36 +141,36 @@ class Losses:
 
 
 def _losses(reader: Reader, subject: Subject, width: float | None) -> Losses:
-    """What plg spoiled in each region of a subject. Raises `NoData`."""
-    recording, regions = reader.recording, reader.regions.get(subject.during, width, subject.measure)
+    """What plg spoiled in each window of a subject. Raises `NoData`."""
+    recording, windows = reader.recording, reader.windows.get(subject.during, width, subject.measure)
     cells = reader.cells(subject.during, width, subject.measure)
     due, cancelled, held, overdue, late = (
-        cells.tally(recording.counters[name], regions.count)
+        cells.tally(recording.counters[name], windows.count)
         for name in ("planned", "cancelled", "held", "overdue", "late")
     )
-    blind, idle, suspended = (np.zeros(regions.count) for _ in range(3))
+    blind, idle, suspended = (np.zeros(windows.count) for _ in range(3))
     gauge = MEASURES[subject.measure].kind == "gauge"
-    ends = np.where(regions.opens, np.inf, regions.ends)
+    ends = np.where(windows.opens, np.inf, windows.ends)
     for stall in recording.stalls:
         if stall.workers:
             if subject.measure in _BY_WORKERS:
-                _add_overlap(idle, regions, ends, stall)
+                _add_overlap(idle, windows, ends, stall)
             continue
-        owner = regions.of_times(np.array([stall.start_s]))[0]
+        owner = windows.of_times(np.array([stall.start_s]))[0]
         if owner >= 0:
             suspended[owner] += stall.suspended_s
         if gauge and _unseen(recording, stall):
-            _add_overlap(blind, regions, ends, stall)
+            _add_overlap(blind, windows, ends, stall)
     whole = width is None and subject.during is None
     return Losses(
         due - cancelled, np.maximum(held, overdue), np.minimum(held, late), blind, idle, suspended,
-        regions.lengths, MAX_HELD if whole else MAX_HELD_PART,
+        windows.lengths, MAX_HELD if whole else MAX_HELD_PART,
     )  # fmt: skip
 
 
-def _add_overlap(seconds: Floats, regions: Regions, ends: Floats, stall: Stall) -> None:
-    overlap = np.minimum(ends, stall.end_s) - np.maximum(regions.starts, stall.start_s)
-    np.add.at(seconds, regions.owner, np.maximum(overlap, 0.0))
+def _add_overlap(seconds: Floats, windows: Windows, ends: Floats, stall: Stall) -> None:
+    overlap = np.minimum(ends, stall.end_s) - np.maximum(windows.starts, stall.start_s)
+    np.add.at(seconds, windows.owner, np.maximum(overlap, 0.0))
 
 
 def _unseen(recording: Recording, stall: Stall) -> bool:
@@ -238,7 +238,7 @@ def _range(reader: Reader, subject: Subject, value: float) -> tuple[float, float
     if subject.measure == "late":
         return max(0.0, value - held), value
     if subject.measure == "throughput":
-        length = float(reader.regions.get(subject.during).lengths[0])
+        length = float(reader.windows.get(subject.during).lengths[0])
         return value - overdue / length, value + held / length
     if subject.measure == "deviation":
         planned, acked = (float(reader.counter(name, subject)[0]) for name in ("planned", "acked"))

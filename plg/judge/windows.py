@@ -1,198 +1,241 @@
-"""Windows as wide as the rate needs: the rows on which rates and percentiles of a run can be shown truly.
-
-A window of the recording is a fixed time. At 25/s one of 50ms has one job or two, which as a rate is 20/s or 40/s, and
-its 99th percentile is that of one job. These windows hold a number of jobs instead. None crosses a break of the target:
-the plan is cut at the seams of phases and where the rate jumps, and each stretch between has windows of its own.
-"""
+"""Where an expectation looks: the stretches of the run whose cells, samples and hits are read together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 import numpy as np
+import numpy.typing as npt
 
-from plg.judge.readings import Flags, add_up, middle
-from plg.judge.series import rows_of_cells, until_of
-from plg.measures import samples_needed
-from plg.runner.recording import Floats, Ints, Recording
+from plg.judge.looks import stays, watched_until
+from plg.measures import QUEUE_GAUGES
+from plg.runner.recording import Floats, Intervals, Ints, Recording, slack, tile
 
-PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-_WINDOWS = 25
-"""A run of few jobs has about so many windows."""
-_FEWEST, _ENOUGH = 5, 20
-"""Jobs that a window of rates holds at least, where its stretch has them, and at most has to hold."""
-_SHORTEST = 0.1
-"""Seconds of a window of rates, where its stretch is that long."""
-_FOR_P99 = 120
-"""Jobs that a window of percentiles is to hold: as many as p99 takes, and some that may have failed."""
-_MOST = 4000
-"""Windows of a run, but for those of stretches that have only one."""
-_PROMPT = 0.05
-"""Seconds after which an answer still counts as given when the job was due. More is seen as a delay."""
-_JUMP, _SEEN = 0.1, 0.01
-"""A rate jumps where it changes by this share of the higher of the two rates, and of the highest of the run."""
+_SNAP = 0.01
+"""How far a window's start may lie from the nearest edge of a cell, as a fraction of the window."""
+_MIN_SNAP = 1e-6
+
+
+class NoData(Exception):
+    """Nothing can be said of a subject; the message says why, to people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rates:
-    """Rates (jobs/s) over the same windows. ``t`` (s) has the start of each, and the end of the last.
+class Windows:
+    """``count`` disjoint spans of the run, each of one or several pieces, the pieces in order of time.
 
-    Each column has the last value twice, once for the end. All are empty for a run that never began.
+    ``starts`` and ``ends`` (s) and ``owner`` (the window) have one entry a piece, ``opens`` marks the pieces that take
+    everything after their start, and ``lengths`` (s) has one entry a window. ``cut`` is the window in which the run was
+    stopped, or -1.
     """
 
-    t: Floats
-    target: Floats
-    allowed: Floats
-    actual: Floats
+    count: int
+    starts: Floats
+    ends: Floats
+    owner: Ints
+    opens: npt.NDArray[np.bool_]
+    lengths: Floats
+    cut: int = -1
+
+    def part(self, first: int, last: int) -> Windows:
+        """The windows from ``first`` up to ``last``, which is not among them."""
+        span = slice(first, last)
+        return Windows(
+            last - first, self.starts[span], self.ends[span], self.owner[span] - first, self.opens[span],
+            self.lengths[span],
+        )  # fmt: skip
+
+    def of_times(self, times: Floats) -> Ints:
+        """The window of each moment, -1 outside of all."""
+        if not len(self.starts):
+            return np.full(len(times), -1, dtype=np.int64)
+        piece = np.searchsorted(self.starts, times, side="right") - 1
+        inside = (piece >= 0) & ((times < self.ends[piece]) | self.opens[piece])
+        return np.where(inside, self.owner[piece], -1)
+
+    def reach(self, edges: Floats) -> tuple[int, int]:
+        """Of the cells with these edges the first and the one after the last that any window may hold."""
+        if not len(self.starts):
+            return 0, 0
+        first = int(np.searchsorted(edges, self.starts.min(), side="right")) - 1
+        last = len(edges) - 1 if self.opens.any() else int(np.searchsorted(edges, self.ends.max(), side="left"))
+        return max(first, 0), min(max(first, last, 0), len(edges) - 1)
+
+    def of_cells(self, edges: Floats) -> Ints:
+        """Region of each cell, by a moment just after the cell's start."""
+        return self.of_times(edges[:-1] + np.minimum(np.diff(edges), 1e-6) / 2)
 
 
-def rates(recording: Recording) -> Rates:
-    """What the pattern asked for, what the guardrails left of it, and what was acked.
-
-    Answers after the plan's end have a last window of their own, in which nothing was asked for.
-    """
-    if recording.ended_s == 0:
-        return Rates(*np.zeros((4, 0)))
-    base = _Base.of(recording)
-    total = base.weight.sum()
-    least = max(float(np.clip(total / _WINDOWS, _FEWEST, _ENOUGH)), float(total) / _MOST)
-    picks = base.windows(least, _SHORTEST)
-    t, widths = base.edges[picks], np.diff(base.edges[picks])
-    acked = np.maximum.accumulate(_acked(recording, base)[picks])
-    columns = [np.diff(base.target[picks]), np.diff(base.allowed[picks]), np.diff(acked)]
-    left = float(recording.total("acked") - acked[-1])
-    if left > 0.5 + 1e-6:
-        after = max(_last_answer(recording) - t[-1], recording.window)
-        t, widths = np.append(t, t[-1] + after), np.append(widths, after)
-        columns = [np.append(column, more) for column, more in zip(columns, (0.0, 0.0, left), strict=True)]
-    held = [np.append(column / widths, column[-1:] / widths[-1:]) for column in columns]
-    return Rates(t, *held)
+def merge(intervals: Intervals) -> list[tuple[float, float]]:
+    """The intervals in order of time, overlapping ones as one; touching ones stay apart, each has its own windows."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if merged and start < merged[-1][1] - slack(merged[-1][1]):
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        elif end > start:
+            merged.append((start, end))
+    return merged
 
 
-def _acked(recording: Recording, base: _Base) -> Floats:
-    """Jobs acked until each edge.
-
-    An answer that came at once counts where its job was due. Jobs are whole and stand in the middle of their share of
-    the plan: where those that were due are within one of the plan's curve, the curve is used.
-    """
-    counters = recording.counters
-    lost = counters["failed"] + counters["unknown"] + counters["late"]
-    due = base.until(counters["planned"] - counters["cancelled"] - counters["shed"] - lost)
-    curve = base.allowed - base.until(lost)
-    if curve[-1] < _FEWEST:  # so few that what the plan's last share of a job was rounded to would show
-        curve = curve * min(1.0, due[-1] / max(curve[-1], 1e-9))
-    answered, end = base.until(counters["acked"]), max(_last_answer(recording), base.edges[-1] + 1e-9)
-    if recording.stop and recording.ended_s < recording.duration:
-        answered[-1], end = recording.total("acked"), base.edges[-1] + 1e-9
-    soon = np.append(answered, recording.total("acked"))
-    soon = np.interp(base.edges + _PROMPT, np.append(base.edges, end), soon)
-    prompt = (soon >= due - 0.5) & (answered <= due + 0.5)
-    smooth = np.where(np.abs(due - curve) <= 1, curve, due)
-    return np.where(prompt, smooth, answered)
+def ended(recording: Recording) -> float:
+    """When the part of the run that is judged ended: where it was stopped, else at the end of the plan or later."""
+    return recording.ended_s if recording.stop else max(recording.duration, recording.ended_s)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Times:
-    """A time measure by due time, in seconds.
-
-    ``t`` has the start and the end of each window, and so have the ``curves`` (p50, p90, p99, max), with NaN where a
-    window lacks the samples. ``jobs_t`` and ``jobs`` are the jobs of windows without a 99th percentile, or
-    ``all_jobs`` of a run that has few: each stands for those of one cell whose times are alike.
-    """
-
-    t: Floats
-    curves: dict[str, Floats]
-    jobs_t: Floats
-    jobs: Floats
-    all_jobs: bool
+def lasted(recording: Recording) -> float:
+    """How long the run lasted (s): a limit that sheds the rest of a plan ends it too, without a stop."""
+    return min(ended(recording), recording.ended_s) if recording.ended_s > 0 else ended(recording)
 
 
-def times(recording: Recording, measure: str, most: int = 2000) -> Times:
-    """One of the ``lag``, ``latency`` and ``service_time`` of a run; ``most`` jobs are few."""
-    base = _Base.of(recording)
-    bounds = base.edges[base.windows(max(_FOR_P99, float(base.weight.sum()) / _MOST), 0.0)]
-    starts, lengths = bounds[:-1], np.diff(bounds)
-    cells = rows_of_cells(recording, starts)
-    rows = add_up(recording, measure, cells, len(starts))
-    known = {name: rows.totals >= samples_needed(q) for name, q in PERCENTILES.items()}
-    curves = {name: np.where(known[name], rows.quantile(q), np.nan) for name, q in PERCENTILES.items()}
-    dotted = np.ones(len(starts), dtype=np.bool_) if rows.totals.sum() <= most else ~known["p99"]
-    curves["max"] = np.where(dotted, np.nan, rows.maxima)
-    t = np.column_stack([starts, starts + lengths]).ravel()
-    held = {name: np.repeat(values, 2) for name, values in curves.items()}
-    return Times(t, held, *_jobs(recording, measure, dotted[cells]), bool(dotted.all()))
+def intervals_of(recording: Recording, during: str | None) -> list[tuple[float, float]]:
+    """The stretches of a phase, or the whole plan. Raises `NoData` for a phase unknown to the run or never reached."""
+    if recording.stop and recording.ended_s <= 0:
+        raise NoData("the run ended before anything was sent")
+    if during is None:
+        return [(0.0, recording.duration)]
+    if during not in recording.spans:
+        raise NoData(f"the run has no phase named {during}")
+    stretches = merge(recording.spans[during])
+    if not stretches:
+        raise NoData(f"{during} lasts no time in this run")
+    if recording.stop and all(start >= recording.ended_s for start, _ in stretches):
+        raise NoData(f"the run ended before {during} began")
+    return stretches
 
 
-def _jobs(recording: Recording, measure: str, shown: Flags) -> tuple[Floats, Floats]:
-    """Moment (s) and time (s) of the jobs in the cells ``shown``: the middle of the cell, the middle of the bucket."""
-    histograms = recording.histograms[measure]
-    cell = np.repeat(np.arange(recording.cells), np.diff(histograms.offsets))
-    cell, buckets = cell[shown[cell]], histograms.buckets[shown[cell]]
-    until = np.minimum(recording.edges[1:], recording.duration)
-    return (recording.edges[cell] + until[cell]) / 2, middle(buckets, histograms.minima[cell], histograms.maxima[cell])
+def queue_intervals(recording: Recording, during: str | None, gauge: str) -> list[tuple[float, float]]:
+    """The same for a gauge of the queue: with the watch after the last send, in which a phase has the stretches while
+    its jobs wait (`plg.judge.looks.stays`)."""
+    stretches = intervals_of(recording, during)
+    if during is None:
+        until = watched_until(recording)
+        return [(0.0, until if recording.stop else max(until, recording.duration))]
+    stop = recording.ended_s if recording.stop else np.inf
+    own = [(start, min(end, stop)) for start, end in stretches if start < stop]
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted([*own, *stays(recording, gauge, during)]):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
 
 
-def _last_answer(recording: Recording) -> float:
-    """The latest moment (s) at which a job of any cell can have been answered."""
-    until = np.minimum(recording.edges[1:], recording.duration)
-    return float(np.max(until + np.maximum(recording.histograms["latency"].maxima, 0.0), initial=recording.duration))
+def queue_span(recording: Recording, during: str | None, gauge: str) -> Windows:
+    """One span for a gauge of the queue."""
+    starts, ends = (np.array(side) for side in zip(*queue_intervals(recording, during, gauge), strict=True))
+    closed = np.zeros(len(starts), dtype=np.bool_)
+    return Windows(1, starts, ends, closed.astype(np.int64), closed, np.array([float((ends - starts).sum())]))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Base:
-    """The cells of the plan as the finest rows: ``edges`` (s), and jobs asked for and allowed until each of them.
-
-    ``weight`` (jobs) of a row is what there is to see in it. ``breaks`` are the edges that no window may cross, as
-    ascending indices from the first to the last.
-    """
-
-    edges: Floats
-    target: Floats
-    allowed: Floats
-    weight: Floats
-    breaks: Ints
-
-    @staticmethod
-    def of(recording: Recording) -> _Base:
-        until = max(until_of(recording), 1e-9)
-        inner = recording.edges[recording.edges < until]
-        edges = np.append(inner, until)
-        widths, rows = np.diff(edges), len(inner)
-        asked, left = recording.target_rate[:rows], recording.allowed_rate[:rows]
-        # In silence, what is answered late is what there is to see.
-        weight = np.where(left > 0, left * widths, recording.counters["acked"][:rows])
-        seams = np.array([moment for spans in recording.spans.values() for span in spans for moment in span])
-        jumps = np.flatnonzero(_jumps(asked) | _jumps(left)) + 1
-        breaks = np.unique(np.concatenate([[0], jumps, np.searchsorted(inner, seams - 1e-6), [rows]]))
-        target, allowed = (np.append(0.0, np.cumsum(rate * widths)) for rate in (asked, left))
-        return _Base(edges, target, allowed, weight, breaks)
-
-    def until(self, counter: Ints) -> Floats:
-        """The running total of a counter's cells at each edge."""
-        return np.append(0.0, np.cumsum(counter[: len(self.edges) - 1]))
-
-    def windows(self, least: float, shortest: float) -> Ints:
-        """The edges at which windows begin, and the last edge, as indices.
-
-        Each stretch between two breaks has as many windows of alike weight as leaves each ``least`` jobs and
-        ``shortest`` seconds, and one at least.
-        """
-        jobs = np.append(0.0, np.cumsum(self.weight))
-        first, last = self.breaks[:-1], self.breaks[1:]
-        weight, length = jobs[last] - jobs[first], self.edges[last] - self.edges[first]
-        count = np.floor(weight / least + 1e-6)
-        if shortest:
-            count = np.minimum(count, np.floor(length / shortest + 1e-6))
-        count = np.maximum(count, 1).astype(np.int64)
-        stretch = np.repeat(np.arange(len(count)), count)
-        number = np.arange(len(stretch)) - np.repeat(np.cumsum(count) - count, count)
-        marks = jobs[first][stretch] + weight[stretch] * number / count[stretch]
-        picks = np.clip(np.searchsorted(jobs, marks - 1e-6), first[stretch], last[stretch])
-        return np.unique(np.concatenate([np.where(number == 0, first[stretch], picks), [len(self.edges) - 1]]))
+def queue_windows(recording: Recording, during: str | None, gauge: str, width: float) -> Windows:
+    """Windows of ``width`` seconds, those of the watch too."""
+    tiles = [tile(width, start, end) for start, end in queue_intervals(recording, during, gauge)]
+    starts, ends = (np.concatenate(side) for side in zip(*tiles, strict=True))
+    closed = np.zeros(len(starts), dtype=np.bool_)
+    return Windows(len(starts), starts, ends, np.arange(len(starts), dtype=np.int64), closed, ends - starts)
 
 
-def _jumps(rate: Floats) -> Flags:
-    """Which rows, from the second on, begin with another rate than the one before."""
-    change, higher = np.abs(np.diff(rate)), np.maximum(rate[1:], rate[:-1])
-    silence = (rate[1:] > 0) != (rate[:-1] > 0)
-    return np.asarray(silence | ((change > _JUMP * higher) & (change > _SEEN * rate.max(initial=0.0))))
+def span(recording: Recording, during: str | None) -> Windows:
+    """One span: a phase with all of its stretches, or the whole run with what was answered after the plan's end."""
+    stretches = intervals_of(recording, during)
+    opens = np.array([end >= recording.duration - slack(recording.duration) for _, end in stretches], dtype=np.bool_)
+    starts, ends = (np.array(side, dtype=np.float64) for side in zip(*stretches, strict=True))
+    until = np.minimum(ends, recording.ended_s) if recording.stop else ends
+    length = float(np.maximum(until - starts, 0.0).sum())
+    return Windows(1, starts, ends, np.zeros(len(starts), dtype=np.int64), opens, np.array([length]))
+
+
+def windows(recording: Recording, during: str | None, width: float) -> Windows:
+    """Windows of ``width`` seconds. A stopped run has windows up to its stop, the last of which takes
+    whatever was still answered after it."""
+    starts, ends, opens, cut = [], [], [], -1
+    tiled = 0
+    for start, end in intervals_of(recording, during):
+        stopped = bool(recording.stop) and recording.ended_s < end
+        first, last = tile(width, start, recording.ended_s if stopped else end)
+        open_end = np.zeros(len(first), dtype=np.bool_)
+        if len(first) and (stopped or end >= recording.duration - slack(recording.duration)):
+            open_end[-1] = True
+        starts.append(first)
+        ends.append(last)
+        opens.append(open_end)
+        tiled += len(first)
+        if stopped:
+            cut = tiled - 1 if len(first) else cut
+            break
+    begin, finish = np.concatenate(starts), np.concatenate(ends)
+    return Windows(
+        len(begin), begin, finish, np.arange(len(begin), dtype=np.int64), np.concatenate(opens), finish - begin, cut
+    )
+
+
+def check_fit(recording: Recording, windows: Windows, width: float) -> None:
+    """Raise `NoData` when windows do not fall on the recorded cells, as may happen when a saved run is judged anew."""
+    edges = recording.edges[:-1]
+    after = np.clip(np.searchsorted(edges, windows.starts), 1, max(1, len(edges) - 1))
+    nearest = np.minimum(
+        np.abs(edges[np.minimum(after, len(edges) - 1)] - windows.starts), np.abs(windows.starts - edges[after - 1])
+    )
+    if len(nearest) and float(nearest.max()) > max(_MIN_SNAP, _SNAP * width):
+        raise NoData("the run was not recorded finely enough for these windows")
+
+
+@dataclass(slots=True)
+class WindowCache:
+    """The windows of one recording, built once for all the expectations that ask for them."""
+
+    recording: Recording
+    _built: dict[tuple[str | None, float | None, str], Windows] = field(default_factory=dict)
+
+    def put(self, during: str | None, width: float | None, windows: Windows) -> None:
+        """Read all measures but the gauges of the queue in these windows."""
+        self._built[during, width, ""] = windows
+
+    def get(self, during: str | None, width: float | None = None, measure: str = "") -> Windows:
+        """The windows that a measure is read in; only those of a gauge of the queue differ."""
+        gauge = measure if measure in QUEUE_GAUGES else ""
+        key = (during, width, gauge)
+        if key not in self._built:
+            self._built[key] = self._build(during, width, gauge)
+        return self._built[key]
+
+    def _build(self, during: str | None, width: float | None, gauge: str) -> Windows:
+        if not gauge:
+            return span(self.recording, during) if width is None else windows(self.recording, during, width)
+        if width is None:
+            return queue_span(self.recording, during, gauge)
+        return queue_windows(self.recording, during, gauge, width)
+
+
+def phase_at(spans: Mapping[str, Intervals], t: float) -> str | None:
+    """The phase that ``t`` falls into, the shortest where several overlap; None outside of all."""
+    found = [(end - start, name) for name, pieces in spans.items() for start, end in pieces if start <= t < end]
+    return min(found)[1] if found else None
+
+
+class PhaseIndex:
+    """`phase_at` for who asks of many moments: each is found without a look at every phase."""
+
+    def __init__(self, spans: Mapping[str, Intervals]) -> None:
+        pieces = sorted((start, end, name) for name, all_of in spans.items() for start, end in all_of if end > start)
+        self._seams = sorted({seam for start, end, _ in pieces for seam in (start, end)})
+        self._names: list[str | None] = []
+        open_ones: list[tuple[float, str, float]] = []
+        place = 0
+        for seam in self._seams:
+            while place < len(pieces) and pieces[place][0] <= seam:
+                start, end, name = pieces[place]
+                heappush(open_ones, (end - start, name, end))
+                place += 1
+            while open_ones and open_ones[0][2] <= seam:
+                heappop(open_ones)
+            self._names.append(open_ones[0][1] if open_ones else None)
+
+    def at(self, t: float) -> str | None:
+        """See `phase_at`."""
+        place = bisect_right(self._seams, t) - 1
+        return self._names[place] if place >= 0 else None

@@ -8,8 +8,8 @@ from typing import Any
 from plg.language.document import each_job, phase_names
 from plg.language.expectation import read_expectation
 from plg.language.files import Files
+from plg.language.kinds import MAX_DURATION, duration
 from plg.language.limits import read_guardrails
-from plg.language.quantities import MAX_DURATION, duration
 from plg.language.source import Document
 from plg.language.vocabulary import DEFAULT_QUEUE, JOB, RETRY
 from plg.patterns.base import Pattern

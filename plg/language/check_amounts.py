@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plg.diagnostics import Path
-from plg.language.quantities import duration, fault_of, is_reference, show
+from plg.language.kinds import duration, fault_of, is_reference, show
 from plg.language.source import Document
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS, SINGLE, WORKERS, Field

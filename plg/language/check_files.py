@@ -7,10 +7,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from plg.diagnostics import Path
-from plg.language import templates
+from plg.language import payload
 from plg.language.document import each_job, walk
 from plg.language.files import Files
-from plg.language.quantities import fault_of, show
+from plg.language.kinds import fault_of, show
 from plg.language.source import Document
 from plg.language.tables import DataError, Table
 from plg.language.validate import DocumentFault
@@ -55,7 +55,7 @@ def check_data(document: Document, files: Files) -> Iterator[DocumentFault]:
         if files.folder is None:
             yield DocumentFault("missing-file", "a document that did not come from a file cannot use data files", path)
             continue
-        if name in ("param", *templates.NAMES):
+        if name in ("param", *payload.NAMES):
             yield DocumentFault("bad-name", f"{name!r} means something else in a template", path, at_key=True)
         fault = file_fault(file, files.folder)
         if fault is not None:
@@ -66,7 +66,7 @@ def check_data(document: Document, files: Files) -> Iterator[DocumentFault]:
         except DataError as error:
             yield DocumentFault("bad-data", str(error), path)
     for job_path, job in each_job(document):
-        held = [fault for name in CONTENTS for fault in templates.faults_of(job.get(name), tables, (*job_path, name))]
+        held = [fault for name in CONTENTS for fault in payload.faults_of(job.get(name), tables, (*job_path, name))]
         for where, bad in held:
             yield DocumentFault(bad.code, str(bad), where, bad.help, offsets=(bad.start, bad.end))
 

@@ -10,7 +10,7 @@ from typing import Any
 from plg.diagnostics import Path, nearest
 from plg.language.check_amounts import check_amounts
 from plg.language.document import each_job
-from plg.language.quantities import fault_of, is_reference, show
+from plg.language.kinds import fault_of, is_reference, show
 from plg.language.source import Document
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import DEFAULT_QUEUE, JOB

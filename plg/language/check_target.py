@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plg.diagnostics import Path, nearest
-from plg.language.quantities import show
+from plg.language.kinds import show
 from plg.language.validate import DocumentFault
 from plg.redaction import redact
 from plg.target_url import SCHEMES, normalized, url_fault

@@ -9,7 +9,7 @@ from typing import Any
 from plg.diagnostics import Path
 from plg.language.check_amounts import check_amounts
 from plg.language.document import walk
-from plg.language.quantities import duration, fault_of, is_reference, rate, show
+from plg.language.kinds import duration, fault_of, is_reference, rate, show
 from plg.language.source import Document
 from plg.language.validate import DocumentFault
 from plg.language.vocabulary import PHASES, POINT, Field

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from plg.language.quantities import duration, fraction, rate
+from plg.language.kinds import duration, fraction, rate
 from plg.language.strings import plain_number
 from plg.language.vocabulary import ERROR_RATE, GUARDRAILS
 from plg.scenario import ErrorRateLimit, Guardrails

@@ -16,7 +16,7 @@ from plg.language.check_target import target_fault
 from plg.language.consequences import statement_of, without_consequences
 from plg.language.expectation_text import canonical_text
 from plg.language.files import Files
-from plg.language.placing import Placer
+from plg.language.locate import Placer
 from plg.language.source import Document, Source, Spans, decode, read_bytes
 from plg.language.veiling import Veil
 from plg.redaction import redact, remember

@@ -11,7 +11,7 @@ from typing import Any
 
 from plg.diagnostics import Path, Words, nearest
 from plg.language import expectation_text, strings
-from plg.language.quantities import is_reference
+from plg.language.kinds import is_reference
 from plg.language.source import Document
 from plg.language.vocabulary import CONTENTS
 from plg.measures import MEASURES

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from plg.diagnostics import Diagnostic, nearest
 from plg.language import otherwise
-from plg.language.expected import CLAUSES, expected, word_for
 from plg.language.resuming import SKIP, STATEMENTS, Resuming, token
 from plg.language.slips import slip_at
 from plg.language.source import MAX_DEPTH, MAX_SYNTAX_ERRORS, MORE_ERRORS, Lines
+from plg.language.syntax_words import CLAUSES, expected, word_for
 from plg.language.vocabulary import PHASES
 
 if TYPE_CHECKING:

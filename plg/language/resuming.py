@@ -10,9 +10,9 @@ from typing import Any
 
 from plg.diagnostics import nearest
 from plg.language import otherwise
-from plg.language.expected import CLAUSES
 from plg.language.source import MAX_DEPTH
 from plg.language.strings import STRING
+from plg.language.syntax_words import CLAUSES
 from plg.language.vocabulary import GUARDRAILS, JOB
 from plg.measures import MEASURES
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from plg.diagnostics import Diagnostic, Path, nearest
 from plg.language import strings
-from plg.language.quantities import size_in_mb
+from plg.language.kinds import size_in_mb
 from plg.language.resuming import MISSING
 from plg.language.source import Document, Range, Spans
 from plg.language.vocabulary import CHOICES

@@ -15,7 +15,7 @@ from typing import Any
 
 from plg.diagnostics import Path, nearest
 from plg.language import otherwise
-from plg.language.quantities import KINDS, fault_of, show
+from plg.language.kinds import KINDS, fault_of, show
 from plg.language.source import Document
 from plg.language.strings import HUGE
 from plg.language.vocabulary import CLAUSES, NESTED, PHASES, REQUIRED, SCENARIO_FIELDS

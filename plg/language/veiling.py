@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from plg.diagnostics import Diagnostic
+from plg.language.kinds import show
 from plg.language.params import Resolved, is_figure
-from plg.language.quantities import show
 from plg.redaction import HIDDEN, SHORT, hide
 
 _PIECE = 3

@@ -10,7 +10,7 @@ from typing import Any
 from plg.language import strings
 from plg.language.expectation_text import canonical_text
 from plg.language.format import format_text
-from plg.language.quantities import is_reference
+from plg.language.kinds import is_reference
 from plg.language.source import Document
 from plg.language.validate import field_order
 from plg.language.vocabulary import CHOICES, CLAUSES, CONTENTS, GUARDRAILS, JOB, PHASES, POSITIONS, RETRY, Field

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
 from plg.reports import earlier
-from plg.reports.easel import Easel
 from plg.reports.registry import REPORTS, USUAL
 from plg.reports.render import Drawing, RenderError, render
+from plg.reports.render_process import RenderProcess
 from plg.reports.repository import roots
 from plg.reports.shared_folder import UNREPORTED, SharedFolder, junit_name, shard_suffix
 
@@ -45,7 +45,7 @@ class Artifacts:
     """Collects the runs of one check and writes their files into ``folder``.
 
     The ``reports`` are names of the registry. The files of a ``shard`` (i from 0, n) bear its number, so that all
-    shards of a run can share the folder. Reports are drawn at the ``easel``, whose process may have been started
+    shards of a run can share the folder. Reports are drawn at the ``renderer``, whose process may have been started
     before; in a hurry once ``interrupted`` names a signal.
     """
 
@@ -55,12 +55,12 @@ class Artifacts:
         *,
         reports: Sequence[str] = USUAL,
         shard: tuple[int, int] | None = None,
-        easel: Easel | None = None,
+        renderer: RenderProcess | None = None,
         shared: SharedFolder | None = None,
         interrupted: Callable[[], object] = lambda: None,
     ) -> None:
         self.folder = folder
-        self.easel = easel or Easel()
+        self.renderer = renderer or RenderProcess()
         self.failed = False
         self.lost: dict[str, str] = {}
         """The files that are read without a look at them and could not be written: why, by their paths."""
@@ -148,7 +148,7 @@ class Artifacts:
 
     def _drawing(self, saved: str) -> AbstractContextManager[Drawing | None]:
         """The drawing of what is drawn first, begun; none where no page is asked for."""
-        return self.easel.begin(saved) if any(report.ahead for report in self._reports) else nullcontext()
+        return self.renderer.begin(saved) if any(report.ahead for report in self._reports) else nullcontext()
 
     def _save(self, outcome: Outcome, saved: str) -> str:
         """Write what is not drawn of a run; the stem of its files. What is not asked for is not left there either."""

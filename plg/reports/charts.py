@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.guardrails.guard import Hit
-from plg.judge.windows import Times, rates, times
+from plg.judge.rate_windows import Times, rates, times
 from plg.outcome import Outcome
 from plg.reports import wording
 from plg.reports.axes import Scale, bridge, finite, time_scale
-from plg.reports.canvas import Canvas, Chart, Limit, Trace, curve, dots, frame, markers, safe_label
+from plg.reports.figure import Chart, Limit, Trace, View, curve, dots, frame, markers, safe_label
 from plg.reports.limits import limit_of
 from plg.reports.sampling import column
 from plg.reports.theme import LIGHT
@@ -28,26 +28,26 @@ JOBS = Scale(1.0, "")
 RATE = Scale(1.0, "/s")
 
 
-def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
+def load_chart(outcome: Outcome, view: View) -> Chart:
     """Target, allowed and actual rate, with the max_rate line, guardrail hits and the first breaches."""
     title = "Load"
     if outcome.recording.ended_s == 0:
         return Chart("load", title, "", absent="The run never began: nothing was sent.")
     found = rates(outcome.recording)
     clipped = bool(np.any(found.target > found.allowed * (1 + 1e-9)))
-    actual = curve(canvas, "actual (acked)", "actual", found.t, found.actual, RATE, steps=True, filled=0.12)
+    actual = curve(view, "actual (acked)", "actual", found.t, found.actual, RATE, steps=True, filled=0.12)
     # Gaps so wide that a curve which is where it should be shows through.
     dotted = {"dash": "3px,6px", "width": 2}
-    target = curve(canvas, "target", "target", found.t, found.target, RATE, steps=True, line=dotted)
+    target = curve(view, "target", "target", found.t, found.target, RATE, steps=True, line=dotted)
     traces = [actual, target]
     if clipped:
         allowed = curve(
-            canvas, "allowed", "allowed", found.t, found.allowed, RATE,
+            view, "allowed", "allowed", found.t, found.allowed, RATE,
             steps=True, line={"width": 1.2}, filled=0.25, fill="tonexty", area="shed",
         )  # fmt: skip
         traces = [target, allowed, actual]
-    traces += _hit_markers(outcome, canvas)
-    traces += _breach_markers(outcome, canvas, found.t, found.actual)
+    traces += _hit_markers(outcome, view)
+    traces += _breach_markers(outcome, view, found.t, found.actual)
     limit = limit_of(outcome.scenario, "max_rate")
     caption = "Jobs a second. Dotted: what the pattern asked for; filled: what the queue confirmed."
     if clipped:
@@ -56,7 +56,7 @@ def load_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     if np.any(found.actual > 1.05 * np.maximum(found.allowed, found.allowed.max())):
         caption += " What was confirmed rises above it where answers that were late came all at once."
     line = None if limit is None else Limit(limit, f"max_rate {format_rate(limit)}")
-    return Chart("load", title, caption, frame(canvas, traces, height=TALL, suffix="", limit=line))
+    return Chart("load", title, caption, frame(view, traces, height=TALL, suffix="", limit=line))
 
 
 def _windows(outcome: Outcome) -> Floats:
@@ -71,7 +71,7 @@ def _held(y: Floats) -> Floats:
     return np.append(y, y[-1]) if len(y) else y
 
 
-def _hit_markers(outcome: Outcome, canvas: Canvas) -> list[Trace]:
+def _hit_markers(outcome: Outcome, view: View) -> list[Trace]:
     """Where max_rate clipped and where any guardrail stopped the run."""
     clips = [
         (hit.start_s, hit.requested, wording.hit_sentence(hit))
@@ -80,10 +80,10 @@ def _hit_markers(outcome: Outcome, canvas: Canvas) -> list[Trace]:
     ]
     stops = [(hit.start_s, 0.0, wording.hit_sentence(hit)) for hit in outcome.guardrail_hits if hit.action == "stop"]
     found = [("clipped", "shed", "triangle-down", clips), ("stopped", "bad", "square", stops)]
-    return [markers(canvas, name, role, symbol, points) for name, role, symbol, points in found if points]
+    return [markers(view, name, role, symbol, points) for name, role, symbol, points in found if points]
 
 
-def _breach_markers(outcome: Outcome, canvas: Canvas, t: Floats, actual: Floats) -> list[Trace]:
+def _breach_markers(outcome: Outcome, view: View, t: Floats, actual: Floats) -> list[Trace]:
     points = []
     for result in outcome.expectations:
         if result.first_breach_s is None or result.verdict == "pass" or not len(t):
@@ -91,11 +91,11 @@ def _breach_markers(outcome: Outcome, canvas: Canvas, t: Floats, actual: Floats)
         window = min(len(t) - 1, max(0, int(np.searchsorted(t, result.first_breach_s, side="right")) - 1))
         height = float(actual[window]) if np.isfinite(actual[window]) else 0.0
         points.append((result.first_breach_s, height, f"{result.text}: {wording.breach(result)}"))
-    return [markers(canvas, "first breach", "bad", "x", points)] if points else []
+    return [markers(view, "first breach", "bad", "x", points)] if points else []
 
 
 def gauge_chart(
-    outcome: Outcome, canvas: Canvas, key: str, title: str, caption: str, name: str, role: str, guardrail: str
+    outcome: Outcome, view: View, key: str, title: str, caption: str, name: str, role: str, guardrail: str
 ) -> Chart:
     """One sampled column over time, with its guardrail as a line when it is near enough to be seen."""
     t, y = bridge(column(outcome.series, "t_s"), column(outcome.series, name))
@@ -112,28 +112,28 @@ def gauge_chart(
         caption += f" Guardrail: {shown}."
     # An area would cover the gaps too, in which nothing was measured.
     filled = 0.0 if np.isnan(y).any() else 0.12
-    trace = curve(canvas, title.lower(), role, t, y, Scale(scale.factor, suffix), filled=filled)
-    figure = frame(canvas, [{**trace, "showlegend": False}], height=LOW, suffix=suffix, limit=line)
+    trace = curve(view, title.lower(), role, t, y, Scale(scale.factor, suffix), filled=filled)
+    figure = frame(view, [{**trace, "showlegend": False}], height=LOW, suffix=suffix, limit=line)
     return Chart(key, title, caption, figure)
 
 
-def queue_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+def queue_charts(outcome: Outcome, view: View) -> list[Chart]:
     """Depth of the queues and age of the oldest job in them."""
     depth = "Jobs waiting in the queues of the scenario; the highest sample of each window."
     age = "How long the oldest waiting job has been there."
     return [
-        gauge_chart(outcome, canvas, "depth", "Queue depth", depth, "queue_depth", "depth", "max_queue_depth"),
-        gauge_chart(outcome, canvas, "age", "Queue age", age, "queue_age_s", "depth", "max_queue_age"),
+        gauge_chart(outcome, view, "depth", "Queue depth", depth, "queue_depth", "depth", "max_queue_depth"),
+        gauge_chart(outcome, view, "age", "Queue age", age, "queue_age_s", "depth", "max_queue_age"),
     ]
 
 
-def machine_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+def machine_charts(outcome: Outcome, view: View) -> list[Chart]:
     """What plg itself used."""
     cpu = "Processor time of the generator; 100% is one core."
     memory = "Resident memory of the generator."
     return [
-        gauge_chart(outcome, canvas, "cpu", "CPU", cpu, "cpu_percent", "gauge", "max_cpu_percent"),
-        gauge_chart(outcome, canvas, "memory", "Memory", memory, "memory_mb", "gauge", "max_memory_mb"),
+        gauge_chart(outcome, view, "cpu", "CPU", cpu, "cpu_percent", "gauge", "max_cpu_percent"),
+        gauge_chart(outcome, view, "memory", "Memory", memory, "memory_mb", "gauge", "max_memory_mb"),
     ]
 
 
@@ -144,30 +144,30 @@ _TIMES = {
 }
 
 
-def latency_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+def latency_charts(outcome: Outcome, view: View) -> list[Chart]:
     """Latency and service time side by side on one scale: where they differ, jobs waited for the generator's turn."""
-    return _time_charts(outcome, canvas, ("latency", "service_time"))
+    return _time_charts(outcome, view, ("latency", "service_time"))
 
 
-def _time_charts(outcome: Outcome, canvas: Canvas, measures: Sequence[str]) -> list[Chart]:
+def _time_charts(outcome: Outcome, view: View, measures: Sequence[str]) -> list[Chart]:
     """Charts of times on one scale: percentiles where a window has the samples for them, else the jobs themselves."""
-    found = {measure: times(outcome.recording, measure, canvas.points) for measure in measures}
+    found = {measure: times(outcome.recording, measure, view.points) for measure in measures}
     values = finite(*(part for each in found.values() for part in (*each.curves.values(), each.jobs)))
     positive = values[values > 0]
     if not positive.size:
         return [Chart(measure, _TIMES[measure][0], "", absent="No job was answered in this run.") for measure in found]
     span = float(positive.min()), float(positive.max())
     log = span[1] > 100 * span[0]
-    return [_time_chart(canvas, measure, each, span, log) for measure, each in found.items()]
+    return [_time_chart(view, measure, each, span, log) for measure, each in found.items()]
 
 
-def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, float], log: bool) -> Chart:
+def _time_chart(view: View, measure: str, found: Times, span: tuple[float, float], log: bool) -> Chart:
     title, caption = _TIMES[measure]
     scale = time_scale(span[1])
     traces: list[Trace] = []
     if len(found.jobs):
         floor = span[0] if log else 0.0
-        traces.append(dots(canvas, "each job", "max", found.jobs_t, np.maximum(found.jobs, floor), scale))
+        traces.append(dots(view, "each job", "max", found.jobs_t, np.maximum(found.jobs, floor), scale))
         caption += (
             " Each dot is a job."
             if found.all_jobs
@@ -176,16 +176,16 @@ def _time_chart(canvas: Canvas, measure: str, found: Times, span: tuple[float, f
     for name, y in found.curves.items():
         shown = np.where(y > 0, y, np.nan) if log else y
         style = {"dash": "dot", "width": 1.2} if name == "max" else {}
-        if np.isfinite(shown[::2]) @ (found.t[1::2] - found.t[::2]) > _VISIBLE * canvas.axis.duration:
-            traces.append(curve(canvas, name, name, found.t, shown, scale, line=style, steps=True))
+        if np.isfinite(shown[::2]) @ (found.t[1::2] - found.t[::2]) > _VISIBLE * view.axis.duration:
+            traces.append(curve(view, name, name, found.t, shown, scale, line=style, steps=True))
     if not traces:
         return Chart(measure, title, "", absent="No job was timed in this run.")
     limits = (span[0] * scale.factor, span[1] * scale.factor)
-    figure = frame(canvas, traces, height=LOW + 40, suffix=scale.suffix, log=log, span=limits)
+    figure = frame(view, traces, height=LOW + 40, suffix=scale.suffix, log=log, span=limits)
     return Chart(measure, title, caption + (" Logarithmic scale." if log else ""), figure)
 
 
-def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
+def loss_charts(outcome: Outcome, view: View) -> list[Chart]:
     """Jobs that were due and did not arrive, by cause; and how late plg was with those that did."""
     title = "Errors and jobs not sent"
     causes = (("errors", "errors"), ("shed", "shed"), ("late", "late"))
@@ -197,13 +197,13 @@ def loss_charts(outcome: Outcome, canvas: Canvas) -> list[Chart]:
     if found:
         dashes = {"errors": "solid", "shed": "dash", "late": "dot"}
         traces = [
-            curve(canvas, name, role, t, _held(y), JOBS, steps=True, line={"dash": dashes[name]}, filled=0.2)
+            curve(view, name, role, t, _held(y), JOBS, steps=True, line={"dash": dashes[name]}, filled=0.2)
             for name, y, role in found
         ]
         caption = f"Jobs in each {format_duration(width)}. Errors: refused, or the connection died."
         caption += " Shed: clipped by a guardrail. Late: overdue."
-        losses = Chart("errors", title, caption, frame(canvas, traces, height=LOW, suffix=""))
-    return [losses, *_time_charts(outcome, canvas, ("lag",))]
+        losses = Chart("errors", title, caption, frame(view, traces, height=LOW, suffix=""))
+    return [losses, *_time_charts(outcome, view, ("lag",))]
 
 
 def _bins(outcome: Outcome, names: Sequence[str]) -> tuple[Floats, float, dict[str, Floats]]:
@@ -225,7 +225,7 @@ _ACTIONS = (
 )
 
 
-def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
+def guardrail_chart(outcome: Outcome, view: View) -> Chart:
     """Each guardrail as a row, each hit as a bar from its start to its end."""
     title = "Guardrail timeline"
     if not outcome.guardrail_hits:
@@ -234,24 +234,24 @@ def guardrail_chart(outcome: Outcome, canvas: Canvas) -> Chart:
     traces: list[Trace] = []
     for action, name, role, symbol in _ACTIONS:
         hits = [hit for hit in outcome.guardrail_hits if hit.action == action and safe_label(hit.guardrail) in rows]
-        hits = hits[: canvas.most_markers]
+        hits = hits[: view.most_markers]
         if hits:
-            traces.append(_stretches(canvas, name, role, symbol, hits))
-    figure = frame(canvas, [{**trace, "y": []} for trace in traces], height=110 + 34 * len(rows), suffix="")
+            traces.append(_stretches(view, name, role, symbol, hits))
+    figure = frame(view, [{**trace, "y": []} for trace in traces], height=110 + 34 * len(rows), suffix="")
     layout = {**figure["layout"], "hovermode": "closest"}
     layout["yaxis"] = {"type": "category", "categoryarray": rows, "automargin": True, "range": [-0.6, len(rows) - 0.2]}
     caption = "When each guardrail warned, clipped the rate or stopped the run."
     return Chart("guardrails", title, caption, {"data": traces, "layout": layout})
 
 
-def _stretches(canvas: Canvas, name: str, role: str, symbol: str, hits: Sequence[Hit]) -> Trace:
+def _stretches(view: View, name: str, role: str, symbol: str, hits: Sequence[Hit]) -> Trace:
     """One thick line a hit, a sign at its start; a hit of no length is drawn as long as can be seen."""
-    sliver = canvas.axis.duration / 250
+    sliver = view.axis.duration / 250
     points: list[tuple[float | None, str | None, str]] = []
     for hit in hits:
         row, text = safe_label(hit.guardrail), safe_label(wording.hit_sentence(hit))
         end = max(hit.end_s, hit.start_s + sliver)
-        points += [(canvas.axis.at(hit.start_s), row, text), (canvas.axis.at(end), row, text), (None, None, "")]
+        points += [(view.axis.at(hit.start_s), row, text), (view.axis.at(end), row, text), (None, None, "")]
     return {
         "type": "scatter",
         "mode": "lines+markers",

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from plg.escaping import markup
-from plg.judge.windows import rates, times
+from plg.judge.rate_windows import rates, times
 from plg.outcome import ExpectationResult, Outcome
 from plg.reports import sections, wording
 from plg.reports.axes import Scale, TimeAxis, bridge, finite, time_scale
-from plg.reports.canvas import Canvas, Chart, Floats, curve, frame
-from plg.reports.columns import columns
-from plg.reports.page import ROOM, cell, empty, figure, fitting, page, pair, row_heading, section, short, table
+from plg.reports.figure import Chart, Floats, View, curve, frame
+from plg.reports.html_page import ROOM, cell, empty, figure, fitting, page, pair, row_heading, section, short, table
 from plg.reports.sampling import column
 from plg.reports.still import patch
+from plg.reports.text_width import columns
 from plg.reports.theme import RUNS
 from plg.runner.recording import TIMES
 from plg.units import format_duration
@@ -68,12 +68,12 @@ def _curves(outcomes: Sequence[Outcome]) -> Curves:
 
 
 def _charts(outcomes: Sequence[Outcome], labels: Sequence[str], curves: Curves, points: int) -> list[Chart]:
-    each = [Canvas.of(outcome) for outcome in outcomes]
-    longest = max(canvas.axis.duration for canvas in each)
+    each = [View.of(outcome) for outcome in outcomes]
+    longest = max(view.axis.duration for view in each)
     same = len({str(outcome.plan.get("phases")) for outcome in outcomes}) == 1
-    canvas = Canvas(TimeAxis(longest), each[0].phases if same else (), max(60, points // len(outcomes)))
+    view = View(TimeAxis(longest), each[0].phases if same else (), max(60, points // len(outcomes)))
     names = {"load": labels}
-    return [_chart(key, curves[key], names.get(key, _letters(labels)), canvas) for key in _CHARTS]
+    return [_chart(key, curves[key], names.get(key, _letters(labels)), view) for key in _CHARTS]
 
 
 def _letters(labels: Sequence[str]) -> list[str]:
@@ -166,7 +166,7 @@ def _verdict_cell(result: ExpectationResult | None, label: str) -> str:
     return cell(f'<span class="state {sections.state_class(result)}">{state}</span> {observed}', label)
 
 
-def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[str], canvas: Canvas) -> Chart:
+def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[str], view: View) -> Chart:
     """One column of every run."""
     title, name, suffix = _CHARTS[key]
     known = finite(*(y for _, y in curves))
@@ -180,9 +180,9 @@ def _chart(key: str, curves: Sequence[tuple[Floats, Floats]], labels: Sequence[s
     for number, ((t, y), label) in enumerate(zip(curves, labels, strict=True)):
         line = {"dash": _DASHES[number // RUNS % len(_DASHES)], "width": 1.6}
         if np.isfinite(y).any():
-            traces.append(curve(canvas, label, f"run{number % RUNS}", t, y, scale, line=line, steps=steps))
+            traces.append(curve(view, label, f"run{number % RUNS}", t, y, scale, line=line, steps=steps))
     height = 380 if key == "load" else 260
-    return Chart(key, title, "", frame(canvas, traces, height=height, suffix=scale.suffix))
+    return Chart(key, title, "", frame(view, traces, height=height, suffix=scale.suffix))
 
 
 def _curve_of(outcome: Outcome, key: str, name: str) -> tuple[Floats, Floats]:

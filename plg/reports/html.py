@@ -11,9 +11,9 @@ from plg.measures import ON_LATENCY
 from plg.outcome import Outcome
 from plg.reports import charts, sections, wording
 from plg.reports.axes import TimeAxis, bridge
-from plg.reports.canvas import Canvas, Chart, Limit, curve, frame
 from plg.reports.comparison import compare
-from plg.reports.page import figure, fitting, page, pair, section
+from plg.reports.figure import Chart, Limit, View, curve, frame
+from plg.reports.html_page import figure, fitting, page, pair, section
 
 
 def html(outcomes: Sequence[Outcome]) -> str:
@@ -27,14 +27,14 @@ def report(outcome: Outcome) -> str:
     """The report of one run."""
 
     def draw(points: int) -> list[Chart]:
-        canvas = Canvas.of(outcome, points)
+        view = View.of(outcome, points)
         return [
-            charts.load_chart(outcome, canvas),
-            *charts.queue_charts(outcome, canvas),
-            *charts.latency_charts(outcome, canvas),
-            *charts.loss_charts(outcome, canvas),
-            *charts.machine_charts(outcome, canvas),
-            charts.guardrail_chart(outcome, canvas),
+            charts.load_chart(outcome, view),
+            *charts.queue_charts(outcome, view),
+            *charts.latency_charts(outcome, view),
+            *charts.loss_charts(outcome, view),
+            *charts.machine_charts(outcome, view),
+            charts.guardrail_chart(outcome, view),
         ]
 
     drawn = fitting(draw)
@@ -67,9 +67,9 @@ def report(outcome: Outcome) -> str:
 def rehearse() -> None:
     """Draw a little something: Plotly and NumPy load much of theirs only at its first use."""
     t = np.linspace(0.0, 1.0, 3)
-    canvas = Canvas(TimeAxis(1.0), ())
-    trace = curve(canvas, "", "target", *bridge(t, t), charts.RATE)
-    frame(canvas, [trace], height=100, suffix="", limit=Limit(1.0, ""))
+    view = View(TimeAxis(1.0), ())
+    trace = curve(view, "", "target", *bridge(t, t), charts.RATE)
+    frame(view, [trace], height=100, suffix="", limit=Limit(1.0, ""))
 
 
 def footer(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from plg.escaping import visible
-from plg.judge.windows import rates
+from plg.judge.rate_windows import rates
 from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import Outcome

@@ -11,9 +11,9 @@ from zlib import crc32
 from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports import charts, wording
-from plg.reports.canvas import Canvas, Chart, safe_label
-from plg.reports.columns import cut
+from plg.reports.figure import Chart, View, safe_label
 from plg.reports.registry import ReportUnavailable
+from plg.reports.text_width import cut
 from plg.reports.theme import LIGHT
 
 _POINTS = 1200
@@ -62,12 +62,12 @@ def _told(error: Exception) -> str:
 
 def stack(outcome: Outcome) -> Mapping[str, Any]:
     """Load, queue depth, latency and losses above each other on one time axis, as a figure's JSON form."""
-    canvas = Canvas.of(outcome, points=_POINTS)
+    view = View.of(outcome, points=_POINTS)
     chosen = [
-        charts.load_chart(outcome, canvas),
-        charts.queue_charts(outcome, canvas)[0],
-        charts.latency_charts(outcome, canvas)[0],
-        charts.loss_charts(outcome, canvas)[0],
+        charts.load_chart(outcome, view),
+        charts.queue_charts(outcome, view)[0],
+        charts.latency_charts(outcome, view)[0],
+        charts.loss_charts(outcome, view)[0],
     ]
     drawn = [chart for chart in chosen if chart.figure is not None]
     heights = [chart.figure["layout"]["height"] - 60 for chart in drawn if chart.figure]

@@ -8,7 +8,7 @@ from plg.escaping import markup
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
-from plg.reports.page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
+from plg.reports.html_page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
 from plg.reports.still import bar, patch
 from plg.units import format_duration
 

@@ -13,8 +13,8 @@ from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
-from plg.reports.columns import columns, cut, pad
-from plg.reports.drawing import Floats, draw, ink
+from plg.reports.ascii_plot import Floats, draw, glyphs
+from plg.reports.text_width import columns, cut, pad
 from plg.units import format_duration, format_rate
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
@@ -147,7 +147,14 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     phases = [(printable(str(p["name"])), float(p["start_s"])) for p in document["phases"]]
     steady = not clipped.any() and bool(np.ptp(target) <= 1e-9 * target.max())
     drawing = draw(
-        target, limit, phases, duration, width=width, rows=1 if steady else rows, pen=ink(ascii_only, colour), over=over
+        target,
+        limit,
+        phases,
+        duration,
+        width=width,
+        rows=1 if steady else rows,
+        pen=glyphs(ascii_only, colour),
+        over=over,
     )
     lines = [
         _plan_heading(document, colour, steady),

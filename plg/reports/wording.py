@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from plg.guardrails.guard import Hit
-from plg.judge.regions import phase_at
+from plg.judge.windows import phase_at
 from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
 from plg.units import counted, format_duration, format_percent, format_rate, format_size

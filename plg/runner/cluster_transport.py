@@ -11,9 +11,9 @@ from plg.answers import Answers
 from plg.runner.dialer import Dialer
 from plg.runner.transport import Several, Transport
 from plg.targets.base import TargetError
+from plg.targets.channel import ChannelLost
 from plg.targets.encoding import Command
 from plg.targets.slots import Node, SlotMap
-from plg.targets.wire import LinkLost
 
 PATIENCE = 0.5
 """Seconds for which jobs wait until the cluster has said where a slot that was not where it should be is now."""
@@ -153,7 +153,7 @@ class ClusterTransport(Several):
             return
         try:
             found = self._dialer.poll()
-        except (TargetError, LinkLost) as error:
+        except (TargetError, ChannelLost) as error:
             if isinstance(error, TargetError) and error.kind == "forbidden":
                 self._barred = str(error)
             self._asking, self._wanted = False, self._wanted or self._misled_at is not None

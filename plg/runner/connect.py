@@ -12,8 +12,8 @@ from plg.runner.dialer import ThreadDialer
 from plg.runner.pool import Pool
 from plg.runner.transport import Transport
 from plg.targets.base import Target
+from plg.targets.channel import SocketChannel
 from plg.targets.slots import Node
-from plg.targets.wire import Wire
 
 
 def open_transport(
@@ -31,7 +31,7 @@ def open_transport(
 
     def connection(node: Node | None) -> Connection:
         return Connection(
-            lambda: Wire(target.connect(node), clock),
+            lambda: SocketChannel(target.connect(node), clock),
             random.Random(),
             dialer=ThreadDialer(),
             answer_timeout=answer_timeout,

@@ -13,9 +13,9 @@ from plg.runner.dialer import Dialer
 from plg.runner.recording import Floats
 from plg.runner.transmit import Background, Departure, Transmitted, transmit
 from plg.targets.base import TargetError
+from plg.targets.channel import Channel, ChannelLost
 from plg.targets.encoding import Command
 from plg.targets.replies import Reply
-from plg.targets.wire import Link, LinkLost
 
 ANSWER_TIMEOUT = 10.0
 """Seconds of silence after which a connection with jobs in flight counts as dead."""
@@ -35,20 +35,20 @@ class Connection:
 
     def __init__(
         self,
-        connect: Callable[[], Link],
+        connect: Callable[[], Channel],
         jitter: random.Random,
         *,
-        dialer: Dialer[Link] | None = None,
+        dialer: Dialer[Channel] | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
         give_up_after: float = GIVE_UP_AFTER,
     ) -> None:
         self._connect = connect
         self._jitter = jitter
-        self._dialer: Dialer[Link] = dialer or Dialer()
+        self._dialer: Dialer[Channel] = dialer or Dialer()
         self._answer_timeout, self._give_up_after = answer_timeout, give_up_after
         self._dialling = False
         self._proven = True
-        self.link: Link | None = connect()
+        self.link: Channel | None = connect()
         self._unanswered: deque[tuple[Floats, float, int, bool]] = deque()
         """Due times, when they were sent, how many answers each job has (0: one for all of them), and whether timed."""
         self._answered, self._refused = 0, ""
@@ -73,7 +73,7 @@ class Connection:
         return 0 if self.link is None else self.link.backlog
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> list[Channel]:
         """The connection, where there is one."""
         return [] if self.link is None else [self.link]
 
@@ -100,7 +100,7 @@ class Connection:
         self._note_sent(commands, now, timed)
         try:
             return self.link.gather([piece for command in commands for piece in command.pieces])
-        except LinkLost as error:
+        except ChannelLost as error:
             self._drop_link(now, str(error))
             return False
 
@@ -125,7 +125,7 @@ class Connection:
         answers = Answers()
         try:
             self._match(done.replies, answers)
-        except LinkLost as loss:
+        except ChannelLost as loss:
             lost = lost or str(loss)
         if lost:
             self._drop_link(max(done.looked, *left[-1:], self._heard_at), lost)
@@ -143,7 +143,7 @@ class Connection:
                 now = look()
                 self._match([(now, reply) for reply in replies], answers)
                 self._check_silence(now)
-            except LinkLost as error:
+            except ChannelLost as error:
                 self._drop_link(look(), str(error))
         if self.link is None and self._unanswered:
             self._write_off(look(), answers)
@@ -170,7 +170,7 @@ class Connection:
             self.link = None
 
     def _match(self, replies: Sequence[tuple[float, Reply]], answers: Answers) -> None:
-        """Note which jobs the replies were for. Raises `LinkLost` where there were more than were asked for."""
+        """Note which jobs the replies were for. Raises `ChannelLost` where there were more than were asked for."""
         unanswered, surplus, first = self._unanswered, False, len(answers)
         dues, sizes, moments = answers.dues, answers.sizes, answers.moments
         for moment, (count, error) in replies:
@@ -207,7 +207,7 @@ class Connection:
             self._heard_at, self._proven = replies[-1][0], True
         self.in_flight -= sum(sizes[first:])
         if surplus:
-            raise LinkLost("the server answered more than it was asked")
+            raise ChannelLost("the server answered more than it was asked")
 
     def _complete(self, count: int, error: str | None, jobs: int, each: int) -> tuple[int, int, str | None]:
         """What a ``count`` of further answers does for the next ``jobs``, of which each has several (``each``).
@@ -273,7 +273,7 @@ class Connection:
             self._dialling = True
         try:
             self.link = self._dialer.poll()
-        except (TargetError, LinkLost) as error:
+        except (TargetError, ChannelLost) as error:
             self._dialling = False
             self._barred = isinstance(error, TargetError) and error.kind == "forbidden"
             self.last_words = str(error)

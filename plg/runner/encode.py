@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
 
-from plg.language.templates import compile_value
+from plg.language.payload import compile_value
 from plg.plan import Plan
 from plg.queues.base import Job
 from plg.queues.registry import format_of

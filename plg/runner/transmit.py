@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from plg.clock import Clock
 from plg.pacing import GLANCE, HELD_LAG, Pacing
+from plg.targets.channel import Channel, ChannelLost
 from plg.targets.encoding import Command
 from plg.targets.replies import Reply
-from plg.targets.wire import Link, LinkLost
 
 STALE = 0.001
 """A departure made ahead tells jobs the moment it was meant for; later than this (s) it is made anew."""
@@ -67,7 +67,7 @@ class Transmitted(NamedTuple):
 
 
 def transmit(
-    link: Link,
+    link: Channel,
     departures: Sequence[Departure],
     clock: Clock,
     zero: float,
@@ -146,7 +146,7 @@ def transmit(
                 if awaited <= 0 and (had_its_turn or resume > now):
                     held_until, had_its_turn = now + patience, False
                 awaited = pending
-    except LinkLost as loss:
+    except ChannelLost as loss:
         lost = str(loss)
     if fresh:
         clock.give_way()

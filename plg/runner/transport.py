@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from plg.answers import Answers
 from plg.clock import Clock
+from plg.targets.channel import Channel
 from plg.targets.encoding import Command
-from plg.targets.wire import Link
 
 if TYPE_CHECKING:
     from plg.runner.connection import Connection
@@ -36,7 +36,7 @@ class Transport(Protocol):
     @property
     def last_words(self) -> str: ...
     @property
-    def links(self) -> list[Link]: ...
+    def links(self) -> list[Channel]: ...
 
     @property
     def sole(self) -> Connection | None:
@@ -70,8 +70,8 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def wait_on(links: Sequence[Link], clock: Clock, deadline: float, *, answers: bool) -> None:
-    """Return at ``deadline`` of the clock, or earlier as `Link.wait` does for any of ``links``, all of one kind."""
+def wait_on(links: Sequence[Channel], clock: Clock, deadline: float, *, answers: bool) -> None:
+    """Return at ``deadline`` of the clock, or earlier as `Channel.wait` does for any of ``links``, all of one kind."""
     if links:
         links[0].wait(deadline, answers=answers, others=links[1:])
     else:
@@ -95,7 +95,7 @@ class Several:
         return sum(transport.awaited for transport in self._all())
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> list[Channel]:
         return [link for transport in self._all() for link in transport.links]
 
     def abandon(self, now: float, why: str) -> Answers:

@@ -19,7 +19,7 @@ from typing import Any
 
 from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted
-from plg.judge.deciding import USAGE
+from plg.judge.verdict import USAGE
 from plg.outcome_io import to_json
 from plg.redaction import hide_in_tracebacks
 from plg.runs.events import Event, Finished, Refused, event_to

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from plg import __version__
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.judge.deciding import INVALID, USAGE
+from plg.judge.verdict import INVALID, USAGE
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, to_json
 from plg.runs.events import Finished, Refused, event_from, event_to

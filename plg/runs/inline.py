@@ -12,7 +12,7 @@ from plg import session
 from plg.clock import MonotonicClock
 from plg.diagnostics import ScenarioError
 from plg.interrupt import STACK, Interrupted, attend
-from plg.judge.deciding import INTERNAL, USAGE
+from plg.judge.verdict import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runner.start import Start
 from plg.runs.events import Finished, Ready, Refused, Waiting

@@ -9,7 +9,7 @@ from signal import Signals
 from typing import Protocol
 
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.judge.deciding import INTERNAL
+from plg.judge.verdict import INTERNAL
 from plg.outcome import Outcome
 from plg.redaction import hide_known
 from plg.runs.order import Order

@@ -18,7 +18,7 @@ from typing import Any
 
 from plg.child import python_command
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.judge.deciding import INTERNAL
+from plg.judge.verdict import INTERNAL
 from plg.outcome import Outcome
 from plg.outcome_io import from_json
 from plg.runs.events import Event, Finished, Refused, event_from

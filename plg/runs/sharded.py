@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.interrupt import attend
-from plg.judge.deciding import INVALID, TARGET
-from plg.judge.merging import merge_outcomes
+from plg.judge.shards import merge_outcomes
+from plg.judge.verdict import INVALID, TARGET
 from plg.outcome import Outcome
 from plg.plan.watching import watch_length
 from plg.runs.events import Event, Finished, Judged, Ready, Refused, Row, Waiting, Windows

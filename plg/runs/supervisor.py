@@ -13,7 +13,7 @@ from typing import Protocol
 
 from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted, attend
-from plg.judge.deciding import INTERNAL, USAGE
+from plg.judge.verdict import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runs.events import Event, Finished, Ready, Refused, Row, Waiting, Windows
 from plg.runs.launcher import Handle, Launcher, NoOutcome, internal_error, interrupted_before

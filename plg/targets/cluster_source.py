@@ -9,8 +9,8 @@ from plg.targets.address import Address
 from plg.targets.base import TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
+from plg.targets.job_source import FIRST, Source, Taken, make_groups
 from plg.targets.slots import Node, slot_of
-from plg.targets.source import FIRST, Source, Taken, make_groups
 
 
 class ClusterSource:

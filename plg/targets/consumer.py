@@ -27,7 +27,7 @@ from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_source import ClusterSource
 from plg.targets.gate import Gate
-from plg.targets.source import Jobs, Source, make_groups
+from plg.targets.job_source import Jobs, Source, make_groups
 
 _TIMEOUT = 5.0
 _PAUSE = 0.1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from plg.queues.base import Job
-from plg.targets import lifeline
+from plg.targets import watchdog
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary
 from plg.targets.client import load_client
@@ -64,7 +64,7 @@ class EmbeddedTarget(UrlTarget):
 
 
 class PrivateServer:
-    """A server process without persistence, its folder, and the lifeline (`plg.targets.lifeline`) that ends both."""
+    """A server process without persistence, its folder, and the lifeline (`plg.targets.watchdog`) that ends both."""
 
     def __init__(self, folder: Path, keeper: subprocess.Popen[bytes], pid: int) -> None:
         self.folder = folder
@@ -201,7 +201,7 @@ def _start_keeper(folder: Path, lock: int, binary: Path) -> subprocess.Popen[byt
     ]  # fmt: skip
     return subprocess.Popen(
         # Isolated and without site: it starts in a few milliseconds and nothing of the user's can be imported by it.
-        [sys.executable, "-I", "-S", str(Path(lifeline.__file__)), str(folder), *server],
+        [sys.executable, "-I", "-S", str(Path(watchdog.__file__)), str(folder), *server],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from plg.language.payload import Template
 from plg.language.spelling import JSON, PICKLE, TEXT, Spelling, Text
-from plg.language.templates import Template
 from plg.queues.recipe import Recipe, Slot, Spelled, Word
 from plg.targets.rows import SINGLY, Bytes, RowWriter
 

@@ -18,8 +18,8 @@ from plg.targets.cluster import Cluster
 from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
 from plg.targets.gate import Gate
-from plg.targets.inspection import Findings, greet, inspect, may_be_cluster
 from plg.targets.ownership import Ask, Nodes, answers_of, heed_owners
+from plg.targets.preflight import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
 from plg.targets.slots import Node
 

@@ -21,7 +21,7 @@ from plg.queues.base import Job
 from plg.queues.envelope import head_of, places_of
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
-from plg.targets.source import FIRST, NEXT
+from plg.targets.job_source import FIRST, NEXT
 from plg.units import counted
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}

@@ -17,8 +17,8 @@ from checked import plg
 
 from plg.diagnostics import ScenarioError
 from plg.judge import rejudge
-from plg.judge.merging import merge_outcomes
-from plg.judge.saved import lines_of, read_lines
+from plg.judge.saved_lines import lines_of, read_lines
+from plg.judge.shards import merge_outcomes
 from plg.language.write import write_yaml
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, to_json

@@ -14,12 +14,12 @@ from cli_scenarios import QUICK, quick
 from plg import session
 from plg.cli import checking
 from plg.cli.main import main
-from plg.reports.easel import Easel
+from plg.reports.render_process import RenderProcess
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the check asks of the easel and when its runs go on, in order."""
+    """What the check asks of the renderer and when its runs go on, in order."""
     made: list[str] = []
 
     def told(owner: object, name: str) -> None:
@@ -32,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(owner, name, call)
 
     for name in ("set_up", "await_calm", "clear", "begin"):
-        told(Easel, name)
+        told(RenderProcess, name)
     told(session.Run, "run")
     return made
 

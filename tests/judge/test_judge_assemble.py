@@ -13,7 +13,7 @@ from judged import DURATION, SPANS, Event, Glance, acked, expect, outcome_of, ra
 
 from plg.histogram import BUCKETS, Distribution
 from plg.judge import rejudge
-from plg.judge.assemble import scenario_hash
+from plg.judge.outcome import scenario_hash
 from plg.judge.series import COLUMNS, MAX_AFTER, MAX_ROWS, series
 from plg.outcome import Ledger
 from plg.redaction import redact

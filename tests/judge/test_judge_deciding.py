@@ -12,8 +12,8 @@ from judged import Event, expect, record, steady
 
 from plg.guardrails.guard import Hit
 from plg.judge import decide, judge, worst
-from plg.judge.deciding import PRECEDENCE
 from plg.judge.soundness import held_share
+from plg.judge.verdict import PRECEDENCE
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording
 

@@ -11,9 +11,9 @@ from judged import expect, record, steady, steps
 
 from plg.guardrails.guard import Hit
 from plg.judge import first_breach, judge
-from plg.judge.readings import Reader
-from plg.judge.regions import PhaseIndex, phase_at
+from plg.judge.aggregate import Reader
 from plg.judge.series import series
+from plg.judge.windows import PhaseIndex, phase_at
 from plg.measures import GAUGES
 from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording
 from plg.scenario import Expectation
@@ -116,7 +116,7 @@ def test_a_line_about_a_phase_looks_at_the_cells_of_the_phase() -> None:
         for width in (None, 2.0):
             cells = reader.cells(during, width)
             assert len(cells.owner) <= 11
-            everywhere = reader.regions.get(during, width).of_cells(reader.recording.edges)
+            everywhere = reader.windows.get(during, width).of_cells(reader.recording.edges)
             assert cells.inside.tolist() == np.flatnonzero(everywhere >= 0).tolist()
             assert cells.owner.tolist() == everywhere[cells.at].tolist()
     assert len(reader.cells(None, None).owner) == reader.recording.cells

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from judged import expect, record, steady
 
-from plg.judge import assemble, decide
-from plg.judge.assemble import judge_attended
+from plg.judge import decide, outcome
+from plg.judge.outcome import judge_attended
 from plg.stop import Stop
 
 ASKED = tuple(expect("acked", ">=", float(bound)) for bound in range(20))
@@ -25,7 +25,7 @@ class Asked:
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_what_is_left_is_given_up(monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
-    monkeypatch.setattr(assemble, "GRACE", -1.0)
+    monkeypatch.setattr(outcome, "GRACE", -1.0)
     results, recording = judge_attended(ASKED, record(steady(10)), Asked(5, Stop("signal", name)))
     assert [result.verdict for result in results] == ["pass"] * 5 + ["no_data"] * 15
     assert results[5].detail == "a signal came before it was judged"

@@ -10,9 +10,9 @@ import pytest
 from judged import Event, Glance, acked, expect, record, steady
 
 from plg.judge import decide, first_breach, judge
-from plg.judge.deciding import Decision
-from plg.judge.merging import merge
+from plg.judge.shards import merge
 from plg.judge.soundness import held_share
+from plg.judge.verdict import Decision
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording, Stall
 from plg.scenario import Expectation

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from judged import DURATION, SPANS, Event, Glance, expect, random_events, record
 
 from plg.judge import judge
-from plg.judge.readings import Reader
+from plg.judge.aggregate import Reader
 from plg.measures import samples_needed
 from plg.runner.recording import Recording
 from plg.scenario import Subject
@@ -160,7 +160,7 @@ def test_sorted_rows_and_dense_table_agree(monkeypatch: pytest.MonkeyPatch) -> N
     recording = record(events, cuts=cuts(0.3, None))
     subject = Subject("latency", "p90")
     dense = Reader(recording).read(subject, 1.0)
-    monkeypatch.setattr("plg.judge.readings._DENSE", 0)
+    monkeypatch.setattr("plg.judge.aggregate._DENSE", 0)
     rows = Reader(recording).read(subject, 1.0)
     assert np.array_equal(dense.values, rows.values)
     assert np.array_equal(dense.basis, rows.basis)

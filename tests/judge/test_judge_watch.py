@@ -8,7 +8,7 @@ import pytest
 from judged import Glance, expect, record, steady
 
 from plg.judge.expectations import judge
-from plg.judge.live import first_breach
+from plg.judge.stop_rules import first_breach
 
 SPANS = {"calm": ((0.0, 4.0),), "rush": ((4.0, 8.0),), "rest": ((8.0, 10.0),)}
 STEP = 0.1

@@ -12,7 +12,7 @@ from simulated import Server
 from virtual_runs import LOOSE, simulate
 
 from plg.clock import VirtualClock
-from plg.judge.windows import rates, times
+from plg.judge.rate_windows import rates, times
 from plg.measures import samples_needed
 from plg.patterns.registry import read
 from plg.runner.recording import Recording

@@ -84,7 +84,7 @@ json_values = st.recursive(
 
 
 def _unfillable(value: Any) -> bool:
-    from plg.language.templates import faults_of
+    from plg.language.payload import faults_of
 
     return bool(faults_of(value, {}))
 
@@ -241,7 +241,7 @@ def expectations() -> st.SearchStrategy[str]:
 
 
 def _printable(text: str) -> bool:
-    from plg.language.quantities import fault_of
+    from plg.language.kinds import fault_of
 
     return fault_of("text", text) is None
 

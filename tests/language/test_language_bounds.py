@@ -22,8 +22,8 @@ from language_documents import UNHURRIED
 from plg.diagnostics import ScenarioError
 from plg.guardrails import policy_file
 from plg.guardrails.policy_file import read_policy
+from plg.language.kinds import KINDS, fault_of
 from plg.language.load import load_document
-from plg.language.quantities import KINDS, fault_of
 from plg.language.validate import schema
 from plg.resources import read_text
 from plg.units import DURATION_UNITS

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from language_documents import UNHURRIED, documents, phases
 
 from plg.language import vocabulary
-from plg.language.quantities import KINDS, fault_of
+from plg.language.kinds import KINDS, fault_of
 from plg.language.strings import HUGE, STRING
 from plg.language.validate import _is_plain, _validator, check_document, schema
 from plg.queues.base import Job
@@ -137,7 +137,7 @@ def test_fields(table: dict[str, vocabulary.Field], rules: dict[str, Any], cls: 
 
 
 def same_default(field: vocabulary.Field, attribute: dataclasses.Field[Any]) -> bool:
-    from plg.language.quantities import duration, fraction
+    from plg.language.kinds import duration, fraction
 
     own = attribute.default if attribute.default is not dataclasses.MISSING else attribute.default_factory()  # type: ignore[misc]
     own = list(own) if isinstance(own, tuple) else own

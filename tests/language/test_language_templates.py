@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from language_documents import UNHURRIED, json_values
 from spelled import spelled
 
+from plg.language.payload import TemplateError, compile_value, faults_of
 from plg.language.spelling import JSON
 from plg.language.tables import Table
-from plg.language.templates import TemplateError, compile_value, faults_of
 
 USERS = Table(("email", "age"), [["ann@example.org", "31"], ['b"ob\\@example.org', "54"], ["é@example.org", "9"]])
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import expectation
 
-from plg.reports.columns import columns, cut, pad
-from plg.reports.drawing import draw, ink
+from plg.reports.ascii_plot import draw, glyphs
 from plg.reports.terminal import expectation_lines
+from plg.reports.text_width import columns, cut, pad
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_name_of_a_phase_stands_under_its_seam() -> None:
     import numpy as np
 
     lines = draw(
-        np.ones(1280), None, [("漢字漢字", 0.0), ("later", 5.0)], 10.0, width=46, rows=2, pen=ink(False, False)
+        np.ones(1280), None, [("漢字漢字", 0.0), ("later", 5.0)], 10.0, width=46, rows=2, pen=glyphs(False, False)
     )
     floor, names, _ = lines[-3:]
     seam = floor.index("┴")
@@ -67,7 +67,7 @@ def test_what_comes_after_the_end_is_drawn_as_not_sent_and_what_comes_before_is_
     import numpy as np
 
     over = np.arange(1280) >= 640
-    lines = draw(np.full(1280, 10.0), None, [], 10.0, width=46, rows=2, pen=ink(False, False), over=over)
+    lines = draw(np.full(1280, 10.0), None, [], 10.0, width=46, rows=2, pen=glyphs(False, False), over=over)
     curve = lines[0].partition("│")[2].strip()
     assert set(curve[: len(curve) // 2 - 1]) == {"█"}
     assert set(curve[len(curve) // 2 + 1 :]) == {"░"}

@@ -14,17 +14,17 @@ from report_samples import SAMPLES
 
 from plg.outcome_io import to_json
 from plg.reports.artifacts import Artifacts
-from plg.reports.easel import Easel
 from plg.reports.html import html
 from plg.reports.render import Drawing, RenderError, render
+from plg.reports.render_process import RenderProcess
 
 STARTER = """
 import sys
-from plg.reports.easel import Easel
-easel = Easel()
-easel.set_up()
-easel.await_calm()
-print(easel._next._process.pid, flush=True)
+from plg.reports.render_process import RenderProcess
+renderer = RenderProcess()
+renderer.set_up()
+renderer.await_calm()
+print(renderer._next._process.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -45,12 +45,12 @@ def broken(monkeypatch: pytest.MonkeyPatch, folder: Path, words: str) -> None:
 def test_a_process_started_ahead_draws_the_same(saved: str) -> None:
     expected = html([SAMPLES[sorted(SAMPLES)[0]]()]).encode()
     assert render(saved, "html") == expected
-    with Easel() as easel:
-        easel.set_up()
-        easel.await_calm()
-        with easel.begin(saved) as drawing:
+    with RenderProcess() as renderer:
+        renderer.set_up()
+        renderer.await_calm()
+        with renderer.begin(saved) as drawing:
             assert drawing.finish() == expected
-        with easel.begin(saved) as drawing:
+        with renderer.begin(saved) as drawing:
             assert drawing.finish() == expected, "without one that was started ahead"
 
 
@@ -76,12 +76,12 @@ def test_it_has_loaded_all_before_it_says_that_it_is_ready() -> None:
 
 
 def test_what_was_started_in_vain_leaves_nothing() -> None:
-    with Easel() as easel:
-        easel.set_up()
-        assert easel._next is not None
-        process = easel._next._process
-        easel.set_up()
-        assert easel._next._process is process, "one is enough"
+    with RenderProcess() as renderer:
+        renderer.set_up()
+        assert renderer._next is not None
+        process = renderer._next._process
+        renderer.set_up()
+        assert renderer._next._process is process, "one is enough"
     assert process.returncode == -signal.SIGKILL
     assert all(pipe is None or pipe.closed for pipe in (process.stdin, process.stdout, process.stderr))
 
@@ -114,22 +114,22 @@ def test_a_process_that_fails_is_told_when_it_is_needed(
     saved: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken(monkeypatch, tmp_path, "no plotly here")
-    with Easel() as easel:
-        easel.set_up()
-        easel.await_calm()
-        with easel.begin(saved * 100) as drawing, pytest.raises(RenderError, match="no plotly here"):
+    with RenderProcess() as renderer:
+        renderer.set_up()
+        renderer.await_calm()
+        with renderer.begin(saved * 100) as drawing, pytest.raises(RenderError, match="no plotly here"):
             drawing.finish()
 
 
 def test_a_process_that_cannot_be_started_is_tried_again_when_it_is_needed(
     saved: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Easel() as easel:
+    with RenderProcess() as renderer:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "executable", "/nowhere/python")
-            easel.set_up()
-            easel.await_calm()
-        with easel.begin(saved) as drawing:
+            renderer.set_up()
+            renderer.await_calm()
+        with renderer.begin(saved) as drawing:
             assert drawing.finish().startswith(b"<!DOCTYPE html>")
 
 

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import failing, long, passing, short, stopped, unreachable
 
-from plg.judge.windows import rates
+from plg.judge.rate_windows import rates
 from plg.outcome import Outcome
 from plg.reports import theme
 from plg.reports.axes import TimeAxis
-from plg.reports.canvas import Canvas, curve, frame
 from plg.reports.charts import RATE
+from plg.reports.figure import View, curve, frame
 from plg.reports.html import html
-from plg.reports.page import asset, inert_json
+from plg.reports.html_page import asset, inert_json
 
 SECTIONS = [
     "Expectations", "Ledger", "Load", "Queue", "Times", "Losses", "The generator itself", "Phases", "Guardrails",
@@ -351,23 +351,23 @@ def test_a_name_written_from_right_to_left_turns_no_other() -> None:
     assert "<bdi>one &lt;b&gt;</bdi>, <bdi>\\u202ezero</bdi>" in page
 
 
-def canvas_of(*phases: tuple[str, float, float]) -> Canvas:
-    return Canvas(TimeAxis(phases[-1][1] + phases[-1][2]), phases)
+def view_of(*phases: tuple[str, float, float]) -> View:
+    return View(TimeAxis(phases[-1][1] + phases[-1][2]), phases)
 
 
-def names_of(canvas: Canvas) -> list[tuple[str, bool]]:
-    t = np.linspace(0.0, canvas.axis.duration, 5)
-    figure = frame(canvas, [curve(canvas, "x", "target", t, t, RATE)], height=300, suffix="")
+def names_of(view: View) -> list[tuple[str, bool]]:
+    t = np.linspace(0.0, view.axis.duration, 5)
+    figure = frame(view, [curve(view, "x", "target", t, t, RATE)], height=300, suffix="")
     return [(note["text"], note["visible"]) for note in figure["layout"].get("annotations", ())]
 
 
 def test_a_long_name_of_a_phase_is_cut_where_its_phase_ends_and_a_single_one_is_not_named() -> None:
-    found = names_of(canvas_of(("a" * 60, 0.0, 5.0), ("b", 5.0, 4.0), ("漢" * 40, 9.0, 3.0), ("c" * 30, 12.0, 0.3)))
+    found = names_of(view_of(("a" * 60, 0.0, 5.0), ("b", 5.0, 4.0), ("漢" * 40, 9.0, 3.0), ("c" * 30, 12.0, 0.3)))
     assert [shown for _, shown in found] == [True, True, True, False]
     assert found[0][0] == "a" * 32 + "…"
     assert found[1][0] == "b"
     assert found[2][0] == "漢" * 9 + "…"
-    assert names_of(canvas_of(("phase-1", 0.0, 5.0))) == []
+    assert names_of(view_of(("phase-1", 0.0, 5.0))) == []
 
 
 def test_a_race_of_many_loads_is_told_apart_by_letters_where_names_have_no_room() -> None:

@@ -9,8 +9,8 @@ import pytest
 from judged import Glance, expect, outcome_of, record, steady
 
 from plg.judge import rejudge
-from plg.judge.merging import as_shard
 from plg.judge.remains import nobody_worked, queue_result
+from plg.judge.shards import as_shard
 from plg.outcome import QueueResult, ShardInfo
 from plg.outcome_io import from_json, to_json
 from plg.reports.github import annotate

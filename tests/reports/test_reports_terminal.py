@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_samples import failing, unreachable
 
 from plg.outcome import Ledger, Outcome
-from plg.reports.drawing import draw, ink
+from plg.reports.ascii_plot import draw, glyphs
 from plg.reports.sampling import highest
 from plg.reports.terminal import draw_plan, last_line, live_line, progress_line, summary
 
@@ -162,7 +162,7 @@ def test_a_phase_name_cannot_break_the_drawing(name: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.integers(2, 12))
 def test_the_highest_column_reaches_the_top_and_none_is_lost(tops: list[float], rows: int) -> None:
-    lines = draw(np.array(tops), None, [], 10.0, width=70, rows=rows, pen=ink(False, False))
+    lines = draw(np.array(tops), None, [], 10.0, width=70, rows=rows, pen=glyphs(False, False))
     columns = lines[rows].count("─")
     body = [line.partition("│")[2].ljust(columns) for line in lines[:rows]]
     shown = highest(np.array(tops), columns)
@@ -177,7 +177,7 @@ def test_the_highest_column_reaches_the_top_and_none_is_lost(tops: list[float], 
 
 
 def test_what_rises_above_the_limit_is_drawn_as_shed() -> None:
-    lines = draw(np.array([10.0, 40.0]), 20.0, [], 10.0, width=26, rows=4, pen=ink(False, False))
+    lines = draw(np.array([10.0, 40.0]), 20.0, [], 10.0, width=26, rows=4, pen=glyphs(False, False))
     assert [line[:4] for line in lines[:4]] == ["40/s", "    ", "20/s", "    "]
     body = [line.partition("│")[2].ljust(20) for line in lines[:4]]
     assert [line[-1] for line in body] == ["░", "░", "█", "█"]

@@ -26,7 +26,7 @@ from plg.runner.connection import Connection
 from plg.runner.encode import batch_encoder
 from plg.runner.grid import Grid
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
-from plg.targets.wire import Wire
+from plg.targets.channel import SocketChannel
 
 
 class Socket:
@@ -91,12 +91,12 @@ def run_for(rate, duration, monkeypatch, pacing="economical"):
     """A run over the real wire code, and the counter of its calls. Nothing real is waited for."""
     calls: Counter = Counter()
     clock, socket = CountingClock(calls), Socket(calls)
-    monkeypatch.setattr("plg.targets.wire.select", Waiting(clock, socket))
+    monkeypatch.setattr("plg.targets.channel.select", Waiting(clock, socket))
     pattern = read({"type": "steady", "base_rate": rate, "duration": duration}, Path())
     scenario = Scenario("cost", pattern, (Job("job", queue=Queue("list", "q"), payload={"sku": "A-${seq}"}),), LIMITS)
     plan = make_plan(scenario)
     run = build(
-        plan, LIMITS, Connection(lambda: Wire(socket, clock), random.Random(1)),
+        plan, LIMITS, Connection(lambda: SocketChannel(socket, clock), random.Random(1)),
         batch_encoder(scenario, plan, "0123456789ab"), clock, Gauges(), grid=Grid.of(plan), pacing=PACINGS[pacing],
     )  # fmt: skip
     return run, calls

@@ -14,7 +14,7 @@ from judged import acked, expect, outcome_of, random_events, record, steady
 
 from plg.diagnostics import ScenarioError
 from plg.judge import rejudge
-from plg.judge.merging import as_shard, judged_alone, merge_outcomes, merge_workers, title
+from plg.judge.shards import as_shard, judged_alone, merge_outcomes, merge_workers, title
 from plg.measures import GAUGES
 from plg.outcome import Outcome, ShardInfo, WorkersResult
 from plg.outcome_io import from_json, to_json

@@ -13,7 +13,7 @@ from plg import session
 from plg.cli.main import main
 from plg.guardrails.policy import Policy
 from plg.guardrails.policy_file import read_policy_text
-from plg.judge.assemble import scenario_hash
+from plg.judge.outcome import scenario_hash
 from plg.language.limits import read_guardrails, with_limits
 from plg.language.load import load, load_document
 from plg.scenario import ErrorRateLimit, Guardrails

@@ -18,7 +18,7 @@ from real_servers import alive, gone_within
 
 import plg
 from plg.queues.base import Job, Queue
-from plg.targets import embedded, lifeline
+from plg.targets import embedded, watchdog
 from plg.targets.base import TargetError
 from plg.targets.binary import CHOICE, find_binary
 from plg.targets.open import open_target
@@ -295,5 +295,5 @@ def test_the_lifeline_removes_whatever_a_server_has_made(tmp_path):
     (tmp_path / "deep" / "appendonlydir").mkdir()
     (tmp_path / "deep" / "appendonlydir" / "x").write_text("x")
     for name in ("flat", "deep", "gone"):
-        lifeline._remove(str(tmp_path / name))
+        watchdog._remove(str(tmp_path / name))
     assert list(tmp_path.iterdir()) == []

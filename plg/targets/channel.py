@@ -21,11 +21,11 @@ _FULL = 0.005
 """Seconds for which nothing but room to write is waited for."""
 
 
-class LinkLost(Exception):
+class ChannelLost(Exception):
     """The connection is gone; what was in flight will never be answered."""
 
 
-class Link(Protocol):
+class Channel(Protocol):
     """What a transport needs of a connection; tests drive it on a virtual clock."""
 
     @property
@@ -35,14 +35,14 @@ class Link(Protocol):
     def send(self, data: bytes) -> bool:
         """Hand over whole commands; True when the connection has taken all there was. Never blocks.
 
-        A loss may show here (`LinkLost`) or at the next `receive`.
+        A loss may show here (`ChannelLost`) or at the next `receive`.
         """
 
     def gather(self, pieces: Sequence[Piece]) -> bool:
         """`send` for data in pieces, which may be written over when this returns."""
 
     def receive(self) -> list[Reply]:
-        """Answers that have arrived, in order. Never blocks. Raises `LinkLost`."""
+        """Answers that have arrived, in order. Never blocks. Raises `ChannelLost`."""
 
     def wait(self, deadline: float, *, answers: bool = True, others: Sequence[Self] = ()) -> None:
         """Return at ``deadline`` (the clock's scale); earlier when there is room to write or, if wanted, an answer, on
@@ -51,8 +51,8 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-def _wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: bool) -> None:
-    """Wait for several wires at once, as `Link.wait` does for one."""
+def _wait_any(wires: Sequence[SocketChannel], clock: Clock, deadline: float, *, answers: bool) -> None:
+    """Wait for several wires at once, as `Channel.wait` does for one."""
     blocked = [wire.sock for wire in wires if wire.backlog]
     remaining = deadline - clock.now()
     if blocked and remaining > 0:
@@ -67,8 +67,8 @@ def _wait_any(wires: Sequence[Wire], clock: Clock, deadline: float, *, answers: 
         select.select([wire.sock for wire in wires], [], [], remaining)
 
 
-class Wire:
-    """A `Link` over a connected socket, plain or TLS."""
+class SocketChannel:
+    """A `Channel` over a connected socket, plain or TLS."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         sock.setblocking(False)
@@ -77,7 +77,7 @@ class Wire:
         self._unsent = memoryview(b"")
         self._reader = ReplyReader()
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self._fault: LinkLost | None = None
+        self._fault: ChannelLost | None = None
         self._heard_all = False
 
     @property
@@ -124,12 +124,12 @@ class Wire:
             return False
         except OSError as error:
             # Not raised here: answers that came before the end are still to be read.
-            self._fault = LinkLost(_words(error))
+            self._fault = ChannelLost(_words(error))
             self._unsent = memoryview(b"")
         return True
 
     def receive(self) -> list[Reply]:
-        """See `Link.receive`. Answers that came with a farewell are handed over; the next call reports the loss."""
+        """See `Channel.receive`. Answers that came with a farewell are handed over; the next call reports the loss."""
         if self._unsent:
             self._flush()
         replies: list[Reply] = []
@@ -146,7 +146,7 @@ class Wire:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except (OSError, EOFError, ProtocolError) as error:
-            self._fault = self._fault or LinkLost(_words(error))
+            self._fault = self._fault or ChannelLost(_words(error))
             self._heard_all = True
         if self._fault is not None and not replies:
             raise self._fault

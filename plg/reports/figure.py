@@ -15,8 +15,8 @@ import numpy.typing as npt
 from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports.axes import Scale, TimeAxis
-from plg.reports.columns import columns, cut
 from plg.reports.sampling import downsample, thin
+from plg.reports.text_width import columns, cut
 from plg.reports.theme import LIGHT, faint
 
 Floats = npt.NDArray[np.float64]
@@ -54,8 +54,8 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Canvas:
-    """What the charts of one run share: its time axis, its phases and how many points a curve may have."""
+class View:
+    """The view that the charts of one run share: its time axis, its phases and how many points a curve may have."""
 
     axis: TimeAxis
     phases: tuple[tuple[str, float, float], ...]
@@ -72,11 +72,11 @@ class Canvas:
         return min(400, self.points // 5)
 
     @staticmethod
-    def of(outcome: Outcome, points: int = MOST_POINTS) -> Canvas:
+    def of(outcome: Outcome, points: int = MOST_POINTS) -> View:
         planned = float(outcome.plan.get("duration_s") or 0.0)
         rows = outcome.plan.get("phases") or ()
         phases = tuple((str(p["name"]), float(p["start_s"]), float(p["duration_s"])) for p in rows)
-        return Canvas(TimeAxis(max(planned, outcome.duration_s, _watched(outcome))), phases, points)
+        return View(TimeAxis(max(planned, outcome.duration_s, _watched(outcome))), phases, points)
 
 
 def _watched(outcome: Outcome) -> float:
@@ -87,7 +87,7 @@ def _watched(outcome: Outcome) -> float:
 
 
 def curve(
-    canvas: Canvas,
+    view: View,
     name: str,
     role: str,
     t: Floats,
@@ -106,13 +106,13 @@ def curve(
     as a level that holds until the next; ``filled`` is the opacity of the area below, ``area`` its colour where it is
     not the line's.
     """
-    times, values = downsample(t, y, canvas.points)
+    times, values = downsample(t, y, view.points)
     few = not steps and 0 < np.isfinite(values).sum() <= _MARKED_UP_TO
     trace: Trace = {
         "type": "scatter",
         "name": safe_label(name),
         "mode": "lines+markers" if few else "lines",
-        "x": canvas.axis.places(times),
+        "x": view.axis.places(times),
         "y": [None if np.isnan(v) else float(f"{v * scale.factor:.4g}") for v in values],
         "line": {
             "color": LIGHT[role],
@@ -129,14 +129,14 @@ def curve(
     return trace
 
 
-def dots(canvas: Canvas, name: str, role: str, t: Floats, y: Floats, scale: Scale) -> Trace:
+def dots(view: View, name: str, role: str, t: Floats, y: Floats, scale: Scale) -> Trace:
     """A small dot at each (seconds, value in the base unit)."""
-    times, values = thin(t, y, canvas.points)
+    times, values = thin(t, y, view.points)
     return {
         "type": "scatter",
         "name": name,
         "mode": "markers",
-        "x": canvas.axis.places(times),
+        "x": view.axis.places(times),
         "y": [float(f"{v * scale.factor:.4g}") for v in values],
         "marker": {"color": LIGHT[role], "size": 4, "opacity": 0.75},
         "hovertemplate": f"%{{y:,.4~r}}{scale.suffix}",
@@ -144,14 +144,14 @@ def dots(canvas: Canvas, name: str, role: str, t: Floats, y: Floats, scale: Scal
     }
 
 
-def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[tuple[float, float, str]]) -> Trace:
+def markers(view: View, name: str, role: str, symbol: str, points: Sequence[tuple[float, float, str]]) -> Trace:
     """Signs at (seconds, height, text); the text shows when pointed at."""
-    shown = points[: canvas.most_markers]
+    shown = points[: view.most_markers]
     return {
         "type": "scatter",
         "name": safe_label(name),
         "mode": "markers",
-        "x": [canvas.axis.at(t) for t, _, _ in shown],
+        "x": [view.axis.at(t) for t, _, _ in shown],
         "y": [height for _, height, _ in shown],
         "text": [safe_label(text) for _, _, text in shown],
         "cliponaxis": False,
@@ -162,7 +162,7 @@ def markers(canvas: Canvas, name: str, role: str, symbol: str, points: Sequence[
 
 
 def frame(
-    canvas: Canvas,
+    view: View,
     traces: Sequence[Trace],
     *,
     height: int,
@@ -177,15 +177,15 @@ def frame(
     top = max((v for trace in traces for v in trace["y"] if v is not None), default=0.0)
     near = limit is not None and limit.value <= _NEAR * top
     ceiling = max(top, limit.value if limit and near else 0.0) or 1.0
-    layout = _layout(canvas.axis, height)
+    layout = _layout(view.axis, height)
     layout["yaxis"] |= {"range": [0, ceiling * 1.18], "ticksuffix": suffix, "minallowed": 0}
     if span is not None:
         layout["yaxis"]["range"] = [0, span[1] * 1.18]
     if log and span is not None:
         low, high = float(np.log10(span[0] * 0.7)), float(np.log10(span[1] * 2.2))
         layout["yaxis"] |= {"type": "log", "range": [low, high], "dtick": 1, "tickformat": ",~r", "minallowed": None}
-    layout["shapes"] = _bands(canvas)
-    layout["annotations"] = _names(canvas)
+    layout["shapes"] = _bands(view)
+    layout["annotations"] = _names(view)
     if limit is not None:
         layout["shapes"] += [_limit_line(limit.value)] if near else []
         layout["annotations"].append(_limit_label(limit, near))
@@ -225,39 +225,39 @@ def _layout(axis: TimeAxis, height: int) -> dict[str, Any]:
     }
 
 
-def _bands(canvas: Canvas) -> list[dict[str, Any]]:
+def _bands(view: View) -> list[dict[str, Any]]:
     """Every other phase shaded; none when there are too many to tell apart."""
-    if not 1 < len(canvas.phases) <= canvas.most_phases:
+    if not 1 < len(view.phases) <= view.most_phases:
         return []
     return [
         {
             "type": "rect", "xref": "x", "yref": "paper", "layer": "below", "y0": 0, "y1": 1, "name": "phase",
-            "x0": canvas.axis.at(start), "x1": canvas.axis.at(start + length),
+            "x0": view.axis.at(start), "x1": view.axis.at(start + length),
             "fillcolor": LIGHT["band"], "line": {"width": 0},
         }
-        for _, start, length in canvas.phases[1::2]
+        for _, start, length in view.phases[1::2]
     ]  # fmt: skip
 
 
-def _names(canvas: Canvas) -> list[dict[str, Any]]:
+def _names(view: View) -> list[dict[str, Any]]:
     """Names of the phases above their bands, where no curve goes, each cut where its phase ends.
 
     The page cuts them anew by its own width; the whole name shows when it is pointed at. One phase alone needs none.
     """
-    if not 1 < len(canvas.phases) <= canvas.most_phases:
+    if not 1 < len(view.phases) <= view.most_phases:
         return []
-    whole = canvas.axis.duration or 1.0
+    whole = view.axis.duration or 1.0
     names, taken = [], 0.0
-    for name, start, length in canvas.phases:
+    for name, start, length in view.phases:
         # A phase within another begins where that does, or under its name.
         text = _cut(visible(name), int(length / whole / _LETTER))
         shown = bool(text) and start / whole >= taken
         taken = start / whole + _LETTER * columns(text) if shown else taken
         names.append(
             {
-                "x": canvas.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left",
+                "x": view.axis.at(start), "y": 1, "xref": "x", "yref": "paper", "xanchor": "left",
                 "yanchor": "bottom", "text": safe_label(text or name), "hovertext": safe_label(name),
-                "showarrow": False, "name": f"phase:{canvas.axis.at(start + length)}",
+                "showarrow": False, "name": f"phase:{view.axis.at(start + length)}",
                 "font": {"size": 11, "color": LIGHT["soft"]}, "visible": shown,
             }
         )  # fmt: skip

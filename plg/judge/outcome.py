@@ -13,11 +13,11 @@ import numpy as np
 
 from plg import __version__
 from plg.histogram import Distribution
-from plg.judge.deciding import decide
 from plg.judge.expectations import judge
-from plg.judge.regions import lasted
 from plg.judge.remains import queue_result
 from plg.judge.series import series
+from plg.judge.verdict import decide
+from plg.judge.windows import lasted
 from plg.measures import percentile
 from plg.outcome import (
     PERCENTILES,

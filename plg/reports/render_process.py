@@ -12,7 +12,7 @@ _PATIENCE = 5.0
 """Seconds that a run waits for a drawing process to fall asleep; on a machine so busy, its start is not what tells."""
 
 
-class Easel:
+class RenderProcess:
     """Has room for one drawing of an HTML report. Leaving its context ends a process that has drawn nothing.
 
     Where no page is ``wanted``, none is ever started ahead.

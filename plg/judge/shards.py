@@ -8,13 +8,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from plg.judge.assemble import deviation_of, percentiles, phase_results
-from plg.judge.deciding import decide
 from plg.judge.expectations import judge
-from plg.judge.regions import lasted
+from plg.judge.outcome import deviation_of, percentiles, phase_results
 from plg.judge.remains import queue_result
-from plg.judge.saved import read_lines, refusal
+from plg.judge.saved_lines import read_lines, refusal
 from plg.judge.series import series
+from plg.judge.verdict import decide
+from plg.judge.windows import lasted
 from plg.judge.wording import counted
 from plg.measures import MEASURES
 from plg.outcome import PERCENTILES, Ledger, Outcome, Percentiles, ShardInfo, ShardResult, WorkersResult

@@ -11,10 +11,10 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.patterns.base import Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan, spans
 from plg.plan.arrivals import Arrivals, Poisson, Uniform
-from plg.plan.foresight import foresee
 from plg.plan.interleave import Interleave
 from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, Plan, share
 from plg.plan.shedding import EvenShedding, NothingShed, RandomShedding, Shedding
+from plg.plan.warnings import foresee
 from plg.scenario import Guardrails, Scenario
 
 MOST_COUNTED = 100_000

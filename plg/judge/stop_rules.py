@@ -21,11 +21,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from plg.judge.aggregate import Flags, Reader
 from plg.judge.breach import decided, holds, one_way
 from plg.judge.expectations import Finding, WindowFindings, allowance, dress, find_unexcused, relative_bound, sort_out
-from plg.judge.readings import Flags, Reader
-from plg.judge.regions import NoData, intervals_of
 from plg.judge.soundness import excuse
+from plg.judge.windows import NoData, intervals_of
 from plg.judge.wording import counted
 from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
@@ -134,9 +134,9 @@ def is_over(recording: Recording, during: str | None, now: float) -> bool:
 
 
 def _open(reader: Reader, subject: Subject, width: float | None) -> Flags:
-    """In which regions of a time measure jobs may still get theirs: not yet sent, or not yet answered."""
+    """In which windows of a time measure jobs may still get theirs: not yet sent, or not yet answered."""
     if MEASURES[subject.measure].kind != "time":
-        return np.zeros(reader.regions.get(subject.during, width, subject.measure).count, dtype=np.bool_)
+        return np.zeros(reader.windows.get(subject.during, width, subject.measure).count, dtype=np.bool_)
     planned, shed, late = (reader.counter(name, subject, width) for name in ("planned", "shed", "late"))
     unsent = planned - shed - late - reader.rows("lag", subject.during, width).totals
     if subject.measure == "lag":
@@ -146,30 +146,30 @@ def _open(reader: Reader, subject: Subject, width: float | None) -> Flags:
 
 def _windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> Finding | None:
     subject = expectation.subject
-    regions = reader.regions.get(subject.during, expectation.window, subject.measure)
-    windows, final = failed_windows(reader, expectation, bound, now)
+    windows = reader.windows.get(subject.during, expectation.window, subject.measure)
+    findings, final = failed_windows(reader, expectation, bound, now)
     if subject.measure in QUEUE_GAUGES:
         # The watch adds windows, so that a share of them is known only at its end.
         if expectation.quota < 1:
             return None
         final[-1] = False
     failed = np.flatnonzero(final)
-    allowed = allowance(expectation.quota, regions.count)
+    allowed = allowance(expectation.quota, windows.count)
     if len(failed) <= allowed:
         return None
-    worst = float(windows.values[failed[allowed]])
-    detail = f"{counted(len(failed), 'window')} failed ({allowed:,} allowed of {regions.count:,})"
-    return Finding("fail", worst, bound, detail, float(regions.starts[failed[0]]))
+    worst = float(findings.values[failed[allowed]])
+    detail = f"{counted(len(failed), 'window')} failed ({allowed:,} allowed of {windows.count:,})"
+    return Finding("fail", worst, bound, detail, float(windows.starts[failed[0]]))
 
 
 def failed_windows(reader: Reader, expectation: Expectation, bound: float, now: float) -> tuple[WindowFindings, Flags]:
     """The windows sorted out, and which of them have failed for good. Raises `NoData`."""
     subject, width = expectation.subject, expectation.window
-    regions = reader.regions.get(subject.during, width, subject.measure)
-    windows = sort_out(reader, reader.read(subject, width), expectation, bound)
-    past = ~regions.opens & (regions.ends <= now + JUST)
-    past &= ~_open(reader, subject, width) | decided(subject, expectation.op, windows.values, bound)
-    return windows, windows.failed & past
+    windows = reader.windows.get(subject.during, width, subject.measure)
+    findings = sort_out(reader, reader.read(subject, width), expectation, bound)
+    past = ~windows.opens & (windows.ends <= now + JUST)
+    past &= ~_open(reader, subject, width) | decided(subject, expectation.op, findings.values, bound)
+    return findings, findings.failed & past
 
 
 def _value_so_far(reader: Reader, subject: Subject, op: str, bound: float, now: float) -> float | None:
@@ -183,14 +183,14 @@ def _value_so_far(reader: Reader, subject: Subject, op: str, bound: float, now: 
     if subject.measure == "throughput":
         value = _reading(reader, subject)
         return value if value is not None and _beyond(1, op, value, bound) else None
-    readings = reader.read(subject)
+    aggregates = reader.read(subject)
     enough: float = MIN_JOBS
     kind = MEASURES[subject.measure].kind
     if kind in ("time", "gauge"):
         q = percentile(subject.aggregate or "")
         enough = max(MIN_SAMPLES if kind == "time" else MIN_GAUGE_SAMPLES, 2 * samples_needed(q) if q else 0)
-    value = float(readings.values[0])
-    return None if readings.basis[0] < enough or np.isnan(value) or readings.blind[0] else value
+    value = float(aggregates.values[0])
+    return None if aggregates.basis[0] < enough or np.isnan(value) or aggregates.blind[0] else value
 
 
 def _reading(reader: Reader, subject: Subject) -> float | None:

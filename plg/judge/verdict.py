@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from plg.judge.regions import phase_at
 from plg.judge.remains import nobody_worked
 from plg.judge.soundness import WORKERS, too_late
+from plg.judge.windows import phase_at
 from plg.judge.wording import counted, figure, moment
 from plg.outcome import ExpectationResult, Ledger, Verdict
 from plg.runner.recording import Recording

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 
 from plg.escaping import markup
-from plg.reports.canvas import MOST_POINTS, Chart
+from plg.reports.figure import MOST_POINTS, Chart
 from plg.reports.still import still, swatch
 from plg.reports.theme import custom_properties
 

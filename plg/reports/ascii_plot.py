@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from plg.reports.columns import columns
 from plg.reports.sampling import highest
+from plg.reports.text_width import columns
 from plg.units import format_duration, format_rate
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class Glyphs:
     """The characters of a drawing, and whether it may use colour."""
 
     eighths: str
@@ -29,11 +29,11 @@ class Ink:
     colour: bool = False
 
 
-def ink(ascii_only: bool, colour: bool) -> Ink:
+def glyphs(ascii_only: bool, colour: bool) -> Glyphs:
     """Blocks and box lines, or pure ASCII."""
     if ascii_only:
-        return Ink("...:::##", "%", "-", "|", "+", "-", "+", colour)
-    return Ink("▁▂▃▄▅▆▇█", "░", "╌", "│", "└", "─", "┴", colour)
+        return Glyphs("...:::##", "%", "-", "|", "+", "-", "+", colour)
+    return Glyphs("▁▂▃▄▅▆▇█", "░", "╌", "│", "└", "─", "┴", colour)
 
 
 def draw(
@@ -44,7 +44,7 @@ def draw(
     *,
     width: int,
     rows: int,
-    pen: Ink,
+    pen: Glyphs,
     over: npt.NDArray[np.bool_] | None = None,
 ) -> list[str]:
     """Lines of a drawing ``rows`` high and at most ``width`` wide (or wide enough for 20 columns of the curve).
@@ -71,7 +71,7 @@ def draw(
     return [*lines, *_floor(phases, duration, len(tops), gutter, pen)]
 
 
-def _row(heights: npt.NDArray[np.int_], lost: npt.NDArray[np.bool_], row: int, level: int | None, pen: Ink) -> str:
+def _row(heights: npt.NDArray[np.int_], lost: npt.NDArray[np.bool_], row: int, level: int | None, pen: Glyphs) -> str:
     """One line of cells; neighbours of one kind share a colour code."""
     bottom = row * 8
     crossing = level is not None and bottom < level <= bottom + 8
@@ -101,7 +101,7 @@ def _coloured(cells: Sequence[tuple[str, int]]) -> str:
     return text + ("\x1b[0m" if last else "")
 
 
-def _floor(phases: Sequence[tuple[str, float]], duration: float, width: int, gutter: int, pen: Ink) -> list[str]:
+def _floor(phases: Sequence[tuple[str, float]], duration: float, width: int, gutter: int, pen: Glyphs) -> list[str]:
     """The time axis with a seam at each phase, the names that fit, and their starting times."""
     seams = [min(width - 1, int(start / duration * width)) if duration else 0 for _, start in phases]
     floor = [pen.floor] * width

@@ -1,4 +1,4 @@
-"""What a subject reads in each region: one number, or why there is none."""
+"""What a subject reads in each window: one number, or why there is none."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy.typing as npt
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge.looks import gaps, known, undated
-from plg.judge.regions import PhaseIndex, RegionCache, Regions, check_fit
+from plg.judge.windows import PhaseIndex, WindowCache, Windows, check_fit
 from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.runner.recording import Floats, Ints, Recording, sample_step
 from plg.scenario import Subject
 
 Flags = npt.NDArray[np.bool_]
 _DENSE = 1 << 22
-"""Up to so many (region, bucket) pairs are added up in a dense table; beyond that rows are sorted."""
+"""Up to so many (window, bucket) pairs are added up in a dense table; beyond that rows are sorted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readings:
-    """One entry a region.
+class Aggregates:
+    """One entry a window.
 
-    ``values`` is NaN where there is nothing to read. ``idle`` marks regions in which nothing was due and nothing
+    ``values`` is NaN where there is nothing to read. ``idle`` marks windows in which nothing was due and nothing
     happened: there is nothing to judge in them. ``basis`` is the number of samples or jobs behind each value. ``low``
     and ``high`` are the smallest and largest sample, ``thin`` marks percentiles that rest on too few samples, ``blind``
-    regions for a part of which there is no data.
+    windows for a part of which there is no data.
     """
 
     values: Floats
@@ -41,14 +41,14 @@ class Readings:
     blind: Flags
 
 
-def _plain(values: Floats, basis: Floats, idle: Flags) -> Readings:
+def _plain(values: Floats, basis: Floats, idle: Flags) -> Aggregates:
     none = np.zeros(len(values), dtype=np.bool_)
-    return Readings(values, basis, idle, none, values, values, none)
+    return Aggregates(values, basis, idle, none, values, values, none)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Histogram rows in order of (region, bucket), their running total, and the exact figures of each region."""
+    """Histogram rows in order of (window, bucket), their running total, and the exact figures of each window."""
 
     buckets: Ints
     running: Ints
@@ -58,7 +58,7 @@ class Rows:
     maxima: Floats
 
     def quantile(self, q: float) -> Floats:
-        """Nearest-rank quantile of each region, as `plg.histogram.Distribution.quantile` gives it; NaN when empty."""
+        """Nearest-rank quantile of each window, as `plg.histogram.Distribution.quantile` gives it; NaN when empty."""
         found = self.totals > 0
         out = np.full(len(self.totals), np.nan)
         if not found.any():
@@ -88,16 +88,16 @@ def overlapping(hit: Hit, starts: Floats, ends: Floats) -> Flags:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads subjects off one recording and keeps what several expectations share: regions, cells, sorted rows."""
+    """Reads subjects off one recording and keeps what several expectations share: windows, cells, sorted rows."""
 
     recording: Recording
-    regions: RegionCache = field(init=False)
+    windows: WindowCache = field(init=False)
     _phases: PhaseIndex | None = None
     _rows: dict[tuple[str, str | None, float | None], Rows] = field(default_factory=dict)
     _cells: dict[tuple[str | None, float | None, str], Cells] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.regions = RegionCache(self.recording)
+        self.windows = WindowCache(self.recording)
 
     def phase_at(self, t: float) -> str | None:
         """The phase that ``t`` falls into, the shortest where several overlap; None outside of all."""
@@ -105,63 +105,63 @@ class Reader:
             self._phases = PhaseIndex(self.recording.spans)
         return self._phases.at(t)
 
-    def read(self, subject: Subject, width: float | None = None) -> Readings:
+    def read(self, subject: Subject, width: float | None = None) -> Aggregates:
         """Readings in the whole span of the subject, or in each window of ``width``. Raises `NoData`."""
-        regions = self.regions.get(subject.during, width, subject.measure)
+        windows = self.windows.get(subject.during, width, subject.measure)
         kind = MEASURES[subject.measure].kind
         if kind == "gauge":
-            return self._gauge(subject, regions)
+            return self._gauge(subject, windows)
         if subject.measure == "guardrail_hits":
-            return self._hits(regions)
+            return self._hits(windows)
         if width is not None:
-            check_fit(self.recording, regions, width)
+            check_fit(self.recording, windows, width)
         if kind == "time":
-            return self._time(subject, regions, width)
-        return self._figure(subject, regions, width)
+            return self._time(subject, windows, width)
+        return self._figure(subject, windows, width)
 
     def cells(self, during: str | None, width: float | None, measure: str = "") -> Cells:
-        """The cells of the regions that a measure is read in."""
+        """The cells of the windows that a measure is read in."""
         key = (during, width, measure if measure in QUEUE_GAUGES else "")
         if key not in self._cells:
-            regions, edges = self.regions.get(during, width, measure), self.recording.edges
-            first, last = regions.reach(edges)
-            self._cells[key] = Cells(slice(first, last), regions.of_cells(edges[first : last + 1]))
+            windows, edges = self.windows.get(during, width, measure), self.recording.edges
+            first, last = windows.reach(edges)
+            self._cells[key] = Cells(slice(first, last), windows.of_cells(edges[first : last + 1]))
         return self._cells[key]
 
     def counter(self, name: str, subject: Subject, width: float | None = None) -> Floats:
-        """Sum of a counter in each region; ``errors`` are failed and unknown together."""
+        """Sum of a counter in each window; ``errors`` are failed and unknown together."""
         if name == "errors":
             return self.counter("failed", subject, width) + self.counter("unknown", subject, width)
-        count = self.regions.get(subject.during, width).count
+        count = self.windows.get(subject.during, width).count
         return self.cells(subject.during, width).tally(self.recording.counters[name], count)
 
-    def _figure(self, subject: Subject, regions: Regions, width: float | None) -> Readings:
+    def _figure(self, subject: Subject, windows: Windows, width: float | None) -> Aggregates:
         def total(name: str) -> Floats:
             return self.counter(name, subject, width)
 
         planned, acked = total("planned"), total("acked")
         idle = (planned == 0) & (acked == 0) & (total("sent") == 0) & (total("errors") == 0)
         if subject.measure == "deviation":
-            if regions.cut >= 0:
-                planned[regions.cut] -= total("cancelled")[regions.cut]
+            if windows.cut >= 0:
+                planned[windows.cut] -= total("cancelled")[windows.cut]
             return _plain(deviation(acked, planned), planned, planned == 0)
         if subject.measure == "error_rate":
             return _plain(error_rate(total("errors"), total("sent")), total("sent"), idle)
         if subject.measure == "throughput":
-            lengths = regions.lengths
+            lengths = windows.lengths
             rate = np.divide(acked, lengths, out=np.full(len(acked), np.nan), where=lengths > 0)
             return _plain(rate, acked, np.zeros(len(acked), dtype=np.bool_))
         counts = total(subject.measure)
         return _plain(counts, planned, np.zeros(len(counts), dtype=np.bool_))
 
-    def _hits(self, regions: Regions) -> Readings:
-        counts = np.zeros(regions.count)
-        ends = np.where(regions.opens, np.inf, regions.ends)
+    def _hits(self, windows: Windows) -> Aggregates:
+        counts = np.zeros(windows.count)
+        ends = np.where(windows.opens, np.inf, windows.ends)
         for hit in hits_counted(self.recording.hits):
-            counts[np.unique(regions.owner[overlapping(hit, regions.starts, ends)])] += 1
-        return _plain(counts, counts, np.zeros(regions.count, dtype=np.bool_))
+            counts[np.unique(windows.owner[overlapping(hit, windows.starts, ends)])] += 1
+        return _plain(counts, counts, np.zeros(windows.count, dtype=np.bool_))
 
-    def _time(self, subject: Subject, regions: Regions, width: float | None) -> Readings:
+    def _time(self, subject: Subject, windows: Windows, width: float | None) -> Aggregates:
         rows = self.rows(subject.measure, subject.during, width)
         totals = rows.totals.astype(np.float64)
         planned, shed, cancelled = (self.counter(name, subject, width) for name in ("planned", "shed", "cancelled"))
@@ -172,64 +172,64 @@ class Reader:
         low, high = (np.where(empty, np.nan, edge) for edge in (rows.minima, rows.maxima))
         if q is not None:
             thin = ~empty & (rows.totals < samples_needed(q))
-            return Readings(rows.quantile(q), totals, idle, thin, low, high, np.zeros(len(thin), dtype=np.bool_))
+            return Aggregates(rows.quantile(q), totals, idle, thin, low, high, np.zeros(len(thin), dtype=np.bool_))
         if aggregate == "mean":
-            return _plain(np.divide(rows.sums, totals, out=np.full(regions.count, np.nan), where=~empty), totals, idle)
+            return _plain(np.divide(rows.sums, totals, out=np.full(windows.count, np.nan), where=~empty), totals, idle)
         return _plain(low if aggregate == "min" else high, totals, idle)
 
     def rows(self, measure: str, during: str | None, width: float | None) -> Rows:
-        """The histogram rows of a time measure, added up by region."""
+        """The histogram rows of a time measure, added up by window."""
         key = (measure, during, width)
         if key not in self._rows:
-            count = self.regions.get(during, width).count
+            count = self.windows.get(during, width).count
             cells = self.cells(during, width)
             self._rows[key] = add_up(self.recording, measure, cells.owner, count, cells.at.start)
         return self._rows[key]
 
-    def _gauge(self, subject: Subject, regions: Regions) -> Readings:
+    def _gauge(self, subject: Subject, windows: Windows) -> Aggregates:
         times, values = known(self.recording, subject.measure)
-        owner = regions.of_times(times)
+        owner = windows.of_times(times)
         values, owner = values[owner >= 0], owner[owner >= 0]
         order = np.lexsort((values, owner))
         values, owner = values[order], owner[order]
-        totals = np.bincount(owner, minlength=regions.count)
+        totals = np.bincount(owner, minlength=windows.count)
         found = totals > 0
         first = np.cumsum(totals) - totals
-        low, high, out = (np.full(regions.count, np.nan) for _ in range(3))
+        low, high, out = (np.full(windows.count, np.nan) for _ in range(3))
         low[found], high[found] = values[first[found]], values[(first + totals - 1)[found]]
-        blind = self._blind(subject.measure, regions)
-        idle = self._unsampled(regions) & ~blind
+        blind = self._blind(subject.measure, windows)
+        idle = self._unsampled(windows) & ~blind
         basis = totals.astype(np.float64)
         aggregate = subject.aggregate or "max"
         q = percentile(aggregate)
         if q is not None:
             rank = np.maximum(1, np.ceil(q * totals - 1e-9)).astype(np.int64)
             out[found] = values[(first + rank - 1)[found]]
-            return Readings(out, basis, idle, found & (totals < samples_needed(q)), low, high, blind)
+            return Aggregates(out, basis, idle, found & (totals < samples_needed(q)), low, high, blind)
         if aggregate == "mean":
-            out[found] = np.bincount(owner, weights=values, minlength=regions.count)[found] / totals[found]
+            out[found] = np.bincount(owner, weights=values, minlength=windows.count)[found] / totals[found]
         else:
             out = low if aggregate == "min" else high
         return replace(_plain(out, basis, idle), blind=blind)
 
-    def _blind(self, gauge: str, regions: Regions) -> Flags:
+    def _blind(self, gauge: str, windows: Windows) -> Flags:
         """Regions for a part of which a gauge has no data."""
-        blind = np.zeros(regions.count, dtype=np.bool_)
+        blind = np.zeros(windows.count, dtype=np.bool_)
         starts, ends = gaps(self.recording, gauge)
-        first = np.searchsorted(np.where(regions.opens, np.inf, regions.ends), starts, side="right")
-        last = np.searchsorted(regions.starts, ends, side="left")
+        first = np.searchsorted(np.where(windows.opens, np.inf, windows.ends), starts, side="right")
+        last = np.searchsorted(windows.starts, ends, side="left")
         for begin, end in zip(first.tolist(), last.tolist(), strict=True):
-            blind[regions.owner[begin:end]] = True
+            blind[windows.owner[begin:end]] = True
         if gauge == "queue_age":
-            owner = regions.of_times(undated(self.recording))
+            owner = windows.of_times(undated(self.recording))
             blind[owner[owner >= 0]] = True
         return blind
 
-    def _unsampled(self, regions: Regions) -> Flags:
+    def _unsampled(self, windows: Windows) -> Flags:
         """Windows no sample was meant for, being narrower than two steps of the sampler."""
         times = self.recording.sample_times
-        tried = np.bincount(regions.of_times(times) + 1, minlength=regions.count + 1)[1:]
-        return np.asarray((tried == 0) & (regions.lengths < 2 * sample_step(self.recording)))
+        tried = np.bincount(windows.of_times(times) + 1, minlength=windows.count + 1)[1:]
+        return np.asarray((tried == 0) & (windows.lengths < 2 * sample_step(self.recording)))
 
 
 def deviation(acked: Floats, planned: Floats) -> Floats:
@@ -246,18 +246,18 @@ def error_rate(errors: Floats, sent: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The cells that regions reach over, ``at`` a stretch of all, and the region of each of them (-1: none)."""
+    """The cells that windows reach over, ``at`` a stretch of all, and the window of each of them (-1: none)."""
 
     at: slice
     owner: Ints
 
     @property
     def inside(self) -> Ints:
-        """Indices, among all cells, of those in a region."""
+        """Indices, among all cells, of those in a window."""
         return np.asarray(np.flatnonzero(self.owner >= 0) + self.at.start)
 
     def tally(self, column: npt.NDArray[Any], count: int) -> Floats:
-        """Sum of a column of one entry a cell, in each of ``count`` regions."""
+        """Sum of a column of one entry a cell, in each of ``count`` windows."""
         kept = self.owner >= 0
         return tally(self.owner[kept], column[self.at][kept], count)
 
@@ -268,7 +268,7 @@ def tally(owner: Ints, amounts: npt.NDArray[Any], count: int) -> Floats:
 
 
 def add_up(recording: Recording, measure: str, cells: Ints, count: int, first: int = 0) -> Rows:
-    """The histograms of a time measure by region, where ``cells`` gives the region of each cell from the ``first`` on
+    """The histograms of a time measure by window, where ``cells`` gives the window of each cell from the ``first`` on
     (-1: none)."""
     histograms = recording.histograms[measure].part(first, first + len(cells))
     owner = np.repeat(cells, np.diff(histograms.offsets))

@@ -34,9 +34,9 @@ bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a qu
 	$(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), every search with fresh seeds, every damaged outcome
-	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python -m pytest -m slow -rP tests/faults/test_faults_soak.py
+	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python -m pytest -m slow -rP tests/real/faults/test_faults_soak.py
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m 'hypothesis and not slow'
-	DAMAGED=1 $(BIN)/python -m pytest tests/cli/test_cli_damaged.py
+	DAMAGED=1 $(BIN)/python -m pytest tests/process/cli/test_cli_damaged.py
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -15,15 +15,13 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 
-KEEPS_TIME = tuple(
-    f"tests/{folder}/"
-    for folder in ("session", "faults", "cli", "targets", "scale", "cluster", "queues", "runs", "scenarios")
-)
+HERE = Path(__file__).parent
 TOO_LATE = 0.03
 TRIES = 3
 
@@ -56,10 +54,26 @@ class Sleeper:
             self.latest = max(self.latest, time.monotonic() - begin - 0.01)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a test needs, where its folder or its fixtures tell."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in ("real", "process"):
+            item.add_marker("timed")
+        if folder == "process":
+            item.add_marker("process")
+        fixtures = getattr(item, "fixturenames", ())
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if "environment" in fixtures:
+            item.add_marker("install")
+            item.add_marker("framework")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Runs one test of the folders that keep time; None leaves all others to pytest."""
-    if not item.nodeid.startswith(KEEPS_TIME):
+    """Runs one test that is ``timed``; None leaves all others to pytest."""
+    if item.get_closest_marker("timed") is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for attempt in range(1, TRIES + 1):

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.real_servers import launcher, server_programs
+
+
+@pytest.fixture
+def server():
+    """A real server; Debian's where there is one, else the one that the wheel brings."""
+    for program in reversed([found for found in server_programs().values() if found is not None]):
+        starting = launcher()
+        start = next(starting)
+        yield start(program)
+        next(starting, None)
+        return
+    pytest.skip("no server program on this machine")
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Makes Python environments with a framework in each: their requirements exclude one another."""
+    folder = tmp_path_factory.mktemp("frameworks")
+
+    def make(name: str, *requirements: str) -> Path:
+        place = folder / name
+        if not place.exists():
+            if shutil.which("python3") is None:
+                pytest.skip("no python3 to make an environment with")
+            subprocess.run([sys.executable, "-m", "venv", place], check=True)
+            pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *requirements], check=True)
+        return place / "bin"
+
+    return make

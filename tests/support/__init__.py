@@ -1,0 +1,1 @@
+"""What the tests share: servers, workers, clocks and connections of their own, and documents to try."""

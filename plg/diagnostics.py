@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Path = tuple[str | int, ...]
 """Where a node stands in a document: ``("jobs", 0, "queue")``."""
@@ -38,6 +38,31 @@ class Diagnostic:
     help: str = ""
     severity: str = "error"
     path: Path = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with the node at ``path``, before it has a place in a source.
+
+    ``at_key`` points at the node's key instead of its value, ``offsets`` (characters) at a part of its text.
+    ``missing`` is the field that is not there, ``name`` the param that a reference names. What was given ``outside`` of
+    the source, as on the command line, has no place in it.
+    """
+
+    code: str
+    message: str
+    path: Path = ()
+    help: str = ""
+    at_key: bool = False
+    offsets: tuple[int, int] | None = None
+    severity: str = "error"
+    missing: str = ""
+    name: str = ""
+    outside: bool = False
+
+    def at(self, path: Path) -> Fault:
+        """This fault of the node at ``path``."""
+        return replace(self, path=path)
 
 
 class ScenarioError(Exception):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.diagnostics import Diagnostic, Path, ScenarioError, nearest
+from plg.diagnostics import Diagnostic, Fault, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.json_source import read_json
-from plg.language.kinds import Fault, fault_of, show
+from plg.language.kinds import fault_of, show
 from plg.language.limits import LIMITS
 from plg.language.limits import error_rate as read_error_rate
 from plg.language.source import Spans, decode, read_bytes
@@ -259,7 +259,7 @@ class _Reader:
         """Whether ``value`` is of its kind; a fault is kept where it is not."""
         fault: Fault | None = fault_of(kind, value)
         if fault is None and isinstance(value, dict):
-            fault = Fault("wrong-type", f"must be a plain value, not {show(value)}", "a policy has no params")
+            fault = Fault("wrong-type", f"must be a plain value, not {show(value)}", help="a policy has no params")
         if fault is not None:
             self.fault(fault.code, f"`{path[-1]}` {fault.message}", path, fault.help)
         return fault is None

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, cast
 
-from plg.diagnostics import nearest
+from plg.diagnostics import Fault, nearest
 from plg.language import otherwise, strings
-from plg.language.expectation_text import ExpectationFault, expectation_tree
+from plg.language.expectation_text import expectation_tree
 from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
 from plg.scenario import Expectation, Subject
 from plg.units import (
@@ -25,7 +25,7 @@ from plg.units import (
 
 def read_expectation(
     text: str, phases: Collection[str], *, file: str | None = None, line: int | None = None
-) -> tuple[Expectation | None, list[ExpectationFault]]:
+) -> tuple[Expectation | None, list[Fault]]:
     """What ``text`` means in a scenario with these ``phases``, or everything that is wrong with it.
 
     Params must have been replaced. The bound is in the measure's base unit (seconds, jobs, fraction, bytes).
@@ -41,11 +41,11 @@ def read_expectation(
 class _Reader:
     def __init__(self, text: str, phases: Collection[str]) -> None:
         self.text, self.phases = text, phases
-        self.faults: list[ExpectationFault] = []
+        self.faults: list[Fault] = []
 
     def fault(self, code: str, message: str, node: Any, help: str = "") -> None:
         place = (node.start_pos, node.end_pos) if isinstance(node, str) else (node.meta.start_pos, node.meta.end_pos)  # type: ignore[attr-defined]
-        self.faults.append(ExpectationFault(code, message, help, *place))
+        self.faults.append(Fault(code, message, help=help, offsets=place))
 
     def expectation(self, tree: Any, file: str | None, line: int | None) -> Expectation | None:
         level: Literal["expect", "warn"] = "expect"

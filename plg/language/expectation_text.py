@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
+from plg.diagnostics import Fault
 from plg.language import strings
 from plg.language.parse import parse_tree
 from plg.language.source import Range
@@ -14,17 +14,6 @@ from plg.measures import MEASURES
 
 Piece = tuple[int, int, Range]
 """A part of a canonical text (first and last offset) and the stretch of the source that it came from."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectationFault:
-    """What is wrong with an expectation, and the offsets in its text of the words that are to blame."""
-
-    code: str
-    message: str
-    help: str
-    start: int
-    end: int
 
 
 class _Words:
@@ -105,12 +94,12 @@ def _keyword(node: Any, word: str) -> Range:
 
 
 @functools.lru_cache(maxsize=8192)
-def expectation_tree(text: str) -> tuple[Any, tuple[ExpectationFault, ...]]:
+def expectation_tree(text: str) -> tuple[Any, tuple[Fault, ...]]:
     """Lark's tree of an expectation (None where nothing could be read) and its syntax errors."""
     tree, faults, _ = parse_tree(text, "expectation")
     offsets = [_offsets(text, fault.span) for fault in faults]
     return tree, tuple(
-        ExpectationFault(f.code, f.message, f.help, *where) for f, where in zip(faults, offsets, strict=True)
+        Fault(f.code, f.message, help=f.help, offsets=where) for f, where in zip(faults, offsets, strict=True)
     )
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from plg.diagnostics import nearest
+from plg.diagnostics import Fault, nearest
 from plg.language import otherwise
 from plg.language.strings import HUGE, number
 from plg.redaction import conceal
@@ -34,15 +33,6 @@ MAX_DURATION = 366 * 86400.0
 MAX_INTEGER = 2**53 - 1
 """The largest integer that JSON carries everywhere."""
 MAX_COUNT = 10**12
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a value: code, sentence (without the field's name) and help."""
-
-    code: str
-    message: str
-    help: str = ""
 
 
 def is_reference(value: Any) -> bool:
@@ -93,13 +83,13 @@ def _unit_fault(error: UnitError, text: str, wanted: str) -> Fault:
     known = ", ".join(error.known)
     if meant := otherwise.quantity(text):
         return Fault(
-            "unknown-unit", f"does not know the unit {error.unit!r}" if error.unit else wanted, f"write {meant}"
+            "unknown-unit", f"does not know the unit {error.unit!r}" if error.unit else wanted, help=f"write {meant}"
         )
     if error.unit is None:
-        return Fault("wrong-type", wanted, f"known units: {known}")
+        return Fault("wrong-type", wanted, help=f"known units: {known}")
     suggestion = nearest(error.unit, [unit.strip("/") for unit in error.known])
     help = f"known units: {known}" + (f"; did you mean {suggestion}?" if suggestion else "")
-    return Fault("unknown-unit", f"does not know the unit {error.unit!r}", help)
+    return Fault("unknown-unit", f"does not know the unit {error.unit!r}", help=help)
 
 
 def _quantity(
@@ -114,7 +104,7 @@ def _quantity(
         except UnitError as error:
             return _unit_fault(error, value, f"must be {wanted}, not {show(value)}")
         except ValueError:
-            return Fault("out-of-range", f"is too large: {show(value)}", limits)
+            return Fault("out-of-range", f"is too large: {show(value)}", help=limits)
     elif is_number(value):
         amount = float(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -126,7 +116,7 @@ def _quantity(
     if above and amount == low:
         return Fault("out-of-range", f"must be more than 0, and is {show(value)}")
     if amount > high:
-        return Fault("out-of-range", f"is too large: {show(value)}", limits)
+        return Fault("out-of-range", f"is too large: {show(value)}", help=limits)
     return None
 
 
@@ -138,7 +128,7 @@ def _integer(value: Any, low: int, high: int) -> Fault | None:
         or value in (math.inf, -math.inf)
     ):
         meant = otherwise.count(value) if isinstance(value, str) else ""
-        return Fault("wrong-type", f"must be a whole number, not {show(value)}", f"write {meant}" if meant else "")
+        return Fault("wrong-type", f"must be a whole number, not {show(value)}", help=f"write {meant}" if meant else "")
     if value != int(value):
         return Fault("wrong-type", f"must be a whole number, not {show(value)}")
     if not low <= value <= high:
@@ -165,7 +155,7 @@ def _duration(value: Any, *, above: bool = True) -> Fault | None:
     limits = "a duration is at most 366 days"
     fault = _quantity(value, parse_duration, wanted, 0, MAX_DURATION, limits, above=above)
     if fault is None and above and duration(value) < MIN_DURATION:
-        return Fault("out-of-range", f"is too short: {show(value)}", "a duration is at least 1 ns, 0.001us")
+        return Fault("out-of-range", f"is too short: {show(value)}", help="a duration is at least 1 ns, 0.001us")
     return fault
 
 
@@ -198,7 +188,7 @@ def _place(value: Any) -> Fault | None:
     fault = _text(value, 1, 1000)
     if fault is None and not re.fullmatch(r"payload(\.[^.\x00-\x1f\x7f]+)*", value):
         return Fault(
-            "wrong-type", f"must be a path into the payload, not {show(value)}", "write it such as payload.created"
+            "wrong-type", f"must be a path into the payload, not {show(value)}", help="write it such as payload.created"
         )
     return fault
 
@@ -209,10 +199,10 @@ def _queue(value: Any) -> Fault | None:
         return _text(value, 1, 1000)
     for name, check in (("kind", _kind), ("name", lambda found: _text(found, 1, 1000))):
         if name not in value:
-            return Fault("missing-field", f"has no `{name}`", "write it as {kind: rq, name: default}")
+            return Fault("missing-field", f"has no `{name}`", help="write it as {kind: rq, name: default}")
         fault = None if is_reference(value[name]) else check(value[name])
         if fault is not None:
-            return Fault(fault.code, f"has a `{name}` that {fault.message}", fault.help)
+            return Fault(fault.code, f"has a `{name}` that {fault.message}", help=fault.help)
     for name, setting in value.items():
         if not isinstance(setting, str | int | float) and not is_reference(setting):
             return Fault("wrong-type", f"has a `{name}` that must be a single value, not {show(setting)}")
@@ -222,7 +212,9 @@ def _queue(value: Any) -> Fault | None:
 def _kind(value: Any) -> Fault | None:
     fault = _text(value, 1, 100)
     if fault is None and not re.fullmatch(r"[a-z][a-z0-9_]*", value):
-        return Fault("bad-name", f"is no kind of queue: {show(value)}", "kinds are words such as rq, list or stream")
+        return Fault(
+            "bad-name", f"is no kind of queue: {show(value)}", help="kinds are words such as rq, list or stream"
+        )
     return fault
 
 
@@ -231,17 +223,17 @@ def _retry(value: Any) -> Fault | None:
     if not isinstance(value, dict):
         return _integer(value, 0, MAX_COUNT)
     if "max" not in value:
-        return Fault("missing-field", "has no `max`", "write it as {max: 3, backoff: 1s}")
+        return Fault("missing-field", "has no `max`", help="write it as {max: 3, backoff: 1s}")
     checks: dict[Any, Callable[[Any], Fault | None]] = {
         "max": lambda found: _integer(found, 0, MAX_COUNT),
         "backoff": lambda found: _duration(found, above=False),
     }
     for name, found in value.items():
         if name not in checks:
-            return Fault("unknown-key", f"takes no `{name}`", "it has `max` and `backoff`")
+            return Fault("unknown-key", f"takes no `{name}`", help="it has `max` and `backoff`")
         fault = None if is_reference(found) else checks[name](found)
         if fault is not None:
-            return Fault(fault.code, f"has a `{name}` that {fault.message}", fault.help)
+            return Fault(fault.code, f"has a `{name}` that {fault.message}", help=fault.help)
     return None
 
 
@@ -257,7 +249,7 @@ def _megabytes(value: Any) -> Fault | None:
     except ValueError:
         pass
     return Fault(
-        "wrong-type", f"must be a size, not {show(value)}", "512MB in the DSL, the number 512 in YAML and JSON"
+        "wrong-type", f"must be a size, not {show(value)}", help="512MB in the DSL, the number 512 in YAML and JSON"
     )
 
 
@@ -268,7 +260,7 @@ def _choice(*words: str) -> Callable[[Any], Fault | None]:
         known = ", ".join(words)
         suggestion = nearest(value, words) if isinstance(value, str) else None
         help = f"did you mean {suggestion}?" if suggestion else ""
-        return Fault("not-one-of", f"must be one of {known}, not {show(value)}", help)
+        return Fault("not-one-of", f"must be one of {known}, not {show(value)}", help=help)
 
     return check
 
@@ -333,7 +325,7 @@ def fault_of(kind: str, value: Any) -> Fault | None:
     fault = KINDS[kind](value)
     if fault is not None and kind in _FIGURES and isinstance(value, str) and (written := plain_digits(value)) != value:
         message = f"must be written with the digits 0 to 9, not {show(value)}"
-        return Fault(fault.code, message, f"write {written.strip()}")
+        return Fault(fault.code, message, help=f"write {written.strip()}")
     return fault
 
 

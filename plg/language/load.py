@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from plg.diagnostics import Diagnostic, ScenarioError
+from plg.diagnostics import Diagnostic, Fault, ScenarioError
 from plg.file_kinds import FOLDER, JUNIT, OUTCOME, PAGE, PICTURE, XML, kind_of
 from plg.language import params, semantics, validate
 from plg.language.check_target import target_fault
@@ -240,7 +240,7 @@ def _check(
     remember(veil.texts)  # at once: nothing from here on may say them, not even where it breaks
     document = resolved.document
     place = Placer(source, resolved.origins)
-    found = [place.param(fault) for fault in resolved.faults]
+    found = [place.diagnostic(fault) for fault in resolved.faults]
     blamed = {fault.path for fault in resolved.faults if fault.severity == "error"}
     structural = validate.check_document(document) + validate.check_params(source.document)
     found += [place.diagnostic(fault) for fault in structural if fault.path not in blamed]
@@ -249,8 +249,6 @@ def _check(
     files = Files(folder)
     meaning = semantics.check_meaning(document, files)
     found += [place.diagnostic(fault) for fault in (*meaning, *target_faults) if fault.path not in blamed]
-    if target is not None:  # what was given on the command line stands nowhere in the file
-        found = [replace(fault, span=None) if fault.message.endswith(_GIVEN) else fault for fault in found]
     found = without_consequences(found, source.faults, source.lost)
     found = [veil.fault(fault) for fault in found]
     withheld = tuple(dict.fromkeys(resolved.withheld.values()))
@@ -267,7 +265,7 @@ def _finished(document: Document, target: str | None) -> Document:
     return _without_password(document, target)
 
 
-def _depth_fault(document: Any) -> validate.DocumentFault | None:
+def _depth_fault(document: Any) -> Fault | None:
     from plg.language.source import MAX_DEPTH
 
     level = [document]
@@ -281,15 +279,12 @@ def _depth_fault(document: Any) -> validate.DocumentFault | None:
             for child in (node.values() if isinstance(node, dict) else node)
             if isinstance(child, dict | list)
         ]
-    return validate.DocumentFault("too-deep", f"values nest more than {MAX_DEPTH} deep", ())
-
-
-_GIVEN = " (given with --target)"
+    return Fault("too-deep", f"values nest more than {MAX_DEPTH} deep", ())
 
 
 def _address(
     document: Document, environ: Mapping[str, str], override: str | None, needed: bool
-) -> tuple[str, list[validate.DocumentFault]]:
+) -> tuple[str, list[Fault]]:
     """The target's address, with ``env`` looked up, and what is wrong with it. ``needed``: jobs will be sent there."""
     given: Any = document.get("target", "embedded") if override is None else override
     if isinstance(given, dict) and "url" in given:
@@ -305,7 +300,7 @@ def _address(
             message = f"the target is the environment variable {variable}, which is {how}"
             help = f"set it to the URL of the Redis (export {variable}=redis://HOST:6379/0), or give --target URL"
             help += "; for a look at the scenario: --target embedded"
-            return "", [validate.DocumentFault("unset-variable", message, ("target",), help)]
+            return "", [Fault("unset-variable", message, ("target",), help)]
         given, written = found, how is not None
     if not isinstance(given, str):
         return "", []
@@ -313,8 +308,9 @@ def _address(
     fault = target_fault(given)
     if fault is None or written:
         return given, []
-    origin = f" (from the environment variable {variable})" if variable else _GIVEN
-    return given, [validate.DocumentFault(fault[0], fault[1] + origin, ("target",), fault[2])]
+    origin = f"from the environment variable {variable}" if variable else "given with --target"
+    message = f"{fault.message} ({origin})"
+    return given, [replace(fault, message=message, path=("target",), outside=variable is None)]
 
 
 def _without_password(document: Document, override: str | None) -> Document:
@@ -346,11 +342,11 @@ def _build(source: Source, checked: _Checked, file: str | None) -> Scenario:
         )
         scenario = replace(scenario, document=checked.shown)
     except TooMuch as error:
-        fault = validate.DocumentFault("too-large", str(error), ("pattern",))
+        fault = Fault("too-large", str(error), ("pattern",))
     except PatternError as error:
         # What only the whole of a curve can be wrong in.
         code = "too-large" if isinstance(error, TooManyPieces) else "bad-pattern"
-        fault = validate.DocumentFault(code, str(error), tuple(error.path) or ("pattern",))
+        fault = Fault(code, str(error), tuple(error.path) or ("pattern",))
     else:
         return scenario
     sources = {source.file: source.text} if source.text else {}

@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from plg.diagnostics import Diagnostic, Path, Span
-from plg.language.params import ParamFault
+from plg.diagnostics import Diagnostic, Fault, Path, Span
 from plg.language.source import Source
-from plg.language.validate import DocumentFault
 from plg.language.vocabulary import CLAUSES, GUARDRAILS, PHASES
 
 _BLOCKS = {
@@ -31,22 +29,17 @@ class Placer:
         self.origins = origins or {}
         self.is_plg = source.file.endswith(".plg")
 
-    def diagnostic(self, fault: DocumentFault) -> Diagnostic:
+    def diagnostic(self, fault: Fault) -> Diagnostic:
         """A fault of the document as a diagnostic."""
-        message, help = self.spelled(fault) if self.is_plg else (fault.message, fault.help)
+        message, help = self.spelled(fault) if self.is_plg else (fault.message, _as_data(fault.help))
+        if self.is_plg and fault.name and not help.startswith("did you") and _TEXTS & {*fault.path}:
+            help += f'; a text stands in double quotes: "{fault.name}"'
         origin = self.origins.get(fault.path)
         if origin is not None:
             message += f" (the value of the param {origin!r})"
-        span = self.span(fault.path, None if origin is not None else fault.offsets, fault.at_key)
+        offsets = None if origin is not None else fault.offsets
+        span = None if fault.outside else self.span(fault.path, offsets, fault.at_key)
         return Diagnostic(fault.code, message, self.source.file, span, help, fault.severity, fault.path)
-
-    def param(self, fault: ParamFault) -> Diagnostic:
-        """A fault of a param; one that concerns an override has no place."""
-        span = self.span(fault.path, fault.offsets, fault.at_key) if fault.path else None
-        help = fault.help if self.is_plg else re.sub(r"env (\w+) else …", r"{env: \1, default: …}", fault.help)
-        if self.is_plg and fault.code == "unknown-param" and not help.startswith("did you") and _TEXTS & {*fault.path}:
-            help += f'; a text stands in double quotes: "{fault.name}"'
-        return Diagnostic(fault.code, fault.message, self.source.file, span, help, fault.severity, fault.path)
 
     def span(self, path: Path, offsets: tuple[int, int] | None, at_key: bool) -> Span | None:
         if not self.source.text:
@@ -57,7 +50,7 @@ class Placer:
 
     # The words of the DSL --------------------
 
-    def spelled(self, fault: DocumentFault) -> tuple[str, str]:
+    def spelled(self, fault: Fault) -> tuple[str, str]:
         """Message and help with the DSL's words for the fields of the document."""
         if fault.missing:
             return self.missing(fault)
@@ -67,7 +60,7 @@ class Placer:
             return fault.message, fault.help
         return fault.message.replace(f"`{field}`", f"`{word}`", 1), fault.help
 
-    def missing(self, fault: DocumentFault) -> tuple[str, str]:
+    def missing(self, fault: Fault) -> tuple[str, str]:
         if not fault.path:
             block, help = _BLOCKS.get(fault.missing, (fault.missing, fault.help))
             return f"the scenario has no `{block}`", help
@@ -99,3 +92,8 @@ class Placer:
             return None
         kind = node.get("type") if isinstance(node, dict) else None
         return kind if isinstance(kind, str) and kind in PHASES else None
+
+
+def _as_data(help: str) -> str:
+    """A help as one writes it in YAML and JSON."""
+    return re.sub(r"env (\w+) else …", r"{env: \1, default: …}", help)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from plg.diagnostics import Path, Words, nearest
+from plg.diagnostics import Fault, Path, Words, nearest
 from plg.language import expectation_text, strings
 from plg.language.kinds import is_reference
 from plg.language.source import Document
@@ -32,23 +32,6 @@ RESERVED = {"env", "embedded", "fake", "true", "false", "null", "on", "off"}
 """Words that mean something else wherever a param may stand."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParamFault:
-    """Something wrong with a param or a reference to one; ``offsets`` narrow it to a part of an expectation's text.
-
-    ``name`` is the name that a reference to an unknown param uses.
-    """
-
-    code: str
-    message: str
-    path: Path
-    help: str = ""
-    severity: str = "error"
-    offsets: tuple[int, int] | None = None
-    at_key: bool = False
-    name: str = ""
-
-
 @dataclass
 class Resolved:
     """A document without params: ``origins`` names the param that each replaced value came from.
@@ -66,7 +49,7 @@ class Resolved:
     withheld: dict[str, str] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
     tainted: dict[Path, str] = field(default_factory=dict)
-    faults: list[ParamFault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -99,7 +82,7 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
         if name not in declared:
             suggestion = nearest(name, declared.names)
             help = f"did you mean {suggestion}?" if suggestion else _known(declared)
-            result.faults.append(ParamFault("unknown-param", f"there is no param {name!r} to set", (), help))
+            result.faults.append(Fault("unknown-param", f"there is no param {name!r} to set", help=help, outside=True))
     for name in declared:
         _check_name(name, result)
         if name in overrides:
@@ -117,7 +100,7 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
     for name in declared:
         if name not in spared and name not in RESERVED and name not in MEASURES:
             message = f"the param {name!r} is never used"
-            result.faults.append(ParamFault("unused-param", message, ("params", name), severity="warning", at_key=True))
+            result.faults.append(Fault("unused-param", message, ("params", name), severity="warning", at_key=True))
     return result
 
 
@@ -131,7 +114,7 @@ def _known(declared: Mapping[str, Any]) -> str:
 def _check_name(name: Any, result: Resolved) -> None:
     if name in RESERVED or name in MEASURES:
         message = f"{name!r} means something else in a scenario and cannot name a param"
-        result.faults.append(ParamFault("bad-name", message, ("params", name), at_key=True))
+        result.faults.append(Fault("bad-name", message, ("params", name), at_key=True))
 
 
 def _is_env(value: Any) -> bool:
@@ -224,16 +207,16 @@ class _Values:
         return default
 
     def fail(self, code: str, message: str, name: str, help: str = "") -> None:
-        self.result.faults.append(ParamFault(code, message, ("params", name), help))
+        self.result.faults.append(Fault(code, message, ("params", name), help))
 
     def unknown(self, name: str, path: Path) -> None:
         self.result.faults.append(_unknown(name, self.declared, path))
 
 
-def _unknown(name: str, declared: _Declared, path: Path, offsets: tuple[int, int] | None = None) -> ParamFault:
+def _unknown(name: str, declared: _Declared, path: Path, offsets: tuple[int, int] | None = None) -> Fault:
     suggestion = nearest(name, declared.names)
     help = f"did you mean {suggestion}?" if suggestion else _known(declared)
-    return ParamFault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets, name=name)
+    return Fault("unknown-param", f"there is no param {name!r}", path, help, offsets=offsets, name=name)
 
 
 def _text(value: Any) -> str:
@@ -327,10 +310,10 @@ def _is_name(path: Path) -> bool:
     return path[-1] == "name" and (path[0] in ("name", "pattern") or (path[0] == "jobs" and len(path) == 3))
 
 
-def _named_by_secret(name: str, variable: str, path: Path) -> ParamFault:
+def _named_by_secret(name: str, variable: str, path: Path) -> Fault:
     message = f"a name stands in every report, and the param {name!r} holds a secret: it comes from the environment"
     help = f"`param {name} = env {variable} keep` says that it is none (in YAML: {{env: {variable}, keep: true}})"
-    return ParamFault("secret-name", message, path, help)
+    return Fault("secret-name", message, path, help)
 
 
 def is_figure(value: Any) -> bool:
@@ -375,7 +358,7 @@ def _expected(text: Any, index: int, result: Resolved, used: set[str], declared:
         if factor is not None:
             message = f"`{factor[1]} * {text[start:end]}` is arithmetic, which is not known"
             help = "write the value itself, or give it a param of its own"
-            result.faults.append(ParamFault("syntax", message, path, help, offsets=(start, end)))
+            result.faults.append(Fault("syntax", message, path, help, offsets=(start, end)))
             return None
         if result.origins.get(path) not in result.secrets:
             result.origins[path] = name

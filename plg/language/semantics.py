@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from plg.diagnostics import Fault
 from plg.language import expectation
 from plg.language.check_amounts import check_guardrails, check_rest
 from plg.language.check_files import check_data, check_replays
@@ -14,12 +15,11 @@ from plg.language.check_traffic import check_phases
 from plg.language.document import phase_names
 from plg.language.files import Files
 from plg.language.source import Document
-from plg.language.validate import DocumentFault
 
 
-def check_meaning(document: Document, files: Files) -> list[DocumentFault]:
+def check_meaning(document: Document, files: Files) -> list[Fault]:
     """Every fault of meaning, also in the files that the document names."""
-    faults: list[DocumentFault] = []
+    faults: list[Fault] = []
     faults += check_phases(document.get("pattern"))
     faults += check_jobs(document)
     faults += check_formats(document)
@@ -33,7 +33,7 @@ def check_meaning(document: Document, files: Files) -> list[DocumentFault]:
     return faults
 
 
-def _expectations(document: Document) -> Iterator[DocumentFault]:
+def _expectations(document: Document) -> Iterator[Fault]:
     names = phase_names(document.get("pattern"))
     lines = document.get("expect")
     for index, text in enumerate(lines if isinstance(lines, list) else []):
@@ -41,6 +41,4 @@ def _expectations(document: Document) -> Iterator[DocumentFault]:
             continue
         _, faults = expectation.read_expectation(text, names)
         for fault in faults:
-            yield DocumentFault(
-                fault.code, fault.message, ("expect", index), fault.help, offsets=(fault.start, fault.end)
-            )
+            yield fault.at(("expect", index))

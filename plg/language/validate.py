@@ -10,10 +10,9 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from plg.diagnostics import Path, nearest
+from plg.diagnostics import Fault, Path, nearest
 from plg.language import otherwise
 from plg.language.kinds import KINDS, fault_of, show
 from plg.language.source import Document
@@ -30,23 +29,6 @@ _TYPES = {
     "number": "a number",
     "integer": "a whole number",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentFault:
-    """A fault at ``path``; ``at_key`` points at the key instead of the value, ``offsets`` at a part of a string.
-
-    ``missing`` is the field that a missing-field fault misses.
-    """
-
-    code: str
-    message: str
-    path: Path
-    help: str = ""
-    at_key: bool = False
-    offsets: tuple[int, int] | None = None
-    severity: str = "error"
-    missing: str = ""
 
 
 @functools.cache
@@ -67,10 +49,10 @@ def _validator(definition: str | None) -> Any:
     return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": whole["$defs"]})
 
 
-def check_document(document: Any) -> list[DocumentFault]:
+def check_document(document: Any) -> list[Fault]:
     """Every fault of ``document`` that the schema knows of."""
     if not isinstance(document, dict):
-        return [DocumentFault("wrong-type", f"a scenario is a mapping of fields, not {show(document)}", ())]
+        return [Fault("wrong-type", f"a scenario is a mapping of fields, not {show(document)}", ())]
     endless = list(_endless(document))
     faults = list(_faults(_validator(None), {**document, "pattern": _PROBE} if "pattern" in document else document, ()))
     if "pattern" in document:
@@ -79,7 +61,7 @@ def check_document(document: Any) -> list[DocumentFault]:
     return [*endless, *(fault for fault in faults if fault.path not in blamed)]
 
 
-def _endless(document: Document) -> Iterator[DocumentFault]:
+def _endless(document: Document) -> Iterator[Fault]:
     """Numbers that are none, or as good as infinite: the schema cannot refuse them."""
     stack: list[tuple[Path, Any]] = [((), document)]
     while stack:
@@ -90,15 +72,15 @@ def _endless(document: Document) -> Iterator[DocumentFault]:
             stack += [((*path, index), child) for index, child in enumerate(value) if not isinstance(child, str)]
         elif isinstance(value, int | float) and not abs(value) <= HUGE:
             found = "infinite" if abs(value) > HUGE else "not a number"
-            yield DocumentFault("out-of-range", f"{_field(path)} is {found}", path)
+            yield Fault("out-of-range", f"{_field(path)} is {found}", path)
 
 
 _PROBE = {"type": "steady", "base_rate": 1, "duration": 1}
 """Stands in for the pattern while the rest of the document is checked."""
 
 
-def _check_phases(pattern: Any) -> list[DocumentFault]:
-    faults: list[DocumentFault] = []
+def _check_phases(pattern: Any) -> list[Fault]:
+    faults: list[Fault] = []
     queue: list[tuple[Any, Path]] = [(pattern, ("pattern",))]
     # The sequence around all of them is not counted: nobody wrote it as a phase.
     seen = -1 if isinstance(pattern, dict) and pattern.get("type") == "custom" else 0
@@ -106,7 +88,7 @@ def _check_phases(pattern: Any) -> list[DocumentFault]:
         phase, path = queue.pop()
         seen += 1
         if seen > MAX_PHASES:
-            return [*faults, DocumentFault("too-large", f"there are more than {MAX_PHASES:,} phases", ("pattern",))]
+            return [*faults, Fault("too-large", f"there are more than {MAX_PHASES:,} phases", ("pattern",))]
         kind = phase.get("type") if isinstance(phase, dict) else None
         nested = NESTED.get(kind) if isinstance(kind, str) else None
         inner = phase.get(nested) if nested else None
@@ -137,17 +119,17 @@ def _is_plain(phase: Any, nested: str | None) -> bool:
     return all(name in phase for name, field in kind.fields.items() if field.default is REQUIRED)
 
 
-def _phase_faults(phase: Any, path: Path) -> Iterator[DocumentFault]:
+def _phase_faults(phase: Any, path: Path) -> Iterator[Fault]:
     if not isinstance(phase, dict):
-        yield DocumentFault("wrong-type", f"a phase is a mapping, not {show(phase)}", path)
+        yield Fault("wrong-type", f"a phase is a mapping, not {show(phase)}", path)
     elif "type" not in phase:
-        yield DocumentFault("missing-field", "this phase has no `type`", path, f"one of {', '.join(PHASES)}")
+        yield Fault("missing-field", "this phase has no `type`", path, f"one of {', '.join(PHASES)}")
     elif phase["type"] not in list(PHASES):
         word = phase["type"]
         suggestion = (otherwise.PHASES.get(word) or nearest(word, PHASES)) if isinstance(word, str) else None
         suggestion = suggestion if suggestion in PHASES else None
         help = f"did you mean {suggestion}?" if suggestion else f"one of {', '.join(PHASES)}"
-        yield DocumentFault("not-one-of", f"there is no phase type {show(word)}", (*path, "type"), help)
+        yield Fault("not-one-of", f"there is no phase type {show(word)}", (*path, "type"), help)
     else:
         yield from _faults(_validator(phase["type"]), phase, path)
 
@@ -155,9 +137,9 @@ def _phase_faults(phase: Any, path: Path) -> Iterator[DocumentFault]:
 # From the validator's errors to ours --------------------
 
 
-def _faults(validator: Any, instance: Any, base: Path) -> Iterator[DocumentFault]:
+def _faults(validator: Any, instance: Any, base: Path) -> Iterator[Fault]:
     """Each fault once: the validator reports every missing field apart, and `_missing` names them all."""
-    seen: set[DocumentFault] = set()
+    seen: set[Fault] = set()
     for error in validator.iter_errors(instance):
         for fault in _translate(error, (*base, *error.absolute_path)):
             if fault not in seen:
@@ -165,7 +147,7 @@ def _faults(validator: Any, instance: Any, base: Path) -> Iterator[DocumentFault
                 yield fault
 
 
-def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
+def _translate(error: Any, path: Path) -> Iterator[Fault]:
     rule, value, rules = error.validator, error.instance, error.schema
     if rule == "required":
         yield from _missing(error, path)
@@ -174,9 +156,9 @@ def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
     elif rule == "anyOf":
         yield _wrong_kind(value, rules, path)
     elif rule == "type":
-        yield DocumentFault("wrong-type", f"{_field(path)} must be {_TYPES[rules['type']]}, not {show(value)}", path)
+        yield Fault("wrong-type", f"{_field(path)} must be {_TYPES[rules['type']]}, not {show(value)}", path)
     elif rule in ("minItems", "minLength"):
-        yield DocumentFault(
+        yield Fault(
             "out-of-range",
             f"{_field(path)} must not be empty"
             if rules[rule] == 1
@@ -185,9 +167,9 @@ def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
         )
     elif rule in ("maxItems", "maxLength"):
         what = "entries" if rule == "maxItems" else "characters"
-        yield DocumentFault("out-of-range", f"{_field(path)} has more than {rules[rule]:,} {what}", path)
+        yield Fault("out-of-range", f"{_field(path)} has more than {rules[rule]:,} {what}", path)
     elif rule == "pattern":
-        yield DocumentFault(
+        yield Fault(
             "bad-name",
             f"{show(value)} cannot be {_article(path)}",
             path,
@@ -195,7 +177,7 @@ def _translate(error: Any, path: Path) -> Iterator[DocumentFault]:
             at_key=_is_property_name(error),
         )
     else:
-        yield DocumentFault("wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", ""))
+        yield Fault("wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", ""))
 
 
 def _is_property_name(error: Any) -> bool:
@@ -217,13 +199,13 @@ def _field(path: Path) -> str:
     return f"entry {last + 1} of `{owner}`"
 
 
-def _missing(error: Any, path: Path) -> Iterator[DocumentFault]:
+def _missing(error: Any, path: Path) -> Iterator[Fault]:
     """Every required field that is not there; the field's own description is the best help."""
     for name in error.validator_value:
         if name not in error.instance:
             help = _help(name, error.schema.get("properties", {}).get(name, {}))
             message = f"{_owner(path, error.instance)} has no `{name}`"
-            yield DocumentFault("missing-field", message, path, help, missing=name)
+            yield Fault("missing-field", message, path, help, missing=name)
 
 
 def _owner(path: Path, value: Any) -> str:
@@ -244,7 +226,7 @@ def _help(name: str, properties: dict[str, Any]) -> str:
     return text
 
 
-def _unknown_keys(value: dict[Any, Any], rules: dict[str, Any], path: Path) -> Iterator[DocumentFault]:
+def _unknown_keys(value: dict[Any, Any], rules: dict[str, Any], path: Path) -> Iterator[Fault]:
     known = list(rules.get("properties", ()))
     for key in value:
         if key in known:
@@ -254,7 +236,7 @@ def _unknown_keys(value: dict[Any, Any], rules: dict[str, Any], path: Path) -> I
         help = f"did you mean `{suggestion}`?" if suggestion else "known: " + ", ".join(known)
         if re.fullmatch(r"\d{3}", str(key)):
             help = "a number is written without commas, such as 1_000"
-        yield DocumentFault("unknown-key", f"{_owner(path, value)} takes no `{key}`", (*path, key), help, at_key=True)
+        yield Fault("unknown-key", f"{_owner(path, value)} takes no `{key}`", (*path, key), help, at_key=True)
 
 
 def _meant(key: str, value: Mapping[str, Any], path: Path) -> str | None:
@@ -271,15 +253,13 @@ def _meant(key: str, value: Mapping[str, Any], path: Path) -> str | None:
     return next((field for clause, field in kind.clauses.items() if CLAUSES[clause] == word), None)
 
 
-def _wrong_kind(value: Any, rules: dict[str, Any], path: Path) -> DocumentFault:
+def _wrong_kind(value: Any, rules: dict[str, Any], path: Path) -> Fault:
     """A single value that is not of its kind: our own check of that kind says what is wrong."""
     kind = _kinds().get(rules.get("title", ""))
     fault = fault_of(kind, value) if kind is not None else None
     if fault is None:
-        return DocumentFault(
-            "wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", "")
-        )
-    return DocumentFault(fault.code, f"{_field(path)} {fault.message}", path, fault.help)
+        return Fault("wrong-type", f"{_field(path)} cannot be {show(value)}", path, rules.get("description", ""))
+    return Fault(fault.code, f"{_field(path)} {fault.message}", path, fault.help)
 
 
 @functools.cache
@@ -294,7 +274,7 @@ def field_order(document: Document) -> Document:
     return {**ordered, **{name: value for name, value in document.items() if name not in ordered}}
 
 
-def check_params(document: Any) -> list[DocumentFault]:
+def check_params(document: Any) -> list[Fault]:
     """The faults of the params, which are gone from the document that `check_document` sees."""
     if not isinstance(document, dict) or "params" not in document:
         return []

@@ -75,7 +75,7 @@ def test_each_code_is_brought_about_and_mended(code: str, body: str, folder: Pat
 SEEN_PAST = {"queue-not-judged", "nothing-promised"}
 """Examples show one line: many are about no promise, and few of those that are look at the queue."""
 MAKERS = {
-    "Diagnostic", "DocumentFault", "ParamFault", "ExpectationFault", "Fault", "PlanWarning", "TemplateError",
+    "Diagnostic", "Fault", "PlanWarning", "TemplateError",
     "fault",
     "fail", "refusal", "refuse", "_warn", "Foreseen",
 }  # fmt: skip

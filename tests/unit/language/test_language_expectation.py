@@ -146,7 +146,7 @@ def test_what_does_not_fit(text: str, code: str, blamed: str) -> None:
     assert result is None
     assert [fault.code for fault in faults] == [code]
     if blamed:
-        assert text[faults[0].start : faults[0].end] == blamed
+        assert text[slice(*faults[0].offsets)] == blamed
 
 
 def test_all_faults_of_a_line_are_found() -> None:

@@ -46,38 +46,3 @@ class MonotonicClock:
     def suspended(self) -> float:
         boot = getattr(time, "CLOCK_BOOTTIME", None)
         return 0.0 if boot is None else time.clock_gettime(boot) - time.monotonic()
-
-
-class VirtualClock:
-    """A clock that moves only when somebody waits: an hour passes in the time it takes to compute it."""
-
-    def __init__(self, start: float = 0.0, wall: float = 1_700_000_000.0) -> None:
-        self._now = start
-        self._wall_offset = wall - start
-        self._suspended = 0.0
-
-    def now(self) -> float:
-        return self._now
-
-    def wall(self) -> float:
-        return self._now + self._wall_offset
-
-    def sleep(self, seconds: float) -> None:
-        self.sleep_until(self._now + seconds)
-
-    def sleep_until(self, deadline: float) -> None:
-        self._now = max(self._now, deadline)
-
-    def give_way(self) -> None:
-        """Nobody waits."""
-
-    def suspended(self) -> float:
-        return self._suspended
-
-    def suspend(self, seconds: float) -> None:
-        """Let the machine be suspended: the world goes on, this clock does not."""
-        self._suspended += seconds
-
-    def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass, as work that takes time would."""
-        self._now += seconds

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
@@ -31,6 +30,7 @@ from plg.runner.sampler import Sample, resident_bytes
 from plg.runner.sender import Sender
 from plg.scenario import Guardrails, Scenario
 from plg.targets.encoding import Piece
+from plg.testing import VirtualClock
 
 
 class Answering:

@@ -67,9 +67,6 @@ class Guard:
             if value is not None
         }
 
-    def watches(self, guardrail: str) -> bool:
-        return guardrail in self._limit
-
     def over(self, guardrail: str, value: float) -> bool:
         """Whether a value is past the limit; nothing is where there is none."""
         limit = self._limit.get(guardrail, math.inf)

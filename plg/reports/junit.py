@@ -61,11 +61,6 @@ def junit(
     return _document(suites, runs)
 
 
-def junit_invalid(invalid: InvalidScenario) -> str:
-    """The document for one refused scenario: a suite with a single ``<error>``."""
-    return junit([invalid])
-
-
 def _suite(outcome: Outcome, name: str, attachment: str | None) -> TestSuite:
     from junit_xml import TestSuite
 

@@ -29,7 +29,7 @@ from plg.judge.verdict import INVALID, USAGE
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, to_json
 from plg.runs.events import Finished, Refused, event_from, event_to
-from plg.runs.launcher import NoOutcome
+from plg.runs.launcher import Ending, NoOutcome
 from plg.runs.order import Order, faults_from, faults_to
 from plg.runs.process import ProcessLauncher, RunProcess
 from plg.runs.relay import Listen
@@ -289,17 +289,16 @@ class _Seat:
         return DaskShard(self._hub, self._worker, order, listen)
 
 
-class DaskShard:
+class DaskShard(Ending):
     """One shard, as the task of one worker."""
 
     def __init__(self, hub: _Hub, worker: str, order: Order, listen: Listen) -> None:
         assert order.shard is not None, "a worker runs a shard"
+        super().__init__()
         self.order, self.worker, self.part = order, worker, order.shard[0] + 1
         self._hub, self._client, self._listen = hub, hub.client, listen
         self._attempt = ""
-        self._over, self._lock = threading.Event(), threading.Lock()
-        self._outcome: Outcome | None = None
-        self._fault: NoOutcome | None = None
+        self._lock = threading.Lock()
         hub.add(self)
         self._future = hub.client.submit(
             run_shard, order.to_json(), hub.topic, self.part, PREPARING + (order.wait or 0.0) + _PATIENCE,
@@ -314,14 +313,6 @@ class DaskShard:
     def stop(self, stop: Stop) -> None:
         """See `Handle.stop`."""
         self._command("stop", [stop.name, stop.detail, stop.by])
-
-    def outcome(self) -> Outcome:
-        """See `Handle.outcome`."""
-        self._over.wait()
-        if self._outcome is None:
-            assert self._fault is not None, "a shard ends with an outcome or a fault"
-            raise self._fault
-        return self._outcome
 
     def abandon(self, patience: float) -> None:
         """See `Handle.abandon`."""

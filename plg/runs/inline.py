@@ -16,7 +16,7 @@ from plg.judge.verdict import INTERNAL, USAGE
 from plg.outcome import Outcome
 from plg.runner.start import Start
 from plg.runs.events import Finished, Ready, Refused, Waiting
-from plg.runs.launcher import NoOutcome, internal_error, interrupted_before
+from plg.runs.launcher import Ending, NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order
 from plg.runs.relay import Listen, Relay
 from plg.runs.signals import code_of
@@ -44,18 +44,17 @@ class Inline:
         return InlineRun(order, Relay(listen), self)
 
 
-class RunThread(ABC):
+class RunThread(Ending, ABC):
     """A run in the hands of a thread of this process. ``prepared`` is what it runs, once ``ready`` was told."""
 
     def __init__(self, order: Order, relay: Relay) -> None:
+        super().__init__()
         self.order = order
         self.prepared: Prepared | None = None
         self._relay = relay
-        self._begun, self._over = threading.Event(), threading.Event()
+        self._begun = threading.Event()
         self._at: float | None = None
         self._stop: Stop | None = None
-        self._outcome: Outcome | None = None
-        self._fault: BaseException | None = None
         before = threading.stack_size(STACK)
         try:
             threading.Thread(target=self._run, name="plg-run", daemon=True).start()
@@ -72,18 +71,6 @@ class RunThread(ABC):
         if self._stop is None:
             self._stop = stop
             self._begun.set()
-
-    def outcome(self) -> Outcome:
-        """See `Handle.outcome`; a fault of plg itself is raised as it is."""
-        self._over.wait()
-        if self._outcome is None:
-            assert self._fault is not None, "a run ends with an outcome or a fault"
-            raise self._fault
-        return self._outcome
-
-    def over(self, patience: float) -> bool:
-        """Whether the run is over, after ``patience`` seconds at most."""
-        return self._over.wait(patience)
 
     def abandon(self, patience: float) -> None:
         """See `Handle.abandon`. A thread that is not over by then ends with the process."""

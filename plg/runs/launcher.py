@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -61,6 +62,27 @@ class Handle(Protocol):
 
     def abandon(self, patience: float) -> None:
         """Leave nothing of the run behind, after ``patience`` seconds at most in which it may end itself."""
+
+
+class Ending:
+    """The part of a handle that waits for the end of its run: for an outcome, or for the fault that it ended with."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._outcome: Outcome | None = None
+        self._fault: BaseException | None = None
+
+    def over(self, patience: float) -> bool:
+        """Whether the run is over, after ``patience`` seconds at most."""
+        return self._over.wait(patience)
+
+    def outcome(self) -> Outcome:
+        """See `Handle.outcome`; a fault of plg itself is raised as it is."""
+        self._over.wait()
+        if self._outcome is None:
+            assert self._fault is not None, "a run ends with an outcome or a fault"
+            raise self._fault
+        return self._outcome
 
 
 class Launcher(Protocol):

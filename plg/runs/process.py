@@ -22,7 +22,7 @@ from plg.judge.verdict import INTERNAL
 from plg.outcome import Outcome
 from plg.outcome_io import from_json
 from plg.runs.events import Event, Finished, Refused, event_from
-from plg.runs.launcher import NoOutcome, internal_error, interrupted_before
+from plg.runs.launcher import Ending, NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order, faults_from
 from plg.runs.relay import Listen
 from plg.runs.signals import CODES
@@ -41,10 +41,11 @@ class ProcessLauncher:
         return RunProcess(order, self._folder / f".plg-{os.getpid()}-{next(self._numbers)}.json", listen)
 
 
-class RunProcess:
+class RunProcess(Ending):
     """A run in a child process. Its outcome goes to the file ``saved`` until it is collected."""
 
     def __init__(self, order: Order, saved: Path, listen: Listen) -> None:
+        super().__init__()
         self.order, self.saved = order, saved
         self.begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
@@ -59,9 +60,6 @@ class RunProcess:
         )
         self._said: SimpleQueue[str | None] = SimpleQueue()
         self._lines = _Lines(listen, saved)
-        self._over = threading.Event()
-        self._outcome: Outcome | None = None
-        self._fault: NoOutcome | None = None
         self._said.put(order.to_json())
         # An order may be longer than a pipe holds, and the child takes a while to read it.
         threading.Thread(target=self._speak, name="plg-speaking", daemon=True).start()
@@ -79,18 +77,6 @@ class RunProcess:
                 self.process.send_signal(signal.Signals[stop.detail])
         else:
             self._said.put(json.dumps({"stop": asdict(stop)}))
-
-    def over(self, patience: float) -> bool:
-        """Whether the run is over, after ``patience`` seconds at most."""
-        return self._over.wait(patience)
-
-    def outcome(self) -> Outcome:
-        """See `Handle.outcome`."""
-        self._over.wait()
-        if self._outcome is None:
-            assert self._fault is not None, "a run ends with an outcome or a fault"
-            raise self._fault
-        return self._outcome
 
     def abandon(self, patience: float) -> None:
         """See `Handle.abandon`."""
@@ -119,8 +105,7 @@ class RunProcess:
             self._said.put(None)
             last = self._collect()
         except Exception as fault:  # nobody waits for ever for an outcome that plg itself stumbles over
-            self._fault = internal_error(fault, self.order.file)
-            last = Refused.of(self._fault, INTERNAL)
+            last = self._refused(internal_error(fault, self.order.file))
         self._over.set()
         self._lines.listen(last)
 
@@ -138,8 +123,11 @@ class RunProcess:
             return Finished.of(self._outcome)
         code = self.process.returncode
         code = 128 - code if code < 0 else code  # as a shell tells of a signal
-        self._fault = self._refusal(code, complaint)
-        return Refused.of(self._fault, self._fault.code)
+        return self._refused(self._refusal(code, complaint))
+
+    def _refused(self, fault: NoOutcome) -> Event:
+        self._fault = fault
+        return Refused.of(fault, fault.code)
 
     def _refusal(self, code: int, complaint: str) -> NoOutcome:
         """Why there is no outcome: the faults of the order, or what the process said at its end."""

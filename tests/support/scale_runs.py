@@ -7,7 +7,6 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from plg.clock import VirtualClock
 from plg.guardrails.dividing import divide
 from plg.patterns.registry import read
 from plg.plan import Plan, make_plan
@@ -17,7 +16,7 @@ from plg.runner.encode import batch_encoder
 from plg.runner.grid import Grid
 from plg.runner.recording import Recording
 from plg.scenario import Arrivals, Guardrails, Scenario
-from support.simulated import Gauges, Server
+from plg.testing import Gauges, Server, VirtualClock
 from support.virtual_runs import build
 
 LIMITS = Guardrails(max_rate=400.0, max_total_jobs=100_000, max_duration=60.0)

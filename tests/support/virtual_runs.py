@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from plg.answers import Answers
-from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
@@ -23,7 +22,7 @@ from plg.runner.run import Run
 from plg.runner.run_clock import RunClock
 from plg.runner.sender import Sender
 from plg.scenario import Guardrails, Scenario
-from support.simulated import Gauges, Server
+from plg.testing import Gauges, Server, VirtualClock
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.live import QUEUE, STREAM, adds_up, agrees, drive, executed_at, most_in_a_window, seqs_in, steady
-from support.simulated import BusyClock, Gauges, Server, sample
 from support.virtual_runs import simulate
 
-from plg.clock import MonotonicClock, VirtualClock
+from plg.clock import MonotonicClock
 from plg.runner.sampler import ThreadSampler
 from plg.scenario import ErrorRateLimit, Guardrails
 from plg.targets.base import Depth
+from plg.testing import BusyClock, Gauges, Server, VirtualClock, sample
 
 REACTION = 0.25
 """Seconds from a gauge over its limit to the last job that may have left."""

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.live import adds_up, agrees, drive, jobs_in, seqs_in, steady
-from support.simulated import Server
 from support.virtual_runs import simulate
 
-from plg.clock import MonotonicClock, VirtualClock
+from plg.clock import MonotonicClock
 from plg.judge import decide
 from plg.pacing import PACINGS
 from plg.runner.observer import Hooks
+from plg.testing import Server, VirtualClock
 
 
 class Stepped(MonotonicClock):

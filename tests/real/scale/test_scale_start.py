@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plg.clock import VirtualClock
 from plg.runner.start import Start, read_start, utc, wait_until
 from plg.stop import Stop
+from plg.testing import VirtualClock
 
 NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 

@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.judged import SPANS, expect, steps
-from support.simulated import Gauges, Server, sample
 from support.virtual_runs import simulate
 
 from plg.answers import Answers
-from plg.clock import VirtualClock
 from plg.guardrails.guard import Hit
 from plg.judge import EarlyStop, first_breach
 from plg.measures import GAUGES, MEASURES
@@ -27,6 +25,7 @@ from plg.runner.recording import Recording, Stall, cell_edges
 from plg.runner.sampler import Sample
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Subject
+from plg.testing import Gauges, Server, VirtualClock, sample
 
 
 @dataclass

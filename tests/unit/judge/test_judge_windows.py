@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.simulated import Server
 from support.virtual_runs import LOOSE, simulate
 
-from plg.clock import VirtualClock
 from plg.judge.rate_windows import rates, times
 from plg.measures import samples_needed
 from plg.patterns.registry import read
 from plg.runner.recording import Recording
+from plg.testing import Server, VirtualClock
 
 
 def steady(rate: float, duration: float) -> dict[str, Any]:

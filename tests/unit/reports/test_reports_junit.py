@@ -11,7 +11,7 @@ from support.report_samples import SAMPLES, expectation, failing, invalid, passi
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.outcome import Ledger, Outcome
-from plg.reports.junit import InvalidScenario, junit, junit_invalid
+from plg.reports.junit import InvalidScenario, junit
 
 SUITE_ATTRIBUTES = {"name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname", "id", "package"}
 ROOT_ATTRIBUTES = {"name", "time", "tests", "failures", "errors"}
@@ -154,7 +154,7 @@ def test_a_refused_scenario_is_a_suite_with_one_error() -> None:
         Diagnostic("unknown-unit", "unknown rate unit 'fortnight'", "a.plg", Span(7, 3, 7, 12)),
         Diagnostic("missing-field", "max_rate is missing", "a.plg", Span(9, 1, 9, 2)),
     ]
-    root = parse(junit_invalid(InvalidScenario("a", ScenarioError(faults), "the rendered text\nof both")))
+    root = parse(junit([InvalidScenario("a", ScenarioError(faults), "the rendered text\nof both")]))
     check_rules(root)
     found = case(root, "scenario is valid")
     error = found.find("error")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.simulated import sample
 from support.virtual_runs import confirmed, grid_of
 
 from plg.histogram import BUCKETS, bucket_of
@@ -16,6 +15,7 @@ from plg.runner import cell_histogram
 from plg.runner.cell_histogram import CellHistogram, Squeezed
 from plg.runner.recorder import Recorder
 from plg.runner.sampler import SampleLog
+from plg.testing import sample
 
 part = st.tuples(st.integers(0, 9), st.integers(1, 60), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
 

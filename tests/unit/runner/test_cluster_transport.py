@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.simulated import Gauges, Server
 from support.virtual_runs import build
 
-from plg.clock import VirtualClock
 from plg.guardrails.limiter import whole_jobs
 from plg.patterns.registry import read
 from plg.plan import make_plan
@@ -28,6 +26,7 @@ from plg.runner.pool import Pool
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import TargetError
 from plg.targets.slots import Node, SlotMap, slot_of
+from plg.testing import Gauges, Server, VirtualClock
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 JOBS = (Job("a", queue=Queue("list", "qa")), Job("b", queue=Queue("list", "qb")), Job("c", queue=Queue("stream", "sc")))

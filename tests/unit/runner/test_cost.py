@@ -14,10 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.simulated import Gauges
 from support.virtual_runs import build
 
-from plg.clock import VirtualClock
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
 from plg.plan import make_plan
@@ -27,6 +25,7 @@ from plg.runner.encode import batch_encoder
 from plg.runner.grid import Grid
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.channel import SocketChannel
+from plg.testing import Gauges, VirtualClock
 
 
 class Socket:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from support.simulated import Server
 from support.virtual_runs import simulate
 
-from plg.clock import VirtualClock
 from plg.runner.observer import Hooks, Progress
+from plg.testing import Server, VirtualClock
 
 
 def shown(rate: float, duration: float, server: Server | None = None) -> list[Progress]:

@@ -13,10 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import virtual_runs
-from support.simulated import BusyClock, Gauges, Server, sample
 from support.virtual_runs import build
 
-from plg.clock import VirtualClock
 from plg.guardrails.limiter import whole_jobs
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
@@ -31,6 +29,7 @@ from plg.runner.transmit import STALE
 from plg.runner.watch import Watch
 from plg.scenario import Arrivals, ErrorRateLimit, Guardrails, Scenario
 from plg.stop import Stop
+from plg.testing import BusyClock, Gauges, Server, VirtualClock, sample
 
 LOOSE = Guardrails(max_rate=1e6, max_total_jobs=10**9, max_duration=1e6)
 

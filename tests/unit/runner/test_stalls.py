@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.simulated import Gauges, Server, sample
 from support.virtual_runs import build
 
-from plg.clock import VirtualClock
 from plg.judge import judge
 from plg.pacing import PACINGS
 from plg.patterns.registry import read
@@ -24,6 +22,7 @@ from plg.runner.observer import Hooks
 from plg.runner.pool import Pool
 from plg.runner.watch import Watch
 from plg.scenario import Expectation, Guardrails, Scenario, Subject
+from plg.testing import Gauges, Server, VirtualClock, sample
 
 LOOSE = Guardrails(max_rate=1e8, max_total_jobs=10**9, max_duration=1e6)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from support.simulated import Gauges, Server, sample
 from support.virtual_runs import simulate
 
-from plg.clock import VirtualClock
 from plg.runner.observer import Hooks
 from plg.runner.watch import LOOK_PATIENCE, Watch
 from plg.stop import Stop
+from plg.testing import Gauges, Server, VirtualClock, sample
 
 STEADY = {"type": "steady", "base_rate": 100, "duration": 2}
 THEN_PAUSE = {"type": "custom", "phases": [STEADY, {"type": "steady", "base_rate": 0, "duration": 3}]}

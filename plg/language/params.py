@@ -92,7 +92,7 @@ def resolve(document: Document, overrides: Mapping[str, str], environ: Mapping[s
         values.of(name)
     used: set[str] = set(values.used)
     body = {key: value for key, value in document.items() if key != "params"}
-    result.document = _replaced(body, result, used, declared)
+    result.document = _Substitution(result, used, declared).of(body)
     result.shown = _shown(body, result, declared)
     used |= set(result.withheld)
     # One that is probably meant by a misspelled reference is not called unused.
@@ -232,77 +232,120 @@ def _shown(body: Document, result: Resolved, declared: _Declared) -> Document:
     if not result.secrets:
         return result.document
     veiled = Resolved({}, secrets=result.secrets, values=result.values)
-    shown = _replaced(body, veiled, set(), declared, veil=True)
+    shown = _Substitution(veiled, set(), declared, veil=True).of(body)
     params = {name: {"env": variable, "value": HIDDEN} for name, variable in veiled.withheld.items()}
     return {**shown, "params": params} if params else shown
 
 
-def _replaced(body: Document, result: Resolved, used: set[str], declared: _Declared, *, veil: bool = False) -> Document:
-    """A copy of ``body`` with its references replaced. A reference that cannot be followed stays.
+class _Substitution:
+    """Replaces the references in a document, and notes in ``result`` and ``used`` what it replaced.
 
-    With ``veil`` secrets are replaced by ``***``.
+    A reference that cannot be followed stays. With ``veil`` secrets are replaced by ``***``.
     """
 
-    def visit(value: Any, path: Path) -> Any:
+    def __init__(self, result: Resolved, used: set[str], declared: _Declared, *, veil: bool = False) -> None:
+        self.result, self.used, self.declared, self.veil = result, used, declared, veil
+
+    def of(self, body: Document) -> Document:
+        """A copy of ``body`` with its references replaced."""
+        return {
+            key: [self.in_expectation(text, index) for index, text in enumerate(value)]
+            if key == "expect" and isinstance(value, list)
+            else self.visit(value, (key,))
+            for key, value in body.items()
+        }
+
+    def visit(self, value: Any, path: Path) -> Any:
         if is_reference(value):
-            return replace(value, path)
+            return self.reference(value, path)
         if isinstance(value, dict):
-            return {key: visit(child, (*path, key)) for key, child in value.items()}
+            return {key: self.visit(child, (*path, key)) for key, child in value.items()}
         if isinstance(value, list):
-            return [visit(child, (*path, index)) for index, child in enumerate(value)]
+            return [self.visit(child, (*path, index)) for index, child in enumerate(value)]
         if isinstance(value, str) and _TEMPLATE.search(value):
-            return in_template(value, path)
+            return self.in_template(value, path)
         return value
 
-    def replace(value: Any, path: Path) -> Any:
+    def reference(self, value: Any, path: Path) -> Any:
         name = value["param"]
-        if name not in declared:
-            result.faults.append(_unknown(name, declared, path))
+        if not self.known(name, path):
             return value
-        used.add(name)
-        if result.values[name] is None:
+        self.used.add(name)
+        if self.result.values[name] is None:
             return value
-        result.origins[path] = name
-        return value_of(name, path)
+        self.result.origins[path] = name
+        return self.value_of(name, path)
 
-    def in_template(value: str, path: Path) -> Any:
+    def known(self, name: str, path: Path, offsets: tuple[int, int] | None = None) -> bool:
+        """Whether there is such a param; a fault where there is none."""
+        if name not in self.declared:
+            self.result.faults.append(_unknown(name, self.declared, path, offsets))
+        return name in self.declared
+
+    def in_template(self, value: str, path: Path) -> Any:
         """``${param.NAME}`` in a payload: a string that is this template alone takes the value with its type."""
         for name in dict.fromkeys(_TEMPLATE.findall(value)):
-            if name not in declared:
-                offset = value.index("param." + name)
-                result.faults.append(_unknown(name, declared, path, (offset, offset + len("param." + name))))
-            used.add(name)
+            offset = value.index("param." + name)
+            self.known(name, path, (offset, offset + len("param." + name)))
+            self.used.add(name)
         whole = _TEMPLATE.fullmatch(value)
-        if whole and result.values.get(whole[1]) is not None:
-            return value_of(whole[1], path)
-        return _TEMPLATE.sub(lambda match: filled(match, path), value)
+        if whole and self.result.values.get(whole[1]) is not None:
+            return self.value_of(whole[1], path)
+        return _TEMPLATE.sub(lambda match: self.filled(match, path), value)
 
-    def filled(match: re.Match[str], path: Path) -> str:
-        found = result.values.get(match[1])
-        text = match[0] if found is None else _text(value_of(match[1], path))
+    def filled(self, match: re.Match[str], path: Path) -> str:
+        found = self.result.values.get(match[1])
+        text = match[0] if found is None else _text(self.value_of(match[1], path))
         # Dollars at its end would make a template of what follows them, and have no other way to be written.
         kept = text.rstrip("$") if match.end() < len(match.string) else text
         return kept + (f'${{choice("{text[len(kept) :]}")}}' if kept != text else "")
 
-    def value_of(name: str, path: Path) -> Any:
+    def value_of(self, name: str, path: Path) -> Any:
         """The value of a param is never a template: in a payload, where strings are, its ``${`` is written so."""
-        value = result.values[name]
+        result, value = self.result, self.result.values[name]
         if name in result.variables and _is_name(path):
             result.faults.append(_named_by_secret(name, result.variables[name], path))
         if name in result.secrets:
             result.tainted[path] = name
-        if veil and name in result.secrets and not (_takes_figure(path) and is_figure(value)):
-            result.withheld[name] = result.secrets[name]
-            return HIDDEN
+        if self.hides(name) and not (_takes_figure(path) and is_figure(value)):
+            return self.hidden(name)
         return value.replace("${", "$${") if isinstance(value, str) and _is_content(path) else value
 
-    resolved = {
-        key: visit(value, (key,)) for key, value in body.items() if key != "expect" or not isinstance(value, list)
-    }
-    if isinstance(body.get("expect"), list):
-        lines = [_expected(text, index, result, used, declared, veil) for index, text in enumerate(body["expect"])]
-        resolved = {key: lines if key == "expect" else resolved[key] for key in body}
-    return resolved
+    def in_expectation(self, text: Any, index: int) -> Any:
+        """An expectation with its params replaced, in canonical text where it names any."""
+        if not isinstance(text, str):
+            return text
+        result, path = self.result, ("expect", index)
+        names = expectation_text.params_of(text, self.declared.names)
+        for (start, end), name in sorted(names.items(), reverse=True):
+            if not self.known(name, path, (start, end)):
+                return None
+            self.used.add(name)
+            value = result.values[name]
+            if value is None:
+                return None
+            factor = _FACTOR.search(text, 0, start)
+            if factor is not None:
+                message = f"`{factor[1]} * {text[start:end]}` is arithmetic, which is not known"
+                help = "write the value itself, or give it a param of its own"
+                result.faults.append(Fault("syntax", message, path, help, offsets=(start, end)))
+                return None
+            if result.origins.get(path) not in result.secrets:
+                result.origins[path] = name
+            if name in result.secrets:
+                result.tainted[path] = name
+            if self.hides(name) and not is_figure(value):
+                value = self.hidden(name)
+            written = strings.plain_number(value) if isinstance(value, int | float) else str(value)
+            text = text[:start] + written + text[end:]
+        return text
+
+    def hides(self, name: str) -> bool:
+        return self.veil and name in self.result.secrets
+
+    def hidden(self, name: str) -> str:
+        self.result.withheld[name] = self.result.secrets[name]
+        return HIDDEN
 
 
 def _is_name(path: Path) -> bool:
@@ -338,36 +381,3 @@ def _setting(path: Path) -> object:
     """The setting of a job that a place is in; None elsewhere."""
     step = {"jobs": 2, "job_config": 1}.get(str(path[0]))
     return path[step] if step is not None and len(path) > step else None
-
-
-def _expected(text: Any, index: int, result: Resolved, used: set[str], declared: _Declared, veil: bool) -> Any:
-    """An expectation with its params replaced, in canonical text where it names any."""
-    if not isinstance(text, str):
-        return text
-    path: Path = ("expect", index)
-    names = expectation_text.params_of(text, declared.names)
-    for (start, end), name in sorted(names.items(), reverse=True):
-        if name not in declared:
-            result.faults.append(_unknown(name, declared, path, (start, end)))
-            return None
-        used.add(name)
-        value = result.values[name]
-        if value is None:
-            return None
-        factor = _FACTOR.search(text, 0, start)
-        if factor is not None:
-            message = f"`{factor[1]} * {text[start:end]}` is arithmetic, which is not known"
-            help = "write the value itself, or give it a param of its own"
-            result.faults.append(Fault("syntax", message, path, help, offsets=(start, end)))
-            return None
-        if result.origins.get(path) not in result.secrets:
-            result.origins[path] = name
-        if name in result.secrets:
-            result.tainted[path] = name
-        if veil and name in result.secrets and not is_figure(value):
-            result.withheld[name] = result.secrets[name]
-            value = HIDDEN
-        text = (
-            text[:start] + (strings.plain_number(value) if isinstance(value, int | float) else str(value)) + text[end:]
-        )
-    return text

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from support.checked import UNSET, Done
-from support.real_servers import launcher, server_programs
 
 from plg.cli.main import main
 
@@ -35,18 +34,3 @@ def run(here: Path, capsys: pytest.CaptureFixture[str]):
         return done
 
     return call
-
-
-@pytest.fixture
-def servers():
-    """Starts servers: ``servers(any_binary, "--requirepass", "x")``."""
-    yield from launcher()
-
-
-@pytest.fixture(scope="session")
-def any_binary():
-    """One server program."""
-    for found in server_programs().values():
-        if found is not None:
-            return found
-    pytest.skip("no server program on this machine")

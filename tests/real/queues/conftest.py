@@ -6,19 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.real_servers import launcher, server_programs
-
-
-@pytest.fixture
-def server():
-    """A real server; Debian's where there is one, else the one that the wheel brings."""
-    for program in reversed([found for found in server_programs().values() if found is not None]):
-        starting = launcher()
-        start = next(starting)
-        yield start(program)
-        next(starting, None)
-        return
-    pytest.skip("no server program on this machine")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from support.real_servers import launcher, server_programs
 
 from plg.runs.order import Order
 from plg.session import Request
@@ -21,23 +20,6 @@ scenario "{name}" {{
   expect {{ {expect} }}
 }}
 """
-
-
-@pytest.fixture(scope="session")
-def shared_server():
-    program = next((path for path in server_programs().values() if path), None)
-    if program is None:
-        pytest.skip("no server program on this machine")
-    starting = launcher()
-    yield next(starting)(program)
-    next(starting, None)
-
-
-@pytest.fixture
-def server(shared_server):
-    """The server, empty."""
-    shared_server.ask("FLUSHALL")
-    return shared_server
 
 
 @pytest.fixture

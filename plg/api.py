@@ -9,12 +9,12 @@ from typing import Any
 
 from plg.guardrails.policy_file import find_policy, with_neighbours
 from plg.outcome import Outcome
+from plg.prepare import Request
 from plg.runs.events import Event
 from plg.runs.inline import Inline
 from plg.runs.launcher import Handle, launcher_for
 from plg.runs.order import Order
 from plg.runs.relay import Listen
-from plg.session import Request
 
 
 def order(

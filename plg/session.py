@@ -1,34 +1,23 @@
-"""The whole way, from a scenario file to a judged outcome: what every entry calls."""
+"""From a prepared run to a judged outcome: what every entry calls."""
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from plg.clock import Clock, MonotonicClock
-from plg.diagnostics import Diagnostic, ScenarioError
-from plg.guardrails.dividing import divide, remarks
-from plg.guardrails.policy import Policy
 from plg.interrupt import Interrupted, attend
 from plg.judge import make_outcome
 from plg.judge.early_stop import or_stop
-from plg.judge.outcome import scenario_hash
 from plg.judge.shards import as_shard, judged_alone
-from plg.language.load import Loaded, load_source, read_source
-from plg.language.source import Source
-from plg.language.validate import field_order
-from plg.outcome import ExpectationResult, Outcome, ShardInfo
+from plg.outcome import ExpectationResult, Outcome
 from plg.pacing import PACINGS
-from plg.plan import Plan, make_plan
 from plg.plan.watching import watch_length
+from plg.prepare import Prepared
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
-from plg.runner.grid import Grid
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks
@@ -40,15 +29,13 @@ from plg.runner.run_clock import RunClock
 from plg.runner.sampler import ThreadSampler
 from plg.runner.sender import Sender
 from plg.runner.sight import blind_limits, failed_since, found_waiting
-from plg.runner.start import Start, utc, wait_until
+from plg.runner.start import utc, wait_until
 from plg.runner.watch import Watch
-from plg.scenario import Expectation, Guardrails, Scenario
+from plg.scenario import Expectation, Scenario
 from plg.stop import Stop
-from plg.target_url import fallen_back
 from plg.targets.address import secrets_of
 from plg.targets.base import Depth, Server, Target, TargetError
 from plg.targets.continuity import Standing, what_was_lost
-from plg.targets.gate import Gate
 from plg.targets.open import open_target
 from plg.targets.url import UrlTarget
 from plg.targets.worker import ReferenceWorkers, WorkersReport
@@ -59,57 +46,6 @@ PREPARATION = 0.5
 """Seconds before a common start at which a generator connects and looks at the queue."""
 WIND_UP = 0.5
 """Seconds after a signal that each part of a run gets to end by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked beside the file: overrides of params, target, seed and connections, and the policy to apply.
-
-    ``shard`` is (i, n) with i from 0: this generator makes the arrivals k with ``k mod n == i``. ``run_id`` names the
-    run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
-    target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
-    ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
-    With ``force`` jobs go also to queues that belong to a framework.
-    ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
-    """
-
-    overrides: Mapping[str, str]
-    target: str | None = None
-    seed: int | None = None
-    policy: Policy | None = None
-    environment: str | None = None
-    shard: tuple[int, int] | None = None
-    share_limits: bool = False
-    run_id: str | None = None
-    start: Start | None = None
-    connections: int | None = None
-    wait: float | None = None
-    sends: bool = True
-    force: bool = False
-    environ: Mapping[str, str] | None = None
-    account: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A scenario that can be run: loaded, under policy, planned. ``notes`` are remarks the report repeats.
-
-    ``limits`` are those of this generator: the scenario's own, or of a shard its part of them.
-    """
-
-    loaded: Loaded
-    scenario: Scenario
-    plan: Plan
-    grid: Grid
-    limits: Guardrails
-    run_id: str
-    notes: tuple[str, ...] = ()
-    shard: ShardInfo | None = None
-    start: Start | None = None
-    share_limits: bool = False
-    wait: float | None = None
-    gate: Gate | None = None
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,68 +61,6 @@ class Observer(Hooks):
     broken: Callable[[ExpectationResult], None] = lambda result: None
 
 
-def prepare(file: Path, request: Request) -> Prepared:
-    """Read, validate, put under policy and plan. Raises `ScenarioError` with every fault."""
-    return prepare_source(read_source(file), request)
-
-
-def prepare_source(source: Source, request: Request) -> Prepared:
-    """As `prepare`, for a source that has been read."""
-    loaded = load_source(
-        source, overrides=request.overrides, target=request.target, sends=request.sends, environ=request.environ
-    )
-    if request.sends and loaded.withheld:
-        raise ScenarioError([_withheld(source.file, loaded)])
-    scenario = loaded.scenario
-    notes = tuple(map(_remark, loaded.warnings))
-    if request.sends and request.target is None:
-        environ = os.environ if request.environ is None else request.environ
-        notes += fallen_back(scenario.document.get("target"), environ)
-    scenario = _asked_otherwise(scenario, request)
-    if request.policy is not None:
-        scenario, lowered = request.policy.apply(scenario, request.environment, account=request.account)
-        notes += lowered
-    plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
-    grid = Grid.of(plan, scenario.expect)
-    limits = divide(scenario.guardrails, plan)
-    if request.share_limits:
-        limits = replace(limits, max_total_jobs=scenario.guardrails.max_total_jobs)
-    run_id = _run_id(request, scenario)
-    shard = _shard_info(request, scenario, run_id)
-    if shard is not None:
-        notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
-    return Prepared(
-        loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
-        request.wait, gate, request.force,
-    )  # fmt: skip
-
-
-def _remark(warning: Diagnostic) -> str:
-    where = f" ({warning.file}:{warning.span.line})" if warning.span is not None else ""
-    return warning.message + where
-
-
-def _asked_otherwise(scenario: Scenario, request: Request) -> Scenario:
-    """The scenario as the request changes it; its document says so too, for that is what is saved and shown."""
-    if request.connections is not None:
-        document = {**scenario.document, "connections": request.connections}
-        scenario = replace(scenario, connections=request.connections, document=document)
-    if request.seed is not None:
-        arrivals = {**scenario.document.get("arrivals", {}), "seed": request.seed}
-        document = field_order({**scenario.document, "arrivals": arrivals})
-        scenario = replace(scenario, arrivals=replace(scenario.arrivals, seed=request.seed), document=document)
-    return scenario
-
-
-def _withheld(file: str, loaded: Loaded) -> Diagnostic:
-    """Why a scenario that was saved without its secrets cannot be run."""
-    names = ", ".join(loaded.withheld)
-    message = f"this scenario was saved without the value of {names}"
-    help = f"set {names} and run the file that it was made from; `param NAME = env VARIABLE keep` keeps a value"
-    return Diagnostic("withheld-value", message, file, loaded.spans.nearest(("params",)), help)
-
-
 def _without_secrets(recording: Recording, target: str) -> Recording:
     """The recording with secrets hidden in what the target said."""
     secrets = secrets_of(target)
@@ -196,33 +70,6 @@ def _without_secrets(recording: Recording, target: str) -> Recording:
         said = said.replace(text, hidden)  # alone: a short secret may be a part of the words around it
     said = recording.stop_detail if recording.stop == "expectation" else hide_known(said)
     return replace(recording, stop_detail=said, errors=errors)
-
-
-def _run_id(request: Request, scenario: Scenario) -> str:
-    """The name of the run: as given, or one that all shards with the same scenario and start find by themselves."""
-    if request.run_id is not None:
-        return request.run_id
-    if request.shard is not None and request.start is not None:
-        return f"{scenario_hash(scenario.document)[:8]}-{round(request.start.wall * 1000):x}"
-    return uuid.uuid4().hex[:12]
-
-
-def _shard_info(request: Request, scenario: Scenario, run_id: str) -> ShardInfo | None:
-    if request.shard is None:
-        return None
-    index, of = request.shard
-    limits = {
-        "max_rate": scenario.guardrails.max_rate,
-        "max_total_jobs": float(scenario.guardrails.max_total_jobs),
-        "max_duration": scenario.guardrails.max_duration,
-    }
-    return ShardInfo(run_id, of, (index + 1,), limits, tuple(e.line for e in scenario.expect))
-
-
-def _lonely(scenario: Scenario) -> tuple[str, ...]:
-    if "://" in scenario.target:
-        return ()
-    return (f"the target is {scenario.target}: this shard loads a queue of its own; give all shards one URL",)
 
 
 def run(prepared: Prepared, observer: Observer) -> Outcome:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from plg import session
 from plg.cli.closing import closing, losses
 from plg.cli.console import Console
 from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
@@ -17,6 +16,7 @@ from plg.cli.parallel import ParallelView
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.verdict import INTERNAL, USAGE, gravity, worst
+from plg.prepare import Request
 from plg.reports.artifacts import Artifacts
 from plg.reports.render_process import RenderProcess
 from plg.reports.shared_folder import SharedFolder
@@ -74,7 +74,7 @@ def check(
 
 def _check_all(
     options: argparse.Namespace,
-    asked: session.Request,
+    asked: Request,
     files: list[Path],
     console: Console,
     artifacts: Artifacts,
@@ -105,7 +105,7 @@ class _Show:
         console: Console,
         artifacts: Artifacts,
         interruption: Interruption,
-        asked: session.Request,
+        asked: Request,
         *,
         quiet: bool,
         several: bool,

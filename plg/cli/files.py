@@ -15,8 +15,8 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.redaction import conceal
 
 if TYPE_CHECKING:
+    from plg.prepare import Request
     from plg.runner.start import Start
-    from plg.session import Request
 
 
 def usage_error(message: str, help: str = "") -> ScenarioError:
@@ -66,7 +66,7 @@ def start(options: argparse.Namespace) -> Start | None:
 def request(options: argparse.Namespace) -> Request:
     """The request that the scenario options of a command stand for."""
     from plg.guardrails.policy_file import find_policy, with_neighbours
-    from plg.session import Request
+    from plg.prepare import Request
 
     policy = find_policy(options.policy, os.environ, Path.cwd())
     folders = {Path(file).absolute().parent for file in getattr(options, "files", None) or [options.file]}

@@ -13,8 +13,8 @@ from plg.cli.console import Console
 from plg.cli.files import for_file, request, usage_error
 from plg.measures import ON_LATENCY
 from plg.plan.unmeasured import asks_for_latency
+from plg.prepare import Prepared, prepare
 from plg.reports import terminal
-from plg.session import Prepared, prepare
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 
 from plg.diagnostics import ScenarioError
 from plg.outcome import ExpectationResult, Outcome
+from plg.prepare import Prepared
 from plg.runs.order import digest, faults_to
-from plg.session import Prepared
 from plg.stop import Stop
 
 Row: TypeAlias = Mapping[str, Any]

@@ -14,13 +14,13 @@ from plg.diagnostics import ScenarioError
 from plg.interrupt import STACK, Interrupted, attend
 from plg.judge.verdict import INTERNAL, USAGE
 from plg.outcome import Outcome
+from plg.prepare import Prepared
 from plg.runner.start import Start
 from plg.runs.events import Finished, Ready, Refused, Waiting
 from plg.runs.launcher import Ending, NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order
 from plg.runs.relay import Listen, Relay
 from plg.runs.signals import code_of
-from plg.session import Prepared
 from plg.stop import Stop
 
 

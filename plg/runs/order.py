@@ -19,8 +19,8 @@ from plg.guardrails.policy_file import read_policy_text
 from plg.language.document import walk
 from plg.language.load import read_source, read_text
 from plg.language.source import Source
+from plg.prepare import Prepared, Request, prepare_source
 from plg.runner.start import Start
-from plg.session import Prepared, Request, prepare_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Order:
     ``folder`` is where its tables and recordings lie; ``files`` are they themselves (base64), for a machine that cannot
     reach it. ``environ`` holds the environment that the scenario may read, ``policies`` the texts of the policy files
     by their names, ``account`` who ordered it. ``start`` is in seconds since the Unix epoch; the others are as in
-    `plg.session.Request`. ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
+    `plg.prepare.Request`. ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
     """
 
     text: str

@@ -15,12 +15,12 @@ from plg.judge.shards import merge_outcomes
 from plg.judge.verdict import INVALID, TARGET
 from plg.outcome import Outcome
 from plg.plan.watching import watch_length
+from plg.prepare import Prepared
 from plg.runs.events import Event, Finished, Judged, Ready, Refused, Row, Waiting, Windows
 from plg.runs.inline import RunThread
 from plg.runs.launcher import Handle, Launcher, NoOutcome
 from plg.runs.order import Order, digest
 from plg.runs.relay import Listen, Relay
-from plg.session import Prepared
 from plg.stop import Stop
 from plg.targets.base import TargetError
 from plg.targets.open import open_target

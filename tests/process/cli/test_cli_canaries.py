@@ -27,9 +27,9 @@ from plg.diagnostics import ScenarioError
 from plg.language.load import load, load_document, read_text
 from plg.language.write import write_json, write_plg, write_yaml
 from plg.outcome_io import to_json
+from plg.prepare import Request, prepare
 from plg.reports.html import html as html_page
 from plg.runs.order import Order
-from plg.session import Request
 
 KEY, URL, NUMBER = 'CANARY-key:§"q" ${seq}', "redis://u:CANARYpass@h/0", "987654321"
 CANARIES = ("CANARY", NUMBER)
@@ -172,7 +172,7 @@ def test_an_internal_error_does_not_tell(run: Any, secrets: Path, monkeypatch: p
     def broken(*arguments: object, **more: object) -> None:
         raise RuntimeError(f"cannot do with {KEY!r} and {URL}")
 
-    monkeypatch.setattr("plg.session.make_plan", broken)
+    monkeypatch.setattr("plg.prepare.make_plan", broken)
     done = run("check", "s.plg", "--quiet", *SET)
     assert "CANARY" not in done.said
     assert "CANARY" not in "".join(path.read_text() for path in secrets.glob("plg-report/*"))
@@ -249,7 +249,7 @@ def test_what_a_server_makes_of_a_secret_is_hidden(here: Path, monkeypatch: pyte
 
         server = Scripted(repeat)
         try:
-            prepared = session.prepare(here / "s.plg", Request({}, target=server.url))
+            prepared = prepare(here / "s.plg", Request({}, target=server.url))
             outcome = session.run(prepared, session.Observer())
         finally:
             server.close()
@@ -265,7 +265,7 @@ import plg.session
 def broken(*arguments, **more):
     import os
     raise RuntimeError("cannot do with " + os.environ["KEY"])
-plg.session.make_plan = broken
+plg.prepare.make_plan = broken
 from {module} import main
 sys.exit(main())
 """

@@ -15,6 +15,7 @@ import redis
 import plg
 from plg import session
 from plg.diagnostics import ScenarioError
+from plg.prepare import Request, prepare
 from plg.queues import registry
 
 PAGE = Path(plg.__file__).parent.parent / "docs" / "extending-queues.md"
@@ -42,7 +43,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, 
 def test_the_jobs_are_those_of_the_framework(page: dict[str, str], server, tmp_path: Path) -> None:
     file = tmp_path / "signups.plg"
     file.write_text(page["plg"])
-    prepared = session.prepare(file, session.Request({}, target=f"unix://{server.path}"))
+    prepared = prepare(file, Request({}, target=f"unix://{server.path}"))
     outcome = session.run(prepared, session.Observer())
     assert (outcome.exit_code, outcome.ledger.acked) == (0, 50)
     with redis.Redis(unix_socket_path=str(server.path)) as client:
@@ -56,4 +57,4 @@ def test_what_it_cannot_express_is_refused_by_its_name(page: dict[str, str], tmp
     file = tmp_path / "signups.plg"
     file.write_text(page["plg"].replace('"en"]', '"en"] timeout 3s'))
     with pytest.raises(ScenarioError, match="resque"):
-        session.prepare(file, session.Request({}))
+        prepare(file, Request({}))

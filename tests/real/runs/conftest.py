@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from plg.prepare import Request
 from plg.runs.order import Order
-from plg.session import Request
 
 SCENARIO = """
 scenario "{name}" {{

@@ -19,12 +19,12 @@ from plg.cli.parallel import _line
 from plg.cli.program import build_parser
 from plg.clock import MonotonicClock
 from plg.outcome_io import from_json
+from plg.prepare import Request
 from plg.runner.start import read_start
 from plg.runs.events import Waiting, Windows, event_to
 from plg.runs.order import Order
 from plg.runs.process import _Lines
 from plg.runs.supervisor import Running
-from plg.session import Request
 
 SMALL = """scenario "NAME" {
   job job { queue "q-NAME" payload { n: "${seq}" } }

@@ -10,6 +10,7 @@ from support.session_runs import Played
 
 from plg import session
 from plg.outcome_io import from_json, to_json
+from plg.prepare import Request, prepare
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def play(server, client, tmp_path):
         file.write_text(text, encoding="utf-8")
         asked.setdefault("overrides", {})
         asked.setdefault("target", f"unix://{server.path}")
-        prepared = session.prepare(file, session.Request(**asked))
+        prepared = prepare(file, Request(**asked))
         outcome = session.run(prepared, observer or session.Observer())
         saved = from_json(to_json(outcome))
         assert to_json(saved) == to_json(outcome)

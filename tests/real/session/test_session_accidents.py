@@ -14,6 +14,7 @@ from support.session_runs import scenario
 
 from plg import session
 from plg.cli.main import main
+from plg.prepare import Request, prepare
 from plg.stop import Stop
 from plg.targets.worker import ReferenceWorkers
 
@@ -69,7 +70,7 @@ def test_what_was_started_is_ended_when_preparing_fails(here, monkeypatch, what)
         raise RuntimeError("planted")
 
     monkeypatch.setattr(session, what, fail)
-    prepared = session.prepare(here / "s.plg", session.Request({}, target="embedded"))
+    prepared = prepare(here / "s.plg", Request({}, target="embedded"))
     with pytest.raises(RuntimeError, match="planted"):
         session.run(prepared, session.Observer())
     assert set(threading.enumerate()) == threads
@@ -85,7 +86,7 @@ def test_a_run_that_breaks_off_ends_the_workers_too(here, monkeypatch, server):
         raise RuntimeError("planted")
 
     (here / "s.plg").write_text(scenario("steady 100/s over 2s", "workers 2 each 1ms"), encoding="utf-8")
-    prepared = session.prepare(here / "s.plg", session.Request({}, target=f"unix://{server.path}"))
+    prepared = prepare(here / "s.plg", Request({}, target=f"unix://{server.path}"))
     before, threads = processes(), set(threading.enumerate())
     with pytest.raises(RuntimeError, match="planted"):
         session.run(prepared, session.Observer(progress=fail, progress_every=0.2))
@@ -191,7 +192,7 @@ def test_an_interruption_while_connecting_is_one(tmp_path):
         'scenario "s" { target "redis://127.0.0.1:1/0" traffic { steady 10/s over 1s } '
         "guardrails { max_rate 20/s max_total_jobs 100 max_duration 10s } }"
     )
-    prepared = session.prepare(file, session.Request({}))
+    prepared = prepare(file, Request({}))
     outcome = session.run(prepared, session.Observer(interrupted=lambda: Stop("signal", "SIGINT")))
     assert (outcome.verdict, outcome.exit_code) == ("interrupted", 130)
     assert session.run(prepared, session.Observer()).exit_code == 6

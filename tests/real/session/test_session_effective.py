@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plg import session
 from plg.cli.main import main
 from plg.guardrails.policy import Policy
 from plg.guardrails.policy_file import read_policy_text
 from plg.judge.outcome import scenario_hash
 from plg.language.limits import read_guardrails, with_limits
 from plg.language.load import load, load_document
+from plg.prepare import Request, prepare
 from plg.scenario import ErrorRateLimit, Guardrails
 
 TEXT = """scenario "effective" {
@@ -44,8 +44,8 @@ def policy(text: str) -> Policy:
 
 
 def test_all_that_was_asked_is_in_the_document(file: Path) -> None:
-    asked = session.Request({}, seed=7, connections=3, policy=policy(CEILINGS))
-    prepared = session.prepare(file, asked)
+    asked = Request({}, seed=7, connections=3, policy=policy(CEILINGS))
+    prepared = prepare(file, asked)
     again = load_document(dict(prepared.scenario.document)).scenario
     ran = prepared.scenario
     assert (again.guardrails, again.connections, again.arrivals) == (ran.guardrails, 3, ran.arrivals)
@@ -56,14 +56,14 @@ def test_all_that_was_asked_is_in_the_document(file: Path) -> None:
         "max_cpu_percent": "70%", "max_queue_depth": 0, "max_queue_age": "90s",
         "max_error_rate": {"percent": "0.7%", "over": "3s"},
     }  # fmt: skip
-    plain = session.prepare(file, session.Request({})).scenario
+    plain = prepare(file, Request({})).scenario
     assert scenario_hash(plain.document) != scenario_hash(ran.document)
     assert scenario_hash(plain.document) == scenario_hash(load(file).scenario.document)
 
 
 def test_a_policy_that_lowers_nothing_leaves_the_document(file: Path) -> None:
-    free = session.prepare(file, session.Request({}, policy=policy("ceilings: {max_rate: 100/s}"))).scenario
-    assert free == session.prepare(file, session.Request({})).scenario
+    free = prepare(file, Request({}, policy=policy("ceilings: {max_rate: 100/s}"))).scenario
+    assert free == prepare(file, Request({})).scenario
 
 
 numbers = st.floats(1e-3, 1e8, allow_nan=False)
@@ -101,5 +101,5 @@ def test_every_report_tells_of_the_limit_that_held(file: Path, monkeypatch: pyte
 
 
 def test_a_check_repeats_the_remarks_of_the_file(file: Path) -> None:
-    notes = session.prepare(file, session.Request({})).notes
+    notes = prepare(file, Request({})).notes
     assert f"the param 'spare' is never used ({file}:2)" in notes

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.session_runs import scenario
 
-from plg import session
+from plg.prepare import Request, prepare
 
 KINDS = (
     "steady 5/s over 1s",
@@ -34,13 +34,13 @@ def long_scenario(file: Path, phases: int) -> Path:
 def calls(file: Path) -> int:
     """Calls of Python functions, and into C, that preparing a run takes."""
     profile = cProfile.Profile()
-    prepared = profile.runcall(session.prepare, file, session.Request({}))
+    prepared = profile.runcall(prepare, file, Request({}))
     assert len(prepared.plan.phases) > 0
     return int(pstats.Stats(profile).total_calls)
 
 
 def test_twice_the_phases_cost_twice_the_calls(tmp_path):
-    session.prepare(long_scenario(tmp_path / "warm.plg", 8), session.Request({}))  # imports, caches
+    prepare(long_scenario(tmp_path / "warm.plg", 8), Request({}))  # imports, caches
     some, many = (calls(long_scenario(tmp_path / f"{n}.plg", n)) for n in (250, 1000))
     assert many < 4.4 * some, (some, many)
 
@@ -48,6 +48,6 @@ def test_twice_the_phases_cost_twice_the_calls(tmp_path):
 @pytest.mark.slow
 def test_ten_thousand_phases(tmp_path):
     """Ten thousand phases are read and planned at hardly more calls a phase than five hundred take."""
-    session.prepare(long_scenario(tmp_path / "warm.plg", 8), session.Request({}))
+    prepare(long_scenario(tmp_path / "warm.plg", 8), Request({}))
     few, many = (calls(long_scenario(tmp_path / f"{n}.plg", n)) for n in (500, 10_000))
     assert many < 22 * few, (few, many)

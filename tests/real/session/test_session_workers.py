@@ -15,6 +15,7 @@ from plg.cli.main import main
 from plg.judge import rejudge
 from plg.notices import notices
 from plg.outcome_io import from_json, to_json
+from plg.prepare import Request, prepare
 from plg.reports.github import annotate
 from plg.reports.html import html
 from plg.reports.junit import junit
@@ -151,7 +152,7 @@ def test_where_others_took_most_of_the_jobs_that_is_said_too(play, client):
 def test_workers_only_embedded_work_where_plg_started_the_server(tmp_path, target, own, capsys):
     text = scenario("steady 100/s over 300ms", f"{WORKERS} only embedded", "expect { queue_depth < 100 }")
     (tmp_path / "s.plg").write_text(text, encoding="utf-8")
-    prepared = session.prepare(tmp_path / "s.plg", session.Request({}, target=target))
+    prepared = prepare(tmp_path / "s.plg", Request({}, target=target))
     assert (prepared.scenario.own_workers is not None) == own
     assert main(["plan", str(tmp_path / "s.plg"), "--target", target]) == 0
     warned = "the jobs will be taken by plg's own 2 workers, not by yours"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from plg import session
 from plg.outcome_io import to_json
+from plg.prepare import Request, prepare
 from plg.queues.base import Job, Queue
 from plg.redaction import HIDDEN, hide, redact
 from plg.targets.address import parse_address, secrets_of
@@ -126,7 +127,7 @@ def test_an_error_at_any_other_time(scripted, tmp_path, to: bytes) -> None:
     url = f"redis://app:hunter2@127.0.0.1:{server.port}"
     file = tmp_path / "s.plg"
     file.write_text(SCENARIO)
-    outcome = session.run(session.prepare(file, session.Request({}, target=url)), session.Observer())
+    outcome = session.run(prepare(file, Request({}, target=url)), session.Observer())
     said = to_json(outcome)
     assert "hunter2" not in said
     assert (f"refused {HIDDEN} for app" in said) == (to in (b"PING", b"LPUSH", b"LLEN"))

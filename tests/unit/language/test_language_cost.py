@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from plg import diagnostics, session
+from plg import diagnostics
 from plg.diagnostics import ScenarioError, Words, nearest
 from plg.language import expectation_text
 from plg.language.load import lint
 from plg.language.parse import parse_tree
+from plg.prepare import Request, prepare
 
 GUARDRAILS = "guardrails { max_rate 100_000/s max_total_jobs 10_000_000 max_duration 2h }"
 
@@ -74,9 +75,9 @@ def calls_of(work: Callable[[], Any]) -> int:
     return calls
 
 
-def prepare(file: Path) -> None:
+def read_and_plan(file: Path) -> None:
     with suppress(ScenarioError):
-        session.prepare(file, session.Request({}))
+        prepare(file, Request({}))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -86,7 +87,7 @@ def test_reading_and_planning_cost_grows_with_the_scenario(tmp_path: Path, shape
     for number in (60, 150, 300):  # the first one imports and fills the tables of a process
         expectation_text.expectation_tree.cache_clear()
         file.write_text(SHAPES[shape](number), encoding="utf-8")
-        costs.append(calls_of(lambda: prepare(file)))
+        costs.append(calls_of(lambda: read_and_plan(file)))
     assert costs[2] < 2.5 * costs[1], costs
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from plg import recordings, session
+from plg import recordings
 from plg.language import files
+from plg.prepare import Request, prepare
 from plg.runner.encode import batch_encoder
 
 TEXT = """scenario "files" {
@@ -42,13 +43,13 @@ def test_each_file_is_read_once_from_the_check_to_the_payloads(folder: Path, mon
 
     monkeypatch.setattr(files, "read_table", noted(table))
     monkeypatch.setattr(recordings, "read_recording", noted(recording))
-    prepared = session.prepare(folder / "files.plg", session.Request({}))
+    prepared = prepare(folder / "files.plg", Request({}))
     batch_encoder(prepared.scenario, prepared.plan, "run")
     assert sorted(read) == ["curve.csv", "users.csv"]
 
 
 def test_a_file_that_changes_after_the_check_changes_nothing(folder: Path) -> None:
-    prepared = session.prepare(folder / "files.plg", session.Request({}))
+    prepared = prepare(folder / "files.plg", Request({}))
     (folder / "users.csv").write_text("other\nx\n", encoding="utf-8")
     (folder / "curve.csv").unlink()
     batch_encoder(prepared.scenario, prepared.plan, "run")

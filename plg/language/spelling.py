@@ -75,6 +75,28 @@ class TextSpelling(JsonSpelling):
         return plain(value)
 
 
+class JsonTextSpelling(JsonSpelling):
+    """JSON as a part of a JSON string: what stands between the quotes of a string that holds it."""
+
+    quotes = ('\\"', '\\"')
+
+    def whole(self, value: Any) -> str:
+        return _quoted(super().whole(value))
+
+    def inside(self, value: Any) -> str:
+        return _quoted(super().inside(value))
+
+    def mapping(self, items: Iterable[tuple[str, list[Piece]]]) -> list[Piece]:
+        found: list[Piece] = ["{"]
+        for index, (key, value) in enumerate(items):
+            found += [("," if index else "") + self.whole(key) + ":", *value]
+        return [*found, "}"]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 class PickleSpelling:
     """Python's pickle protocol 0, which is lines of text and can be made without running anything.
 
@@ -126,4 +148,4 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-JSON, TEXT, PICKLE = JsonSpelling(), TextSpelling(), PickleSpelling()
+JSON, TEXT, JSON_TEXT, PICKLE = JsonSpelling(), TextSpelling(), JsonTextSpelling(), PickleSpelling()

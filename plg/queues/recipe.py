@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SlotKind = Literal["seq", "seq_hex", "now_ms", "now_s", "now_us", "now_iso"]
+SlotKind = Literal["seq", "seq_hex", "now_ms", "now_s", "now_us", "now_iso", "now_ms_4096"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +15,42 @@ class Slot:
 
     ``seq`` is the job's number in decimal digits, ``seq_hex`` the same in twelve hexadecimal ones. The others are the
     moment of sending: ``now_ms`` and ``now_us`` since the epoch, ``now_s`` in seconds with six decimals, ``now_iso`` as
-    UTC without a zone (2026-11-28T07:30:00.123456).
+    UTC without a zone (2026-11-28T07:30:00.123456), ``now_ms_4096`` milliseconds times 4096. ``plus`` (s) is added to
+    that moment: a job that is delayed is due so much later.
     """
 
     kind: SlotKind
+    plus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
     """A value whose strings may hold templates, and how it is written: ``json``; ``text`` (a string as it is, anything
-    else as JSON); or ``pickle``, as Python's pickle protocol 0 without the final stop."""
+    else as JSON); ``json_text``, JSON as a part of a JSON string, without the quotes around it; or ``pickle``, as
+    Python's pickle protocol 0 without the final stop."""
 
     value: Any
-    form: Literal["json", "text", "pickle"]
+    form: Literal["json", "text", "json_text", "pickle"]
 
 
-Word = tuple[bytes | Slot | Spelled, ...]
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Pieces with the number of their bytes before them, as Protocol Buffers write it (a base 128 varint)."""
+
+    pieces: tuple[bytes | Slot | Spelled, ...]
+
+
+Word = tuple[bytes | Slot | Spelled | Measured, ...]
 """One argument of a command, put together from its pieces."""
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative, as Protocol Buffers write it: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 @dataclass(frozen=True, slots=True)

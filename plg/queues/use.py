@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plg.queues.base import Format, Job, Question, Survey
-from plg.queues.recipe import Slot, Spelled, Word
+from plg.queues.recipe import Measured, Spelled, Word
 from plg.queues.registry import format_of
 
 
@@ -44,8 +44,9 @@ class QueueInUse:
 
 
 def _hollow(word: Word) -> bytes:
-    pieces = (piece if isinstance(piece, bytes) else b"0" if isinstance(piece, Slot) else b"" for piece in word)
-    return b"".join(pieces) if not any(isinstance(piece, Spelled) for piece in word) else b""
+    if any(isinstance(piece, Spelled | Measured) for piece in word):
+        return b""
+    return b"".join(piece if isinstance(piece, bytes) else b"0" for piece in word)
 
 
 class KeyConflict(ValueError):

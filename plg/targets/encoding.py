@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from plg.language.payload import Template
-from plg.language.spelling import JSON, PICKLE, TEXT, Spelling, Text
-from plg.queues.recipe import Recipe, Slot, Spelled, Word
-from plg.targets.rows import SINGLY, Bytes, RowWriter
+from plg.language.spelling import JSON, JSON_TEXT, PICKLE, TEXT, Spelling, Text
+from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, varint
+from plg.targets.rows import Bytes, RowWriter, Sized, single
+from plg.targets.rows import Word as RowWord
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,7 +22,7 @@ Piece = bytes | memoryview
 """Of a memory view the bytes count one by one."""
 Compile = Callable[[object, Spelling], Template]
 """Compiles a value with templates in it, for one kind of job of one run."""
-_SPELLINGS: dict[str, Spelling] = {"json": JSON, "text": TEXT, "pickle": PICKLE}
+_SPELLINGS: dict[str, Spelling] = {"json": JSON, "text": TEXT, "json_text": JSON_TEXT, "pickle": PICKLE}
 
 FEWEST_ROWS = 6
 """Below so many jobs, making them one by one is quicker than setting up a matrix."""
@@ -231,7 +232,17 @@ def _ends_of_rows(matrices: Sequence[Bytes]) -> Sequence[int]:
     return [0, *np.cumsum(lengths).tolist()]
 
 
-_Fill = bytes | Slot | Text
+_Plain = bytes | Slot | Text
+
+
+@dataclass(frozen=True, slots=True)
+class _Length:
+    """Pieces whose length stands before them."""
+
+    pieces: tuple[_Plain, ...]
+
+
+_Fill = _Plain | _Length
 
 
 class Kind:
@@ -255,15 +266,15 @@ class Kind:
 
     def rows(self, consecutive: bool) -> RowWriter | None:
         """What makes many jobs at once; None where a template in them is more than a slot."""
-        parts: list[bytes | tuple[bytes | Slot, ...]] = []
+        parts: list[bytes | RowWord] = []
         for part in self._parts:
             if isinstance(part, bytes):
                 parts.append(part)
                 continue
-            plain = tuple(piece for piece in part if isinstance(piece, bytes | Slot))
-            if len(plain) < len(part):
+            word = _slots_alone(part)
+            if word is None:
                 return None
-            parts.append(plain)
+            parts.append(word)
         return RowWriter(parts, consecutive=consecutive)
 
     def encode(self, seq: int, wall: float, phase: str) -> bytes:
@@ -285,21 +296,56 @@ def _piece(piece: _Fill) -> bytes | _Single:
     if isinstance(piece, bytes):
         return piece
     if isinstance(piece, Slot):
-        return SINGLY[piece.kind]
+        return single(piece)
+    if isinstance(piece, _Length):
+        inner = [_piece(each) for each in piece.pieces]
+
+        def measured(seq: int, wall: float, phase: str) -> bytes:
+            text = b"".join([each if isinstance(each, bytes) else each(seq, wall, phase) for each in inner])
+            return varint(len(text)) + text
+
+        return measured
     return lambda seq, wall, phase: piece(seq, wall, phase).encode()
 
 
 def _filled(word: Word, compile_value: Compile) -> tuple[_Fill, ...]:
-    """The word with its values compiled, neighbouring constants as one."""
+    """The word with its values compiled."""
     found: list[_Fill] = []
-    for piece in word:
-        pieces = compile_value(piece.value, _SPELLINGS[piece.form]).pieces if isinstance(piece, Spelled) else (piece,)
-        for each in pieces:
+    for measured, pieces in groupby(word, lambda piece: isinstance(piece, Measured)):
+        if measured:
+            found += [_Length(_plain(each.pieces, compile_value)) for each in pieces if isinstance(each, Measured)]
+        else:
+            found += _plain([each for each in pieces if not isinstance(each, Measured)], compile_value)
+    return tuple(found)
+
+
+def _plain(pieces: Iterable[bytes | Slot | Spelled], compile_value: Compile) -> tuple[_Plain, ...]:
+    """Pieces with their values compiled, neighbouring constants as one."""
+    found: list[_Plain] = []
+    for piece in pieces:
+        made = compile_value(piece.value, _SPELLINGS[piece.form]).pieces if isinstance(piece, Spelled) else (piece,)
+        for each in made:
             fill = each.encode() if isinstance(each, str) else each
             if isinstance(fill, bytes) and found and isinstance(found[-1], bytes):
                 found[-1] += fill
             elif fill != b"":
                 found.append(fill)
+    return tuple(found)
+
+
+def _slots_alone(word: Sequence[_Fill]) -> RowWord | None:
+    """The word, where all that changes in it are slots; else None."""
+    found: list[bytes | Slot | Sized] = []
+    for piece in word:
+        if isinstance(piece, _Length):
+            inner = tuple(each for each in piece.pieces if isinstance(each, bytes | Slot))
+            if len(inner) < len(piece.pieces):
+                return None
+            found.append(Sized(inner))
+        elif isinstance(piece, bytes | Slot):
+            found.append(piece)
+        else:
+            return None
     return tuple(found)
 
 

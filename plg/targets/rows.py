@@ -8,7 +8,7 @@ a time from a table. This costs some tens of nanoseconds a job where a string a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,13 +16,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from plg.queues.recipe import Slot
+from plg.queues.recipe import Slot, varint
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Word = tuple[bytes | Slot, ...]
-"""One RESP bulk string, as constants and slots in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Pieces with their length before them: see `plg.queues.recipe.Measured`."""
+
+    pieces: tuple[bytes | Slot, ...]
+
+
+Word = tuple[bytes | Slot | Sized, ...]
+"""One RESP bulk string: constants, slots, and what has its length before it."""
 
 
 class _Table(NamedTuple):
@@ -55,7 +64,8 @@ class Moment(NamedTuple):
     """How a moment of sending is written: in ticks of which there are so many a ``second``.
 
     All moments of a second are alike but for the last ``digits``; ``text`` gives that second with zeros for them.
-    ``single`` writes one moment (s since the epoch).
+    ``single`` writes one moment (s since the epoch). Where milliseconds are written ``times`` a number, no digits are
+    alike: a second stands for all times.
     """
 
     second: int
@@ -63,11 +73,12 @@ class Moment(NamedTuple):
     width: int
     text: Callable[[int], bytes]
     single: Callable[[float], bytes]
+    times: int = 1
 
     def ticks(self, wall: Floats) -> Ints:
         """Moments (s since the epoch) in ticks: milliseconds are cut, as clocks do, and microseconds rounded."""
-        if self.second == 1000:
-            return (wall * 1000).astype(np.int64)
+        if self.second != 1_000_000:
+            return (wall * 1000).astype(np.int64) * self.times
         return np.rint(wall * self.second).astype(np.int64)
 
 
@@ -85,30 +96,29 @@ MOMENTS: Mapping[str, Moment] = {
     "now_s": Moment(1_000_000, 6, 17, lambda second: b"%010d.000000" % second, lambda wall: b"%.6f" % wall),
     "now_us": Moment(1_000_000, 6, 16, lambda second: b"%010d000000" % second, lambda wall: b"%d" % round(wall * 1e6)),
     "now_iso": Moment(1_000_000, 6, 26, _iso, lambda wall: _iso_of(round(wall * 1e6))),
+    "now_ms_4096": Moment(10**16, 16, 16, lambda _: b"0" * 16, lambda wall: b"%d" % (int(wall * 1000) * 4096), 4096),
 }
 """The moments by the slot that asks for them; ``now_iso`` is UTC without the Z."""
 
 
-def _alone(moment: Moment) -> Callable[[int, float, str], bytes]:
-    return lambda seq, wall, phase: moment.single(wall)
-
-
-SINGLY: Mapping[str, Callable[[int, float, str], bytes]] = {
-    "seq": lambda seq, wall, phase: b"%d" % seq,
-    "seq_hex": lambda seq, wall, phase: b"%012x" % seq,
-    **{kind: _alone(moment) for kind, moment in MOMENTS.items()},
-}
-"""What each slot holds for one job, at a moment of sending."""
+def single(slot: Slot) -> Callable[[int, float, str], bytes]:
+    """What writes the slot for one job, at a moment of sending."""
+    if slot.kind == "seq":
+        return lambda seq, wall, phase: b"%d" % seq
+    if slot.kind == "seq_hex":
+        return lambda seq, wall, phase: b"%012x" % seq
+    write, plus = MOMENTS[slot.kind].single, slot.plus
+    return lambda seq, wall, phase: write(wall + plus)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:
-    """One row with its slots: offsets of the numbers of each kind, and of the moments by their kind."""
+    """One row with its slots: offsets of the numbers of each kind, and of the moments by their slot."""
 
     row: Bytes
     seq: tuple[int, ...]
     seq_hex: tuple[int, ...]
-    moments: Mapping[str, tuple[int, ...]]
+    moments: Mapping[Slot, tuple[int, ...]]
 
 
 class RowWriter:
@@ -196,22 +206,37 @@ class RowWriter:
     def _form(self, digits: int) -> _Row:
         widths = {"seq": digits, "seq_hex": _HEX_WIDTH} | {kind: moment.width for kind, moment in MOMENTS.items()}
         text = bytearray()
-        places: dict[str, list[int]] = {kind: [] for kind in widths}
+        places: dict[Slot, list[int]] = {}
         for part in self._parts:
             if isinstance(part, bytes):
                 text += part
                 continue
-            text += b"$%d\r\n" % sum(widths[p.kind] if isinstance(p, Slot) else len(p) for p in part)
-            for piece in part:
+            flat = list(_flat(part, widths))
+            text += b"$%d\r\n" % _length(flat, widths)
+            for piece in flat:
                 if isinstance(piece, Slot):
-                    places[piece.kind].append(len(text))
+                    places.setdefault(piece, []).append(len(text))
                     text += b"0" * widths[piece.kind]
                 else:
                     text += piece
             text += b"\r\n"
-        found = {kind: tuple(at) for kind, at in places.items() if at}
-        numbers = {kind: found.pop(kind, ()) for kind in ("seq", "seq_hex")}
-        return _Row(np.frombuffer(bytes(text), dtype=np.uint8), **numbers, moments=found)
+        numbers = {kind: tuple(places.pop(Slot(kind), ())) for kind in ("seq", "seq_hex")}
+        moments = {slot: tuple(at) for slot, at in places.items()}
+        return _Row(np.frombuffer(bytes(text), dtype=np.uint8), **numbers, moments=moments)
+
+
+def _flat(word: Word, widths: Mapping[str, int]) -> Iterator[bytes | Slot]:
+    """The pieces of a word, lengths written out."""
+    for piece in word:
+        if isinstance(piece, Sized):
+            yield varint(_length(piece.pieces, widths))
+            yield from piece.pieces
+        else:
+            yield piece
+
+
+def _length(pieces: Sequence[bytes | Slot], widths: Mapping[str, int]) -> int:
+    return sum(widths[piece.kind] if isinstance(piece, Slot) else len(piece) for piece in pieces)
 
 
 def _write_by_group(parts: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], walls: Sequence[float]) -> None:
@@ -223,17 +248,17 @@ def _write_by_group(parts: Sequence[tuple[_Row, Bytes]], ends: Sequence[int], wa
             group = rows[start : max(start, end - first)]
             if not len(group):
                 continue  # all of it lies in another matrix
-            for kind, places in form.moments.items():
-                _write_text(group, places, MOMENTS[kind].single(wall))
+            for slot, places in form.moments.items():
+                _write_text(group, places, MOMENTS[slot.kind].single(wall + slot.plus))
             start += len(group)
         first += len(rows)
 
 
 def _write_moments(rows: Bytes, form: _Row, wall: Floats) -> None:
     """A moment of its own for each job, in ascending order; what the jobs of a second have in common at once."""
-    for kind, places in form.moments.items():
-        moment = MOMENTS[kind]
-        ticks, start = moment.ticks(wall), 0
+    for slot, places in form.moments.items():
+        moment = MOMENTS[slot.kind]
+        ticks, start = moment.ticks(wall + slot.plus if slot.plus else wall), 0
         while start < len(ticks):
             whole = int(ticks[start]) // moment.second
             end = int(ticks.searchsorted((whole + 1) * moment.second))

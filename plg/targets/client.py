@@ -79,12 +79,17 @@ class Client:
 
         Raises `TargetError` where the time is over, or what answers is no Redis.
         """
+        answers = self.ask_or_why(commands)
+        return answers if isinstance(answers, list) else None
+
+    def ask_or_why(self, commands: Sequence[Command]) -> list[Any] | TargetError:
+        """`ask_gently`, with the reason where there are no answers."""
         try:
             return self.ask(commands)
         except TargetError as error:
             if self._deadline.over or isinstance(error, NoRedis):
                 raise
-            return None
+            return error
 
     def _fitting(self, command: Command, answer: Any) -> Any:
         """``answer``, where it is one that Redis gives to ``command``."""

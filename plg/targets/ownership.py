@@ -1,11 +1,13 @@
 """Whether a queue belongs to a framework whose workers jobs of another form would harm: looked at before a run.
 
-A few commands a queue and framework, none of which writes, and never more than the two ends of what waits.
+A few commands a queue and framework, none of which writes, and never more than the two ends of what waits. Where the
+look ends before the end of what there is to see, a remark says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +16,16 @@ from plg.queues.base import Question
 from plg.queues.owners.base import Inquiry, Owner
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import QueueInUse
-from plg.targets.address import Address
+from plg.targets.asked import Asked, Placed
 from plg.targets.base import TargetError
-from plg.targets.client import Client
 from plg.targets.faults import own_words
+from plg.units import format_duration
 
 _A_BATCH = 500
 """Questions in one round trip."""
 _LARGEST = 1 << 20
 """Bytes of a job beyond which it is not fetched for the sake of a look."""
 _NAMED = 3
-
-Ask = Callable[[Sequence[Question]], list[Any]]
-"""Answers to questions in their order, errors as exceptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,16 @@ class Belonging:
     how: str
 
 
-def heed_owners(queues: Sequence[QueueInUse], ask: Ask | None, shown: str, *, force: bool) -> tuple[str, ...]:
+def heed_owners(
+    queues: Sequence[QueueInUse], asked: Asked | None, shown: str, *, force: bool, patience: float
+) -> tuple[str, ...]:
     """Remarks on queues that belong to a framework or could not be looked at.
 
-    Without an ``ask`` only the names of the queues are looked at. Raises `TargetError` for a queue that belongs to a
-    framework, unless it is to be written by ``force``.
+    Where nobody is ``asked`` only the names of the queues are looked at. A look at marks that has not come to its end
+    within ``patience`` (s) ends there, with a remark. Raises `TargetError` for a queue that belongs to a framework,
+    unless it is to be written by ``force``.
     """
-    look = _Look(ask)
+    look = _Look(asked, patience)
     found = look.at(queues)
     if found and not force:
         raise TargetError("refused", "; ".join(_refusal(key, each, shown) for key, each in _first(found)))
@@ -65,6 +67,11 @@ def _first(found: dict[str, Belonging]) -> list[tuple[str, Belonging]]:
     return list(found.items())[:_NAMED]
 
 
+def _named(keys: Sequence[str]) -> str:
+    more = len(keys) - _NAMED
+    return ", ".join(map(repr, keys[:_NAMED])) + f" and {more} more" * (more > 0)
+
+
 def _refusal(key: str, found: Belonging, shown: str) -> str:
     spelled = found.owner.spelling(key)
     own = f', write queue {spelled[0]} "{spelled[1]}"' if spelled and spelled[0] in formats.names() else ""
@@ -74,13 +81,24 @@ def _refusal(key: str, found: Belonging, shown: str) -> str:
     )
 
 
-class _Look:
-    """One look at some queues, and what the server would not tell."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is to be asked next on behalf of one queue and framework; at ``node``, or where its keys are."""
 
-    def __init__(self, ask: Ask | None) -> None:
-        self._ask = ask
+    key: str
+    owner: Owner
+    inquiry: Inquiry
+    node: str = ""
+
+
+class _Look:
+    """One look at some queues, and what could not be seen."""
+
+    def __init__(self, asked: Asked | None, patience: float) -> None:
+        self._asked, self._patience = asked, patience
         self._refused: str | None = None
         self._large: list[str] = []
+        self._unseen: dict[tuple[str, str], list[str]] = {}
 
     def at(self, queues: Sequence[QueueInUse]) -> dict[str, Belonging]:
         """The queues that belong to a framework, other than that in whose form they are written to."""
@@ -89,66 +107,99 @@ class _Look:
             for owner in _others(queue):
                 if how := owner.by_key(queue.key):
                     names.setdefault(queue.key, Belonging(owner, how))
-        if self._ask is None:
+        if self._asked is None:
             return names
+        values = self._by_values(queues)
         # What stands in Redis says more than a name.
-        return names | self._by_marks(queues) | self._by_values(queues)
+        return names | self._by_marks([queue for queue in queues if queue.key not in values]) | values
 
     def unseen(self, keys: Sequence[str]) -> tuple[str, ...]:
         """What to say of queues that may belong to a framework for all that was seen."""
         remarks = []
         if self._refused is not None and keys:
-            named = ", ".join(map(repr, keys[:_NAMED])) + (f" and {len(keys) - _NAMED} more" * (len(keys) > _NAMED))
-            remarks.append(f"whether {named} belongs to a queue framework could not be seen: {self._refused}")
+            remarks.append(f"whether {_named(keys)} belongs to a queue framework could not be seen: {self._refused}")
+        for (name, why), unseen in self._unseen.items():
+            if own := [key for key in unseen if key in keys]:
+                remarks.append(f"whether {_named(own)} belongs to {name} could not be seen: {why}")
         for key in self._large:
             remarks.append(f"what waits in {key!r} is too large to see whether it belongs to a queue framework")
         return tuple(remarks)
 
-    def _answers(self, questions: Sequence[Question], *, needed: bool = True) -> list[Any]:
-        """What was refused or is not there is None; refusals are noted where the answers are ``needed``."""
-        assert self._ask is not None, "only where there is somebody to ask"
-        answers: list[Any] = []
-        for at in range(0, len(questions), _A_BATCH):
-            for answer in self._ask(questions[at : at + _A_BATCH]):
-                if isinstance(answer, Exception):
-                    words = own_words(answer)
-                    if needed and not words.startswith("WRONGTYPE") and "no such key" not in words.lower():
-                        self._refused = self._refused or words
-                    answer = None
-                answers.append(answer)
-        return answers
+    def _answers(self, questions: Sequence[Placed], *, needed: bool = True) -> list[Any]:
+        """What was refused or is not there is None; refusals are noted where the answers are ``needed``.
+
+        What several ask is asked once.
+        """
+        assert self._asked is not None, "only where there is somebody to ask"
+        told: dict[Placed, Any] = {}
+        each = list(dict.fromkeys(questions))
+        for at in range(0, len(each), _A_BATCH):
+            batch = each[at : at + _A_BATCH]
+            for question, answer in zip(batch, self._asked.ask(batch), strict=True):
+                told[question] = None if isinstance(answer, Exception) else answer
+                if isinstance(answer, Exception) and needed:
+                    self._note_refusal(own_words(answer))
+        return [told[question] for question in questions]
+
+    def _note_refusal(self, words: str) -> None:
+        if not words.startswith("WRONGTYPE") and "no such key" not in words.lower():
+            self._refused = self._refused or words
+
+    def _ask(self, questions: Sequence[Question], *, needed: bool = True) -> list[Any]:
+        return self._answers([(question, "") for question in questions], needed=needed)
 
     def _by_marks(self, queues: Sequence[QueueInUse]) -> dict[str, Belonging]:
         found: dict[str, Belonging] = {}
-        open_: list[tuple[str, Owner, Inquiry]] = []
-        for queue in queues:
-            for owner in _others(queue):
-                if inquiry := owner.inquiry(queue.key, queue.keys[queue.key]):
-                    open_.append((queue.key, owner, inquiry))
-        while open_:
-            answers = iter(self._answers([question for *_, inquiry in open_ for question in inquiry.questions]))
-            further: list[tuple[str, Owner, Inquiry]] = []
-            for key, owner, inquiry in open_:
-                result = inquiry.read([next(answers) for _ in inquiry.questions])
-                if isinstance(result, Inquiry):
-                    further.append((key, owner, result))
-                elif result is not None:
-                    found.setdefault(key, Belonging(owner, result))
-            open_ = [each for each in further if each[0] not in found]
+        until = time.monotonic() + self._patience
+        steps = [
+            step
+            for queue in queues
+            for owner in _others(queue)
+            if (inquiry := owner.inquiry(queue.key, queue.keys[queue.key]))
+            for step in self._steps(queue.key, owner, inquiry)
+        ]
+        while steps and time.monotonic() < until:
+            answers = iter(self._answers([(each, step.node) for step in steps for each in step.inquiry.questions]))
+            further: list[_Step] = []
+            for step in steps:
+                finding = step.inquiry.read([next(answers) for _ in step.inquiry.questions])
+                if isinstance(finding, str):
+                    found.setdefault(step.key, Belonging(step.owner, finding))
+                    continue
+                for part in finding if isinstance(finding, tuple) else (finding,):
+                    if isinstance(part, Inquiry):
+                        further += self._steps(step.key, step.owner, part, step.node)
+                    elif part is not None:
+                        self._note_unseen(step, part.why)
+            steps = [step for step in further if step.key not in found]
+        for step in steps:
+            self._note_unseen(step, f"the look has not come to its end within {format_duration(self._patience)}")
         return found
+
+    def _steps(self, key: str, owner: Owner, inquiry: Inquiry, node: str = "") -> list[_Step]:
+        """One step, or one for each node where all are to be asked and none is meant yet."""
+        assert self._asked is not None, "only where there is somebody to ask"
+        if not inquiry.everywhere:
+            return [_Step(key, owner, inquiry)]
+        return [_Step(key, owner, inquiry, each) for each in ([node] if node else self._asked.nodes)]
+
+    def _note_unseen(self, step: _Step, why: str) -> None:
+        keys = self._unseen.setdefault((step.owner.name, why), [])
+        if step.key not in keys:
+            keys.append(step.key)
 
     def _by_values(self, queues: Sequence[QueueInUse]) -> dict[str, Belonging]:
         found: dict[str, Belonging] = {}
         plain = [queue for queue in queues if queue.keys[queue.key] in ("list", "stream")]
-        sizes = self._answers([(_SIZE[queue.keys[queue.key]], queue.key) for queue in plain])
-        usage = self._answers([("MEMORY", "USAGE", queue.key, "SAMPLES", 1) for queue in plain], needed=False)
+        sizes = self._ask([(_SIZE[queue.keys[queue.key]], queue.key) for queue in plain])
+        usage = self._ask([("MEMORY", "USAGE", queue.key, "SAMPLES", 1) for queue in plain], needed=False)
         filled = []
         for queue, size, used in zip(plain, sizes, usage, strict=True):
             if isinstance(used, int) and size and used / size > _LARGEST:
                 self._large.append(queue.key)
             elif size:
                 filled.append(queue)
-        answers = iter(self._answers([question for queue in filled for question in _ends(queue)]))
+        answers = iter(self._ask([question for queue in filled for question in _ends(queue)]))
         for queue in filled:
             values = [value for _ in range(2) for value in _values(next(answers))]
             for owner in _others(queue):
@@ -177,45 +228,3 @@ def _values(answer: Any) -> list[bytes]:
     if isinstance(answer, bytes):
         return [answer]
     return [value for each in answer for value in _values(each)] if isinstance(answer, list) else []
-
-
-class Nodes:
-    """Asks each question at the server that holds its key, one of several."""
-
-    def __init__(self, address_of: Callable[[str], Address | None], client: Callable[[Address], Client]) -> None:
-        self._address_of, self._client = address_of, client
-        self._clients: dict[str, Client] = {}
-
-    def ask(self, questions: Sequence[Question]) -> list[Any]:
-        """One round trip to each server that is concerned. What one of them does not answer is an exception."""
-        answers: list[Any] = [TargetError("refused", "no node holds its key")] * len(questions)
-        parts: dict[str, list[int]] = {}
-        for at, question in enumerate(questions):
-            address = self._address_of(_key(question))
-            if address is not None:
-                if address.shown not in self._clients:
-                    self._clients[address.shown] = self._client(address)
-                parts.setdefault(address.shown, []).append(at)
-        for shown, places in parts.items():
-            given = answers_of(self._clients[shown], [questions[at] for at in places])
-            for at, answer in zip(places, given, strict=True):
-                answers[at] = answer
-        return answers
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
-
-
-def answers_of(client: Client, questions: Sequence[Question]) -> list[Any]:
-    """The answers of one server; where it hangs up, that stands in the place of each. Raises `TargetError` where the
-    time that opening may take is over."""
-    answers = client.ask_gently(questions)
-    if answers is None:
-        return [TargetError("lost", "the server hangs up on such questions")] * len(questions)
-    return answers
-
-
-def _key(question: Question) -> str:
-    key = question[2] if question[0] in ("MEMORY", "XINFO") else question[1]
-    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)

@@ -19,6 +19,8 @@ def fits(command: Sequence[Any], answer: Any) -> bool:
     shape = _SHAPES.get(str(command[0]))
     if shape is None:
         return True
+    if command[:2] == ("XINFO", "CONSUMERS"):
+        shape = _list_of(_consumer)
     if command[0] == "HMGET":
         return shape(answer) and len(answer) == len(command) - 2
     return shape(answer)
@@ -64,26 +66,45 @@ def _digits(answer: Any) -> bool:
     return isinstance(answer, bytes) and answer.isdigit() and len(answer) < 20
 
 
+def _cursor(answer: Any) -> bool:
+    return isinstance(answer, bytes) and answer.isdigit() and len(answer) <= 20  # 64 bits
+
+
+def _pairs(answer: Any) -> bool:
+    """A page of ZSCAN: members and scores in turn."""
+    return bool(_page(answer)) and len(answer[1]) % 2 == 0
+
+
 def _id(answer: Any) -> bool:
     return isinstance(answer, bytes) and _ID.fullmatch(answer) is not None
 
 
 _fields = _nothing_or(_list_of(_text))
 _entry = _row_of(_id, _fields)
-_page = _row_of(_text, _list_of(_text))
+_page = _row_of(_cursor, _list_of(_text))
+
+
+def _table(answer: Any) -> dict[bytes, Any]:
+    """Names and values in turn; empty where it is no such thing."""
+    if not isinstance(answer, list) or len(answer) % 2 or not all(map(_text, answer[::2])):
+        return {}
+    return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _group(answer: Any) -> bool:
-    """One consumer group in XINFO GROUPS: names and values in turn."""
-    if not isinstance(answer, list) or len(answer) % 2 or not all(map(_text, answer[::2])):
-        return False
-    told = dict(zip(answer[::2], answer[1::2], strict=True))
+    """One consumer group in XINFO GROUPS."""
+    told = _table(answer)
     return (
         _text(told.get(b"name"))
         and _number(told.get(b"pending"))
         and _id(told.get(b"last-delivered-id"))
         and _number_or_nothing(told.get(b"lag"))
     )
+
+
+def _consumer(answer: Any) -> bool:
+    """One of XINFO CONSUMERS."""
+    return _text(_table(answer).get(b"name"))
 
 
 def _pending(answer: Any) -> bool:
@@ -103,9 +124,9 @@ _SHAPES: dict[str, Shape] = {
     "TIME": _row_of(_digits, _digits),
     "HMGET": _list_of(_text_or_nothing),
     "LRANGE": _list_of(_text),
-    "ZRANGE": _list_of(_text),
     "SCAN": _page,
     "SSCAN": _page,
+    "ZSCAN": _pairs,
     "XRANGE": _list_of(_entry),
     "XREVRANGE": _list_of(_entry),
     "XINFO": _list_of(_group),

@@ -5,25 +5,28 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 
 from plg.queues.base import Job
 from plg.queues.use import KeyConflict, QueueInUse, queues_of
 from plg.targets.address import Address, parse_address
+from plg.targets.asked import Alone, Asked, Nodes
 from plg.targets.base import QueueProbe, Server, TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
 from plg.targets.gate import Gate
-from plg.targets.ownership import Ask, Nodes, answers_of, heed_owners
+from plg.targets.ownership import heed_owners
 from plg.targets.preflight import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
 from plg.targets.slots import Node
 
 _SILENT_CLUSTER = "the server is a node of a cluster and does not tell of the others: plg writes to this node alone"
+
+_SHARE = 0.4
+"""Of the time that opening may take, what the look for the marks of frameworks gets."""
 
 
 class UrlTarget:
@@ -62,20 +65,22 @@ class UrlTarget:
             if self._cluster is None or not self._queues:
                 found = inspect(client, facts, self._queues)
                 alone = self._cluster is None and facts.get("cluster_enabled") == "1"
-                owned = self._heed_owners(None if self.private else partial(answers_of, client))
+                owned = self._heed_owners(None if self.private else Alone(client))
                 return replace(found, notes=(*found.notes, *[_SILENT_CLUSTER] * alone, *owned))
         finally:
             client.close()
         found = _together([self._look_at(node, keys) for node, keys in self._cluster.holdings().items()])
-        nodes = Nodes(self._cluster.holder, self._client)
+        addresses = [self._cluster.address(node) for node in self._cluster.slots.nodes]
+        nodes = Nodes(addresses, self._cluster.holder, self._client)
         try:
-            return replace(found, notes=(*found.notes, *self._heed_owners(nodes.ask)))
+            return replace(found, notes=(*found.notes, *self._heed_owners(nodes)))
         finally:
             nodes.close()
 
-    def _heed_owners(self, ask: Ask | None) -> tuple[str, ...]:
-        hide = self._address.hide
-        return tuple(map(hide, heed_owners(self._queues, ask, self._address.shown, force=self._force)))
+    def _heed_owners(self, asked: Asked | None) -> tuple[str, ...]:
+        hide, patience = self._address.hide, self._connect_timeout * _SHARE
+        remarks = heed_owners(self._queues, asked, self._address.shown, force=self._force, patience=patience)
+        return tuple(map(hide, remarks))
 
     def _look_at(self, node: Node, keys: Sequence[str]) -> Findings:
         """What is found at one node of a cluster, each remark with the node's name."""

@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, members, number
+from plg.queues.owners.base import Finding, Inquiry, Unmarked, number
+from plg.queues.owners.walk import Walk
 
 _OWN = re.compile(r"asynq:(\{(?P<name>.+?)\}:|(queues|servers|workers|schedulers|cancel)($|:))")
-_MOST_SERVERS = 15
+_SERVERS = "asynq:servers"
+_MOST_SERVERS = 5000
 
 
 class Asynq(Unmarked):
@@ -28,13 +30,10 @@ class Asynq(Unmarked):
         if name is None:
             return None
 
-        def read(answers: Sequence[Any]) -> str | Inquiry | None:
-            if number(answers[0]):
-                return "the set asynq:queues names it"
-            servers = members(answers[1])
-            return _served(name, servers) if servers else None
+        def read(answers: Sequence[Any]) -> Finding:
+            return "the set asynq:queues names it" if number(answers[0]) else _served(name)
 
-        return Inquiry((("SISMEMBER", "asynq:queues", name), ("ZRANGE", "asynq:servers", 0, _MOST_SERVERS)), read)
+        return Inquiry((("SISMEMBER", "asynq:queues", name),), read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         name = _name(key)
@@ -46,11 +45,21 @@ def _name(key: str) -> str | None:
     return found["name"] if found else None
 
 
-def _served(name: str, servers: Sequence[bytes]) -> Inquiry:
-    def read(answers: Sequence[Any]) -> str | None:
-        # A protobuf message: the name of a queue stands in it with its length before it.
-        mark = bytes([len(name.encode()) & 0x7F]) + name.encode()
-        serving = any(isinstance(answer, bytes) and mark in answer for answer in answers)
-        return "a server among the set asynq:servers serves it" if serving else None
+def _served(name: str) -> Inquiry:
+    """What the living servers say of themselves, a protobuf message each: a queue's name has its length before it."""
+    spelled = name.encode()
+    mark = _varint(len(spelled)) + spelled
 
-    return Inquiry([("GET", server) for server in servers], read)
+    def read(answers: Sequence[Any]) -> str | None:
+        serving = any(isinstance(answer, bytes) and mark in answer for answer in answers)
+        return f"a server among the set {_SERVERS} serves it" if serving else None
+
+    def find(servers: Sequence[bytes]) -> Inquiry:
+        return Inquiry([("GET", server) for server in servers], read)
+
+    return Walk("ZSCAN", _SERVERS, f"the set {_SERVERS}", find, most=_MOST_SERVERS).begin()
+
+
+def _varint(number: int) -> bytes:
+    """As protobuf writes it: seven bits a byte, the lowest first, and a high bit on all but the last."""
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + _varint(number >> 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,15 +12,27 @@ from plg.queues.base import Question
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """Marks may stand where nobody looked; ``why`` is a clause for the user."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inquiry:
     """Questions to ask of the server, and what their answers mean. None of them writes.
 
     ``read`` gets one answer a question; what was refused is None, as is what does not exist. It returns how the queue
-    was recognised (words), None where it was not, or further questions.
+    was recognised (words), None where it was not, or how to go on, in one direction or several. Questions that name no
+    key are asked ``everywhere``: of each node of a cluster, and what follows on them of the same node.
     """
 
     questions: Sequence[Question]
-    read: Callable[[Sequence[Any]], str | Inquiry | None]
+    read: Callable[[Sequence[Any]], Finding]
+    everywhere: bool = False
+
+
+Finding = str | Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None
 
 
 class Owner(Protocol):
@@ -68,15 +81,11 @@ def default_name(name: str) -> str:
     return f"{name} is the name of its queue unless told otherwise, also before a worker has left a mark"
 
 
-MOST_SPLITS = 4
-"""Separators at which a key is taken apart: a prefix with more of them is not looked for."""
-
-
 def splits(key: str, separators: str) -> Iterator[tuple[str, str]]:
-    """``key`` as (prefix with its separator, rest), at each of its first separators."""
-    places = [at for at, letter in enumerate(key) if letter in separators]
-    for at in places[:MOST_SPLITS]:
-        yield key[: at + 1], key[at + 1 :]
+    """``key`` as (prefix with its separator, rest), at each of its separators."""
+    for at, letter in enumerate(key):
+        if letter in separators:
+            yield key[: at + 1], key[at + 1 :]
 
 
 def text(value: Any) -> str:
@@ -89,11 +98,9 @@ def number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def members(value: Any) -> list[bytes]:
-    """The members in an answer to SSCAN, ZRANGE or SCAN; none for one that was refused."""
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], list):
-        value = value[1]  # a cursor goes before them
-    return [member for member in value if isinstance(member, bytes)] if isinstance(value, list) else []
+def literal(pattern: str) -> str:
+    """As a pattern of Redis that only this text fits."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", pattern)
 
 
 def fields(value: bytes) -> dict[str, Any]:

@@ -1,5 +1,9 @@
-"""BullMQ, and Bull before it: ``PREFIX:NAME:wait`` and its like, with a hash ``PREFIX:NAME:meta`` that also a worker
-without any job sets. The prefix is ``bull`` unless told otherwise, and may itself hold colons."""
+"""BullMQ, and Bull before it: ``PREFIX:NAME:wait`` and its like. The prefix is ``bull`` unless told otherwise, and may
+itself hold colons.
+
+BullMQ has a hash ``PREFIX:NAME:meta`` that also a worker without any job sets. Both have a counter ``PREFIX:NAME:id``
+from the first job on, and a key ``PREFIX:NAME:stalled-check`` while a worker looks for jobs that another one left.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked
+from plg.queues.owners.base import Inquiry, Unmarked, number, text
 
+_OWN = frozenset(
+    (
+        "wait", "active", "paused", "delayed", "priority", "prioritized", "completed", "failed", "stalled", "repeat",
+        "limiter", "events", "marker", "waiting", "waiting-children", "meta", "meta-paused", "pc", "id",
+        "stalled-check",
+    )
+)  # fmt: skip
+"""What comes last in the names of its keys."""
 _DEFAULT = re.compile(r"(bull|\{bull\}|\{bull:[^}]*\}):.")
 
 
@@ -23,15 +35,24 @@ class BullMq(Unmarked):
         return "bull:NAME:… are the names that BullMQ gives to its keys" if _DEFAULT.match(key) else None
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
-        queue, colon, _ = key.rpartition(":")
-        if not colon:
+        queue, colon, last = key.rpartition(":")
+        if not colon or not queue:
             return None
+        # Many a program counts in a key that ends in "id": only beside a key that Bull has is it one of Bull's.
+        older = ("GET", f"{queue}:id"), ("EXISTS", f"{queue}:stalled-check")
 
         def read(answers: Sequence[Any]) -> str | None:
-            set_by_it = isinstance(answers[0], list) and any(answer is not None for answer in answers[0])
-            return f"the hash {queue}:meta is that of a BullMQ queue" if set_by_it else None
+            told, *old = answers
+            if isinstance(told, list) and any(answer is not None for answer in told):
+                return f"the hash {queue}:meta is that of a BullMQ queue"
+            if old and text(old[0]).isdigit():
+                return f"the counter {queue}:id is that of a Bull queue"
+            return (
+                f"a worker of Bull or BullMQ keeps the key {queue}:stalled-check" if any(map(number, old[1:])) else None
+            )
 
-        return Inquiry((("HMGET", f"{queue}:meta", "opts.maxLenEvents", "version"),), read)
+        meta = ("HMGET", f"{queue}:meta", "opts.maxLenEvents", "version")
+        return Inquiry((meta, *older) if last in _OWN else (meta,), read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         parts = key.split(":")

@@ -12,18 +12,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.base import Question
-from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, splits, text
+from plg.queues.owners.base import Finding, Inquiry, Unmarked, default_name, fields, literal, splits, text
+from plg.queues.owners.walk import Walk
 
 _BINDING = "_kombu.binding."
 _BETWEEN = "\x06\x16"
-"""Between the parts of a binding, and between a queue's name and a priority."""
+"""Between the parts of a binding, and between a queue's name and a priority, unless told otherwise."""
 _OWN = re.compile(rf"{re.escape(_BINDING)}|^unacked(_index|_mutex)?$|^celeryev(\.|$)|\.celery\.pidbox$")
-_A_SET = 1000
-"""Bindings of one exchange that are looked at."""
-_ROUNDS, _A_ROUND = 10, 1000
-"""SCANs for exchanges of other names, and keys that each looks at."""
-_MOST_EXCHANGES = 50
+_USUAL = re.compile(r"(?P<between>\x06\x16)$")
+_OTHER = re.compile(r"(?P<between>[^A-Za-z0-9]{1,4})(?P=between)$")
+"""How what stands before the queue in a binding ends; another separator (``sep``) shows where the pattern is empty."""
+_PRIORITY = re.compile(r"(?P<queue>.+?)(?P<between>[^A-Za-z0-9]{1,4})\d{1,3}", re.DOTALL)
+_PAGE, _PAGES = 5000, 20
+_MOST_EXCHANGES = 1000
 
 
 class Celery(Unmarked):
@@ -47,60 +48,61 @@ class Celery(Unmarked):
         return None
 
     def inquiry(self, key: str, kind: str) -> Inquiry:
-        """The set of the exchange of the same name, under each prefix that the key may have."""
-        queue = key.split(_BETWEEN)[0]
-        named = [("", queue), *splits(queue, ":_./-")]
+        """The set of the exchange of the same name, under each prefix that the key may have; then all exchanges.
 
-        def read(answers: Sequence[Any]) -> str | Inquiry | None:
-            for (prefix, name), found in zip(named, answers, strict=True):
-                if name in _queues(found):
-                    return f"the set {prefix}{_BINDING}{name} names it"
-            return _exchanges(queue)
+        A worker need not live for that, nor be one that answers: its bindings stay.
+        """
+        named = [
+            (f"{prefix}{_BINDING}{exchange}", local)
+            for prefix, local in [("", key), *splits(key, ":_./-")]
+            for exchange in dict.fromkeys((local, _base(local)))
+            if exchange
+        ]
 
-        return Inquiry([_bindings(f"{prefix}{_BINDING}{name}", name) for prefix, name in named], read)
+        def read(answers: Sequence[Any]) -> Finding:
+            return (*(_bound(name, local) for (name, local), there in zip(named, answers, strict=True) if there), all_)
+
+        all_ = _exchanges(key)
+        return Inquiry([("EXISTS", name) for name, _ in named], read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         return "celery", key.split(_BETWEEN)[0]
 
 
-def _queues(answer: Any) -> set[str]:
-    return {text(member).split(_BETWEEN)[-1] for member in members(answer)}
+def _base(name: str) -> str:
+    """A queue's name without the priority that its key may have."""
+    found = _PRIORITY.fullmatch(name)
+    return found["queue"] if found else name
 
 
-def _literal(pattern: str) -> str:
-    """As a pattern that only this text fits."""
-    return re.sub(r"([\\*?\[\]])", r"\\\1", pattern)
+def _names(binding: str, name: str) -> bool:
+    """Whether a binding is of the queue whose key, apart from a prefix, is ``name``."""
+    found = _PRIORITY.fullmatch(name)
+    end = _USUAL if _BETWEEN in binding else _OTHER
+    for queue, between in ((name, None), *((found.groups(),) if found else ())):
+        before = end.search(binding.removesuffix(queue)) if binding.endswith(queue) else None
+        if before and between in (None, before["between"]):
+            return True
+    return False
 
 
-def _bindings(key: str | bytes, queue: str) -> Question:
-    """What asks an exchange's set for the bindings whose last part may be the queue."""
-    return ("SSCAN", key, 0, "MATCH", f"*{_literal(queue)}", "COUNT", _A_SET)
+def _bound(exchange: str | bytes, name: str) -> Inquiry:
+    """The bindings of one exchange, of which one may name the queue."""
+    shown = exchange if isinstance(exchange, str) else text(exchange)
+
+    def find(members: Sequence[bytes]) -> str | None:
+        return f"the set {shown} names it" if any(_names(text(member), name) for member in members) else None
+
+    base = _base(name)
+    match = f"*{literal(base)}" if base == name else f"*{literal(base)}*"
+    return Walk("SSCAN", exchange, f"the set {shown}", find, match, _PAGE, _PAGES).begin()
 
 
-def _exchanges(queue: str, cursor: str = "0", left: int = _ROUNDS) -> Inquiry:
-    """The exchanges of other names, under any prefix, among the first keys of the database.
+def _exchanges(key: str) -> Inquiry:
+    """All exchanges, under any prefix that the key has."""
 
-    A worker need not live for that, nor be one that answers: its bindings stay.
-    """
+    def find(keys: Sequence[bytes]) -> Finding:
+        prefixes = [(each, text(each).partition(_BINDING)[0]) for each in keys]
+        return tuple(_bound(each, key[len(prefix) :]) for each, prefix in prefixes if key.startswith(prefix))
 
-    def read(answers: Sequence[Any]) -> str | Inquiry | None:
-        found = members(answers[0])[:_MOST_EXCHANGES]
-        then = text(answers[0][0]) if isinstance(answers[0], list) else "0"
-        onward = _exchanges(queue, then, left - 1) if then != "0" and left > 1 else None
-        prefixes = [(key, text(key).partition(_BINDING)[0]) for key in found]
-        named = [(key, queue[len(prefix) :]) for key, prefix in prefixes if queue.startswith(prefix)]
-        return _bound(named, onward) if named else onward
-
-    return Inquiry((("SCAN", cursor, "MATCH", f"*{_BINDING}*", "COUNT", _A_ROUND),), read)
-
-
-def _bound(named: Sequence[tuple[bytes, str]], onward: Inquiry | None) -> Inquiry:
-    """The sets that may name the queue, each with the name that it would have there."""
-
-    def read(answers: Sequence[Any]) -> str | Inquiry | None:
-        for (key, name), answer in zip(named, answers, strict=True):
-            if name in _queues(answer):
-                return f"the set {text(key)} names it"
-        return onward
-
-    return Inquiry([_bindings(key, name) for key, name in named], read)
+    return Walk("SCAN", "", "the database", find, f"*{_BINDING}*", _PAGE, _PAGES, _MOST_EXCHANGES).begin()

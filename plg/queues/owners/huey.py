@@ -6,7 +6,7 @@ import re
 
 from plg.queues.owners.base import Unmarked
 
-_OWN = re.compile(r"huey\.(redis|schedule|results|counters)\.(?P<name>.+)")
+_OWN = re.compile(r"huey\.(redis|schedule|results|counters|notify|[rc])\.(?P<name>.+)")
 
 
 class Huey(Unmarked):

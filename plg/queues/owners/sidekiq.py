@@ -1,17 +1,24 @@
 """Sidekiq: a list ``queue:NAME``; the set ``queues`` names those that ever held a job, the set ``processes`` the living
-workers, each with a hash that says which queues it serves. A namespace may go before all keys. Any program may have a
-list ``queue:NAME``: without a mark only ``queue:default`` tells, the name that it has unless told otherwise."""
+workers, each with a hash that says which queues it serves. Jobs that wait for their time or failed stand in the sorted
+sets ``schedule``, ``retry`` and ``dead``, each with the name of its queue. A namespace may go before all keys. Any
+program may have a list ``queue:NAME``: without a mark only ``queue:default`` tells, its name unless told otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, default_name, fields, members, number
+from plg.queues.owners.base import Finding, Inquiry, Unmarked, default_name, fields, literal, number
+from plg.queues.owners.walk import Walk
 
 _QUEUE = "queue:"
 _DEFAULT = "queue:default"
-_MOST_PROCESSES = 16
+_MOST_PROCESSES = 5000
+_LATER = ("schedule", "retry", "dead")
+_RECORDS = ("queues", "processes", *_LATER)
+_PAGE, _PAGES = 500, 20
+"""Jobs are long: few of them at a time."""
 
 
 class Sidekiq(Unmarked):
@@ -28,34 +35,64 @@ class Sidekiq(Unmarked):
         return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
-        namespace, found, name = key.partition(_QUEUE)
-        if not found or not name or (namespace and not namespace.endswith(":")):
+        queues = list(_queues(key))
+        if not queues:
             return None
 
-        def read(answers: Sequence[Any]) -> str | Inquiry | None:
-            if number(answers[0]):
-                return f"the set {namespace}queues names it"
-            processes = members(answers[1])[:_MOST_PROCESSES]
-            return _served(namespace, name, processes) if processes else None
+        def read(answers: Sequence[Any]) -> Finding:
+            for (space, _), named in zip(queues, answers, strict=True):
+                if number(named):
+                    return f"the set {space}queues names it"
+            return tuple(
+                walk.begin() for space, name in queues for walk in (_served(space, name), *_later(space, name))
+            )
 
-        return Inquiry(
-            (("SISMEMBER", f"{namespace}queues", name), ("SSCAN", f"{namespace}processes", 0, "COUNT", 100)), read
-        )
+        return Inquiry([("SISMEMBER", f"{space}queues", name) for space, name in queues], read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         return ("sidekiq", key.removeprefix(_QUEUE)) if key.startswith(_QUEUE) else None
 
 
-def _served(namespace: str, name: str, processes: Sequence[bytes]) -> Inquiry:
+def _queues(key: str) -> Iterator[tuple[str, str]]:
+    """The namespaces, each with its colon, and names that may make up a key."""
+    at = key.find(_QUEUE)
+    while at >= 0:
+        space, name = key[:at], key[at + len(_QUEUE) :]
+        if name and (not space or space.endswith(":")):
+            yield space, name
+        at = key.find(_QUEUE, at + 1)
+
+
+def _served(space: str, name: str) -> Walk:
+    """What the living workers say of themselves."""
+    processes = f"the set {space}processes"
+
     def read(answers: Sequence[Any]) -> str | None:
         for answer in answers:
             told = fields(answer) if isinstance(answer, bytes) else {}
             # A list of names, or of later releases also a table of names and weights in each capsule.
             if any(_names(told.get(part), name) for part in ("queues", "weights", "capsules")):
-                return f"a worker among the set {namespace}processes serves it"
+                return f"a worker among {processes} serves it"
         return None
 
-    return Inquiry([("HGET", namespace.encode() + process, "info") for process in processes], read)
+    def find(members: Sequence[bytes]) -> Inquiry:
+        return Inquiry([("HGET", space.encode() + process, "info") for process in members], read)
+
+    return Walk("SSCAN", f"{space}processes", processes, find, most=_MOST_PROCESSES)
+
+
+def _later(space: str, name: str) -> Iterator[Walk]:
+    """The jobs that wait for their time, and those that failed."""
+    # As Ruby writes it, without a blank.
+    pattern = f'*"queue":{literal(json.dumps(name, ensure_ascii=False))}*'
+    for which in _LATER:
+        where = f"the sorted set {space}{which}"
+
+        def find(members: Sequence[bytes], where: str = where) -> str | None:
+            named = any(fields(member).get("queue") == name for member in members)
+            return f"a job of it stands in {where}" if named else None
+
+        yield Walk("ZSCAN", f"{space}{which}", where, find, pattern, _PAGE, _PAGES)
 
 
 def _names(value: Any, name: str) -> bool:

@@ -1,14 +1,22 @@
-"""taskiq: a list of messages, or a stream whose entries hold one in the field ``data`` and which workers read in the
-consumer group ``taskiq``. An empty list bears no mark; only its usual name, ``taskiq``, tells."""
+"""taskiq: a list of messages, or a stream whose entries hold one in the field ``data`` and which workers read in a
+consumer group, ``taskiq`` unless told otherwise. An empty list bears no mark; only its usual name, ``taskiq``, tells.
+
+A stream stays filled once it has held a message. One that has never held any is told by the names that workers give to
+themselves in a group of another name, which servers before Redis 7.2 do not keep.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, default_name, text
+from plg.queues.owners.base import Finding, Inquiry, Unmarked, Unseen, default_name, number, text
 
 _USUAL = "taskiq"
+_OF_PLG = "plg"
+_MOST_GROUPS = 100
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _PARTS = (b"task_id", b"task_name", b"labels")
 
 
@@ -30,14 +38,36 @@ class Taskiq(Unmarked):
         if kind != "stream":
             return None
 
-        def read(answers: Sequence[Any]) -> str | None:
-            for group in answers[0] if isinstance(answers[0], list) else ():
-                told = dict(zip(group[::2], group[1::2], strict=False)) if isinstance(group, list) else {}
-                if text(told.get(b"name")) == _USUAL:
-                    return "its consumer group taskiq reads the stream"
-            return None
+        def read(answers: Sequence[Any]) -> Finding:
+            groups = _names(answers[0])
+            if _USUAL in groups:
+                return "its consumer group taskiq reads the stream"
+            others = [group for group in groups if group != _OF_PLG]
+            return _others(key, others) if others and not number(answers[1]) else None
 
-        return Inquiry((("XINFO", "GROUPS", key),), read)
+        return Inquiry((("XINFO", "GROUPS", key), ("XLEN", key)), read)
 
     def spelling(self, key: str) -> tuple[str, str] | None:
         return "taskiq", key
+
+
+def _names(answer: Any) -> list[str]:
+    """Of the groups or consumers that XINFO tells of."""
+    tables = [dict(zip(each[::2], each[1::2], strict=False)) for each in answer or () if isinstance(each, list)]
+    return [text(told.get(b"name")) for told in tables]
+
+
+def _others(key: str, groups: Sequence[str]) -> Inquiry:
+    """Who reads an empty stream in groups of other names: each worker under a random UUID."""
+    seen = groups[:_MOST_GROUPS]
+
+    def read(answers: Sequence[Any]) -> Finding:
+        readers = {group: _names(answer) for group, answer in zip(seen, answers, strict=True)}
+        for group, names in readers.items():
+            if names and all(map(_UUID.fullmatch, names)):
+                return f"the stream is empty, and workers with names as taskiq's read it in its consumer group {group}"
+        if silent := next((group for group, names in readers.items() if not names), None):
+            return Unseen(f"the stream is empty, and nothing tells who reads it in its consumer group {silent}")
+        return Unseen(f"the look at its consumer groups ends after {_MOST_GROUPS}") if len(groups) > len(seen) else None
+
+    return Inquiry([("XINFO", "CONSUMERS", key, group) for group in seen], read)

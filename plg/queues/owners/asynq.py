@@ -57,7 +57,7 @@ def _served(name: str) -> Inquiry:
     def find(servers: Sequence[bytes]) -> Inquiry:
         return Inquiry([("GET", server) for server in servers], read)
 
-    return Walk("ZSCAN", _SERVERS, f"the set {_SERVERS}", find, most=_MOST_SERVERS).begin()
+    return Walk("ZSCAN", _SERVERS, f"members of the set {_SERVERS}", find, most=_MOST_SERVERS).begin()
 
 
 def _varint(number: int) -> bytes:

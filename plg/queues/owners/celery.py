@@ -95,7 +95,7 @@ def _bound(exchange: str | bytes, name: str) -> Inquiry:
 
     base = _base(name)
     match = f"*{literal(base)}" if base == name else f"*{literal(base)}*"
-    return Walk("SSCAN", exchange, f"the set {shown}", find, match, _PAGE, _PAGES).begin()
+    return Walk("SSCAN", exchange, f"members of the set {shown}", find, match, _PAGE, _PAGES).begin()
 
 
 def _exchanges(key: str) -> Inquiry:
@@ -105,4 +105,4 @@ def _exchanges(key: str) -> Inquiry:
         prefixes = [(each, text(each).partition(_BINDING)[0]) for each in keys]
         return tuple(_bound(each, key[len(prefix) :]) for each, prefix in prefixes if key.startswith(prefix))
 
-    return Walk("SCAN", "", "the database", find, f"*{_BINDING}*", _PAGE, _PAGES, _MOST_EXCHANGES).begin()
+    return Walk("SCAN", "", "keys", find, f"*{_BINDING}*", _PAGE, _PAGES, _MOST_EXCHANGES).begin()

@@ -78,7 +78,7 @@ def _served(space: str, name: str) -> Walk:
     def find(members: Sequence[bytes]) -> Inquiry:
         return Inquiry([("HGET", space.encode() + process, "info") for process in members], read)
 
-    return Walk("SSCAN", f"{space}processes", processes, find, most=_MOST_PROCESSES)
+    return Walk("SSCAN", f"{space}processes", f"members of {processes}", find, most=_MOST_PROCESSES)
 
 
 def _later(space: str, name: str) -> Iterator[Walk]:
@@ -92,7 +92,7 @@ def _later(space: str, name: str) -> Iterator[Walk]:
             named = any(fields(member).get("queue") == name for member in members)
             return f"a job of it stands in {where}" if named else None
 
-        yield Walk("ZSCAN", f"{space}{which}", where, find, pattern, _PAGE, _PAGES)
+        yield Walk("ZSCAN", f"{space}{which}", f"members of {where}", find, pattern, _PAGE, _PAGES)
 
 
 def _names(value: Any, name: str) -> bool:

@@ -68,6 +68,6 @@ def _others(key: str, groups: Sequence[str]) -> Inquiry:
                 return f"the stream is empty, and workers with names as taskiq's read it in its consumer group {group}"
         if silent := next((group for group, names in readers.items() if not names), None):
             return Unseen(f"the stream is empty, and nothing tells who reads it in its consumer group {silent}")
-        return Unseen(f"the look at its consumer groups ends after {_MOST_GROUPS}") if len(groups) > len(seen) else None
+        return Unseen(f"only {_MOST_GROUPS} of its consumer groups were looked at") if len(groups) > len(seen) else None
 
     return Inquiry([("XINFO", "CONSUMERS", key, group) for group in seen], read)

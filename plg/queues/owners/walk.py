@@ -18,7 +18,7 @@ class Walk:
 
     What fits the pattern ``match`` goes to ``find``, one page of about ``page`` at a time. The bounds are ``pages``,
     and ``most`` that fit, for where each of these costs a further question. Reaching one of them is `Unseen`, in whose
-    words ``what`` is that which was looked through.
+    words ``what`` is that which is looked through, in the plural.
     """
 
     command: Literal["SCAN", "SSCAN", "ZSCAN"]
@@ -53,12 +53,16 @@ class Walk:
 
     def _onward(self, cursor: bytes, number: int, fitted: int) -> tuple[Unseen | Inquiry, ...]:
         if fitted > self.most or (fitted == self.most and cursor != _BEGIN):
-            return (Unseen(f"the look at {self.what} ends after the first {self.most:,} that may tell"),)
+            return (_ended(self.most, self.what),)
         if cursor == _BEGIN:
             return ()
         if number == self.pages:
-            return (Unseen(f"the look at {self.what} ends after the first {self.page * self.pages:,}"),)
+            return (_ended(self.page * self.pages, self.what),)
         return (self._page(cursor, number + 1, fitted),)
+
+
+def _ended(number: int, what: str) -> Unseen:
+    return Unseen(f"only some {number:,} {what} were looked at")
 
 
 def _parts(finding: Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None) -> tuple[Unseen | Inquiry, ...]:

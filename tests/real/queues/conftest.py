@@ -8,6 +8,24 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="module")
+def _kept_server():
+    program = next((path for path in reversed(server_programs().values()) if path), None)
+    if program is None:
+        pytest.skip("no server program on this machine")
+    starting = launcher()
+    yield next(starting)(program)
+    next(starting, None)
+
+
+@pytest.fixture
+def one_server(_kept_server):
+    """A real server that is empty, and the same for all tests of a file."""
+    _kept_server.ask("FLUSHALL")
+    _kept_server.ask("ACL", "DELUSER", "ann")
+    return _kept_server
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
     """Makes Python environments with a framework in each: their requirements exclude one another."""

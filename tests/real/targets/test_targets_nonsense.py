@@ -15,7 +15,13 @@ from plg.targets.open import open_target
 from plg.targets.replies import ReplyReader
 from plg.targets.shapes import fits
 
-JOBS = (Job("a", queue=Queue("list", "orders")), Job("b", queue=Queue("stream", "events")))
+JOBS = (
+    Job("a", queue=Queue("list", "orders")),
+    Job("b", queue=Queue("stream", "events")),
+    # Names for which the marks of frameworks are asked for.
+    Job("c", queue=Queue("list", "queue:mail")),
+    Job("d", queue=Queue("list", "shop:mail:wait")),
+)
 INFO = b"redis_version:7.0.0\r\nrole:master\r\n"
 ENTRY = b"*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$3\r\njob\r\n$1\r\nx\r\n"
 GROUP = b"*6\r\n$4\r\nname\r\n$1\r\ng\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n0-0\r\n"
@@ -33,13 +39,19 @@ SENSE = {
     b"XINFO": b"*1\r\n" + GROUP,
     b"XPENDING": b"*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n",
     b"MEMORY": b":100\r\n",
-    b"SSCAN": b"*2\r\n$1\r\n0\r\n*0\r\n",
-    b"SCAN": b"*2\r\n$1\r\n0\r\n*0\r\n",
+    b"SCAN": b"*2\r\n$1\r\n0\r\n*1\r\n$19\r\n_kombu.binding.shop\r\n",
+    b"SSCAN": b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nx\r\n",
+    b"ZSCAN": b"*2\r\n$1\r\n0\r\n*2\r\n$1\r\nx\r\n$1\r\n5\r\n",
+    b"SISMEMBER": b":0\r\n",
+    b"GET": b"$-1\r\n",
+    b"HGET": b"$-1\r\n",
+    b"HMGET": b"*2\r\n$-1\r\n$-1\r\n",
     b"EXISTS": b":0\r\n",
 }
 """What a server answers that is in its right mind, apart from OK."""
 ASKED = (
     "AUTH", "SELECT", "PING", "INFO", "CLUSTER", "TYPE", "MULTI", "DISCARD", "MEMORY", "EXISTS", "SSCAN", "SCAN",
+    "ZSCAN", "SISMEMBER", "GET", "HGET", "HMGET",
     "LLEN", "LRANGE", "TIME", "XLEN", "XRANGE", "XREVRANGE", "XINFO", "XPENDING",
 )  # fmt: skip
 NONSENSE = {
@@ -170,6 +182,13 @@ def test_an_answer_of_the_wrong_kind_ends_the_looking_and_not_plg(scripted) -> N
         (("HMGET", "k", "a", "b"), [b"1"], False),
         (("XRANGE", "k"), [[b"1-0", None]], True),
         (("XRANGE", "k"), [[b"1-x", None]], False),
+        (("XINFO", "CONSUMERS", "k", "g"), [[b"name", b"w", b"pending", 0, b"idle", 3]], True),
+        (("XINFO", "CONSUMERS", "k", "g"), [[b"name", 1]], False),
+        (("XINFO", "GROUPS", "k"), [[b"name", b"w", b"pending", 0, b"idle", 3]], False),
+        (("ZSCAN", "k", b"0"), [b"0", [b"a", b"1"]], True),
+        (("ZSCAN", "k", b"0"), [b"0", [b"a"]], False),
+        (("SSCAN", "k", b"0"), [b"18446744073709551615", [b"a"]], True),
+        (("SSCAN", "k", b"0"), [b"x", [b"a"]], False),
         (("XPENDING", "k", "g"), [1, b"1-0", b"1-0", []], True),
         (("XPENDING", "k", "g"), [1, None, None, []], False),
         (("BRPOP", "k", 1), None, True),

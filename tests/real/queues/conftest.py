@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.clusters import RealCluster
+from support.real_servers import launcher
 
 
 @pytest.fixture(scope="module")
-def _kept_server():
-    program = next((path for path in reversed(server_programs().values()) if path), None)
-    if program is None:
-        pytest.skip("no server program on this machine")
+def _kept_server(any_binary):
     starting = launcher()
-    yield next(starting)(program)
+    yield next(starting)(any_binary)
     next(starting, None)
 
 
@@ -24,6 +23,12 @@ def one_server(_kept_server):
     _kept_server.ask("FLUSHALL")
     _kept_server.ask("ACL", "DELUSER", "ann")
     return _kept_server
+
+
+@pytest.fixture
+def cluster(servers, any_binary):
+    """A real cluster of three nodes."""
+    return RealCluster(servers, any_binary)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.clusters import RealCluster
 from support.queue_layouts import (
     CELERY_MESSAGE,
     HUEY_MESSAGE,
@@ -18,7 +17,6 @@ from support.queue_layouts import (
     remarks,
     state,
 )
-from support.real_servers import launcher, server_programs
 
 from plg.queues.base import Job, Queue
 from plg.queues.owners.registry import OWNERS
@@ -138,19 +136,11 @@ def test_the_default_name_alone_is_refused_with_the_reason_and_the_ways_out(serv
     assert remark.startswith("'celery' belongs to Celery (celery is the name of its queue unless told otherwise")
 
 
-def test_in_a_cluster_the_marks_may_stand_at_any_node():
-    program = next((path for path in reversed(server_programs().values()) if path), None)
-    if program is None:
-        pytest.skip("no server program on this machine")
-    starting = launcher()
-    cluster = RealCluster(next(starting), program)
-    try:
-        url = cluster.nodes[0].url()
-        for number in range(6):
-            queue = f"pay{number}"
-            words = binding(queue, queue)
-            assert remarks(url, job(queue)) == ()
-            assert cluster.nodes[cluster.place(str(words[1]))].ask(*words) == b":1\r\n"
-            assert f"the set _kombu.binding.{queue} names it" in refusal(url, job(queue))
-    finally:
-        next(starting, None)
+def test_in_a_cluster_the_marks_may_stand_at_any_node(cluster):
+    url = cluster.nodes[0].url()
+    for number in range(6):
+        queue = f"pay{number}"
+        words = binding(queue, queue)
+        assert remarks(url, job(queue)) == ()
+        assert cluster.nodes[cluster.place(str(words[1]))].ask(*words) == b":1\r\n"
+        assert f"the set _kombu.binding.{queue} names it" in refusal(url, job(queue))

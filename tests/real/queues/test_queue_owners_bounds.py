@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.clusters import RealCluster
 from support.queue_layouts import (
     SIDEKIQ_JOB,
     binding,
@@ -15,7 +14,6 @@ from support.queue_layouts import (
     sidekiq_job,
     sidekiq_process,
 )
-from support.real_servers import launcher, server_programs
 
 from plg.queues.use import queues_of
 from plg.targets.asked import Alone
@@ -138,26 +136,18 @@ def test_keys_that_only_look_alike_are_nobodys(server, key):
     assert remarks(server.url(), job(key)) == ()
 
 
-def test_in_a_cluster_every_node_is_asked_for_exchanges():
-    program = next((path for path in reversed(server_programs().values()) if path), None)
-    if program is None:
-        pytest.skip("no server program on this machine")
-    starting = launcher()
-    cluster = RealCluster(next(starting), program)
-    try:
-        url = cluster.nodes[0].url()
-        for place in range(3):
-            exchange = cluster.key_at(place, "_kombu.binding.shop").removeprefix("_kombu.binding.")
-            for other in range(3):
-                queue = cluster.key_at(other, f"pay{place}-")
-                assert remarks(url, job(queue)) == ()
-                words = binding(exchange, queue)
-                assert cluster.nodes[place].ask(*words) == b":1\r\n"
-                assert f"the set _kombu.binding.{exchange} names it" in refusal(url, job(queue))
-        for node in cluster.nodes[:2]:
-            node.ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all")
-        cluster.nodes[2].ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", "-scan")
-        [remark] = remarks(cluster.nodes[0].url("ann:pw"), job(cluster.key_at(0)))
-        assert "could not be seen: NOPERM" in remark
-    finally:
-        next(starting, None)
+def test_in_a_cluster_every_node_is_asked_for_exchanges(cluster):
+    url = cluster.nodes[0].url()
+    for place in range(3):
+        exchange = cluster.key_at(place, "_kombu.binding.shop").removeprefix("_kombu.binding.")
+        for other in range(3):
+            queue = cluster.key_at(other, f"pay{place}-")
+            assert remarks(url, job(queue)) == ()
+            words = binding(exchange, queue)
+            assert cluster.nodes[place].ask(*words) == b":1\r\n"
+            assert f"the set _kombu.binding.{exchange} names it" in refusal(url, job(queue))
+    for node in cluster.nodes[:2]:
+        node.ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all")
+    cluster.nodes[2].ask("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", "-scan")
+    [remark] = remarks(cluster.nodes[0].url("ann:pw"), job(cluster.key_at(0)))
+    assert "could not be seen: NOPERM" in remark

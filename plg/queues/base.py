@@ -73,12 +73,14 @@ class Survey:
 
     ``read`` gets one answer a question (errors as exceptions) and the moment of the asking by this machine's clock (s
     since the epoch). It returns what is seen, or further questions whose answers it needs. ``later`` holds one question
-    of each kind that may be among these, to be asked whether this user may.
+    of each kind that may be among these, to be asked whether this user may. ``for_age`` names the commands that tell of
+    the age alone: where this user may not give one, ``read`` gets the refusal as its answer.
     """
 
     questions: Sequence[Question]
     read: Callable[[Sequence[Any], float], Sight | Survey]
     later: Sequence[Question] = ()
+    for_age: frozenset[str] = frozenset()
 
 
 class Format(Protocol):

@@ -57,6 +57,7 @@ class StreamFormat:
             ),
             ends,
             (("XINFO", "GROUPS", key), ("XPENDING", key, "plg")),
+            frozenset({"XPENDING"}),
         )
 
 
@@ -143,16 +144,19 @@ def _group_questions(stream: StreamEnds, group: Group) -> tuple[Question, Questi
 
 def _sight(stream: StreamEnds, groups: Sequence[Group], answers: Sequence[Any], now: float) -> Sight:
     """``answers`` are those to `_group_questions`, two a group."""
-    oldest = []
-    for pending, undelivered in zip(answers[::2], answers[1::2], strict=True):
-        if not isinstance(pending, Exception) and pending[0]:
+    oldest, hidden = [], False
+    for group, pending, undelivered in zip(groups, answers[::2], answers[1::2], strict=True):
+        if isinstance(pending, Exception):
+            # Who has jobs to acknowledge may have the oldest of them.
+            hidden = hidden or group.pending > 0
+        elif pending[0]:
             oldest.append(_id(pending[1]))
         if not isinstance(undelivered, Exception) and undelivered:
             oldest.append(_id(undelivered[0][0]))
     waiting = max(group.behind(stream) for group in groups)
     # What was there when the groups were asked for and is not now has been dealt with: nothing waits.
-    if not waiting or not oldest:
+    if not waiting or not (oldest or hidden):
         return Sight(0, 0.0)
     # Among several groups a job is taken as soon as one of them has it.
     untaken = min(waiting, *(group.not_given(stream) for group in groups))
-    return Sight(waiting, max(0.0, now - min(oldest)[0] / 1e3), untaken=untaken)
+    return Sight(waiting, None if hidden else max(0.0, now - min(oldest)[0] / 1e3), untaken=untaken)

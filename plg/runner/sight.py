@@ -19,7 +19,7 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tup
     """
     held = " and ".join(limits.queue_limits)
     try:
-        probe.rehearse()
+        ageless = probe.rehearse()
         look = probe.look()
     except TargetError as error:
         if error.kind != "refused":
@@ -30,7 +30,12 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tup
     if limits.max_queue_age is not None and look.waiting and look.oldest_age is None:
         told = "the oldest of the jobs that wait before the run does not say when it was enqueued"
         raise TargetError("refused", f"max_queue_age cannot be held: {told}")
-    return look, ()
+    if ageless is None:
+        return look, ()
+    hidden = "the age of jobs that a worker has been given and not acknowledged cannot be seen"
+    if limits.max_queue_age is not None:
+        raise TargetError("refused", f"max_queue_age cannot be held: {hidden}: {ageless}") from ageless
+    return look, (f"{hidden}, so queue_age has no data while there are any: {ageless}",)
 
 
 def refuse_workers(before: Depth | None, target: Target) -> None:

@@ -67,8 +67,11 @@ class Depth:
 class QueueProbe(Protocol):
     """Looks at the queues over a connection of its own. Blocking; used from a thread beside the schedule."""
 
-    def rehearse(self) -> None:
-        """Ask all that a look may come to ask. Raises `TargetError` where this user may not, now or later."""
+    def rehearse(self) -> TargetError | None:
+        """Ask all that a look may come to ask; what was refused where that hides the age of some jobs alone.
+
+        Raises `TargetError` where this user may not look at all, now or later.
+        """
 
     def look(self) -> Depth:
         """Raises `TargetError` when the server does not answer in time."""

@@ -19,11 +19,11 @@ class ClusterProbe:
         self._slots = cluster.slots
         self._probes: list[RedisProbe] = []
 
-    def rehearse(self) -> None:
+    def rehearse(self) -> TargetError | None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
         self._place()
-        for probe in self._probes:
-            probe.rehearse()
+        denied = [probe.rehearse() for probe in self._probes]
+        return next(filter(None, denied), None)
 
     def look(self) -> Depth:
         """See `plg.targets.base.QueueProbe.look`. The nodes are asked one after the other."""

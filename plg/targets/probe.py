@@ -29,6 +29,7 @@ class RedisProbe:
     ) -> None:
         self._client = Client(address, connect_timeout=_CONNECT_TIMEOUT, answer_timeout=_ANSWER_TIMEOUT)
         self._surveys = [queue.survey() for queue in queues]
+        self._for_age = frozenset().union(*(survey.for_age for survey in self._surveys))
         self._clock = clock
 
     def look(self) -> Depth:
@@ -47,20 +48,26 @@ class RedisProbe:
             for sight in seen
         )
 
-    def rehearse(self) -> None:
+    def rehearse(self) -> TargetError | None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
         questions = [question for survey in self._surveys for question in (*survey.questions, *survey.later)]
-        for answer in self._client.ask(questions) if questions else ():
+        denied = None
+        for question, answer in zip(questions, self._client.ask(questions) if questions else (), strict=True):
             if isinstance(answer, Exception) and _is_denied(answer):
-                raise self._explained(answer)
+                if question[0] not in self._for_age:
+                    raise self._explained(answer)
+                denied = denied or self._explained(answer)
+        return denied
 
     def _explained(self, answer: Exception) -> TargetError:
         return explain(answer, f"{self._client.address.shown}, looking at the queues,")
 
     def _ask(self, questions: list[Question]) -> list[Any]:
         answers = self._client.ask(questions) if questions else []
-        for answer in answers:
+        for question, answer in zip(questions, answers, strict=True):
             if isinstance(answer, Exception) and not _is_absence(answer):
+                if question[0] in self._for_age and _is_denied(answer):
+                    continue
                 raise self._explained(answer)
         return answers
 

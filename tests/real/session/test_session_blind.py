@@ -14,6 +14,7 @@ from support.clusters import RealCluster
 from support.real_servers import launcher, server_programs
 
 DEPTH, AGE = "max_queue_depth 30_000", "max_queue_age 30s"
+BLIND = [("queue", "llen"), ("queue", "lrange"), ("stream", "xinfo")]
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,11 @@ def grant(server, *rights: str) -> str:
     return server.url("app:pw")
 
 
-def check(folder: Path, url: str, limits: str, *, queue="queue", duration="1s", expect="") -> tuple[int, str, dict]:
+def check(
+    folder: Path, url: str, limits: str, *, queue="queue", duration="1s", expect="", more=""
+) -> tuple[int, str, dict]:
     text = (
-        f'scenario "blind" {{ job work {{ {queue} "work" }} traffic {{ steady 100/s over {duration} }}\n'
+        f'scenario "blind" {{ {more} job work {{ {queue} "work" }} traffic {{ steady 100/s over {duration} }}\n'
         f"  guardrails {{ max_rate 500/s max_total_jobs 20_000 max_duration 1m {limits} }}\n"
         f"  expect {{ errors == 0 {expect} }} }}"
     )
@@ -57,9 +60,12 @@ def check(folder: Path, url: str, limits: str, *, queue="queue", duration="1s", 
 
 
 @pytest.mark.parametrize(
-    ("queue", "denied"), [("queue", "llen"), ("queue", "lrange"), ("stream", "xinfo"), ("stream", "xpending")]
+    ("queue", "denied", "limits", "named"),
+    [
+        *((*blind, DEPTH, "max_queue_depth") for blind in BLIND),
+        *((*blind, AGE, "max_queue_age") for blind in (*BLIND, ("stream", "xpending"))),
+    ],
 )
-@pytest.mark.parametrize(("limits", "named"), [(DEPTH, "max_queue_depth"), (AGE, "max_queue_age")])
 def test_a_limit_that_may_not_be_looked_at_is_refused_before_the_run(tmp_path, server, queue, denied, limits, named):
     """Also where the question would come only later: a stream that is empty has no groups to ask for."""
     code, told, outcome = check(tmp_path, grant(server, f"-{denied}"), limits, queue=queue)
@@ -80,6 +86,26 @@ def test_without_such_a_limit_the_run_goes_on_and_says_what_has_no_data(tmp_path
     assert outcome["ledger"]["acked"] == 100
     code, told, _ = check(tmp_path, url, "", queue=queue)
     assert code == 0, told
+
+
+def test_what_hides_an_age_alone_hides_no_depth(tmp_path, server):
+    """Of jobs that a consumer group has been given, XPENDING tells the age, and XINFO GROUPS their number."""
+    url = grant(server, "-xpending")
+
+    def take() -> None:
+        server.ask("XGROUP", "CREATE", "work", "others", "0")
+        server.ask("XREADGROUP", "GROUP", "others", "one", "COUNT", "10", "STREAMS", "work", ">", many=True)
+
+    waiting = when_it_sends(server, take)
+    lines = "queue_depth < 1_000  max(queue_depth) > 50  queue_age < 1m"
+    code, told, outcome = check(tmp_path, url, DEPTH, queue="stream", expect=lines, more="watch 200ms")
+    waiting.join()
+    assert code == 3, told
+    assert [line["verdict"] for line in outcome["expectations"]] == ["pass", "pass", "pass", "no_data"]
+    [remark] = [each for each in outcome["warnings"] if "cannot be seen" in each]
+    assert remark.startswith("the age of jobs that a worker has been given and not acknowledged cannot be seen")
+    assert "xpending" in remark
+    assert "depth" not in remark
 
 
 def when_it_sends(server, do, after: float = 0.3) -> threading.Thread:
@@ -144,7 +170,7 @@ def test_each_node_of_a_cluster_is_asked(tmp_path, programs, start):
         grant(node)
     url = cluster.nodes[0].url("app:pw")
     assert check(tmp_path, url, DEPTH, queue="stream")[0] == 0
-    grant(cluster.nodes[cluster.place("work")], "-xpending")
+    grant(cluster.nodes[cluster.place("work")], "-xinfo")
     code, told, outcome = check(tmp_path, url, DEPTH, queue="stream")
     assert code == 6, told
     assert "max_queue_depth cannot be held" in outcome["reason"]

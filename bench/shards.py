@@ -60,7 +60,7 @@ def _row(name: str, outcome: Outcome, server: Server, jobs: int) -> None:
     client = redis.Redis(unix_socket_path=str(server.socket_path))
     held, numbers = server.length(), bytearray(jobs)
     for start in range(0, held, 20_000):
-        for job in client.lrange(QUEUE, start, start + 19_999):  # type: ignore[union-attr]
+        for job in client.lrange(QUEUE, start, start + 19_999):  # type: ignore[union-attr]  # redis-py gives one type to its blocking and asynchronous clients
             number = json.loads(job)["seq"]
             numbers[number] = min(2, numbers[number] + 1)
     ledger, lag = outcome.ledger, outcome.lag_s["p99"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.loading import loading
+from plg.machine import too_few_files_for_a_run
 from plg.reports.earlier import set_aside
 from plg.reports.registry import REPORTS, USUAL, named
 from plg.reports.render_process import RenderProcess
@@ -46,7 +47,8 @@ def _check(
 ) -> int:
     # First of all: what draws loads its libraries on another core while this process loads its own. Not where
     # several run at once and are drawn after all have ended, nor before a start that would not wait for it.
-    if options.parallel == 1 and options.start_at is None and interruption.name() is None:
+    soon = options.parallel == 1 and options.start_at is None and interruption.name() is None
+    if soon and not too_few_files_for_a_run():
         renderer.set_up()
     with loading():
         from plg.cli.checking import check

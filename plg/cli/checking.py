@@ -16,6 +16,7 @@ from plg.cli.parallel import ParallelView
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.verdict import INTERNAL, USAGE, gravity, worst
+from plg.machine import too_few_files_for_a_run
 from plg.prepare import Request
 from plg.reports.artifacts import Artifacts
 from plg.reports.render_process import RenderProcess
@@ -48,6 +49,8 @@ def check(
         interrupted=interruption.name,
     )  # fmt: skip
     try:
+        if words := too_few_files_for_a_run():
+            raise usage_error(words)
         asked, files = request(options), expand(options.files)
         elsewhere = launcher_for(options.launch) if options.launch else None
         refuse_lonely_shards(options, len(files))
@@ -221,7 +224,7 @@ def _told(end: Ended) -> End:
     if end.outcome is not None:
         return End(end.code, end.outcome.reason, end.outcome.name)
     assert end.error is not None, "a run ends with an outcome or without one"
-    if end.code == USAGE:
+    if end.code == USAGE and end.error.diagnostics[0].code != "machine":
         return End(end.code, _faults(end.file, end.error), end.file.stem)
     return End(end.code, end.error.diagnostics[0].message, end.file.stem)
 

@@ -6,6 +6,8 @@ import sys
 
 from plg.import_path import leave_out_working_folder
 
+_SHORT = {24: "too many open files (ulimit -n)", 23: "too many open files on this machine", 12: "no memory left"}
+"""EMFILE, ENFILE and ENOMEM, in words."""
 _SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
@@ -15,10 +17,24 @@ def main(arguments: list[str] | None = None) -> int:
         # A signal waits until there is something to take it. The module is built in: nothing has to be loaded for it.
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
         leave_out_working_folder()
-        return _as_program(sys.argv[1:])
+        try:
+            return _as_program(sys.argv[1:])
+        except (OSError, ImportError, MemoryError) as fault:
+            return _not_loaded(fault)
     from plg.cli.program import run
 
     return run(arguments, as_program=False)
+
+
+def _not_loaded(fault: Exception) -> int:
+    """One line where the machine lets not even the program be loaded; else the fault, raised."""
+    number = getattr(fault, "errno", None) or getattr(fault.__cause__ or fault.__context__, "errno", None)
+    words = "no memory left" if isinstance(fault, MemoryError) else _SHORT.get(number or 0)
+    if words is None:
+        raise fault
+    # Nothing can be loaded to say more with.
+    sys.stderr.write(f"plg: the program could not be loaded: {words}\n")
+    return 2
 
 
 def _as_program(given: list[str]) -> int:

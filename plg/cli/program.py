@@ -16,6 +16,7 @@ from plg.cli.loading import loading
 from plg.cli.options import add_commands
 from plg.cli.parser import Parser, UsageExit
 from plg.cli.stale import disown, redden
+from plg.machine import lost_folder, shortage
 from plg.redaction import hide_in_tracebacks, hide_known
 from plg.runs.signals import broken_off
 
@@ -53,6 +54,9 @@ def run(given: Sequence[str], *, as_program: bool) -> int:
     if getattr(options, "command", None) is None:
         build_parser().print_help()
         return 2
+    if folder := lost_folder():
+        Console(sys.stdout, sys.stderr).error(f"the working folder {folder} has been removed: change to another one")
+        return 2
     _spare_time()
     if as_program:
         hide_in_tracebacks()
@@ -61,9 +65,9 @@ def run(given: Sequence[str], *, as_program: bool) -> int:
 
 
 def _run(options: argparse.Namespace, given: Sequence[str], console: Console) -> int:
-    with loading():
-        command = importlib.import_module(f"plg.cli.{options.command}_command")
     try:
+        with loading():
+            command = importlib.import_module(f"plg.cli.{options.command}_command")
         return int(command.run(options, console))
     except KeyboardInterrupt:
         if options.program:
@@ -88,8 +92,9 @@ def _fail(error: Exception, given: Sequence[str], console: Console) -> int:
         console.diagnostics(error.diagnostics, error.sources)
         redden(given, error.diagnostics[0].message)
         return 2
-    if isinstance(error, OSError):
-        words = hide_known(f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}")
+    short = shortage(error)
+    if short or isinstance(error, OSError):
+        words = hide_known(short or _of_the_system(error))
         redden(given, words)
         console.error(words)
         return 2
@@ -102,6 +107,12 @@ def _fail(error: Exception, given: Sequence[str], console: Console) -> int:
     console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")
     console.error("exit 1: internal error")
     return 1
+
+
+def _of_the_system(error: Exception) -> str:
+    """What the system said, with the file that it is about."""
+    assert isinstance(error, OSError), "only these come from the system"
+    return f"{error.filename or 'input/output'}: {(error.strerror or str(error)).lower()}"
 
 
 def _spare_time() -> None:

@@ -44,7 +44,7 @@ class _Reader:
         self.faults: list[Fault] = []
 
     def fault(self, code: str, message: str, node: Any, help: str = "") -> None:
-        place = (node.start_pos, node.end_pos) if isinstance(node, str) else (node.meta.start_pos, node.meta.end_pos)  # type: ignore[attr-defined]
+        place = (node.start_pos, node.end_pos) if isinstance(node, str) else (node.meta.start_pos, node.meta.end_pos)  # type: ignore[attr-defined]  # a token is a string with a place
         self.faults.append(Fault(code, message, help=help, offsets=place))
 
     def expectation(self, tree: Any, file: str | None, line: int | None) -> Expectation | None:
@@ -53,7 +53,7 @@ class _Reader:
         parts: dict[str, Any] = {}
         for child in tree.children:
             if isinstance(child, str):
-                if child.type == "WARN":  # type: ignore[attr-defined]
+                if child.type == "WARN":  # type: ignore[attr-defined]  # a token
                     level = "warn"
                 else:
                     parts["operator"] = child
@@ -152,7 +152,7 @@ class _Reader:
     ) -> tuple[float | None, Subject | None, float]:
         first = node.children[0]
         if isinstance(first, str):
-            if first.type == "REF":  # type: ignore[attr-defined]
+            if first.type == "REF":  # type: ignore[attr-defined]  # a token
                 self.fault("unknown-param", f"there is no param {first[1:]!r}", first)
                 return None, None, 1.0
             return (self.amount(first, measure) if measure else None), None, 1.0

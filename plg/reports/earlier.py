@@ -31,7 +31,7 @@ def set_aside(folder: Path, files: Iterable[str], *, suffix: str = "", spared: I
     ``suffix`` is the part of the stem that tells a shard's files from those of others. The stems that are ``spared``
     belong to checks at work. What cannot be renamed stays.
     """
-    named = [Path(name) for pattern in files for name in (glob.glob(pattern, recursive=True) or [pattern])]  # noqa: PTH207
+    named = [Path(name) for pattern in files for name in (glob.glob(pattern, recursive=True) or [pattern])]  # noqa: PTH207  # absolute patterns too
     found = {path.name.removesuffix(ending) for ending in _SIGNS for path in folder.glob(f"*{ending}")}
     for stem in sorted(found.difference(spared)):
         shard = _SHARD.search(stem)

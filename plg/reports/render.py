@@ -139,8 +139,8 @@ def main() -> int:
 
 def _load() -> None:
     """Load what an HTML report needs, down to what is loaded at its first use."""
-    from plg import outcome_io  # noqa: F401  # for the sake of the import, as the next
-    from plg.language import write  # noqa: F401
+    from plg import outcome_io  # noqa: F401  # for the sake of the import
+    from plg.language import write  # noqa: F401  # likewise
     from plg.reports.html import rehearse
 
     rehearse()

@@ -212,7 +212,7 @@ def _within(seconds: float, call: Callable[[], T], otherwise: T) -> T:
 def _compare_versions(client: Any, workers: list[str]) -> None:
     """Raise `ScenarioError` for workers with another plg, or with none."""
     # It travels as code: a worker without plg could not look it up.
-    version = lambda: __import__("plg").__version__  # noqa: E731
+    version = lambda: __import__("plg").__version__  # noqa: E731  # a `def` would say no more
     ask = partial(client.run, version, workers=workers, on_error="return")
     found: dict[str, Any] = _within(_PATIENCE, ask, {})
     faults = []

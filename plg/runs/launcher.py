@@ -10,7 +10,8 @@ from signal import Signals
 from typing import Protocol
 
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.judge.verdict import INTERNAL
+from plg.judge.verdict import INTERNAL, USAGE
+from plg.machine import shortage
 from plg.outcome import Outcome
 from plg.redaction import hide_known
 from plg.runs.order import Order
@@ -34,7 +35,12 @@ class NoOutcome(ScenarioError):
 
 
 def internal_error(fault: BaseException, file: str) -> NoOutcome:
-    """A fault of plg itself in a run of ``file``, in the form of all faults and without the secrets it may repeat."""
+    """A fault of plg itself in a run of ``file``, in the form of all faults and without the secrets it may repeat.
+
+    Where the machine had too little of something, that is the fault, and not one of plg's.
+    """
+    if short := shortage(fault):
+        return NoOutcome(ScenarioError([Diagnostic("machine", hide_known(short), file)]), USAGE)
     words = hide_known(f"internal error: {type(fault).__name__}: {fault}")
     return NoOutcome(ScenarioError([Diagnostic("internal-error", words, file)]), INTERNAL)
 

@@ -88,7 +88,7 @@ class Interruption:
     def close(self, *, for_good: bool = True) -> None:
         """Give them back, or ignore them ``for_good``: none changes the exit code of a program after its last line."""
         for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_IGN if for_good else handler)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_IGN if for_good else handler)  # type: ignore[arg-type]  # what `signal.signal` gave
 
 
 _programs: list[Interruption] = []

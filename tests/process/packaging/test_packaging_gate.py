@@ -1,8 +1,9 @@
-"""The gate answers the same twice: its searches are derandomised."""
+"""The gate answers the same twice, and what is excepted from its static checks says why."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,15 @@ def test_two_runs_draw_the_same_in_the_gate_and_not_in_a_soak(tmp_path: Path, pr
     drawn = [line for run in runs for line in run.stdout.splitlines() if "drawn:" in line]
     assert len(drawn) == 2, runs[0].stdout + runs[0].stderr
     assert (drawn[0] == drawn[1]) is alike
+
+
+def test_each_exception_from_a_static_check_has_its_reason_beside_it() -> None:
+    found = [path for folder in ("plg", "bench") for path in sorted((HOME / folder).rglob("*.py"))]
+    bare = [
+        f"{path.relative_to(HOME)}:{number}"
+        for path in found
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"# (?:noqa|type: ignore)[^#]*$", line)
+    ]
+    assert found
+    assert bare == []

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if not options.out:
         return _judge(options, console, None)
     artifacts = Artifacts(Path(options.out))
-    with artifacts.at_work():
+    with artifacts.at_work([options.outcome]):
         return _judge(options, console, artifacts)
 
 

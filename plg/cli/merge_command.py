@@ -20,7 +20,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Write the artifacts of the whole run and exit by its verdict."""
     console.outlive_reader()
     artifacts = Artifacts(Path(options.out))
-    with artifacts.at_work():
+    with artifacts.at_work(options.outcomes):
         return _merge(options, console, artifacts)
 
 

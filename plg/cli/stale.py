@@ -34,16 +34,22 @@ def redden(arguments: Sequence[str], reason: str) -> None:
 
 
 def disown(arguments: Sequence[str]) -> None:
-    """Set aside what earlier runs left of the scenarios that a check names whose ``arguments`` cannot be read."""
-    if not arguments or arguments[0] != "check":
+    """Set aside what earlier commands made of the files that a command names whose ``arguments`` cannot be read."""
+    if not arguments or arguments[0] not in ("check", "judge", "merge"):
         return
-    from plg.reports.earlier import set_aside
+    from plg.reports.earlier import set_aside, set_aside_of_outcomes
     from plg.reports.shared_folder import SharedFolder, junit_name, shard_suffix
 
     given = _given(arguments)
+    if not given.out:
+        return
     shard, folder = _shard(given.shard), Path(given.out)
     words = [word for word in arguments[1:] if not word.startswith("-")]
-    set_aside(folder, words, suffix=shard_suffix(shard), spared=SharedFolder(folder, junit_name(shard)).taken())
+    taken = SharedFolder(folder, junit_name(shard)).taken()
+    if arguments[0] == "check":
+        set_aside(folder, words, suffix=shard_suffix(shard), spared=taken)
+    else:
+        set_aside_of_outcomes(folder, words, spared=taken)
 
 
 def _given(arguments: Sequence[str]) -> argparse.Namespace:

@@ -29,6 +29,7 @@ _OPERAND = rf"(?:{strings.QUANTITY.pattern}|{_WORD}|\([^(){{}}\"\n]*\))"
 _SUM = re.compile(rf"(?:\s*[*/+\-]\s*{_OPERAND})+")
 _GROUP = re.compile(rf"\([^(){{}}\"\n]*\)(?:\s*[*/+\-]\s*{_OPERAND})*")
 _FOREIGN = re.compile(r"-?\d[\d_.]*(?:\s*/\s*[A-Za-zµ]+|\s*%|[A-Za-zµ\d.]*)")
+_NAMES = re.compile(rf"(?:(?:{strings.STRING}|{_WORD})\s*:\s*)+(?={'|'.join(PHASES)}|together|repeat|\{{)")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _VALUE = re.compile(rf"{strings.QUANTITY.pattern}|{_WORD}")
 
@@ -46,6 +47,7 @@ def slip_at(text: str, interactive: Any, first: int) -> Slip | None:
         or foreign_slip(text, interactive, before, first)
         or _misspelt_env(text, interactive, before, first)
         or _missing_value(text, interactive, before, first)
+        or _second_name(text, interactive, before, first)
         or _missing_then(text, interactive, before, first)
         or _thousands(text, stack, before, first)
         or _scaled(text, stack, before, first)
@@ -144,6 +146,28 @@ def _missing_then(text: str, interactive: Any, before: Any, first: int) -> Slip 
         interactive.feed_token(token("LABEL", before, *place))
 
     return Slip(f"`{before}` begins a new phase", "write `then` (or `and`) before it", *place, mend, first)
+
+
+def _second_name(text: str, interactive: Any, before: Any, first: int) -> Slip | None:
+    """``calm: rush: steady 5/s``, ``"calm": "rush": …``: only the first one names the phase."""
+    state = interactive.parser_state
+    stack = state.value_stack
+    read = getattr(before, "type", "") == "NAME" and stack[-1] is before and len(stack) > 1
+    named = getattr(stack[-2], "children", [""])[0] if read and getattr(stack[-2], "data", "") == "label" else ""
+    if not read and getattr(before, "type", "") == "_COLON" and len(stack) > 1:
+        named = stack[-2]
+    match = _NAMES.match(text, before.start_pos if read else first)
+    if not named or match is None or match.end() <= first:
+        return None
+
+    def mend() -> None:
+        if read:
+            state.state_stack.pop()
+            stack.pop()
+
+    written = match[0].rstrip()
+    place = match.start(), match.start() + len(written)
+    return Slip(f"the phase has a name already: `{named}`", f"leave out `{written}`", *place, mend, match.end())
 
 
 def _thousands(text: str, stack: list[Any], before: Any, first: int) -> Slip | None:

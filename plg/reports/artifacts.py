@@ -87,9 +87,13 @@ class Artifacts:
         return None
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """A stretch of work on the folder, in whose JUnit document nothing is green but what has been written in it."""
+    def at_work(self, outcomes: Sequence[str]) -> Iterator[None]:
+        """A stretch of work on the folder, in whose JUnit document nothing is green but what has been written in it.
+
+        What earlier commands made there of the saved ``outcomes`` (paths or globs) is set aside.
+        """
         self._shared.enter()
+        earlier.set_aside_of_outcomes(self.folder, outcomes, spared=self._shared.taken())
         try:
             yield
         finally:

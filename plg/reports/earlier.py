@@ -31,12 +31,30 @@ def set_aside(folder: Path, files: Iterable[str], *, suffix: str = "", spared: I
     ``suffix`` is the part of the stem that tells a shard's files from those of others. The stems that are ``spared``
     belong to checks at work. What cannot be renamed stays.
     """
-    named = [Path(name) for pattern in files for name in (glob.glob(pattern, recursive=True) or [pattern])]  # noqa: PTH207  # absolute patterns too
+    named = _files(files)
     found = {path.name.removesuffix(ending) for ending in _SIGNS for path in folder.glob(f"*{ending}")}
     for stem in sorted(found.difference(spared)):
         shard = _SHARD.search(stem)
         if (shard[0] if shard else "") == suffix and _is_of(folder / f"{stem}{_OUTCOME}", stem, named):
             set_aside_stem(folder, stem, named)
+
+
+def set_aside_of_outcomes(folder: Path, outcomes: Iterable[str], *, spared: Iterable[str] = ()) -> None:
+    """Set aside what earlier commands made in ``folder`` of saved ``outcomes`` (paths or globs), or of their
+    whole where they are shards; not the outcomes themselves. ``spared`` is as in `set_aside`.
+    """
+    named = _files(outcomes)
+    stems = {_SHARD.sub("", path.name.removesuffix(_OUTCOME)) for path in named if path.name.endswith(_OUTCOME)}
+    for stem in sorted(stems.difference(spared)):
+        set_aside_stem(folder, stem, named)
+
+
+def _files(patterns: Iterable[str]) -> list[Path]:
+    return [
+        Path(name)
+        for pattern in patterns
+        for name in (glob.glob(pattern, recursive=True) or [pattern])  # noqa: PTH207  # absolute patterns too
+    ]
 
 
 def set_aside_stem(folder: Path, stem: str, kept: Sequence[Path] = ()) -> None:

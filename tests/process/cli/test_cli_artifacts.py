@@ -270,3 +270,32 @@ def test_one_with_a_fault_one_green_and_one_interrupted(tmp_path: Path, several:
     assert list(suites(report).items()) == [("fault", True), ("green", green["exit_code"] != 0), ("long", True)]
     assert json.loads((report / "long.outcome.json").read_text())["exit_code"] == 128 + number
     assert not list(report.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "judge a.outcome.json", "judge r/a.outcome.json", "judge a.outcome.json fault.plg",
+        "judge a.outcome.json --nope",
+        "judge --out r --set a.outcome.json", "merge a.outcome.json --nope", "merge a.outcome.json",
+        "merge a.shard-1-of-2.outcome.json", "merge --nope *.outcome.json",
+    ],
+)  # fmt: skip
+def test_nothing_of_an_earlier_judgement_passes_for_a_refused_one(tmp_path: Path, arguments: str) -> None:
+    """Whatever is wrong: an option, the outcome, the scenario, a part that is missing; other scenarios keep theirs."""
+    assert check(tmp_path, write(tmp_path, "a"), write(tmp_path, "other"), "--out", "r")[0] == 0
+    whole = (tmp_path / "r" / "a.outcome.json").read_text()
+    (tmp_path / "a.outcome.json").write_text(whole if "a.outcome.json fault" in arguments else whole[:-5])
+    (tmp_path / "a.shard-1-of-2.outcome.json").write_text("{}")
+    (tmp_path / "fault.plg").write_text("scenario fault { traffic { steady 5/s over 1x } }")
+    if arguments == "judge r/a.outcome.json":
+        (tmp_path / "r" / "a.outcome.json").write_text(whole[:-5])
+    given = arguments if "--out" in arguments else f"{arguments} --out r"
+    done = subprocess.run([*PLG, *given.split()], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert all(suites(tmp_path / "r").values())
+    left = {path.name for path in (tmp_path / "r").iterdir()}
+    assert left >= {"other.html", "other.outcome.json", "other.scenario.yaml"}
+    assert left >= {"a.html.earlier", "a.scenario.yaml.earlier"}
+    assert not left & {"a.html", "a.scenario.yaml"}
+    assert ("a.outcome.json" in left) == (arguments == "judge r/a.outcome.json"), "it is not a result but what is read"

@@ -35,7 +35,7 @@ def test_two_runs_draw_the_same_in_the_gate_and_not_in_a_soak(tmp_path: Path, pr
     test = tmp_path / "test_drawing.py"
     test.write_text(DRAWING, encoding="utf-8")
     (tmp_path / "conftest.py").write_text((HOME / "tests/conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
-    environment = {**os.environ, "HYPOTHESIS_PROFILE": profile}
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": profile, "PYTHONPATH": str(HOME / "tests")}
     command = [
         sys.executable,
         "-m",

@@ -209,7 +209,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
-    recording = replace(recording, lost=_lost(ready.standing, recording, observer))
+    recording = replace(recording, lost=_lost(ready.standing, recording, observer) or recording.lost)
     lost = (recording.lost,) if recording.lost else ()
     notes = (*ready.notes, *found, *lost, *blind_limits(prepared.limits, recording))
     return _Ran(recording, started, workers, notes, begun, _failed(ready.before, target, clock, recording, observer))

@@ -19,8 +19,10 @@ def queue_result(recording: Recording, failed: int | None = None) -> QueueResult
 
 
 def nobody_worked(recording: Recording) -> bool:
-    """Whether all that was acked still waits and was given to no worker. Not told of a part of a run, whose queue holds
-    the jobs of the other parts too."""
+    """Whether no job was given to a worker: none was seen to be, or all that was acked still waits. Not told of a part
+    of a run, whose queue holds the jobs of the other parts too."""
+    if recording.taken is False and (recording.end_depth is not None or recording.stop == "target"):
+        return bool(recording.total("acked")) and not recording.incomplete
     start, end, acked = *_not_taken(recording), recording.total("acked")
     if start is None or end is None or not acked or end - start < acked or recording.incomplete:
         return False
@@ -40,10 +42,14 @@ def _said(recording: Recording, nobody: bool) -> str:
     start, end = recording.start_depth, recording.end_depth
     if start is None or not recording.total("sent"):
         return ""
+    if end is None and nobody:
+        return "no job was taken from the queue while it could be seen"
     if end is None:
         return "" if recording.stop == "target" else "the queue could not be looked at after the last send"
     before = f" ({start:,} from before the run)" if start else ""
     oldest = "" if recording.end_age_s is None else f", the oldest {figure(_rounded(recording.end_age_s), 's')}"
+    if nobody and end < start + recording.total("acked"):
+        return f"no job was taken from the queue, yet only {end:,} of {start + recording.total('acked'):,} still wait"
     if nobody:
         return f"no job was taken from the queue: {counted(end, 'job')} still {_wait(end)}{before}{oldest}"
     held = 0 if recording.end_untaken is None else end - recording.end_untaken

@@ -51,6 +51,24 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """Jobs that left a queue though no worker was seen to take them: how many at least, and words that follow it."""
+
+    jobs: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a queue since the look before: the ``losses``, and whether a job was, or may have been, taken by a
+    worker; None where that is not known. ``expires`` (s) is what the key has left to live; None: it stays."""
+
+    losses: tuple[Loss, ...] = ()
+    taken: bool | None = None
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """One queue as seen: jobs ``waiting``, ``in_flight`` with a worker, ``delayed`` and ``dead``, and the age (s) of
     the oldest waiting one; None where the format cannot tell.
@@ -65,6 +83,7 @@ class Sight:
     delayed: int | None = None
     dead: int | None = None
     untaken: int | None = None
+    change: Change = Change()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +93,15 @@ class Survey:
     ``read`` gets one answer a question (errors as exceptions) and the moment of the asking by this machine's clock (s
     since the epoch). It returns what is seen, or further questions whose answers it needs. ``later`` holds one question
     of each kind that may be among these, to be asked whether this user may. ``for_age`` names the commands that tell of
-    the age alone: where this user may not give one, ``read`` gets the refusal as its answer.
+    the age alone: where this user may not give one, ``read`` gets the refusal as its answer. ``aside`` are asked with
+    the questions, and their answers follow: what a server or a user need not have.
     """
 
     questions: Sequence[Question]
     read: Callable[[Sequence[Any], float], Sight | Survey]
     later: Sequence[Question] = ()
     for_age: frozenset[str] = frozenset()
+    aside: Sequence[Question] = ()
 
 
 class Format(Protocol):
@@ -114,4 +135,7 @@ class Format(Protocol):
         """The commands that enqueue one job."""
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
-        """What to ask to see how many jobs wait and how old the oldest is. ``jobs`` all go to the same queue."""
+        """What to ask to see how many jobs wait and how old the oldest is. ``jobs`` all go to the same queue.
+
+        It remembers its last answers: each survey is for one who looks again and again.
+        """

@@ -7,6 +7,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import age, envelope, places_of
+from plg.queues.list_account import ListAccount
 from plg.queues.recipe import Recipe, constant
 
 MOST_JOBS_A_COMMAND = 512
@@ -38,13 +39,23 @@ class ListFormat:
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The length, and the oldest job at the right end."""
         key = jobs[0].queue.name
-        places = places_of(jobs)
+        places, account = places_of(jobs), ListAccount(key)
         if not places:
-            return Survey((("LLEN", key),), lambda answers, now: Sight(answers[0], None if answers[0] else 0.0))
+
+            def counted(answers: Sequence[Any], now: float) -> Sight:
+                length, *aside = answers
+                return Sight(length, None if length else 0.0, change=account.look(length, None, aside, now))
+
+            return Survey((("LLEN", key),), counted, aside=account.questions)
 
         def seen(answers: Sequence[Any], now: float) -> Sight:
-            length, tail = answers
+            length, oldest, *aside = answers
+            change = account.look(length, oldest, aside, now)
             # A job that was there at the first question and not at the second has been taken: nothing waits.
-            return Sight(length, age(tail[0], now, places)) if length and tail else Sight(0, 0.0)
+            return (
+                Sight(length, age(oldest, now, places), change=change)
+                if length and oldest
+                else Sight(0, 0.0, change=change)
+            )
 
-        return Survey((("LLEN", key), ("LRANGE", key, -1, -1)), seen)
+        return Survey((("LLEN", key), ("LINDEX", key, -1)), seen, aside=account.questions)

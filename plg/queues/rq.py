@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Change, Job, Question, Sight, Survey
+from plg.queues.list_account import ListAccount
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 
 _DEFAULT_TIMEOUT = 180
@@ -71,6 +72,7 @@ class RqFormat:
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list, what a worker has moved aside, and RQ's registries; the age stands in the oldest job itself."""
         key, name = _key(jobs[0]), jobs[0].queue.name
+        account = ListAccount(key, "left")
         return Survey(
             (
                 ("LLEN", key),
@@ -80,8 +82,9 @@ class RqFormat:
                 ("ZCARD", f"rq:scheduled:{name}"),
                 ("ZCARD", f"rq:failed:{name}"),
             ),
-            _seen,
+            lambda answers, now: _seen(answers[:6], now, account.look(answers[0], answers[1], answers[6:], now)),
             (("HGET", "rq:job:plg", "enqueued_at"),),
+            aside=account.questions,
         )
 
 
@@ -89,11 +92,11 @@ def _key(job: Job) -> str:
     return f"rq:queue:{job.queue.name}"
 
 
-def _seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+def _seen(answers: Sequence[Any], now: float, change: Change) -> Sight | Survey:
     waiting, oldest, moving, working, delayed, dead = answers
 
     def sight(age: float | None) -> Sight:
-        return Sight(waiting, age, moving + working, delayed, dead)
+        return Sight(waiting, age, moving + working, delayed, dead, change=change)
 
     if oldest is None:
         return sight(0.0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Change, Job, Question, Sight, Survey
 from plg.queues.envelope import envelope
 from plg.queues.recipe import Recipe, constant
+from plg.queues.stream_account import StreamAccount
+from plg.queues.stream_state import Book, Group, StreamEnds, StreamState, group_questions, id_of
 
 
 class StreamFormat:
@@ -41,12 +43,16 @@ class StreamFormat:
         """
         key = jobs[0].queue.name
 
-        def ends(answers: Sequence[Any], now: float) -> Sight | Survey:
-            server_now, *found = answers
-            stream = StreamEnds.read(key, *found)
-            if not stream.length:
-                return Sight(0, 0.0)
-            return _groups_of(stream, int(server_now[0]) + int(server_now[1]) / 1e6)
+        account = StreamAccount(key)
+
+        def seen(answers: Sequence[Any], _: float) -> Sight | Survey:
+            moment, length, first, last, groups, book, *aside = answers
+            ends, now = StreamEnds.read(key, length, first, last), int(moment[0]) + int(moment[1]) / 1e6
+            state = StreamState(ends, Book.read(book), Group.all_of(groups))
+            if not ends.length or not state.groups:
+                age = max(0.0, now - ends.first[0] / 1e3) if ends.length else 0.0
+                return Sight(ends.length, age, change=account.look(state, aside))
+            return _placed(state, now, lambda placed: account.look(placed, aside))
 
         return Survey(
             (
@@ -54,109 +60,46 @@ class StreamFormat:
                 ("XLEN", key),
                 ("XRANGE", key, "-", "+", "COUNT", 1),
                 ("XREVRANGE", key, "+", "-", "COUNT", 1),
+                ("XINFO", "GROUPS", key),
             ),
-            ends,
-            (("XINFO", "GROUPS", key), ("XPENDING", key, "plg")),
+            seen,
+            (("XPENDING", key, "plg"),),
             frozenset({"XPENDING"}),
+            (("XINFO", "STREAM", key), *account.questions),
         )
 
 
-Id = tuple[int, int]
-"""Of a stream's entry: milliseconds by the server's clock, and a number among those of the same millisecond."""
+def _placed(state: StreamState, now: float, account: Callable[[StreamState], Change]) -> Survey:
+    """The groups are asked for what they have yet to do."""
+
+    def read(answers: Sequence[Any], _: float) -> Sight:
+        pending, undelivered = (
+            {group.name: answer for group, answer in zip(state.groups, side, strict=True) if _found(answer)}
+            for side in (answers[::2], answers[1::2])
+        )
+        placed = replace(
+            state,
+            held={name: id_of(answer[1]) for name, answer in pending.items() if answer[0]},
+            ahead={name: id_of(answer[0][0]) for name, answer in undelivered.items()},
+        )
+        # Who has jobs to acknowledge may have the oldest of them.
+        refused = zip(state.groups, answers[::2], strict=True)
+        hidden = any(isinstance(answer, Exception) and group.pending for group, answer in refused)
+        return replace(_sight(placed, now, hidden=hidden), change=account(placed))
+
+    return Survey([question for group in state.groups for question in group_questions(state.ends, group)], read)
 
 
-def _id(text: bytes) -> Id:
-    milliseconds, _, sequence = text.decode().partition("-")
-    return int(milliseconds), int(sequence or 0)
+def _found(answer: Any) -> bool:
+    return not isinstance(answer, Exception) and bool(answer)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnds:
-    """One stream: its length and the ids of its first and last entry, (0, 0) where it is empty."""
-
-    key: str
-    length: int
-    first: Id
-    last: Id
-
-    @staticmethod
-    def read(key: str, length: int, first: list[Any], last: list[Any]) -> StreamEnds:
-        """From the answers to XLEN, XRANGE and XREVRANGE."""
-        return StreamEnds(key, length, _id(first[0][0]) if first else (0, 0), _id(last[0][0]) if last else (0, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A consumer group: the last id delivered to it, deliveries it has not acknowledged, entries it has yet to get.
-
-    ``lag`` is None where the server does not know it (entries deleted in the middle, or Redis before 7).
-    """
-
-    name: bytes
-    delivered: Id
-    pending: int
-    lag: int | None
-
-    def behind(self, stream: StreamEnds) -> int:
-        """Entries the group has not dealt with; the length of the stream where the server cannot say."""
-        if self.delivered >= stream.last:
-            return self.pending
-        return stream.length if self.lag is None else self.lag + self.pending
-
-    def not_given(self, stream: StreamEnds) -> int:
-        """Entries that are there and that the group has not been given. Where the server cannot say, 0 if it has been
-        given any of those that are there."""
-        if self.delivered >= stream.last:
-            return 0
-        if self.lag is None:
-            return 0 if self.delivered >= stream.first else stream.length
-        return self.lag
-
-
-def _groups_of(stream: StreamEnds, now: float) -> Survey:
-    """A stream that holds something is asked for its groups, and the groups for what they have yet to do."""
-
-    def read(answers: Sequence[Any], _: float) -> Sight | Survey:
-        groups = _groups(answers[0])
-        if not groups:
-            return Sight(stream.length, max(0.0, now - stream.first[0] / 1e3))
-        questions = [question for group in groups for question in _group_questions(stream, group)]
-        return Survey(questions, lambda found, _: _sight(stream, groups, found, now))
-
-    return Survey((("XINFO", "GROUPS", stream.key),), read)
-
-
-def _groups(answer: Any) -> tuple[Group, ...]:
-    """From the answer to XINFO GROUPS; none where the stream went away since."""
-    if isinstance(answer, Exception):
-        return ()
-    found = [dict(zip(fields[::2], fields[1::2], strict=True)) for fields in answer]
-    return tuple(Group(f[b"name"], _id(f[b"last-delivered-id"]), f[b"pending"], f.get(b"lag")) for f in found)
-
-
-def _group_questions(stream: StreamEnds, group: Group) -> tuple[Question, Question]:
-    """Its deliveries in sum, and the first entry it has not been given."""
-    milliseconds, sequence = group.delivered
-    # The next id rather than an open interval, which Redis knows since 6.2.
-    after = f"{milliseconds}-{sequence + 1}" if sequence < 2**64 - 1 else f"{milliseconds + 1}-0"
-    return ("XPENDING", stream.key, group.name), ("XRANGE", stream.key, after, "+", "COUNT", 1)
-
-
-def _sight(stream: StreamEnds, groups: Sequence[Group], answers: Sequence[Any], now: float) -> Sight:
-    """``answers`` are those to `_group_questions`, two a group."""
-    oldest, hidden = [], False
-    for group, pending, undelivered in zip(groups, answers[::2], answers[1::2], strict=True):
-        if isinstance(pending, Exception):
-            # Who has jobs to acknowledge may have the oldest of them.
-            hidden = hidden or group.pending > 0
-        elif pending[0]:
-            oldest.append(_id(pending[1]))
-        if not isinstance(undelivered, Exception) and undelivered:
-            oldest.append(_id(undelivered[0][0]))
-    waiting = max(group.behind(stream) for group in groups)
+def _sight(state: StreamState, now: float, *, hidden: bool) -> Sight:
+    stream, oldest = state.ends, [*state.held.values(), *state.ahead.values()]
+    waiting = state.waiting
     # What was there when the groups were asked for and is not now has been dealt with: nothing waits.
     if not waiting or not (oldest or hidden):
         return Sight(0, 0.0)
     # Among several groups a job is taken as soon as one of them has it.
-    untaken = min(waiting, *(group.not_given(stream) for group in groups))
+    untaken = min(waiting, *(group.not_given(stream) for group in state.groups))
     return Sight(waiting, None if hidden else max(0.0, now - min(oldest)[0] / 1e3), untaken=untaken)

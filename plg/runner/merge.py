@@ -69,6 +69,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         stop_detail=stop.detail if stop else "",
         stop_by=stop.by if stop else "",
         stop_s=stopped_s,
+        taken=_any_taken([part.taken for part in parts]),
         lost="; ".join(dict.fromkeys(part.lost for part in parts if part.lost)),
         errors=_errors(parts),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
@@ -86,6 +87,12 @@ def _gravest(parts: Sequence[Recording]) -> tuple[Stop | None, float | None]:
         return None, None
     _, moment, stop = min(stopped, key=lambda each: each[:2])
     return stop, moment
+
+
+def _any_taken(found: Sequence[bool | None]) -> bool | None:
+    if any(found):
+        return True
+    return None if None in found else False
 
 
 def _total(columns: Sequence[Column]) -> Column:

@@ -181,6 +181,8 @@ class Recorder:
             stop_detail=stop.detail if stop else "",
             stop_by=stop.by if stop else "",
             errors=tuple(self._error_texts.items()),
+            lost=watch.lost,
+            taken=watch.taken,
             stalls=stalls,
         )
 

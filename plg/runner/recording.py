@@ -153,7 +153,10 @@ class Recording:
     incomplete: str = ""
     """Why these measurements cannot stand for the whole run: shards that are missing, or did not start together."""
     lost: str = ""
-    """Why jobs that the server confirmed may be lost: it was restarted, or evicted keys; empty where nothing tells."""
+    """Why jobs that the server confirmed may be lost: it was restarted, evicted keys, or they left the queue and nobody
+    was seen to take them; empty where nothing tells."""
+    taken: bool | None = None
+    """Whether a job was taken from the queue by a worker, or may have been; None where that is not known."""
     sample_step: float | None = None
     """Seconds between the samples of one generator, where those of several stand side by side."""
     stalls: tuple[Stall, ...] = ()

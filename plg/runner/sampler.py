@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from plg.clock import Clock
 from plg.measures import GAUGES
 from plg.plan.watching import LOOK_EVERY
+from plg.queues.base import Change
 from plg.runner.recording import Floats
 from plg.targets.base import QueueProbe, TargetError
 
@@ -29,6 +30,8 @@ _GLANCE = 0.05
 
 _AT = {name: place for place, name in enumerate(GAUGES, start=1)}
 """Where a gauge stands in a row of samples; the moment stands first."""
+
+_UNKNOWN = Change()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Sample:
     """Why the queues could not be seen, where they could not."""
     untaken: float = math.nan
     """Jobs among the waiting that no worker has been given."""
+    change: Change = _UNKNOWN
+    """What became of the queues since the look before."""
 
     def __getitem__(self, gauge: str) -> float:
         return self.gauges.get(gauge, math.nan)
@@ -177,23 +182,25 @@ class ThreadSampler:
             if self._stopped:
                 return
             began = self._clock.now() - self._zero
-            seen, least, untaken, fault = self._look()
+            sample = self._look(began)
             ended = self._clock.now() - self._zero
-            seen |= self._usage.read()
             # Where this look was no longer waited for, it still comes after what was told meanwhile.
-            self._samples.append(Sample(max(ended, self._told), seen, least, began, fault, untaken))
+            self._samples.append(
+                replace(sample, t=max(ended, self._told), gauges={**sample.gauges, **self._usage.read()})
+            )
 
-    def _look(self) -> tuple[dict[str, float], float, float, str]:
-        """The gauges of the queue that could be seen, what the age is at least and how many jobs no worker has been
-        given (NaN: unknown), and why not."""
+    def _look(self, began: float) -> Sample:
+        """A look at the queue that begins now."""
         try:
             look = self._probe.look()
         except TargetError as error:
-            return {}, math.nan, math.nan, str(error)
-        seen = {"queue_depth": float(look.waiting)}
-        if look.oldest_age is None:
-            return seen, look.at_least or math.nan, look.not_taken, ""
-        return seen | {"queue_age": look.oldest_age}, look.oldest_age, look.not_taken, ""
+            return Sample(began, {}, asked=began, fault=str(error))
+        seen, least = {"queue_depth": float(look.waiting)}, look.oldest_age
+        if least is None:
+            least = look.at_least or math.nan
+        else:
+            seen["queue_age"] = least
+        return Sample(began, seen, least, began, untaken=look.not_taken, change=look.change)
 
 
 class _Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plg.runner.sampler import Sample
 
@@ -22,6 +22,9 @@ class Watch:
     ``waiting_s`` and ``drain_s`` count from it: the last look that found more than ``start_depth``, the first that
     found no more. Only looks asked for after the last answer count: those before may have missed jobs on their way.
     ``end_depth``, ``end_age`` and ``end_untaken`` are what the last of them found, None where it failed.
+
+    Over the whole run, ``losses`` counts by how they went the jobs that nobody was seen to take, and ``taken`` tells
+    whether a job was taken, or may have been; None where that is not known.
     """
 
     start_depth: int | None
@@ -33,7 +36,10 @@ class Watch:
     end_depth: int | None = None
     end_age: float | None = None
     end_untaken: int | None = None
+    losses: dict[str, int] = field(default_factory=dict)
+    taken: bool | None = None
     looked: bool = False
+    _unsure: bool = False
     _since: float = math.inf
 
     def begin(self, last_send: float | None, now: float) -> None:
@@ -43,6 +49,7 @@ class Watch:
 
     def on_sample(self, sample: Sample) -> None:
         """Take in a look, in order of time."""
+        self._account(sample)
         if (sample.t if sample.asked is None else sample.asked) < self._since:
             return
         failed = math.isnan(sample["queue_depth"])
@@ -57,6 +64,23 @@ class Watch:
             self.waiting_s = after
         else:
             self.drain_s = after
+
+    def _account(self, sample: Sample) -> None:
+        if math.isnan(sample["queue_depth"]):
+            return
+        for loss in sample.change.losses:
+            self.losses[loss.words] = self.losses.get(loss.words, 0) + loss.jobs
+        self._unsure |= sample.change.taken is None
+        if sample.change.taken or self.taken:
+            self.taken = True
+        else:
+            self.taken = None if self._unsure else False
+
+    @property
+    def lost(self) -> str:
+        """The losses in words; empty where there are none."""
+        found = [f"{jobs:,} job{'s' * (jobs != 1)} {words}" for words, jobs in self.losses.items()]
+        return f"not all jobs were seen to be taken: {'; '.join(found)}" if found else ""
 
     @property
     def waits(self) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from plg.queues.base import Change
 
 if TYPE_CHECKING:
     from plg.queues.use import QueueInUse
@@ -49,6 +51,7 @@ class Depth:
     Where that cannot be known it is None, and ``at_least`` the greatest age that is known of. ``untaken`` of them no
     worker has been given; None: all. ``in_flight`` are with a worker and ``dead`` have failed for good, where the
     framework keeps that in Redis; None where it does not.
+    ``change`` is what became of the queues since the look before.
     """
 
     waiting: int
@@ -57,6 +60,7 @@ class Depth:
     untaken: int | None = None
     in_flight: int | None = None
     dead: int | None = None
+    change: Change = field(default=Change(), compare=False)
 
     @property
     def not_taken(self) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from plg.queues.base import Question, Sight, Survey
+from plg.queues.base import Change, Question, Sight, Survey
 from plg.queues.use import QueueInUse
 from plg.targets.address import Address
 from plg.targets.base import Depth, TargetError
@@ -31,6 +31,7 @@ class RedisProbe:
         self._surveys = [queue.survey() for queue in queues]
         self._for_age = frozenset().union(*(survey.for_age for survey in self._surveys))
         self._clock = clock
+        self._aside = True
 
     def look(self) -> Depth:
         """See `plg.targets.base.QueueProbe.look`; a server that is paused costs at most a second."""
@@ -38,13 +39,23 @@ class RedisProbe:
         seen: list[Sight] = []
         surveys = self._surveys
         while surveys:
-            answers = iter(self._ask([question for survey in surveys for question in survey.questions]))
+            answers = self._ask(surveys)
             now = self._clock()
-            found = [survey.read([next(answers) for _ in survey.questions], now) for survey in surveys]
+            found = [
+                survey.read([answers.get(question) for question in (*survey.questions, *survey.aside)], now)
+                for survey in surveys
+            ]
             seen += [each for each in found if isinstance(each, Sight)]
             surveys = [each for each in found if isinstance(each, Survey)]
         return together(
-            Depth(sight.waiting, sight.oldest_age, untaken=sight.untaken, in_flight=sight.in_flight, dead=sight.dead)
+            Depth(
+                sight.waiting,
+                sight.oldest_age,
+                untaken=sight.untaken,
+                in_flight=sight.in_flight,
+                dead=sight.dead,
+                change=sight.change,
+            )
             for sight in seen
         )
 
@@ -57,14 +68,21 @@ class RedisProbe:
                 if question[0] not in self._for_age:
                     raise self._explained(answer)
                 denied = denied or self._explained(answer)
+        aside = [question for survey in self._surveys for question in survey.aside]
+        self._aside = not aside or self._client.ask_gently(aside) is not None
         return denied
 
     def _explained(self, answer: Exception) -> TargetError:
         return explain(answer, f"{self._client.address.shown}, looking at the queues,")
 
-    def _ask(self, questions: list[Question]) -> list[Any]:
-        answers = self._client.ask(questions) if questions else []
-        for question, answer in zip(questions, answers, strict=True):
+    def _ask(self, surveys: Sequence[Survey]) -> dict[Question, Any]:
+        """The answer to each question, also where several surveys ask it."""
+        needed = dict.fromkeys(question for survey in surveys for question in survey.questions)
+        aside = [question for survey in surveys for question in survey.aside if self._aside]
+        questions = list(dict.fromkeys((*needed, *aside)))
+        answers = dict(zip(questions, self._client.ask(questions) if questions else [], strict=True))
+        for question in needed:
+            answer = answers[question]
             if isinstance(answer, Exception) and not _is_absence(answer):
                 if question[0] in self._for_age and _is_denied(answer):
                     continue
@@ -94,9 +112,21 @@ def together(looks: Iterable[Depth]) -> Depth:
     if any(look.untaken is not None for look in seen):
         untaken = sum(look.not_taken for look in seen)
     least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
+    change = _all_changes([look.change for look in every])
     if any(look.oldest_age is None for look in seen):
-        return Depth(waiting, None, least, untaken, in_flight, dead)
-    return Depth(waiting, least, untaken=untaken, in_flight=in_flight, dead=dead)
+        return Depth(waiting, None, least, untaken, in_flight, dead, change)
+    return Depth(waiting, least, untaken=untaken, in_flight=in_flight, dead=dead, change=change)
+
+
+def _all_changes(changes: Sequence[Change]) -> Change:
+    """What became of all queues together."""
+    taken = any(change.taken for change in changes)
+    unknown = not taken and any(change.taken is None for change in changes)
+    return Change(
+        tuple(loss for change in changes for loss in change.losses),
+        None if unknown or not changes else taken,
+        min((change.expires for change in changes if change.expires is not None), default=None),
+    )
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

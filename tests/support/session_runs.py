@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from plg import session
 from plg.outcome import Outcome
 
 LIMITS = "guardrails { max_rate 5000/s max_total_jobs 100_000 max_duration 1m }"
@@ -80,3 +82,22 @@ def due_times(rate, duration: float, points: int = 400_001) -> np.ndarray:
     total = np.concatenate([[0.0], np.cumsum(rate(t)) * duration / points])
     halves = np.arange(0.5, total[-1] + 1e-6, 1.0)
     return np.interp(halves, total, np.linspace(0.0, duration, points + 1))
+
+
+class Meanwhile:
+    """Does something to the server so many seconds after all is ready, in a thread beside; ends what it began."""
+
+    def __init__(self, at, act) -> None:
+        self._timer = threading.Timer(at, act)
+        self.observer = session.Observer(before_start=self._timer.start)
+
+    def __enter__(self):
+        return self.observer
+
+    def __exit__(self, *_):
+        self._timer.join()
+
+
+def verdicts(played):
+    """The verdict of each line, by its measure."""
+    return {result.text.split()[0]: result.verdict for result in played.outcome.expectations}

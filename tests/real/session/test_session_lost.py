@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from support.live import kill, revive
-from support.session_runs import scenario
-
-from plg import session
+from support.session_runs import Meanwhile, scenario, verdicts
 
 RESTART = "the server was restarted during the run: jobs that were confirmed may be lost"
 LINES = "queue_depth < 1000\n queue_age < 20s\n drain_time < 5s\n errors <= 1000"
-
-
-class Meanwhile:
-    """Does something to the server so many seconds after all is ready, in a thread beside; ends what it began."""
-
-    def __init__(self, at, act) -> None:
-        self._timer = threading.Timer(at, act)
-        self.observer = session.Observer(before_start=self._timer.start)
-
-    def __enter__(self):
-        return self.observer
-
-    def __exit__(self, *_):
-        self._timer.join()
-
-
-def verdicts(played):
-    return {result.text.split()[0]: result.verdict for result in played.outcome.expectations}
 
 
 def restart(server):

@@ -32,6 +32,8 @@ SENSE = {
     b"TYPE": b"+none\r\n",
     b"LLEN": b":1\r\n",
     b"LRANGE": b"*1\r\n$1\r\nx\r\n",
+    b"LINDEX": b"$1\r\nx\r\n",
+    b"PTTL": b":-1\r\n",
     b"TIME": b"*2\r\n$10\r\n1700000000\r\n$1\r\n5\r\n",
     b"XLEN": b":1\r\n",
     b"XRANGE": ENTRY,
@@ -52,7 +54,7 @@ SENSE = {
 ASKED = (
     "AUTH", "SELECT", "PING", "INFO", "CLUSTER", "TYPE", "MULTI", "DISCARD", "MEMORY", "EXISTS", "SSCAN", "SCAN",
     "ZSCAN", "SISMEMBER", "GET", "HGET", "HMGET",
-    "LLEN", "LRANGE", "TIME", "XLEN", "XRANGE", "XREVRANGE", "XINFO", "XPENDING",
+    "LLEN", "LRANGE", "LINDEX", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE", "XINFO", "XPENDING",
 )  # fmt: skip
 NONSENSE = {
     "closes": None,
@@ -170,7 +172,7 @@ def test_what_is_said_of_nonsense(scripted, nonsense: str, words: str) -> None:
 
 
 def test_an_answer_of_the_wrong_kind_ends_the_looking_and_not_plg(scripted) -> None:
-    for command in ("TYPE", "LLEN", "LRANGE", "XRANGE", "XINFO", "XPENDING", "TIME"):
+    for command in ("TYPE", "LLEN", "LRANGE", "LINDEX", "XRANGE", "XINFO", "XPENDING", "TIME"):
         said = use(scripted(answering(command.encode(), b":-1\r\n" if command != "LLEN" else b"+1\r\n", set())).url)
         assert f"refused: {command} is not answered as Redis answers it" in said
 

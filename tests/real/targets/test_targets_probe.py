@@ -250,11 +250,12 @@ def test_groups_before_redis_7_have_no_lag(scripted):
     """Answers as Redis 6 gives them: what is behind the last delivery cannot be told, so the length counts."""
     entry = b"*1\r\n*2\r\n$3\r\n%d-0\r\n*2\r\n$1\r\nf\r\n$1\r\nx\r\n"
     ends = b"*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n:9\r\n" + entry % 1 + entry % 9
+    aside = b"-ERR no such subcommand\r\n" + b"-ERR unknown\r\n" * 2 + b":-1\r\n"
     group = b"*8\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:1\r\n$7\r\npending\r\n:2\r\n"
     group += b"$17\r\nlast-delivered-id\r\n$3\r\n%d-0\r\n"
     rest = b"*4\r\n:2\r\n$3\r\n3-0\r\n$3\r\n4-0\r\n*0\r\n" + entry % 5
     for delivered, waiting in ((4, 9), (9, 2)):
-        server = scripted(answering(ends, b"*1\r\n" + group % delivered, rest))
+        server = scripted(answering(ends + b"*1\r\n" + group % delivered + aside, rest))
         probe = RedisProbe(parse_address(server.url), queues_of(STREAM))
         assert probe.look() == Depth(waiting, pytest.approx(1_800_000_000 - 0.003), untaken=0)
         probe.close()
@@ -306,7 +307,7 @@ def test_one_round_trip_for_lists(scripted):
     def handle(connection):
         while data := connection.recv(65536):
             heard.append(data)
-            connection.sendall(b":0\r\n*0\r\n" * 2)
+            connection.sendall(b":0\r\n$-1\r\n" * 2 + b"-ERR unknown command\r\n" * 2 + b":-2\r\n" * 2)
 
     server = scripted(handle)
     probe = RedisProbe(parse_address(server.url), queues_of(LISTS))

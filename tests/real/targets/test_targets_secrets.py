@@ -112,7 +112,7 @@ def test_an_error_at_any_other_time(scripted, tmp_path, to: bytes) -> None:
     info = b"redis_version:7.hunter2\r\n"
     answers = {
         b"AUTH": b"+OK\r\n", b"PING": b"+PONG\r\n", b"INFO": b"$%d\r\n%b\r\n" % (len(info), info),
-        b"TYPE": b"+none\r\n", b"LPUSH": b":1\r\n", b"LLEN": b":0\r\n", b"LRANGE": b"*0\r\n",
+        b"TYPE": b"+none\r\n", b"LPUSH": b":1\r\n", b"LLEN": b":0\r\n", b"LINDEX": b"$-1\r\n",
     }  # fmt: skip
 
     def handle(connection) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from plg.measures import TAKEN
+from plg.measures import NOTHING_JUDGED, TAKEN
 from plg.outcome import Notice, Outcome, WorkersResult
 
 
 def notices(outcome: Outcome) -> tuple[Notice, ...]:
     """All that is to be said first of a run, the gravest before the others; most have nothing."""
     found = []
+    if _nothing_judged(outcome):
+        found.append(Notice("nothing-promised", NOTHING_JUDGED))
     if outcome.workers is not None and (taken := _foreign(outcome, outcome.workers)):
         found.append(Notice("others-jobs-taken", f"plg's own workers took {taken} not of this run"))
     if failed := outcome.queue.failed:
@@ -19,6 +21,13 @@ def notices(outcome: Outcome) -> tuple[Notice, ...]:
     elif outcome.workers is not None and outcome.ledger.acked:
         found.append(Notice("own-workers", f"{_taken_by_own(outcome, outcome.workers)}, not by yours"))
     return tuple(found)
+
+
+def _nothing_judged(outcome: Outcome) -> bool:
+    """Whether a run passed that could not fail by what it did; a shard is judged with the others."""
+    judged = any(result.level == "expect" for result in outcome.expectations)
+    part = outcome.shard is not None and len(outcome.shard.parts) < outcome.shard.of
+    return outcome.exit_code == 0 and outcome.ledger.planned > 0 and not judged and not part
 
 
 def _taken_by_own(outcome: Outcome, workers: WorkersResult) -> str:

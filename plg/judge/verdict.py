@@ -9,6 +9,7 @@ from plg.judge.remains import nobody_worked
 from plg.judge.soundness import WORKERS, too_late
 from plg.judge.windows import phase_at
 from plg.judge.wording import counted, figure, moment
+from plg.measures import NOTHING_JUDGED
 from plg.outcome import ExpectationResult, Ledger, Verdict
 from plg.runner.recording import Recording
 
@@ -189,11 +190,7 @@ def _held_all(
 ) -> str:
     judged = [r for r in results if r.level == "expect"]
     warned = sum(r.level == "warn" and r.verdict != "pass" for r in results)
-    nothing = (
-        "no line promised anything, so nothing was judged"
-        if recording.total("planned")
-        else "no job was planned or sent"
-    )
+    nothing = NOTHING_JUDGED if recording.total("planned") else "no job was planned or sent"
     said = {0: nothing, 1: "the one expectation held"}.get(len(judged), f"all {len(judged)} expectations held")
     but = ", but" if judged else ";"
     if nobody_worked(recording):

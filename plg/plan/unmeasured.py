@@ -54,7 +54,7 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
 
 
 _UNPROMISED = (
-    "no line promises anything, so only a target that fails or a limit that stops the run can fail a check, "
+    "no line says what must hold, so only a target that fails or a limit that stops the run can fail a check, "
     "not jobs that are refused, slow or left waiting"
 )
 

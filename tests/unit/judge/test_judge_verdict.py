@@ -108,7 +108,7 @@ REASONS = [
     ([result("pass")] * 7, RUN, "all 7 expectations held"),
     ([result("pass")], RUN, "the one expectation held"),
     ([result("pass")] * 2 + [result("fail", "warn")], RUN, "all 2 expectations held (1 warning)"),
-    ([], RUN, "no line promised anything, so nothing was judged"),
+    ([], RUN, "no line says what must hold, so nothing was judged"),
     ([result("pass"), result("fail")], RUN, "1 of 2 expectations failed: deviation < 5% (observed 7.3%)"),
     ([result("no_data")], RUN, "1 of 1 expectation had no data: deviation < 5% (no samples)"),
     (

@@ -108,7 +108,7 @@ def test_a_scenario_that_promises_nothing_is_told_so(
     path.write_text(path.read_text().replace("over 2s", "over 200ms").replace("pause 3s", "pause 1ms"))
     [(code, message, line)] = linted(path, capsys)
     assert (code, line) == ("nothing-promised", 1)
-    told = "no line promises anything, so only a target that fails or a limit that stops the run can fail a check"
+    told = "no line says what must hold, so only a target that fails or a limit that stops the run can fail a check"
     assert message.startswith(told)
     assert main(["plan", str(path)]) == 0
     assert told in " ".join(capsys.readouterr().out.split())
@@ -116,7 +116,7 @@ def test_a_scenario_that_promises_nothing_is_told_so(
     assert main(["check", str(path), "--target", "embedded"]) == 0
     said = capsys.readouterr().out
     assert told in " ".join(said.split())
-    assert said.rstrip().splitlines()[-1].startswith("exit 0: no line promised anything, so nothing was judged")
+    assert said.rstrip().splitlines()[-1].startswith("exit 0: no line says what must hold, so nothing was judged")
 
 
 def test_plan_says_what_latency_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

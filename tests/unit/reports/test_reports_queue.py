@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ from support.judged import Glance, expect, outcome_of, record, steady
 from plg.judge import rejudge
 from plg.judge.remains import nobody_worked, queue_result
 from plg.judge.shards import as_shard
+from plg.notices import notices
 from plg.outcome import QueueResult, ShardInfo
 from plg.outcome_io import from_json, to_json
 from plg.reports.github import annotate
@@ -51,6 +53,23 @@ def test_it_is_the_first_line_of_every_report(nobody):
     assert saved["queue"] == told
 
 
+def test_a_run_that_nothing_was_expected_of_says_so_first_in_every_report():
+    words = "no line says what must hold, so nothing was judged"
+    warned = replace(expect("errors", "==", 0.0), level="warn")
+    for expectations in ((), (warned,)):
+        outcome = outcome_of(left(0), expectations=expectations)
+        assert outcome.exit_code == 0
+        assert summary(outcome).splitlines()[0] == f"warning: {words}"
+        assert markdown([outcome]).splitlines()[0] == f"> ⚠️ {words}"
+        assert annotate(outcome).splitlines()[0].endswith(f"::{words}")
+        assert html([outcome]).split("<header>\n", 1)[1].startswith('<p class="reason doubt" role="alert">No line says')
+        first = ElementTree.fromstring(junit([outcome])).find("testsuite").find("testcase")
+        assert (first.get("name"), first.find("skipped").get("message")) == ("nothing promised", words)
+        assert json.loads(to_json(outcome))["notices"] == [{"code": "nothing-promised", "text": words}]
+    assert not notices(outcome_of(left(0), expectations=(expect("errors", "==", 0.0),)))
+    assert not notices(outcome_of(record([], start_depth=0, end_depth=0, stop="target"), expectations=()))
+
+
 def test_it_comes_back_from_a_saved_outcome_and_stays_when_that_is_judged_anew(nobody):
     again = from_json(to_json(nobody))
     assert again.queue == nobody.queue
@@ -77,7 +96,7 @@ def test_every_report_says_what_latency_is_where_it_speaks_of_it(nobody):
 
 
 def test_what_still_waits_is_said_in_every_report():
-    outcome = outcome_of(left(100, depths=(0, 150, 100)))
+    outcome = outcome_of(left(100, depths=(0, 150, 100)), expectations=(expect("errors", "==", 0.0),))
     said = "still waiting: 100 jobs, the oldest 9.9s"
     assert outcome.queue.said == said
     assert f"note {said}" in summary(outcome)

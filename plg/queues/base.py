@@ -46,7 +46,7 @@ class Job:
     priority: int = 0
     delay: float | None = None
     timeout: float | None = None
-    retry: Retry = Retry()
+    retry: Retry | None = None
     enqueued_at: str | None = None
 
 

@@ -18,7 +18,7 @@ def envelope(job: Job, run_id: str) -> Word:
     run, name = json.dumps(run_id), json.dumps(job.name)
     middle = f'","run":{run},"seq":'
     named = f',"job":{name},"priority":{job.priority},"enqueued_at":'
-    after = f',"timeout":{json.dumps(job.timeout)},"retry":{job.retry.max},"payload":'
+    after = f',"timeout":{json.dumps(job.timeout)},"retry":{job.retry.max if job.retry else 0},"payload":'
     seq, moment = Slot("seq"), Slot("now_s")
     texts = (_head(run_id), seq, middle.encode(), seq, named.encode(), moment, after.encode())
     return (*texts, Spelled(job.payload, "json"), b"}")

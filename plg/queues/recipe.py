@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,6 +71,11 @@ class Recipe:
     def settles(self) -> tuple[int, ...]:
         """How many jobs each of a job's answers settles; one answer settles all jobs of a command that takes many."""
         return (0,) * (len(self.commands) - 1) + (1,)
+
+
+def json_of(value: object) -> bytes:
+    """A value that is the same for every job, as JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def constant(text: str | bytes) -> Word:

@@ -14,6 +14,16 @@ SHIPPED: Mapping[str, str] = {
     "list": "plg.queues.lists:ListFormat",
     "stream": "plg.queues.streams:StreamFormat",
     "rq": "plg.queues.rq:RqFormat",
+    "celery": "plg.queues.celery:CeleryFormat",
+    "arq": "plg.queues.arq:ArqFormat",
+    "dramatiq": "plg.queues.dramatiq:DramatiqFormat",
+    "taskiq": "plg.queues.taskiq:TaskiqFormat",
+    "taskiq_stream": "plg.queues.taskiq:TaskiqStreamFormat",
+    "saq": "plg.queues.saq:SaqFormat",
+    "huey": "plg.queues.huey:HueyFormat",
+    "bullmq": "plg.queues.bullmq:BullmqFormat",
+    "sidekiq": "plg.queues.sidekiq:SidekiqFormat",
+    "asynq": "plg.queues.asynq:AsynqFormat",
 }
 """Where the class of each format stands: it is loaded when a scenario uses it."""
 

@@ -52,7 +52,7 @@ class RqFormat:
             "timeout": constant(str(round(job.timeout) if job.timeout is not None else _DEFAULT_TIMEOUT)),
             "data": self._data(job),
         }
-        if job.retry.max:
+        if job.retry is not None and job.retry.max:
             fields["retries_left"] = constant(str(job.retry.max))
             fields["retry_intervals"] = constant(json.dumps([round(job.retry.backoff)]))
         pairs = [word for name, value in fields.items() for word in (constant(name), value)]

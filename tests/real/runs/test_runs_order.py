@@ -10,8 +10,8 @@ import pytest
 from plg.diagnostics import ScenarioError
 from plg.guardrails.policy import Policy
 from plg.guardrails.policy_file import read_policy
+from plg.prepare import Request, prepare
 from plg.runs.order import Order, digest, faults_from, faults_to
-from plg.session import Request, prepare
 
 TEXT = """
 scenario "s" {

@@ -136,7 +136,7 @@ def _jobs(server, queue):
 
 def test_a_start_is_waited_for_and_told(tmp_path, server):
     file = small(tmp_path, wanted=40)
-    start = read_start("+2500ms", MonotonicClock())
+    start = read_start("+5s", MonotonicClock())
     done = plg("check", file, "--start-at", start.text(), "--target", server.url(), cwd=tmp_path)
     assert re.search(rf"^the schedule starts in [\d.]+m?s, at {re.escape(start.text())}$", done.out, re.MULTILINE)
     outcome = done.outcome("small")

@@ -1,0 +1,74 @@
+"""arq: a pickled job under a key that expires, and a sorted set of ids by the moment (ms) at which each is due.
+
+As ``ArqRedis.enqueue_job`` of arq 0.28 writes them. An id stays in the set while its job runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
+
+_EXPIRES = 86_400.0
+"""Seconds after which arq forgets a job that nobody took."""
+_LOOK = 50
+"""Ids at the front of the set that are asked whether a worker has them: more are not seen to be in flight."""
+
+
+class ArqFormat:
+    """See the top of the file. The name of the queue is that of its set, ``arq:queue`` unless told otherwise."""
+
+    name = "arq"
+    meaning = "arq: jobs for `arq`"
+    settings: Mapping[str, str] = {}
+    expresses = frozenset({"call", "args", "kwargs", "delay"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {job.queue.name: "zset"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        number, delay = unique_id(run_id, job.name, "arq"), job.delay or 0.0
+        body: Word = (
+            b"(dVt\nNsVf\n", Spelled(job.call, "pickle"), b"sVa\n", Spelled(list(job.args), "pickle"), b"sVk\n",
+            Spelled(dict(job.kwargs), "pickle"), b"sVet\nL", Slot("now_ms"), b"L\ns.",
+        )  # fmt: skip
+        expires = constant(str(round((_EXPIRES + delay) * 1000)))
+        return Recipe(
+            (
+                (constant("PSETEX"), (b"arq:job:", *number), expires, body),
+                (constant("ZADD"), constant(job.queue.name), (Slot("now_ms", delay),), number),
+            )
+        )
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The set: those to come are delayed, and of the others those whose id is marked are with a worker."""
+        key = jobs[0].queue.name
+
+        def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+            [front] = answers
+            ids, scores = front[::2], [float(score) for score in front[1::2]]
+            due = [score <= now * 1000 for score in scores]
+
+            def sight(found: Sequence[Any], _: float) -> Sight:
+                total, delayed, *held = found
+                waiting = [s for s, ready, marked in zip(scores, due, held, strict=True) if ready and not marked]
+                age = max(0.0, now - min(waiting) / 1000) if waiting else 0.0
+                return Sight(max(0, total - delayed - sum(held)), age, sum(held), delayed)
+
+            marks = [("EXISTS", b"arq:in-progress:" + each) for each in ids]
+            return Survey((("ZCARD", key), ("ZCOUNT", key, f"({now * 1000:.0f}", "+inf"), *marks), sight)
+
+        return Survey(
+            (("ZRANGE", key, 0, _LOOK - 1, "WITHSCORES"),),
+            seen,
+            (("ZCARD", key), ("ZCOUNT", key, "0", "+inf"), ("EXISTS", "arq:in-progress:plg")),
+        )

@@ -1,0 +1,110 @@
+"""Asynq: a hash for each task, with a Protocol Buffers message in it, and a list of ids. Workers take from the right.
+
+As the scripts of ``Client.Enqueue`` of Asynq 0.26 write them: ``msg`` is the ``TaskMessage`` of its ``asynq.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
+
+_TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
+"""Numbers of the fields of a ``TaskMessage``."""
+_TRIES, _PATIENCE = 25, 1800
+"""What Asynq's client gives a task that says nothing: retries, and seconds."""
+
+
+class AsynqFormat:
+    """See the top of the file. ``call`` is the type of the task."""
+
+    name = "asynq"
+    meaning = "Asynq: tasks for its Server"
+    settings: Mapping[str, str] = {}
+    expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        if job.delay is None:
+            return {f"{_base(job)}pending": "list", "asynq:queues": "set"}
+        return {f"{_base(job)}scheduled": "zset", "asynq:queues": "set"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return (("SADD", "asynq:queues", job.queue.name),)
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        base, number = _base(job), unique_id(run_id, job.name, "asynq")
+        tries = _TRIES if job.retry is None else job.retry.max
+        patience = _PATIENCE if job.timeout is None else round(job.timeout)
+        message: Word = (
+            *_text(_TYPE, (job.call or job.name).encode()), *_text(_PAYLOAD, Spelled(job.payload, "json")),
+            *_text(_ID, *number), *_text(_QUEUE, job.queue.name.encode()), *_number(_RETRY, tries),
+            *_number(_TIMEOUT, patience),
+        )  # fmt: skip
+        head = (constant("HSET"), (f"{base}t:".encode(), *number), constant("msg"), message, constant("state"))
+        if job.delay is not None:
+            return Recipe(
+                (
+                    (*head, constant("scheduled")),
+                    (constant("ZADD"), constant(f"{base}scheduled"), (Slot("now_s", job.delay),), number),
+                )
+            )
+        return Recipe(
+            (
+                (*head, constant("pending"), constant("pending_since"), (Slot("now_us"), b"000")),
+                (constant("LPUSH"), constant(f"{base}pending"), number),
+            )
+        )
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """Pending and active tasks, those to come (scheduled, or after a failure), and archived ones."""
+        base = _base(jobs[0])
+
+        def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+            waiting, tail, active, scheduled, again, archived = answers
+
+            def sight(age: float | None) -> Sight:
+                return Sight(waiting, age, active, scheduled + again, archived)
+
+            if tail is None:
+                return sight(0.0)
+            question = ("HGET", f"{base}t:".encode() + tail, "pending_since")
+            return Survey((question,), lambda found, _: sight(_age(found[0], now)))
+
+        return Survey(
+            (
+                ("LLEN", f"{base}pending"),
+                ("LINDEX", f"{base}pending", -1),
+                ("LLEN", f"{base}active"),
+                ("ZCARD", f"{base}scheduled"),
+                ("ZCARD", f"{base}retry"),
+                ("ZCARD", f"{base}archived"),
+            ),
+            seen,
+            (("HGET", f"{base}t:plg", "pending_since"),),
+        )
+
+
+def _age(nanoseconds: bytes | None, now: float) -> float | None:
+    if nanoseconds is None or not nanoseconds.isdigit():
+        return None
+    return max(0.0, now - int(nanoseconds) / 1e9)
+
+
+def _text(field: int, *pieces: bytes | Slot | Spelled) -> Word:
+    """A field whose value has its length before it."""
+    return varint(field << 3 | 2), Measured(pieces)
+
+
+def _number(field: int, value: int) -> Word:
+    """A field whose value is a number; one of 0 is left out, as Protocol Buffers do."""
+    return (varint(field << 3) + varint(value),) if value else ()
+
+
+def _base(job: Job) -> str:
+    return f"asynq:{{{job.queue.name}}}:"

@@ -1,0 +1,110 @@
+"""BullMQ: a hash for each job, and lists and sorted sets of ids. Workers take from the right of ``wait``.
+
+As the scripts of ``Queue.add`` of BullMQ 6 write them, but for the entries in the stream of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.envelope import moment
+from plg.queues.messages import oldest
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+
+_A_PRIORITY = 1 << 32
+"""Between two priorities, in the scores of the set of prioritized jobs."""
+
+
+class BullmqFormat:
+    """See the top of the file. ``retry`` counts tries after the first one, BullMQ's ``attempts`` count all."""
+
+    name = "bullmq"
+    meaning = "BullMQ: jobs for its Worker"
+    settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
+    expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        base = _base(job)
+        if job.delay is not None:
+            return {f"{base}delayed": "zset", f"{base}marker": "zset"}
+        if job.priority:
+            return {f"{base}prioritized": "zset", f"{base}marker": "zset"}
+        return {f"{base}wait": "list", f"{base}marker": "zset"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        base, number = _base(job), unique_id(run_id, job.name, "bullmq")
+        delay = 0 if job.delay is None else round(job.delay * 1000)
+        options: dict[str, Any] = {"attempts": job.retry.max + 1 if job.retry is not None else 0}
+        if job.retry is not None and job.retry.backoff:
+            options["backoff"] = {"type": "fixed", "delay": round(job.retry.backoff * 1000)}
+        options |= {name: value for name, value in (("delay", delay), ("priority", job.priority)) if value}
+        fields: dict[str, Word] = {
+            "name": constant(job.call or job.name),
+            "data": (Spelled(job.payload, "json"),),
+            "opts": (json_of(options),),
+            "timestamp": (Slot("now_ms"),),
+            "delay": constant(str(delay)),
+            "priority": constant(str(job.priority)),
+        }
+        pairs = [word for name, value in fields.items() for word in (constant(name), value)]
+        marker, stored = constant(f"{base}marker"), (constant("HSET"), (base.encode(), *number), *pairs)
+        if job.delay is not None:
+            later = Slot("now_ms", job.delay)
+            return Recipe(
+                (
+                    stored,
+                    (constant("ZADD"), constant(f"{base}delayed"), (Slot("now_ms_4096", job.delay),), number),
+                    # The marker says when the next delayed job is due: it never moves back for a later one.
+                    (constant("ZADD"), marker, constant("LT"), (later,), constant("1")),
+                )
+            )
+        awake = (constant("ZADD"), marker, constant("0"), constant("0"))
+        if job.priority:
+            score = constant(str(job.priority * _A_PRIORITY))
+            return Recipe((stored, (constant("ZADD"), constant(f"{base}prioritized"), score, number), awake))
+        return Recipe((stored, (constant("LPUSH"), constant(f"{base}wait"), number), awake))
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """Jobs that wait, with and without a priority, those with workers, delayed and failed ones."""
+        base = _base(jobs[0])
+
+        def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+            waiting, tail, prioritized, first, active, delayed, failed = answers
+
+            def sight(age: float | None) -> Sight:
+                return Sight(waiting + prioritized, age, active, delayed, failed)
+
+            heads = [*([tail] if tail is not None else []), *first]
+            if not heads:
+                return sight(0.0)
+            return Survey(
+                [("HGET", base.encode() + head, "timestamp") for head in heads],
+                lambda found, _: sight(oldest([moment(each and each.decode(), now) for each in found], now)),
+            )
+
+        return Survey(
+            (
+                ("LLEN", f"{base}wait"),
+                ("LINDEX", f"{base}wait", -1),
+                ("ZCARD", f"{base}prioritized"),
+                ("ZRANGE", f"{base}prioritized", 0, 0),
+                ("LLEN", f"{base}active"),
+                ("ZCARD", f"{base}delayed"),
+                ("ZCARD", f"{base}failed"),
+            ),
+            seen,
+            (("HGET", f"{base}plg", "timestamp"),),
+        )
+
+
+def _base(job: Job) -> str:
+    return f"{job.queue.settings.get('prefix', 'bull')}:{job.queue.name}:"

@@ -1,0 +1,100 @@
+"""Celery: one list a queue, a JSON message a job, as ``Task.apply_async`` of Celery 5 writes them (protocol 2).
+
+Workers take from the right. Each priority that is not 0 has a list of its own, called ``QUEUE<6><22>PRIORITY``. A
+message does not say when it was sent, so a header of plg's own does: tasks find it in ``request.headers``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.envelope import moment
+from plg.queues.messages import fields, oldest
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+
+_BETWEEN = "\x06\x16"
+_STEPS = (0, 3, 6, 9)
+"""The priorities that kombu has lists for; others are sorted in below."""
+
+
+class CeleryFormat:
+    """See the top of the file."""
+
+    name = "celery"
+    meaning = "Celery: tasks for `celery worker`"
+    settings: Mapping[str, str] = {
+        "exchange": "the exchange of the queue (default: the name of the queue)",
+        "routing_key": "the routing key of the queue (default: the name of the queue)",
+        "prefix": "the global_keyprefix of the broker",
+    }
+    expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {_list(job): "list", f"{_prefix(job)}_kombu.binding.{_exchange(job)}": "set"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        """What a client declares: without it a message is routed to the queue all the same."""
+        binding = _BETWEEN.join((_routing_key(job), "", job.queue.name))
+        return (("SADD", f"{_prefix(job)}_kombu.binding.{_exchange(job)}", binding),)
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        number = unique_id(run_id, job.name, "celery")
+        quoted: Word = (b'"', *number, b'"')
+        eta: Word = (b"null",) if job.delay is None else (b'"', Slot("now_iso", job.delay), b'+00:00"')
+        limits = json_of([job.timeout, None])
+        route = json_of({"exchange": "", "routing_key": job.queue.name})
+        none = dict.fromkeys(("shadow", "expires", "group", "group_index", "parent_id"))
+        message: Word = (
+            b'{"body":"[', Spelled(list(job.args), "json_text"), b",", Spelled(dict(job.kwargs), "json_text"),
+            b',{\\"callbacks\\":null,\\"errbacks\\":null,\\"chain\\":null,\\"chord\\":null}]",',
+            b'"content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":',
+            json_of(job.call), b',"id":', *quoted, b',"root_id":', *quoted, b',"eta":', *eta, b',"timelimit":', limits,
+            b',"retries":0,"origin":"plg","ignore_result":false,', json_of(none)[1:-1], b',"plg_run":', json_of(run_id),
+            b',"plg_seq":', Slot("seq"), b',"plg_sent":', Slot("now_s"), b'},"properties":{"correlation_id":', *quoted,
+            b',"reply_to":"","delivery_mode":2,"delivery_info":', route, b',"priority":', json_of(job.priority),
+            b',"delivery_tag":', *quoted, b"}}",
+        )  # fmt: skip
+        return Recipe(((constant("LPUSH"), constant(_list(job)), message),), MOST_JOBS_A_COMMAND)
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The lists of all priorities; what workers hold, in one hash for all queues, and prefetched ones among it."""
+        name, prefix = f"{_prefix(jobs[0])}{jobs[0].queue.name}", _prefix(jobs[0])
+        lists = [name, *(f"{name}{_BETWEEN}{step}" for step in _STEPS[1:])]
+
+        def seen(answers: Sequence[Any], now: float) -> Sight:
+            held, lengths, ends = answers[0], answers[1::2], answers[2::2]
+            waiting = sum(lengths)
+            messages = [end for end in ends if end is not None]
+            ages = [moment(fields(fields(message).get("headers")).get("plg_sent"), now) for message in messages]
+            return Sight(waiting, oldest(ages, now) if waiting else 0.0, in_flight=held)
+
+        questions = [question for key in lists for question in (("LLEN", key), ("LINDEX", key, -1))]
+        return Survey((("HLEN", f"{prefix}unacked"), *questions), seen)
+
+
+MOST_JOBS_A_COMMAND = 128
+"""A message is some 700 bytes."""
+
+
+def _prefix(job: Job) -> str:
+    return str(job.queue.settings.get("prefix", ""))
+
+
+def _exchange(job: Job) -> str:
+    return str(job.queue.settings.get("exchange", job.queue.name))
+
+
+def _routing_key(job: Job) -> str:
+    return str(job.queue.settings.get("routing_key", job.queue.name))
+
+
+def _list(job: Job) -> str:
+    step = _STEPS[max(0, bisect(_STEPS, job.priority) - 1)]
+    return f"{_prefix(job)}{job.queue.name}" + (f"{_BETWEEN}{step}" if step else "")

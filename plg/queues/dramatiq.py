@@ -1,0 +1,94 @@
+"""dramatiq with its Redis broker: messages in a hash, and a list of their ids that workers take from the left.
+
+As ``RedisBroker.enqueue`` of dramatiq 2 writes them, by a script that does no more than these two commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.envelope import moment
+from plg.queues.messages import fields, oldest
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+
+
+class DramatiqFormat:
+    """See the top of the file."""
+
+    name = "dramatiq"
+    meaning = "dramatiq: messages for `dramatiq`"
+    settings: Mapping[str, str] = {"namespace": "the namespace of the broker (default: dramatiq)"}
+    expresses = frozenset({"call", "args", "kwargs", "delay", "timeout", "retry", "backoff"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        key = _key(job) if job.delay is None else f"{_key(job)}.DQ"
+        return {key: "list", f"{key}.msgs": "hash"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        key = next(iter(self.keys(job)))
+        number, other = unique_id(run_id, job.name, "dramatiq"), unique_id(run_id, job.name, "dramatiq message")
+        options: dict[str, Any] = {}
+        if job.timeout is not None:
+            options["time_limit"] = round(job.timeout * 1000)
+        if job.retry is not None:
+            options["max_retries"] = job.retry.max
+            if job.retry.backoff:
+                options["min_backoff"] = options["max_backoff"] = round(job.retry.backoff * 1000)
+        more = b"," + json_of(options)[1:-1] if options else b""
+        eta: Word = () if job.delay is None else (b',"eta":', Slot("now_ms", job.delay))
+        name = job.queue.name if job.delay is None else f"{job.queue.name}.DQ"
+        message: Word = (
+            b'{"queue_name":', json_of(name), b',"actor_name":', json_of(job.call), b',"args":',
+            Spelled(list(job.args), "json"), b',"kwargs":', Spelled(dict(job.kwargs), "json"),
+            b',"options":{"redis_message_id":"', *number, b'"', *eta, more, b'},"message_id":"', *other,
+            b'","message_timestamp":', Slot("now_ms"), b"}",
+        )  # fmt: skip
+        return Recipe(
+            (
+                (constant("HSET"), constant(f"{key}.msgs"), number, message),
+                (constant("RPUSH"), constant(key), number),
+            )
+        )
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The list; messages that are in no list are with a worker; delayed and dead ones have keys of their own."""
+        key = _key(jobs[0])
+
+        def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+            waiting, head, messages, delayed, dead = answers
+
+            def sight(age: float | None) -> Sight:
+                return Sight(waiting, age, max(0, messages - waiting), delayed, dead)
+
+            if head is None:
+                return sight(0.0)
+            return Survey((("HGET", f"{key}.msgs", head),), lambda found, _: sight(_age(found[0], now)))
+
+        return Survey(
+            (
+                ("LLEN", key),
+                ("LINDEX", key, 0),
+                ("HLEN", f"{key}.msgs"),
+                ("HLEN", f"{key}.DQ.msgs"),
+                ("ZCARD", f"{key}.XQ"),
+            ),
+            seen,
+            (("HGET", f"{key}.msgs", "plg"),),
+        )
+
+
+def _age(message: Any, now: float) -> float | None:
+    return oldest([moment(fields(message).get("message_timestamp"), now)], now)
+
+
+def _key(job: Job) -> str:
+    return f"{job.queue.settings.get('namespace', 'dramatiq')}:{job.queue.name}"

@@ -1,0 +1,72 @@
+"""huey with ``RedisHuey``: one list, a pickled ``Message`` a job, as ``Huey.enqueue`` of huey 3 writes it.
+
+Workers take from the right. The pickle is written out: a call of ``huey.registry.Message`` with eight of its fields.
+A message does not say when it was sent, so its id does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest
+
+MOST_JOBS_A_COMMAND = 256
+_SENT = re.compile(rb"Vplg-[0-9a-f]{12}-[0-9a-f]{12}-(\d{13})\n")
+
+
+class HueyFormat:
+    """See the top of the file. ``call`` is the module and the name of the task: ``tasks.send_mail``."""
+
+    name = "huey"
+    meaning = "huey: tasks for `huey_consumer` with RedisHuey"
+    settings: Mapping[str, str] = {}
+    expresses = frozenset({"call", "args", "kwargs", "delay", "retry", "backoff"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {_key(job): "list"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        run = b"%012x" % (digest("huey", run_id, job.name) >> 16)
+        # A time to come is a datetime in UTC: made by its own parser, whose name with a dot needs protocol 4.
+        eta: Word = (b"N",)
+        if job.delay is not None:
+            eta = (b"cdatetime\ndatetime.fromisoformat\n(V", Slot("now_iso", job.delay), b"\ntR")
+        retries, backoff = (job.retry.max, job.retry.backoff) if job.retry is not None else (0, 0.0)
+        message: Word = (
+            b"\x80\x04chuey.registry\nMessage\n(Vplg-", run, b"-", Slot("seq_hex"), b"-", Slot("now_ms"), b"\n",
+            Spelled(job.call, "pickle"), *eta, Spelled(retries, "pickle"), Spelled(backoff, "pickle"), b"N",
+            Spelled(list(job.args), "pickle"), Spelled(dict(job.kwargs), "pickle"), b"tR.",
+        )  # fmt: skip
+        return Recipe(((constant("LPUSH"), constant(_key(job)), message),), MOST_JOBS_A_COMMAND)
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The length, the oldest message at the right end, and the schedule. What a worker has stands nowhere."""
+        key, name = _key(jobs[0]), _name(jobs[0])
+
+        def seen(answers: Sequence[Any], now: float) -> Sight:
+            length, tail, delayed = answers
+            if not length or tail is None:
+                return Sight(0, 0.0, delayed=delayed)
+            sent = _SENT.search(tail)
+            return Sight(length, None if sent is None else max(0.0, now - int(sent[1]) / 1000), delayed=delayed)
+
+        return Survey((("LLEN", key), ("LINDEX", key, -1), ("ZCARD", f"huey.schedule.{name}")), seen)
+
+
+def _name(job: Job) -> str:
+    """As huey writes the name of an instance into its keys."""
+    return re.sub(r"[^a-z0-9]", "", job.queue.name.lower())
+
+
+def _key(job: Job) -> str:
+    return f"huey.redis.{_name(job)}"

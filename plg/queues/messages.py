@@ -1,0 +1,24 @@
+"""What messages of frameworks have in common: JSON objects, and the moments in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def fields(message: Any) -> dict[str, Any]:
+    """The fields of a message: an object, or its JSON; none of anything else."""
+    if isinstance(message, bytes | str):
+        try:
+            message = json.loads(message)
+        except (ValueError, RecursionError):
+            return {}
+    return message if isinstance(message, dict) else {}
+
+
+def oldest(moments: Iterable[float | None], now: float) -> float | None:
+    """The age (s) of the earliest of these moments; None where one is not known, or there are none."""
+    found = list(moments)
+    known = [each for each in found if each is not None]
+    return max(0.0, now - min(known)) if known and len(known) == len(found) else None

@@ -1,0 +1,85 @@
+"""SAQ: a JSON string for each job, a sorted set of those not done, and a list of ids that workers take from the left.
+
+As the script of ``RedisQueue.enqueue`` of SAQ 0.26 writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.envelope import moment
+from plg.queues.messages import fields, oldest
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+
+
+class SaqFormat:
+    """See the top of the file. ``retry`` counts tries after the first one, SAQ counts all."""
+
+    name = "saq"
+    meaning = "SAQ: jobs for `saq`"
+    settings: Mapping[str, str] = {}
+    expresses = frozenset({"call", "kwargs", "delay", "timeout", "retry", "backoff"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        return {f"saq:{job.queue.name}:queued": "list", f"saq:{job.queue.name}:incomplete": "zset"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        queue, number = job.queue.name, unique_id(run_id, job.name, "saq")
+        key: Word = (f"saq:job:{queue}:".encode(), *number)
+        settings: dict[str, Any] = {"queue": queue, "status": "queued"}
+        if job.timeout is not None:
+            settings["timeout"] = round(job.timeout)
+        if job.retry is not None:
+            settings |= {"retries": job.retry.max + 1, "retry_delay": job.retry.backoff}
+        # Seconds with a fraction: SAQ writes whole ones, and compares them as numbers.
+        due: Word = (b"0",) if job.delay is None else (Slot("now_s", job.delay),)
+        body: Word = (
+            b'{"function":', json_of(job.call), b',"kwargs":', Spelled(dict(job.kwargs), "json"), b',"key":"', *number,
+            b'","queued":', Slot("now_ms"), b',"touched":', Slot("now_ms"), b',"scheduled":', *due, b",",
+            json_of(settings)[1:-1], b"}",
+        )  # fmt: skip
+        commands = [
+            (constant("SET"), key, body),
+            (constant("ZADD"), constant(f"saq:{queue}:incomplete"), due, key),
+        ]
+        if job.delay is None:
+            commands.append((constant("RPUSH"), constant(f"saq:{queue}:queued"), key))
+        return Recipe(tuple(commands))
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The list, what workers have, and those of the incomplete jobs that are neither: they are delayed."""
+        queue = jobs[0].queue.name
+
+        def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
+            waiting, head, active, incomplete = answers
+
+            def sight(age: float | None) -> Sight:
+                return Sight(waiting, age, active, max(0, incomplete - waiting - active))
+
+            if head is None:
+                return sight(0.0)
+            return Survey((("GET", head),), lambda found, _: sight(_age(found[0], now)))
+
+        return Survey(
+            (
+                ("LLEN", f"saq:{queue}:queued"),
+                ("LINDEX", f"saq:{queue}:queued", 0),
+                ("LLEN", f"saq:{queue}:active"),
+                ("ZCARD", f"saq:{queue}:incomplete"),
+            ),
+            seen,
+            (("GET", f"saq:job:{queue}:plg"),),
+        )
+
+
+def _age(job: Any, now: float) -> float | None:
+    return oldest([moment(fields(job).get("queued"), now)], now)

@@ -1,0 +1,61 @@
+"""Sidekiq: a list a queue, a JSON object a job, as ``Sidekiq::Client#push`` writes it. Workers take from the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.envelope import moment
+from plg.queues.messages import fields, oldest
+from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest, json_of
+
+MOST_JOBS_A_COMMAND = 512
+
+
+class SidekiqFormat:
+    """See the top of the file. Sidekiq 8 writes moments in milliseconds, those before it in seconds."""
+
+    name = "sidekiq"
+    meaning = "Sidekiq: jobs for `sidekiq`"
+    settings: Mapping[str, str] = {"moments": "ms (Sidekiq 8, the default) or s (Sidekiq 7 and before)"}
+    expresses = frozenset({"call", "args", "delay", "retry"})
+    taken = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        if queue.get("moments", "ms") not in ("ms", "s"):
+            yield "moments", "must be ms or s"
+
+    def keys(self, job: Job) -> Mapping[str, str]:
+        main = {f"queue:{job.queue.name}": "list", "queues": "set"}
+        return main if job.delay is None else {**main, "schedule": "zset"}
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return (("SADD", "queues", job.queue.name),)
+
+    def recipe(self, job: Job, run_id: str) -> Recipe:
+        now = Slot("now_s" if job.queue.settings.get("moments") == "s" else "now_ms")
+        # Of the 24 hexadecimal digits of an id, the last twelve are the number of the job.
+        head = b"%012x" % (digest("sidekiq", run_id, job.name) >> 16)
+        retry = True if job.retry is None else job.retry.max or False
+        body: Word = (
+            b'{"class":', json_of(job.call), b',"args":', Spelled(list(job.args), "json"), b',"retry":', json_of(retry),
+            b',"queue":', json_of(job.queue.name), b',"jid":"', head, Slot("seq_hex"), b'","created_at":', now,
+        )  # fmt: skip
+        if job.delay is not None:
+            return Recipe(((constant("ZADD"), constant("schedule"), (Slot("now_s", job.delay),), (*body, b"}")),))
+        pushed = (*body, b',"enqueued_at":', now, b"}")
+        return Recipe(((constant("LPUSH"), constant(f"queue:{job.queue.name}"), pushed),), MOST_JOBS_A_COMMAND)
+
+    def survey(self, jobs: Sequence[Job]) -> Survey:
+        """The list; delayed, failed and dead jobs stand in sets that all queues share."""
+        key = f"queue:{jobs[0].queue.name}"
+
+        def seen(answers: Sequence[Any], now: float) -> Sight:
+            length, tail, delayed, failed, dead = answers
+            age = oldest([moment(fields(tail).get("enqueued_at"), now)], now) if length and tail else 0.0
+            return Sight(length if tail else 0, age, delayed=delayed + failed, dead=dead)
+
+        return Survey(
+            (("LLEN", key), ("LINDEX", key, -1), ("ZCARD", "schedule"), ("ZCARD", "retry"), ("ZCARD", "dead")), seen
+        )

@@ -6,9 +6,11 @@ told and does not keep the others from being tried; where programs read it, the 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from plg.reports.junit import InvalidScenario
 
 
+_AFTER_SIGNAL = 2.0
+"""Seconds after a signal in which reports are still drawn."""
 _LONGEST_STEM = 160
 """Bytes of a file's name that are the scenario's."""
 
@@ -72,6 +76,7 @@ class Artifacts:
         self._undrawn: list[tuple[Outcome, str, str]] = []
         self._shared = shared or SharedFolder(folder, junit_name(shard), wanted="junit" in reports)
         self._interrupted, self._hurried = interrupted, False
+        self._until: float | None = None
         self._attachments: dict[str, str] = {}
         self._notes: list[str] = []
 
@@ -180,8 +185,8 @@ class Artifacts:
                 continue
             name = f"{stem}.{report.suffix}"
             if not report.ahead or drawing is None:
-                self._hang(name, partial(render, saved, report.name, self._interrupted))
-            elif self._hang(name, partial(drawing.finish, self._interrupted)):
+                self._hang(name, partial(render, saved, report.name, self._left))
+            elif self._hang(name, partial(drawing.finish, self._left)):
                 self._attachments[outcome.run_id] = str(self.folder / name)
 
     def add_invalid(self, file: Path, error: ScenarioError, rendered: str = "") -> None:
@@ -255,12 +260,21 @@ class Artifacts:
             except OSError as error:
                 self.lost[place] = self._complain(place, error)
 
+    def _left(self) -> float:
+        """Seconds that drawings may still take: after a signal a few for all of them together."""
+        if not self._interrupted():
+            return math.inf
+        now = time.monotonic()
+        self._until = now + _AFTER_SIGNAL if self._until is None else self._until
+        return self._until - now
+
     def _hang(self, name: str, draw: Callable[[], bytes]) -> bool:
         if self._hurried:
             return False
         try:
             return not self._write(name, draw())
         except RenderError as error:
+            self._hurried = self._left() <= 0
             self._notes.append(f"{name} not written: {error}")
         except KeyboardInterrupt:
             # Pictures are what can be given up; the verdict stands, and programs have read it already.

@@ -25,8 +25,8 @@ from plg.child import python_command
 _UNAVAILABLE = 3
 _READY = b"\n"
 """What the drawing process says first, before the report."""
-_PATIENCE, _HURRIED = 120.0, 5.0
-"""Seconds that a drawing may take, and that it may still take once a signal came."""
+_PATIENCE = 120.0
+"""Seconds that a drawing may take."""
 _LOOK = 0.1
 
 
@@ -34,11 +34,11 @@ class RenderError(Exception):
     """A report could not be drawn; the message says why in a sentence."""
 
 
-def render(outcome_json: str, form: str, interrupted: Callable[[], object] = lambda: None) -> bytes:
+def render(outcome_json: str, form: str, left: Callable[[], float] = lambda: _PATIENCE) -> bytes:
     """The report of a saved outcome. See `Drawing.finish`."""
     with Drawing(form) as drawing:
         drawing.begin(outcome_json)
-        return drawing.finish(interrupted)
+        return drawing.finish(left)
 
 
 class Drawing:
@@ -69,24 +69,22 @@ class Drawing:
         # Beside this thread: a process that does not read must not hold up what is written here.
         threading.Thread(target=_hand_over, args=(given, outcome_json.encode()), daemon=True).start()
 
-    def finish(self, interrupted: Callable[[], object] = lambda: None, patience: float = _PATIENCE) -> bytes:
-        """The report, after ``patience`` seconds at most; after a few once ``interrupted`` says that a signal came.
+    def finish(self, left: Callable[[], float] = lambda: _PATIENCE, patience: float = _PATIENCE) -> bytes:
+        """The report, after ``patience`` seconds at most, and no later than when there are no seconds ``left``.
 
         Raises `RenderError`.
         """
         until = time.monotonic() + patience
-        hurried = False
         while True:
             try:
                 drawn, complaints = self._process.communicate(timeout=_LOOK)
                 break
             except subprocess.TimeoutExpired:
-                now = time.monotonic()
-                if not hurried and interrupted():
-                    hurried, until = True, min(until, now + _HURRIED)
-                if now >= until:
+                late, hurried = time.monotonic() >= until, left() <= 0
+                if late or hurried:
                     self._end()
-                    raise RenderError("drawing it took too long") from None
+                    why = "drawing it took too long" if late else "a signal came, and it was not drawn soon enough"
+                    raise RenderError(why) from None
         if self._process.returncode == 0:
             return drawn.removeprefix(_READY)
         words = complaints.decode("utf-8", "replace").strip().splitlines()

@@ -2,7 +2,8 @@
 
 Standard input carries the order as one line of JSON, then ``{"begin": MOMENT}`` (null: at once), and ``{"stop": …}``
 where the run is to end. Standard output carries the events of `plg.runs.events`, one JSON object a line, and
-``{"outcome": TEXT}`` where the outcome finds no place in its file. The exit code is that of the run.
+``{"outcome": TEXT}`` where the outcome finds no place in its file, and ``{"heard": NAME}`` once a stop was heard. The
+exit code is that of the run.
 """
 
 from __future__ import annotations
@@ -96,14 +97,18 @@ class _Lines:
 
     def obey(self, run: InlineRun) -> None:
         """Do with the run what the parent and signals ask for, until it is over."""
-        begun = False
+        begun = heard = False
         while not run.over(0):
             if asked := self.asked():
+                if not heard:
+                    heard = True
+                    self.put({"heard": asked.name})
                 run.stop(asked)
             self._hear(_LOOK)
             while self._lines:
                 said = json.loads(self._lines.popleft())
                 if "stop" in said:
+                    self.put({"heard": said["stop"]["name"]})
                     run.stop(Stop(**said["stop"]))
                 elif "begin" in said:
                     begun = True

@@ -25,8 +25,13 @@ from plg.runs.events import Event, Finished, Refused, event_from
 from plg.runs.launcher import Ending, NoOutcome, internal_error, interrupted_before
 from plg.runs.order import Order, faults_from
 from plg.runs.relay import Listen
-from plg.runs.signals import CODES
+from plg.runs.signals import CODES, code_of
 from plg.stop import Stop
+
+HEARING = 1.5
+"""Seconds in which a process has to answer that it is to stop."""
+ENDING = 8.0
+"""Seconds that one which has answered gets to end."""
 
 
 class ProcessLauncher:
@@ -47,6 +52,8 @@ class RunProcess(Ending):
     def __init__(self, order: Order, saved: Path, listen: Listen) -> None:
         super().__init__()
         self.order, self.saved = order, saved
+        self._stop: Stop | None = None
+        self._deaf = False
         self.begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
         self.process = subprocess.Popen(
@@ -71,7 +78,10 @@ class RunProcess(Ending):
         self._said.put(json.dumps({"begin": at}))
 
     def stop(self, stop: Stop) -> None:
-        """See `Handle.stop`; a signal is passed on as what it is."""
+        """See `Handle.stop`; a signal is passed on as what it is. A process that does not answer is killed."""
+        if self._stop is None:
+            self._stop = stop
+            threading.Thread(target=self._insist, name="plg-insisting", daemon=True).start()
         if stop.name == "signal":
             with suppress(OSError):  # it has just ended
                 self.process.send_signal(signal.Signals[stop.detail])
@@ -87,6 +97,12 @@ class RunProcess(Ending):
             self.process.kill()
             self.process.wait()
         self.saved.unlink(missing_ok=True)
+
+    def _insist(self) -> None:
+        """Kill a process that was asked to stop and does not answer, or does not end: it may be suspended."""
+        if not self._over.wait(HEARING) and (not self._lines.heard or not self._over.wait(ENDING)):
+            self._deaf = True
+            self.process.kill()
 
     def _speak(self) -> None:
         assert self.process.stdin is not None, "a pipe was asked for"
@@ -137,10 +153,23 @@ class RunProcess(Ending):
             return NoOutcome(faults_from(refused.faults), refused.exit_code)
         if code in CODES:
             return interrupted_before(file, code)
+        if self._deaf:
+            return self._unheard()
         words = complaint.splitlines()[-1] if complaint else "its process ended without a word"
         return NoOutcome(
             ScenarioError([Diagnostic("internal-error", f"{file} left no outcome: {words}", file)]), INTERNAL
         )
+
+    def _unheard(self) -> NoOutcome:
+        """What came of a process that was killed because it did not end itself."""
+        asked = self._stop
+        assert asked is not None, "it was asked to stop"
+        signalled = asked.name == "signal"
+        by = f"was interrupted by {asked.detail}" if signalled else "was to stop"
+        took = f"did not answer within {HEARING:g}s" if not self._lines.heard else f"did not end within {ENDING:g}s"
+        words = f"{self.order.file} {by}; its process {took} and was killed, so what it had sent is not known"
+        fault = Diagnostic("interrupted" if signalled else "not-finished", words, self.order.file)
+        return NoOutcome(ScenarioError([fault]), code_of(asked.detail) if signalled else INTERNAL)
 
     def _left(self) -> Outcome | None:
         try:
@@ -159,6 +188,8 @@ class _Lines:
         self.listen, self._saved = listen, saved
         self.refused: Refused | None = None
         self.left: Outcome | None = None
+        self.heard = False
+        """Whether the process answered that it is to stop, or has nothing left to do but to leave its outcome."""
         self._pieces: list[bytes] = []
 
     def take(self, data: bytes) -> None:
@@ -173,6 +204,7 @@ class _Lines:
                 self.left = from_json(str(message["outcome"]), str(self._saved), trusted=True)
                 continue
             event = event_from(message)
+            self.heard = self.heard or "heard" in message or isinstance(event, Finished | Refused)
             if isinstance(event, Refused):
                 self.refused = event
             elif event is not None and not isinstance(event, Finished):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -299,3 +300,52 @@ def test_nothing_of_an_earlier_judgement_passes_for_a_refused_one(tmp_path: Path
     assert left >= {"a.html.earlier", "a.scenario.yaml.earlier"}
     assert not left & {"a.html", "a.scenario.yaml"}
     assert ("a.outcome.json" in left) == (arguments == "judge r/a.outcome.json"), "it is not a result but what is read"
+
+
+def children(parent: int) -> list[int]:
+    """The processes of runs that a check has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            above = int(stat.read_text().rpartition(")")[2].split()[1])
+            if above == parent and b"plg.runs.child" in stat.with_name("cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+        except OSError:  # it has ended
+            continue
+    return sorted(found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_hears_nothing_does_not_hold_up_the_end(tmp_path: Path, number: int) -> None:
+    """A process that is suspended is given up after 1.5 s; the other runs are recorded as ever."""
+    report = tmp_path / "plg-report"
+    files = [write(tmp_path, "deaf", 30).name, write(tmp_path, "well", 30).name]
+    command = [*PLG, "check", *files, "--parallel", "2", "--target", "fake"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, text=True, bufsize=1, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    while "of 30s" not in process.stdout.readline():  # every few seconds it tells how both go
+        assert process.poll() is None
+    runs = children(process.pid)
+    assert len(runs) == 2
+    os.kill(runs[0], signal.SIGSTOP)
+    begun = time.monotonic()
+    process.send_signal(number)
+    said, told = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 6, "1.5 s, and what it takes to draw a report on a busy machine"
+    assert process.returncode == 128 + number
+    assert "Traceback" not in told
+    names = {"deaf", "well"}
+    gone = {name for name in names if not (report / f"{name}.outcome.json").exists()}
+    assert len(gone) == 1, said
+    [name] = gone
+    assert (
+        f"{name}.plg was interrupted by {signal.Signals(number).name}; its process did not answer within 1.5s" in said
+    )
+    assert suites(report) == dict.fromkeys(names, True)
+    [kept] = names - gone
+    assert json.loads((report / f"{kept}.outcome.json").read_text())["exit_code"] == 128 + number
+    assert not list(report.glob(".*"))
+    assert not [pid for pid in runs if Path(f"/proc/{pid}").exists()]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,19 @@ def test_the_outcome_is_written_while_it_is_drawn(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Drawing, "finish", finish)
     Artifacts(tmp_path / "out").add(outcome)
     assert seen == [".json", ".xml", ".yaml"]
+
+
+def test_after_a_signal_all_drawings_together_get_two_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Three pages, none of which comes to an end; what programs read is there all the same."""
+    monkeypatch.setattr("plg.reports.render._hand_over", lambda given, outcome_json: time.sleep(30))
+    signals = iter([None, None])
+    artifacts = Artifacts(tmp_path / "out", interrupted=lambda: next(signals, "SIGTERM"))
+    for name in sorted(SAMPLES)[:3]:
+        artifacts.add_undrawn(SAMPLES[name]())
+    begun = time.monotonic()
+    artifacts.draw()
+    assert 1.9 < time.monotonic() - begun < 10
+    first, others = artifacts.finish(github=False).notes
+    assert first.endswith(".html not written: a signal came, and it was not drawn soon enough")
+    assert others == "nor were the reports of 2 more scenarios drawn"
+    assert len(list((tmp_path / "out").glob("*.outcome.json"))) == 3

@@ -65,7 +65,7 @@ def _trimmed(scenario: Scenario, arrivals: Arrivals) -> Iterator[PlanWarning]:
             yield PlanWarning(
                 "stream-trimmed",
                 f"{job.queue.name!r} keeps {counted(longest, 'job')} and {counted(arrivals.total, 'job')} are planned: "
-                "those beyond are deleted, taken or not, and queue_depth, queue_age and drain_time take them for done",
+                "those beyond are deleted, taken or not, and where they were not, lines about the queue have no data",
             )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
 
 _TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
@@ -76,17 +77,20 @@ class AsynqFormat:
             question = ("HGET", f"{base}t:".encode() + tail, "pending_since")
             return Survey((question,), lambda found, _: sight(_age(found[0], now)))
 
-        return Survey(
-            (
-                ("LLEN", f"{base}pending"),
-                ("LINDEX", f"{base}pending", -1),
-                ("LLEN", f"{base}active"),
-                ("ZCARD", f"{base}scheduled"),
-                ("ZCARD", f"{base}retry"),
-                ("ZCARD", f"{base}archived"),
+        return accounted(
+            Survey(
+                (
+                    ("LLEN", f"{base}pending"),
+                    ("LINDEX", f"{base}pending", -1),
+                    ("LLEN", f"{base}active"),
+                    ("ZCARD", f"{base}scheduled"),
+                    ("ZCARD", f"{base}retry"),
+                    ("ZCARD", f"{base}archived"),
+                ),
+                seen,
+                (("HGET", f"{base}t:plg", "pending_since"),),
             ),
-            seen,
-            (("HGET", f"{base}t:plg", "pending_since"),),
+            [f"{base}pending"],
         )
 
 

@@ -61,11 +61,25 @@ class Loss:
 @dataclass(frozen=True, slots=True)
 class Change:
     """What became of a queue since the look before: the ``losses``, and whether a job was, or may have been, taken by a
-    worker; None where that is not known. ``expires`` (s) is what the key has left to live; None: it stays."""
+    worker; None where that is not known. ``expires`` (s) is what the key has left to live; None: it stays. ``untold``
+    where the server does not tell which commands it was given."""
 
     losses: tuple[Loss, ...] = ()
     taken: bool | None = None
     expires: float | None = None
+    untold: bool = False
+
+    @staticmethod
+    def together(changes: Sequence[Change]) -> Change:
+        """What became of several queues."""
+        taken = any(change.taken for change in changes)
+        unknown = not taken and any(change.taken is None for change in changes)
+        return Change(
+            tuple(loss for change in changes for loss in change.losses),
+            None if unknown or not changes else taken,
+            min((change.expires for change in changes if change.expires is not None), default=None),
+            any(change.untold for change in changes),
+        )
 
 
 @dataclass(frozen=True, slots=True)

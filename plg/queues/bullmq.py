@@ -10,6 +10,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import accounted
 from plg.queues.messages import oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
@@ -91,18 +92,21 @@ class BullmqFormat:
                 lambda found, _: sight(oldest([moment(each and each.decode(), now) for each in found], now)),
             )
 
-        return Survey(
-            (
-                ("LLEN", f"{base}wait"),
-                ("LINDEX", f"{base}wait", -1),
-                ("ZCARD", f"{base}prioritized"),
-                ("ZRANGE", f"{base}prioritized", 0, 0),
-                ("LLEN", f"{base}active"),
-                ("ZCARD", f"{base}delayed"),
-                ("ZCARD", f"{base}failed"),
+        return accounted(
+            Survey(
+                (
+                    ("LLEN", f"{base}wait"),
+                    ("LINDEX", f"{base}wait", -1),
+                    ("ZCARD", f"{base}prioritized"),
+                    ("ZRANGE", f"{base}prioritized", 0, 0),
+                    ("LLEN", f"{base}active"),
+                    ("ZCARD", f"{base}delayed"),
+                    ("ZCARD", f"{base}failed"),
+                ),
+                seen,
+                (("HGET", f"{base}plg", "timestamp"),),
             ),
-            seen,
-            (("HGET", f"{base}plg", "timestamp"),),
+            [f"{base}wait"],
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
@@ -76,7 +77,7 @@ class CeleryFormat:
             return Sight(waiting, oldest(ages, now) if waiting else 0.0, in_flight=held)
 
         questions = [question for key in lists for question in (("LLEN", key), ("LINDEX", key, -1))]
-        return Survey((("HLEN", f"{prefix}unacked"), *questions), seen)
+        return accounted(Survey((("HLEN", f"{prefix}unacked"), *questions), seen), lists)
 
 
 MOST_JOBS_A_COMMAND = 128

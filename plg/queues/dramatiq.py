@@ -10,6 +10,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
@@ -73,16 +74,20 @@ class DramatiqFormat:
                 return sight(0.0)
             return Survey((("HGET", f"{key}.msgs", head),), lambda found, _: sight(_age(found[0], now)))
 
-        return Survey(
-            (
-                ("LLEN", key),
-                ("LINDEX", key, 0),
-                ("HLEN", f"{key}.msgs"),
-                ("HLEN", f"{key}.DQ.msgs"),
-                ("ZCARD", f"{key}.XQ"),
+        return accounted(
+            Survey(
+                (
+                    ("LLEN", key),
+                    ("LINDEX", key, 0),
+                    ("HLEN", f"{key}.msgs"),
+                    ("HLEN", f"{key}.DQ.msgs"),
+                    ("ZCARD", f"{key}.XQ"),
+                ),
+                seen,
+                (("HGET", f"{key}.msgs", "plg"),),
             ),
-            seen,
-            (("HGET", f"{key}.msgs", "plg"),),
+            [key],
+            LEFT,
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest
 
 MOST_JOBS_A_COMMAND = 256
@@ -60,7 +61,7 @@ class HueyFormat:
             sent = _SENT.search(tail)
             return Sight(length, None if sent is None else max(0.0, now - int(sent[1]) / 1000), delayed=delayed)
 
-        return Survey((("LLEN", key), ("LINDEX", key, -1), ("ZCARD", f"huey.schedule.{name}")), seen)
+        return accounted(Survey((("LLEN", key), ("LINDEX", key, -1), ("ZCARD", f"huey.schedule.{name}")), seen), [key])
 
 
 def _name(job: Job) -> str:

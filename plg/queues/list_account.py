@@ -6,11 +6,11 @@ given, or fewer than jobs have gone and one that deletes was given too, nobody c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from plg.queues.base import Change, Loss, Question
+from plg.queues.base import Change, Loss, Question, Sight, Survey
 from plg.queues.commands import QUESTIONS, Commands, Given
 
 _TAKING = (
@@ -21,7 +21,30 @@ _DELETING = (
     "restore",
     "expire", "pexpire", "expireat", "pexpireat", "getdel", "delex",
 )  # fmt: skip
-_ADDING = {"right": ("rpush", "rpushx", "linsert", "lset"), "left": ("lpush", "lpushx", "linsert", "lset")}
+LEFT, RIGHT = 0, -1
+_ADDING = {RIGHT: ("rpush", "rpushx", "linsert", "lset"), LEFT: ("lpush", "lpushx", "linsert", "lset")}
+
+
+def accounted(survey: Survey, keys: Iterable[str], end: int = RIGHT) -> Survey:
+    """The survey, with what became of the lists ``keys`` since the last look.
+
+    Workers take from their ``end``. The survey asks for the length of each, and maybe for the job at that end.
+    """
+    accounts = [ListAccount(key, end) for key in keys]
+    aside = tuple(dict.fromkeys(question for account in accounts for question in account.questions))
+
+    def read(answers: Sequence[Any], now: float) -> Sight | Survey:
+        told = dict(zip((*survey.questions, *aside), answers, strict=True))
+        changes = [account.read(told, now) for account in accounts]
+        return _changed(survey.read(answers[: len(survey.questions)], now), Change.together(changes))
+
+    return replace(survey, read=read, aside=aside)
+
+
+def _changed(found: Sight | Survey, change: Change) -> Sight | Survey:
+    if isinstance(found, Sight):
+        return replace(found, change=change)
+    return replace(found, read=lambda answers, now: _changed(found.read(answers, now), change))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +57,10 @@ class _State:
 
 @dataclass(slots=True)
 class ListAccount:
-    """What became of the list ``key`` since the last look, where workers take from its ``end``: right or left."""
+    """What became of the list ``key`` since the last look, where workers take from its ``end``."""
 
     key: str
-    end: str = "right"
+    end: int = RIGHT
     _before: _State | None = field(default=None, init=False)
     _blocked: bool = field(default=False, init=False)
 
@@ -45,16 +68,17 @@ class ListAccount:
     def questions(self) -> tuple[Question, ...]:
         return (*QUESTIONS, ("PTTL", self.key))
 
-    def look(self, length: int, oldest: bytes | None, answers: Sequence[Any], now: float) -> Change:
-        """``answers`` are those to the questions, ``oldest`` is the job at the end where it was asked for."""
-        stats, clients, left = answers
+    def read(self, told: Mapping[Question, Any], now: float) -> Change:
+        """From the answers to all that was asked, among it the length and maybe the job at the end."""
+        stats, clients, left = (told[question] for question in self.questions)
+        length, oldest = told["LLEN", self.key], told.get(("LINDEX", self.key, self.end))
         expires = left / 1e3 if isinstance(left, int) and left >= 0 else None
         state = _State(length, oldest, Commands.read(stats, clients), None if expires is None else now + expires)
         before, self._before = self._before, state
         if before is None:
             # A worker that waits already is given its first job without a further command.
             self._blocked = state.commands.blocked != 0
-            return Change(expires=expires)
+            return Change(expires=expires, untold=state.commands.calls is None)
         given = state.commands.since(before.commands)
         expired = before.expires_at is not None and before.expires_at <= now and expires is None
         return Change(self._losses(before, state, given, expired), self._taken(given), expires)

@@ -7,7 +7,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import age, envelope, places_of
-from plg.queues.list_account import ListAccount
+from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, constant
 
 MOST_JOBS_A_COMMAND = 512
@@ -39,23 +39,14 @@ class ListFormat:
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The length, and the oldest job at the right end."""
         key = jobs[0].queue.name
-        places, account = places_of(jobs), ListAccount(key)
+        places = places_of(jobs)
         if not places:
-
-            def counted(answers: Sequence[Any], now: float) -> Sight:
-                length, *aside = answers
-                return Sight(length, None if length else 0.0, change=account.look(length, None, aside, now))
-
-            return Survey((("LLEN", key),), counted, aside=account.questions)
+            survey = Survey((("LLEN", key),), lambda answers, now: Sight(answers[0], None if answers[0] else 0.0))
+            return accounted(survey, [key])
 
         def seen(answers: Sequence[Any], now: float) -> Sight:
-            length, oldest, *aside = answers
-            change = account.look(length, oldest, aside, now)
+            length, oldest = answers
             # A job that was there at the first question and not at the second has been taken: nothing waits.
-            return (
-                Sight(length, age(oldest, now, places), change=change)
-                if length and oldest
-                else Sight(0, 0.0, change=change)
-            )
+            return Sight(length, age(oldest, now, places)) if length and oldest else Sight(0, 0.0)
 
-        return Survey((("LLEN", key), ("LINDEX", key, -1)), seen, aside=account.questions)
+        return accounted(Survey((("LLEN", key), ("LINDEX", key, -1)), seen), [key])

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plg.queues.base import Change, Job, Question, Sight, Survey
-from plg.queues.list_account import ListAccount
+from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.list_account import LEFT, accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 
 _DEFAULT_TIMEOUT = 180
@@ -72,19 +72,21 @@ class RqFormat:
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list, what a worker has moved aside, and RQ's registries; the age stands in the oldest job itself."""
         key, name = _key(jobs[0]), jobs[0].queue.name
-        account = ListAccount(key, "left")
-        return Survey(
-            (
-                ("LLEN", key),
-                ("LINDEX", key, 0),
-                ("LLEN", f"{key}:intermediate"),
-                ("ZCOUNT", f"rq:wip:{name}", "-inf", "+inf"),
-                ("ZCARD", f"rq:scheduled:{name}"),
-                ("ZCARD", f"rq:failed:{name}"),
+        return accounted(
+            Survey(
+                (
+                    ("LLEN", key),
+                    ("LINDEX", key, 0),
+                    ("LLEN", f"{key}:intermediate"),
+                    ("ZCOUNT", f"rq:wip:{name}", "-inf", "+inf"),
+                    ("ZCARD", f"rq:scheduled:{name}"),
+                    ("ZCARD", f"rq:failed:{name}"),
+                ),
+                _seen,
+                (("HGET", "rq:job:plg", "enqueued_at"),),
             ),
-            lambda answers, now: _seen(answers[:6], now, account.look(answers[0], answers[1], answers[6:], now)),
-            (("HGET", "rq:job:plg", "enqueued_at"),),
-            aside=account.questions,
+            [key],
+            LEFT,
         )
 
 
@@ -92,11 +94,11 @@ def _key(job: Job) -> str:
     return f"rq:queue:{job.queue.name}"
 
 
-def _seen(answers: Sequence[Any], now: float, change: Change) -> Sight | Survey:
+def _seen(answers: Sequence[Any], now: float) -> Sight | Survey:
     waiting, oldest, moving, working, delayed, dead = answers
 
     def sight(age: float | None) -> Sight:
-        return Sight(waiting, age, moving + working, delayed, dead, change=change)
+        return Sight(waiting, age, moving + working, delayed, dead)
 
     if oldest is None:
         return sight(0.0)

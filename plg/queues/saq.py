@@ -10,6 +10,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
@@ -69,15 +70,19 @@ class SaqFormat:
                 return sight(0.0)
             return Survey((("GET", head),), lambda found, _: sight(_age(found[0], now)))
 
-        return Survey(
-            (
-                ("LLEN", f"saq:{queue}:queued"),
-                ("LINDEX", f"saq:{queue}:queued", 0),
-                ("LLEN", f"saq:{queue}:active"),
-                ("ZCARD", f"saq:{queue}:incomplete"),
+        return accounted(
+            Survey(
+                (
+                    ("LLEN", f"saq:{queue}:queued"),
+                    ("LINDEX", f"saq:{queue}:queued", 0),
+                    ("LLEN", f"saq:{queue}:active"),
+                    ("ZCARD", f"saq:{queue}:incomplete"),
+                ),
+                seen,
+                (("GET", f"saq:job:{queue}:plg"),),
             ),
-            seen,
-            (("GET", f"saq:job:{queue}:plg"),),
+            [f"saq:{queue}:queued"],
+            LEFT,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest, json_of
 
@@ -56,6 +57,9 @@ class SidekiqFormat:
             age = oldest([moment(fields(tail).get("enqueued_at"), now)], now) if length and tail else 0.0
             return Sight(length if tail else 0, age, delayed=delayed + failed, dead=dead)
 
-        return Survey(
-            (("LLEN", key), ("LINDEX", key, -1), ("ZCARD", "schedule"), ("ZCARD", "retry"), ("ZCARD", "dead")), seen
+        return accounted(
+            Survey(
+                (("LLEN", key), ("LINDEX", key, -1), ("ZCARD", "schedule"), ("ZCARD", "retry"), ("ZCARD", "dead")), seen
+            ),
+            [key],
         )

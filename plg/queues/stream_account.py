@@ -50,7 +50,7 @@ class StreamAccount:
             # A reader that waits already is given its first entry without a further command.
             self._blocked = commands.blocked != 0
             self._now_missed(state)
-            return Change(expires=expires)
+            return Change(expires=expires, untold=commands.calls is None)
         old, given = before[0], commands.since(before[1])
         missed = self._now_missed(state)
         found = () if given is not None and given.anew else tuple(_losses(old, state, given, missed))

@@ -10,6 +10,7 @@ from typing import Any
 
 from plg.queues.base import Job, Question, Sight, Survey
 from plg.queues.envelope import moment
+from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.streams import StreamFormat
@@ -51,7 +52,7 @@ class TaskiqFormat:
                 return Sight(0, 0.0)
             return Sight(length, oldest([moment(fields(fields(tail).get("labels")).get("plg_sent"), now)], now))
 
-        return Survey((("LLEN", key), ("LINDEX", key, -1)), seen)
+        return accounted(Survey((("LLEN", key), ("LINDEX", key, -1)), seen), [key])
 
 
 class TaskiqStreamFormat(TaskiqFormat):

@@ -10,7 +10,7 @@ from plg.plan import Plan
 from plg.plan.watching import watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
-from plg.runner.sight import first_look, refuse_workers
+from plg.runner.sight import doubts, first_look, refuse_workers
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
@@ -61,6 +61,8 @@ def get_ready(
         ends.callback(probe.close)
         target.announce()
         before, notes = first_look(probe, limits)
+        if before is not None and not target.private:
+            notes += doubts(before.change)
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
         if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)

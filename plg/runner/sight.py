@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 
 from plg.clock import Clock
+from plg.queues.base import Change
 from plg.queues.use import QueueInUse
 from plg.runner.recording import Recording
 from plg.scenario import Guardrails
 from plg.targets.base import Depth, QueueProbe, Target, TargetError
+from plg.units import format_duration
 
 
 def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tuple[str, ...]]:
@@ -36,6 +38,20 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tup
     if limits.max_queue_age is not None:
         raise TargetError("refused", f"max_queue_age cannot be held: {hidden}: {ageless}") from ageless
     return look, (f"{hidden}, so queue_age has no data while there are any: {ageless}",)
+
+
+def doubts(change: Change) -> tuple[str, ...]:
+    """Remarks on why jobs may leave the queues though no worker takes them."""
+    found = []
+    if change.expires is not None:
+        left = format_duration(max(0.1, round(change.expires, 1)))
+        found.append(f"a queue's key expires in {left}: what waits in it then is deleted")
+    if change.untold:
+        found.append(
+            "the server does not tell which commands it is given (INFO commandstats), "
+            "so jobs that are deleted from a list count as taken"
+        )
+    return tuple(found)
 
 
 def refuse_workers(before: Depth | None, target: Target) -> None:

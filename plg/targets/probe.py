@@ -112,21 +112,10 @@ def together(looks: Iterable[Depth]) -> Depth:
     if any(look.untaken is not None for look in seen):
         untaken = sum(look.not_taken for look in seen)
     least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
-    change = _all_changes([look.change for look in every])
+    change = Change.together([look.change for look in every])
     if any(look.oldest_age is None for look in seen):
         return Depth(waiting, None, least, untaken, in_flight, dead, change)
     return Depth(waiting, least, untaken=untaken, in_flight=in_flight, dead=dead, change=change)
-
-
-def _all_changes(changes: Sequence[Change]) -> Change:
-    """What became of all queues together."""
-    taken = any(change.taken for change in changes)
-    unknown = not taken and any(change.taken is None for change in changes)
-    return Change(
-        tuple(loss for change in changes for loss in change.losses),
-        None if unknown or not changes else taken,
-        min((change.expires for change in changes if change.expires is not None), default=None),
-    )
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

@@ -26,6 +26,7 @@ from support.live import (
 )
 from support.real_servers import Scripted, answering
 
+from plg.judge.remains import queue_result
 from plg.runner.recording import Recording
 from plg.scenario import ErrorRateLimit, Guardrails
 from plg.targets.base import TargetError
@@ -66,6 +67,8 @@ def test_killed_for_good(server):
     adds_up(ran.recording)
     assert ran.code == 6
     assert "onnection refused" in ran.recording.stop_detail
+    assert "--wait" not in ran.recording.stop_detail, "that is for a server that is not up yet"
+    assert queue_result(ran.recording).said == "no job was taken from the queue while it could be seen"
     assert 1.7 < ran.recording.ended_s < 3.5
     assert ran.total("cancelled") > 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from support.live import kill, revive
 from support.session_runs import Meanwhile, scenario, verdicts
 
 LINES = "queue_depth < 1000\n queue_age < 20s\n drain_time < 5s\n errors <= 1000"
@@ -210,3 +211,60 @@ def test_a_worker_that_keeps_pace_with_a_trimmed_stream_is_believed(play, client
 def test_entries_that_are_deleted_before_they_were_given(play, client):
     client.xgroup_create("s", "g", "0", mkstream=True)
     not_told(run(play, STREAM, lambda: client.xdel("s", client.xrange("s")[9][0])), "deleted from 's' untaken")
+
+
+def test_nobody_worked_and_the_server_was_restarted(play, server):
+    def restart():
+        kill(server)
+        revive(server)
+
+    played = run(play, LIST, restart)
+    nobody(played)
+    assert played.outcome.recording.taken is False
+    assert played.outcome.recording.lost.startswith("the server was restarted")
+    assert " still wait" in played.outcome.queue.said
+
+
+def test_a_worker_before_the_restart_is_not_forgotten(play, server, client):
+    def restart():
+        client.rpop("q")
+        threading.Event().wait(0.25)
+        kill(server)
+        revive(server)
+
+    assert not run(play, LIST, restart).outcome.queue.nobody_worked
+
+
+def test_a_worker_that_waited_before_the_run_is_not_overlooked(play, client):
+    """It is given its one job without a further command."""
+    with Worker(lambda: (client.brpop("q", 2), threading.Event().wait(3))):
+        threading.Event().wait(0.2)
+        outcome = play(scenario("steady 100/s over 500ms", "expect { queue_depth < 100 }")).outcome
+    assert (outcome.queue.nobody_worked, outcome.queue.end) == (False, 49)
+
+
+def test_a_key_that_expires_is_said_before_and_after(play, client):
+    client.lpush("q", "x")
+    client.pexpire("q", 700)
+    played = run(play, LIST, lambda: None)
+    not_told(played, "vanished from 'q', untaken as far as can be seen (its time to live ran out)")
+    [said] = [text for text in played.outcome.warnings if text.startswith("a queue's key expires in ")]
+    assert said.endswith(": what waits in it then is deleted")
+
+
+def test_where_the_commands_are_not_told_that_is_said(play, client, server):
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-info")
+    text = scenario("steady 100/s over 300ms", "expect { queue_depth < 100 }")
+    played = play(text, target=f"redis://app:pw@127.0.0.1:{server.port}/0")
+    [said] = [text for text in played.outcome.warnings if "commandstats" in text]
+    assert said.endswith("so jobs that are deleted from a list count as taken")
+    assert played.outcome.recording.taken is None
+    assert played.outcome.queue.nobody_worked
+
+
+def test_jobs_that_a_worker_puts_back_wait_again(play, client):
+    """Nothing tells them from new ones: the depth does, and what waits at the end."""
+    with Worker(lambda: (client.rpoplpush("q", "q"), threading.Event().wait(0.01))):
+        outcome = play(scenario("steady 100/s over 500ms", "watch 1s", "expect { drain_time < 500ms }")).outcome
+    assert outcome.expectations[0].verdict == "fail"
+    assert outcome.queue.said.startswith(("still waiting: 50 jobs", "no job was taken from the queue: 50 jobs"))

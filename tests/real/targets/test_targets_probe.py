@@ -13,6 +13,7 @@ from support.real_servers import answering
 
 from plg.queues.base import Job, Queue
 from plg.queues.envelope import enqueued_at
+from plg.queues.registry import format_of, names
 from plg.queues.use import queues_of
 from plg.targets.address import parse_address
 from plg.targets.base import Depth, TargetError
@@ -299,6 +300,27 @@ def test_a_queue_that_turned_into_something_else(clean, look):
     clean.ask("SET", "orders", "x")
     with pytest.raises(TargetError, match="WRONGTYPE"):
         look(clean, LISTS)
+
+
+LISTED = [
+    name
+    for name in names()
+    if [*format_of(name).keys(Job("j", queue=Queue(name, "q"), call="a.b")).values()][:1] == ["list"]
+]
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_a_list_of_any_framework_that_is_deleted_was_not_worked_off(clean, kind):
+    [queue] = queues_of([Job("j", queue=Queue(kind, "q"), call="a.b")])
+    clean.ask("RPUSH", queue.key, "1", "2", "3", "4")
+    probe = RedisProbe(parse_address(clean.url()), [queue])
+    assert probe.look().change.losses == ()
+    clean.ask("RPOP", queue.key)
+    assert (probe.look().change.losses, probe.look().change.taken) == ((), False)
+    clean.ask("DEL", queue.key)
+    [loss] = probe.look().change.losses
+    assert (loss.jobs, "the server was given DEL" in loss.words) == (3, True)
+    probe.close()
 
 
 def test_one_round_trip_for_lists(scripted):

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import takewhile
+from itertools import groupby, takewhile
 from types import TracebackType
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -110,50 +110,139 @@ def hide_in_tracebacks() -> None:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in percent
-    encoding, as the inside of a JSON, HTML or Python string, in base64, on one line, or cut off."""
+    """``text`` with each of the ``secrets`` replaced by ``***``, however a program may spell it: as it is, in capitals,
+    backwards, in hexadecimal, in base64, on one line, cut off, with any of its characters escaped as in URLs, in HTML
+    or in strings of C, JSON and Python. Takes time in proportion to the text.
+    """
     given = list(secrets)
     words = [secret for secret in given if isinstance(secret, PlainWord)]
     spellings = {spelling for secret in given if secret not in words for spelling in _spellings(secret) if spelling}
-    longest = sorted(spellings, key=len, reverse=True)
-    for spelling in (*longest, *words):
-        if len(spelling) < SHORT or isinstance(spelling, PlainWord):
-            text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, text)
-        else:
-            text = text.replace(spelling, HIDDEN)
-    text = _hide_beginnings(text, [spelling for spelling in longest if len(spelling) > _TRUNCATED])
-    for spelling in longest:
+    for word in (*(spelling for spelling in spellings if len(spelling) < SHORT), *words):
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", HIDDEN, text)
+    folded = {_folded(spelling) for spelling in spellings if len(spelling) >= SHORT}
+    spans = _found(_folded(text), folded)
+    if folded and _RUN.search(text):
+        read, starts, ends = _unescaped(text)
+        spans += [(starts[first], ends[last - 1]) for first, last in _found(_folded(read), folded)]
+    text = _without(text, spans)
+    for spelling in sorted(spellings, key=len, reverse=True):
         if _TELLING < len(spelling) <= _TRUNCATED:
             text = _hide_cut_off(text, spelling)
     return text
 
 
-def _hide_beginnings(text: str, spellings: Sequence[str]) -> str:
-    """``text`` without the beginnings of long secrets: servers repeat some hundred characters and no more."""
-    for beginning in dict.fromkeys(spelling[:_TRUNCATED] for spelling in spellings):
-        alike = [spelling for spelling in spellings if spelling.startswith(beginning)]
+def _folded(text: str) -> str:
+    """``text`` in lower case, each character in its place: a few have no single one of lower case."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _found(text: str, spellings: Iterable[str]) -> list[tuple[int, int]]:
+    """Where spellings stand in a text, and the beginnings of long ones: servers repeat some hundred characters and no
+    more."""
+    spans = []
+    beginnings: dict[str, list[str]] = {}
+    for spelling in spellings:
+        if len(spelling) > _TRUNCATED:
+            beginnings.setdefault(spelling[:_TRUNCATED], []).append(spelling)
+            continue
+        start = text.find(spelling)
+        while start >= 0:
+            spans.append((start, start + len(spelling)))
+            start = text.find(spelling, start + len(spelling))
+    for beginning, alike in beginnings.items():
+        longest = max(map(len, alike))
         start = text.find(beginning)
         while start >= 0:
-            length = max(_alike(text[start:], spelling) for spelling in alike)
-            text = text[:start] + HIDDEN + text[start + length :]
-            start = text.find(beginning, start + len(HIDDEN))
-    return text
+            here = text[start : start + longest]
+            end = start + max(_alike(here, spelling) for spelling in alike)
+            spans.append((start, end))
+            start = text.find(beginning, end)
+    return spans
+
+
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """``text`` with one stand-in for each of the spans, and for those together that overlap."""
+    pieces, kept, last = [], 0, 0
+    for start, end in sorted(spans):
+        if start >= last:
+            pieces += [text[kept:start], HIDDEN]
+        last = kept = max(last, end)
+    return "".join([*pieces, text[kept:]])
+
+
+_ESCAPED = (
+    r"\\+x([0-9a-fA-F]{2})|\\+([0-3]?[0-7]{2})|%([0-9a-fA-F]{2})|\\+u\{?([0-9a-fA-F]{4})\}?"
+    r"|&\#[xX]([0-9a-fA-F]{1,6});|&\#([0-9]{1,7});"
+)
+_ONE, _RUN = re.compile(_ESCAPED), re.compile(rf"(?:{re.sub(r'[(](?![?])', '(?:', _ESCAPED)})+")
+"""A character as a number: ``\\x68``, ``\\150``, ``%68``, ``\\u0068``, ``&#x68;``, ``&#104;``; and several in a row."""
+
+
+def _unescaped(text: str) -> tuple[str, list[int], list[int]]:
+    """``text`` with all characters that stand as numbers read, and where each character begins and ends in ``text``."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def take(read: str, places: Sequence[tuple[int, int]]) -> None:
+        pieces.append(read)
+        # A character of several bytes: what of it belongs to which is of no interest.
+        spans = places if len(read) == len(places) else [(places[0][0], places[-1][1])] * len(read)
+        starts.extend(start for start, _ in spans)
+        ends.extend(end for _, end in spans)
+
+    last = 0
+    for run in _RUN.finditer(text):
+        take_as_it_is = range(last, run.start())
+        pieces.append(text[last : run.start()])
+        starts.extend(take_as_it_is)
+        ends.extend(place + 1 for place in take_as_it_is)
+        units = list(_ONE.finditer(text, run.start(), run.end()))
+        for is_bytes, group in groupby(units, lambda unit: (unit.lastindex or 0) <= _BYTES):
+            found = list(group)
+            take(_read_bytes(found) if is_bytes else "".join(map(_character, found)), [unit.span() for unit in found])
+        last = run.end()
+    pieces.append(text[last:])
+    starts.extend(range(last, len(text)))
+    ends.extend(range(last + 1, len(text) + 1))
+    return "".join(pieces), starts, ends
+
+
+_BYTES = 3
+"""The first groups of `_ESCAPED` stand for bytes, the others for characters."""
+
+
+def _read_bytes(units: Sequence[re.Match[str]]) -> str:
+    raw = bytes(int(unit[unit.lastindex or 0], 8 if unit.lastindex == 2 else 16) for unit in units)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _character(unit: re.Match[str]) -> str:
+    number = int(unit[unit.lastindex or 0], 10 if unit.lastindex == 6 else 16)
+    return chr(number) if number <= sys.maxunicode else "?"
 
 
 def _hide_cut_off(text: str, spelling: str) -> str:
     """``text`` without the beginnings of a short secret that stand where a text was cut off."""
     lengths = range(len(spelling) - 1, _TELLING - 1, -1)
     beginnings = "|".join(re.escape(spelling[:length]) for length in lengths)
-    return re.sub(rf"(?<!\w)(?:{beginnings}){_CUT_OFF.pattern}", HIDDEN, text)
+    return re.sub(rf"(?<!\w)(?:{beginnings}){_CUT_OFF.pattern}", HIDDEN, text, flags=re.IGNORECASE)
 
 
 def _spellings(secret: str) -> set[str]:
+    if len(secret) < SHORT:
+        return {secret}
     raw = secret.encode("utf-8", "surrogateescape")
     percent = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
     coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     return {
         # A server makes blanks of line ends, so as to say all on one line.
-        secret, secret.replace("\r", " ").replace("\n", " "), " ".join(secret.split()),
+        secret, secret[::-1], *(raw.hex(sign) for sign in " :-"), raw.hex(), " ".join(f"0x{byte:02x}" for byte in raw),
+        secret.replace("\r", " ").replace("\n", " "), " ".join(secret.split()),
         *percent, *(_ESCAPE.sub(lambda escape: escape[0].lower(), spelling) for spelling in percent),
         *coded, *(spelling.rstrip("=") for spelling in coded),
         *(json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)), repr(secret)[1:-1], repr(raw)[2:-1],

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import threading
+import time
 from urllib.parse import quote
 
 import pytest
@@ -193,6 +194,65 @@ def test_a_secret_is_hidden_in_every_spelling(secret: str) -> None:
 
 def test_a_short_secret_does_not_eat_the_words_around_it() -> None:
     assert hide("1 of 11 jobs, 'a' and a1", ["1", "a"]) == f"{HIDDEN} of 11 jobs, '{HIDDEN}' and a1"
+
+
+ESCAPES = {
+    "octal": lambda byte: f"\\{byte:03o}", "escaped octal": lambda byte: f"\\\\{byte:03o}",
+    "hexadecimal": lambda byte: f"\\x{byte:02x}", "capital hexadecimal": lambda byte: f"\\x{byte:02X}",
+    "percent": lambda byte: f"%{byte:02x}",
+}  # fmt: skip
+CHARACTERS = {
+    "JSON": lambda sign: f"\\u{ord(sign):04x}", "HTML": lambda sign: f"&#{ord(sign)};",
+    "hexadecimal HTML": lambda sign: f"&#x{ord(sign):X};",
+}  # fmt: skip
+
+
+def respelled(secret: str) -> dict[str, str]:
+    """How else a program may say a secret: all of it, or any part of it, as numbers; in capitals; backwards."""
+    raw = secret.encode()
+    whole = {name: "".join(map(escape, raw)) for name, escape in ESCAPES.items()}
+    whole |= {name: "".join(map(escape, secret)) for name, escape in CHARACTERS.items()}
+    parts = {f"{name}, in part": "".join(map(escape, raw[:1])) + secret[1:] for name, escape in ESCAPES.items()}
+    parts |= {
+        f"{name}, in the middle": secret[:3] + escape(secret[3]) + secret[4:] for name, escape in CHARACTERS.items()
+    }
+    dumps = {f"hex with {sign!r}": raw.hex(sign) for sign in " :-"}
+    return {
+        **whole, **parts, **dumps, "hex": raw.hex(), "capital hex": raw.hex().upper(), "capitals": secret.upper(),
+        "title": secret.title(), "backwards": secret[::-1], "capitals backwards": secret[::-1].upper(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "Tr0ub4dor&3", "a longer pass/phrase of many words", "x7$k"])
+def test_a_secret_is_hidden_however_its_characters_are_written(secret: str) -> None:
+    for name, spelling in respelled(secret).items():
+        assert (
+            hide(f"ERR what is '{spelling}', again {spelling}?", [secret]) == f"ERR what is '{HIDDEN}', again {HIDDEN}?"
+        ), name
+
+
+def test_an_error_of_the_handshake_in_numbers_or_capitals(scripted) -> None:
+    for name, spelling in respelled("hunter2").items():
+        server = scripted(repeating("'app'", spelling, "in", spelling))
+        with pytest.raises(TargetError) as refusal:
+            open_target(f"redis://app:hunter2@127.0.0.1:{server.port}", ())
+        assert str(refusal.value).count(HIDDEN) >= 2, name
+        assert spelling not in str(refusal.value), name
+
+
+def test_long_texts_and_many_beginnings_take_no_time_to_speak_of() -> None:
+    secret = "hunter2secret"
+    for text in (f"{secret[:12]} " * 40_000, "%68%75" * 80_000, "\\150" * 100_000, "h" * 500_000, secret * 40_000):
+        begun = time.perf_counter()
+        hide(text, [secret])
+        assert time.perf_counter() - begun < 3
+
+
+@pytest.mark.parametrize("secret", ["a", "1", "61", "é"])
+def test_a_short_secret_is_no_number_and_no_letter_elsewhere(secret: str) -> None:
+    text = "1 of 61 jobs at 1.61/s: \\x61 %61 YQ== A"
+    assert re.sub(rf"(?<!\w){secret}(?!\w)", HIDDEN, text) == hide(text, [secret])
+    assert hide("cafés take 610 jobs", [secret]) == "cafés take 610 jobs"
 
 
 def test_what_only_begins_like_a_secret_is_let_be() -> None:

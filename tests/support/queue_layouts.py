@@ -114,6 +114,10 @@ LAYOUTS = [
         "celery-sep-priority", "Celery", "pay:3", (("SADD", "_kombu.binding.work", "pay::pay"),),
         "the set _kombu.binding.work names it",
     ),
+    Layout(
+        "celery-sep-topic", "Celery", "pay", (("SADD", "_kombu.binding.tp", "a.#:^a\\..*?$:pay"),),
+        "the set _kombu.binding.tp names it",
+    ),
     Layout("celery-name", "Celery", "celery", (), "celery is the name of its queue unless told otherwise"),
     Layout("celery-name-priority", "Celery", "celery\x06\x166", (), "celery is the name of its queue"),
     Layout("celery-events", "Celery", "celeryev.7d0c", (), "kombu keeps its own records"),
@@ -186,6 +190,10 @@ LAYOUTS = [
             f"a job of it stands in the sorted set {space}{later}",
         )
         for later, space in (("schedule", ""), ("retry", "app:"), ("dead", "my-queue:queue:"))
+    ),
+    Layout(
+        "sidekiq-record", "Sidekiq", "app:retry", (("SADD", "app:queues", "low"),),
+        "it keeps its own records under that name",
     ),
     Layout("sidekiq-name", "Sidekiq", "queue:default", (), "queue:default is the name of its queue unless told"),
     Layout("sidekiq-filled", "Sidekiq", "jobs", (("LPUSH", "jobs", SIDEKIQ_JOB),), "a Sidekiq job waits in it"),

@@ -18,10 +18,11 @@ from plg.queues.owners.walk import Walk
 _BINDING = "_kombu.binding."
 _BETWEEN = "\x06\x16"
 """Between the parts of a binding, and between a queue's name and a priority, unless told otherwise."""
-_OWN = re.compile(rf"{re.escape(_BINDING)}|^unacked(_index|_mutex)?$|^celeryev(\.|$)|\.celery\.pidbox$")
+_OWN = re.compile(r"_kombu\.|^unacked(_index|_mutex)?$|^celeryev(\.|$)|\.celery\.pidbox$")
 _USUAL = re.compile(r"(?P<between>\x06\x16)$")
-_OTHER = re.compile(r"(?P<between>[^A-Za-z0-9]{1,4})(?P=between)$")
-"""How what stands before the queue in a binding ends; another separator (``sep``) shows where the pattern is empty."""
+_OTHER = re.compile(r"(?P<between>[^A-Za-z0-9$]{1,4})(?P=between)$|\$(?P<after>[^A-Za-z0-9$]{1,4})$")
+"""How what stands before the queue in a binding ends. Another separator (``sep``) shows where the pattern is empty, or
+by the ``$`` that ends the pattern of a topic."""
 _PRIORITY = re.compile(r"(?P<queue>.+?)(?P<between>[^A-Za-z0-9]{1,4})\d{1,3}", re.DOTALL)
 _PAGE, _PAGES = 5000, 20
 _MOST_EXCHANGES = 1000
@@ -81,7 +82,7 @@ def _names(binding: str, name: str) -> bool:
     end = _USUAL if _BETWEEN in binding else _OTHER
     for queue, between in ((name, None), *((found.groups(),) if found else ())):
         before = end.search(binding.removesuffix(queue)) if binding.endswith(queue) else None
-        if before and between in (None, before["between"]):
+        if before and between in (None, *before.groups()):
             return True
     return False
 

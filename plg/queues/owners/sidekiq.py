@@ -16,7 +16,7 @@ _QUEUE = "queue:"
 _DEFAULT = "queue:default"
 _MOST_PROCESSES = 5000
 _LATER = ("schedule", "retry", "dead")
-_RECORDS = ("queues", "processes", *_LATER)
+_RECORDS = frozenset(("queues", "processes", *_LATER))
 _PAGE, _PAGES = 500, 20
 """Jobs are long: few of them at a time."""
 
@@ -35,6 +35,9 @@ class Sidekiq(Unmarked):
         return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
+        space, colon, last = key.rpartition(":")
+        if last in _RECORDS:
+            return _record(space + colon)
         queues = list(_queues(key))
         if not queues:
             return None
@@ -61,6 +64,15 @@ def _queues(key: str) -> Iterator[tuple[str, str]]:
         if name and (not space or space.endswith(":")):
             yield space, name
         at = key.find(_QUEUE, at + 1)
+
+
+def _record(space: str) -> Inquiry:
+    """Whether Sidekiq lives in a namespace, of which the key may become one of its own records."""
+
+    def read(answers: Sequence[Any]) -> str | None:
+        return "it keeps its own records under that name" if any(map(number, answers)) else None
+
+    return Inquiry([("SCARD", f"{space}{which}") for which in ("queues", "processes")], read)
 
 
 def _served(space: str, name: str) -> Walk:

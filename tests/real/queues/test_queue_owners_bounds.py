@@ -129,10 +129,15 @@ def test_names_with_many_separators_are_looked_at_whole(server):
     assert remarks(server.url(), job("-:" * 200 + "pay")) == ()
 
 
-@pytest.mark.parametrize("key", ["shop:orders:new", "shop:orders:list", "shop:orders", "orders", "pay_3", "queue:low"])
+@pytest.mark.parametrize(
+    "key", ["shop:orders:new", "shop:orders:list", "shop:orders", "orders", "pay_3", "queue:low", "retry"]
+)
 def test_keys_that_only_look_alike_are_nobodys(server, key):
     """A counter beside them, a queue of a like name, a set of ids: programs have such of their own."""
-    lay(server, (("SET", "shop:orders:id", "7"), ("SET", "id", "7"), binding("pay", "pay"), ("SADD", "queues", "x")))
+    lay(
+        server,
+        (("SET", "shop:orders:id", "7"), ("SET", "id", "7"), binding("pay", "pay"), ("SADD", "shop:queues", "x")),
+    )
     assert remarks(server.url(), job(key)) == ()
 
 

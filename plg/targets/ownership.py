@@ -13,7 +13,7 @@ from typing import Any
 
 from plg.queues import registry as formats
 from plg.queues.base import Question
-from plg.queues.owners.base import Inquiry, Owner
+from plg.queues.owners.base import Inquiry, Mark, Owner, Spelling
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import QueueInUse
 from plg.targets.asked import Asked, Placed
@@ -30,10 +30,11 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """The framework that a queue belongs to, and ``how`` it was recognised."""
+    """The framework that a queue belongs to, ``how`` it was recognised, and how a scenario writes it in its form."""
 
     owner: Owner
     how: str
+    spelling: Spelling | None
 
 
 def heed_owners(
@@ -73,8 +74,8 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def _refusal(key: str, found: Belonging, shown: str) -> str:
-    spelled = found.owner.spelling(key)
-    own = f', write queue {spelled[0]} "{spelled[1]}"' if spelled and spelled[0] in formats.names() else ""
+    spelled = found.spelling
+    own = f", write {spelled}" if spelled and spelled.format in formats.names() else ""
     return (
         f"{key!r} at {shown} is a queue of {found.owner.name} ({found.how}): {found.owner.harm} "
         f"(name another queue{own}, or send there all the same with --force)"
@@ -85,7 +86,7 @@ def _refusal(key: str, found: Belonging, shown: str) -> str:
 class _Step:
     """What is to be asked next on behalf of one queue and framework; at ``node``, or where its keys are."""
 
-    key: str
+    queue: QueueInUse
     owner: Owner
     inquiry: Inquiry
     node: str = ""
@@ -106,7 +107,7 @@ class _Look:
         for queue in queues:
             for owner in _others(queue):
                 if how := owner.by_key(queue.key):
-                    names.setdefault(queue.key, Belonging(owner, how))
+                    names.setdefault(queue.key, _belonging(queue, owner, how))
         if self._asked is None:
             return names
         values = self._by_values(queues)
@@ -156,37 +157,37 @@ class _Look:
             for queue in queues
             for owner in _others(queue)
             if (inquiry := owner.inquiry(queue.key, queue.keys[queue.key]))
-            for step in self._steps(queue.key, owner, inquiry)
+            for step in self._steps(queue, owner, inquiry)
         ]
         while steps and time.monotonic() < until:
             answers = iter(self._answers([(each, step.node) for step in steps for each in step.inquiry.questions]))
             further: list[_Step] = []
             for step in steps:
                 finding = step.inquiry.read([next(answers) for _ in step.inquiry.questions])
-                if isinstance(finding, str):
-                    found.setdefault(step.key, Belonging(step.owner, finding))
+                if isinstance(finding, str | Mark):
+                    found.setdefault(step.queue.key, _belonging(step.queue, step.owner, finding))
                     continue
                 for part in finding if isinstance(finding, tuple) else (finding,):
                     if isinstance(part, Inquiry):
-                        further += self._steps(step.key, step.owner, part, step.node)
+                        further += self._steps(step.queue, step.owner, part, step.node)
                     elif part is not None:
                         self._note_unseen(step, part.why)
-            steps = [step for step in further if step.key not in found]
+            steps = [step for step in further if step.queue.key not in found]
         for step in steps:
             self._note_unseen(step, f"the look has not come to its end within {format_duration(self._patience)}")
         return found
 
-    def _steps(self, key: str, owner: Owner, inquiry: Inquiry, node: str = "") -> list[_Step]:
+    def _steps(self, queue: QueueInUse, owner: Owner, inquiry: Inquiry, node: str = "") -> list[_Step]:
         """One step, or one for each node where all are to be asked and none is meant yet."""
         assert self._asked is not None, "only where there is somebody to ask"
         if not inquiry.everywhere:
-            return [_Step(key, owner, inquiry)]
-        return [_Step(key, owner, inquiry, each) for each in ([node] if node else self._asked.nodes)]
+            return [_Step(queue, owner, inquiry)]
+        return [_Step(queue, owner, inquiry, each) for each in ([node] if node else self._asked.nodes)]
 
     def _note_unseen(self, step: _Step, why: str) -> None:
         keys = self._unseen.setdefault((step.owner.name, why), [])
-        if step.key not in keys:
-            keys.append(step.key)
+        if step.queue.key not in keys:
+            keys.append(step.queue.key)
 
     def _by_values(self, queues: Sequence[QueueInUse]) -> dict[str, Belonging]:
         found: dict[str, Belonging] = {}
@@ -205,7 +206,7 @@ class _Look:
             for owner in _others(queue):
                 how = next((how for value in values if (how := owner.by_value(value))), None)
                 if how is not None:
-                    found.setdefault(queue.key, Belonging(owner, how))
+                    found.setdefault(queue.key, _belonging(queue, owner, how))
         return found
 
 
@@ -214,6 +215,12 @@ _SIZE = {"list": "LLEN", "stream": "XLEN"}
 
 def _others(queue: QueueInUse) -> list[Owner]:
     return [owner for owner in OWNERS if queue.format.name not in owner.kinds]
+
+
+def _belonging(queue: QueueInUse, owner: Owner, found: str | Mark) -> Belonging:
+    if isinstance(found, Mark):
+        return Belonging(owner, found.how, found.spelling)
+    return Belonging(owner, found, owner.spelling(queue.key, queue.keys[queue.key]))
 
 
 def _ends(queue: QueueInUse) -> tuple[Question, Question]:

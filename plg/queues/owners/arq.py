@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, number
+from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number
 
 _OWN = re.compile(r"arq:(queue($|:)|job:|in-progress:|result:|retry:|abort$)")
 
@@ -30,5 +30,5 @@ class Arq(Unmarked):
 
         return Inquiry((("EXISTS", mark),), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return "arq", key
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return Spelling("arq", key)

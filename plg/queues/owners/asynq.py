@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Finding, Inquiry, Unmarked, number
+from plg.queues.owners.base import Finding, Inquiry, Spelling, Unmarked, number
 from plg.queues.owners.walk import Walk
 
 _OWN = re.compile(r"asynq:(\{(?P<name>.+?)\}:|(queues|servers|workers|schedulers|cancel)($|:))")
@@ -35,9 +35,9 @@ class Asynq(Unmarked):
 
         return Inquiry((("SISMEMBER", "asynq:queues", name),), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
+    def spelling(self, key: str, kind: str) -> Spelling | None:
         name = _name(key)
-        return None if name is None else ("asynq", name)
+        return None if name is None else Spelling("asynq", name)
 
 
 def _name(key: str) -> str | None:

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from plg.queues.base import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A queue as scenarios name it: the format, the name and settings of the format."""
+
+    format: str
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}: {json.dumps(value)}" for name, value in self.settings.items())
+        return f"queue {self.format} {json.dumps(self.name)}" + (f" {{ {settings} }}" if settings else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``how`` a queue was recognised, where the mark also tells how a scenario writes it, or that none can."""
+
+    how: str
+    spelling: Spelling | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +53,7 @@ class Inquiry:
     everywhere: bool = False
 
 
-Finding = str | Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None
+Finding = str | Mark | Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None
 
 
 class Owner(Protocol):
@@ -54,8 +75,8 @@ class Owner(Protocol):
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         """What to ask about the marks that the framework sets beside a queue whose value is of type ``kind``."""
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        """The kind and the name by which a scenario writes this queue in the framework's own form."""
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        """How a scenario writes this queue, whose value is of type ``kind``, in the framework's own form."""
 
 
 class Unmarked:
@@ -72,7 +93,7 @@ class Unmarked:
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         return None
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
+    def spelling(self, key: str, kind: str) -> Spelling | None:
         return None
 
 

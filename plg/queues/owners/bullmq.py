@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, number, text
+from plg.queues.owners.base import Finding, Inquiry, Mark, Spelling, Unmarked, number, text
 
 _OWN = frozenset(
     (
@@ -41,19 +41,26 @@ class BullMq(Unmarked):
         # Many a program counts in a key that ends in "id": only beside a key that Bull has is it one of Bull's.
         older = ("GET", f"{queue}:id"), ("EXISTS", f"{queue}:stalled-check")
 
-        def read(answers: Sequence[Any]) -> str | None:
+        def read(answers: Sequence[Any]) -> Finding:
             told, *old = answers
             if isinstance(told, list) and any(answer is not None for answer in told):
-                return f"the hash {queue}:meta is that of a BullMQ queue"
+                return Mark(f"the hash {queue}:meta is that of a BullMQ queue", _spelling(queue))
+            # Bull's jobs are of another form, which plg does not write.
             if old and text(old[0]).isdigit():
-                return f"the counter {queue}:id is that of a Bull queue"
-            return (
-                f"a worker of Bull or BullMQ keeps the key {queue}:stalled-check" if any(map(number, old[1:])) else None
-            )
+                return Mark(f"the counter {queue}:id is that of a Bull queue", None)
+            if any(map(number, old[1:])):
+                return Mark(f"a worker of Bull or BullMQ keeps the key {queue}:stalled-check", None)
+            return None
 
         meta = ("HMGET", f"{queue}:meta", "opts.maxLenEvents", "version")
         return Inquiry((meta, *older) if last in _OWN else (meta,), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        parts = key.split(":")
-        return ("bullmq", ":".join(parts[1:-1])) if parts[0] in ("bull", "{bull}") and len(parts) > 2 else None
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return _spelling(key.rpartition(":")[0]) if key.startswith("bull:") else None
+
+
+def _spelling(queue: str) -> Spelling | None:
+    prefix, _, name = queue.rpartition(":")
+    if not prefix or not name:
+        return None
+    return Spelling("bullmq", name, {} if prefix == "bull" else {"prefix": prefix})

@@ -12,7 +12,18 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Finding, Inquiry, Unmarked, default_name, fields, literal, splits, text
+from plg.queues.owners.base import (
+    Finding,
+    Inquiry,
+    Mark,
+    Spelling,
+    Unmarked,
+    default_name,
+    fields,
+    literal,
+    splits,
+    text,
+)
 from plg.queues.owners.walk import Walk
 
 _BINDING = "_kombu.binding."
@@ -54,20 +65,20 @@ class Celery(Unmarked):
         A worker need not live for that, nor be one that answers: its bindings stay.
         """
         named = [
-            (f"{prefix}{_BINDING}{exchange}", local)
+            (prefix, exchange, local)
             for prefix, local in [("", key), *splits(key, ":_./-")]
             for exchange in dict.fromkeys((local, _base(local)))
             if exchange
         ]
 
         def read(answers: Sequence[Any]) -> Finding:
-            return (*(_bound(name, local) for (name, local), there in zip(named, answers, strict=True) if there), all_)
+            return (*(_bound(*each) for each, there in zip(named, answers, strict=True) if there), all_)
 
         all_ = _exchanges(key)
-        return Inquiry([("EXISTS", name) for name, _ in named], read)
+        return Inquiry([("EXISTS", f"{prefix}{_BINDING}{exchange}") for prefix, exchange, _ in named], read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return "celery", key.split(_BETWEEN)[0]
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return None if _OWN.search(key) else Spelling("celery", key.split(_BETWEEN)[0])
 
 
 def _base(name: str) -> str:
@@ -76,34 +87,41 @@ def _base(name: str) -> str:
     return found["queue"] if found else name
 
 
-def _names(binding: str, name: str) -> bool:
-    """Whether a binding is of the queue whose key, apart from a prefix, is ``name``."""
+def _spelling(binding: str, prefix: str, exchange: str, name: str) -> Spelling | None:
+    """How a scenario writes the queue whose key, apart from a prefix, is ``name``; None where this binding is not its.
+
+    A worker looks at the exchange and routing key in a message that it gives back.
+    """
     found = _PRIORITY.fullmatch(name)
     end = _USUAL if _BETWEEN in binding else _OTHER
     for queue, between in ((name, None), *((found.groups(),) if found else ())):
         before = end.search(binding.removesuffix(queue)) if binding.endswith(queue) else None
         if before and between in (None, *before.groups()):
-            return True
-    return False
+            routed = binding.split(before["between"] or before["after"])[0]
+            settings = {"prefix": prefix, "exchange": exchange, "routing_key": routed}
+            return Spelling("celery", queue, {key: each for key, each in settings.items() if each not in ("", queue)})
+    return None
 
 
-def _bound(exchange: str | bytes, name: str) -> Inquiry:
+def _bound(prefix: str, exchange: str, name: str) -> Inquiry:
     """The bindings of one exchange, of which one may name the queue."""
-    shown = exchange if isinstance(exchange, str) else text(exchange)
+    key = f"{prefix}{_BINDING}{exchange}"
 
-    def find(members: Sequence[bytes]) -> str | None:
-        return f"the set {shown} names it" if any(_names(text(member), name) for member in members) else None
+    def find(members: Sequence[bytes]) -> Mark | None:
+        spellings = (_spelling(text(member), prefix, exchange, name) for member in members)
+        spelling = next((each for each in spellings if each), None)
+        return Mark(f"the set {key} names it", spelling) if spelling else None
 
     base = _base(name)
     match = f"*{literal(base)}" if base == name else f"*{literal(base)}*"
-    return Walk("SSCAN", exchange, f"members of the set {shown}", find, match, _PAGE, _PAGES).begin()
+    return Walk("SSCAN", key, f"members of the set {key}", find, match, _PAGE, _PAGES).begin()
 
 
 def _exchanges(key: str) -> Inquiry:
     """All exchanges, under any prefix that the key has."""
 
     def find(keys: Sequence[bytes]) -> Finding:
-        prefixes = [(each, text(each).partition(_BINDING)[0]) for each in keys]
-        return tuple(_bound(each, key[len(prefix) :]) for each, prefix in prefixes if key.startswith(prefix))
+        parts = [text(each).partition(_BINDING) for each in keys]
+        return tuple(_bound(prefix, name, key[len(prefix) :]) for prefix, _, name in parts if key.startswith(prefix))
 
     return Walk("SCAN", "", "keys", find, f"*{_BINDING}*", _PAGE, _PAGES, _MOST_EXCHANGES).begin()

@@ -3,12 +3,14 @@ a sorted set ``NAMESPACE:__heartbeats__``. The namespace is ``dramatiq`` unless 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, number, splits
+from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number, splits
 
 _DEFAULT = "dramatiq:"
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
 _HEARTBEATS = "__heartbeats__"
 
 
@@ -34,5 +36,8 @@ class Dramatiq(Unmarked):
 
         return Inquiry([("EXISTS", f"{space}{_HEARTBEATS}") for space in spaces], read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return ("dramatiq", key.removeprefix(_DEFAULT)) if key.startswith(_DEFAULT) else None
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        space, _, name = key.rpartition(":")
+        if not space or not _NAME.fullmatch(name):
+            return None
+        return Spelling("dramatiq", name, {} if space == "dramatiq" else {"namespace": space})

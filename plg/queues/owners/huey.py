@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plg.queues.owners.base import Unmarked
+from plg.queues.owners.base import Spelling, Unmarked
 
 _OWN = re.compile(r"huey\.(redis|schedule|results|counters|notify|[rc])\.(?P<name>.+)")
 
@@ -22,6 +22,6 @@ class Huey(Unmarked):
     def by_value(self, value: bytes) -> str | None:
         return "a pickled huey message waits in it" if b"huey.registry" in value and b"Message" in value else None
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
+    def spelling(self, key: str, kind: str) -> Spelling | None:
         found = _OWN.match(key)
-        return None if found is None else ("huey", found["name"])
+        return None if found is None else Spelling("huey", found["name"])

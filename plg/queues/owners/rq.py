@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, number
+from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number
 
 _QUEUE = "rq:queue:"
 _OWN = re.compile(
@@ -39,8 +39,8 @@ class Rq(Unmarked):
 
         return Inquiry((("SCARD", workers), ("SISMEMBER", "rq:queues", key)), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return ("rq", _name(key)) if key.startswith(_QUEUE) else None
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return Spelling("rq", _name(key)) if key.startswith(_QUEUE) else None
 
 
 def _name(key: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Inquiry, Unmarked, number
+from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number
 
 _OWN = re.compile(r"saq:(job:.+|(?P<name>.+):(queued|active|incomplete|stats|schedule|sweep|worker_info.*))$")
 
@@ -34,9 +34,9 @@ class Saq(Unmarked):
 
         return Inquiry((("EXISTS", f"saq:{name}:stats"), ("EXISTS", f"saq:{name}:incomplete")), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
+    def spelling(self, key: str, kind: str) -> Spelling | None:
         name = _name(key)
-        return None if name is None else ("saq", name)
+        return None if name is None else Spelling("saq", name)
 
 
 def _name(key: str) -> str | None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plg.queues.owners.base import Finding, Inquiry, Unmarked, default_name, fields, literal, number
+from plg.queues.owners.base import Finding, Inquiry, Spelling, Unmarked, default_name, fields, literal, number
 from plg.queues.owners.walk import Walk
 
 _QUEUE = "queue:"
@@ -52,8 +52,8 @@ class Sidekiq(Unmarked):
 
         return Inquiry([("SISMEMBER", f"{space}queues", name) for space, name in queues], read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return ("sidekiq", key.removeprefix(_QUEUE)) if key.startswith(_QUEUE) else None
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return Spelling("sidekiq", key.removeprefix(_QUEUE)) if key.startswith(_QUEUE) else None
 
 
 def _queues(key: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plg.queues.owners.base import Finding, Inquiry, Unmarked, Unseen, default_name, number, text
+from plg.queues.owners.base import Finding, Inquiry, Spelling, Unmarked, Unseen, default_name, number, text
 
 _USUAL = "taskiq"
 _OF_PLG = "plg"
@@ -47,8 +47,8 @@ class Taskiq(Unmarked):
 
         return Inquiry((("XINFO", "GROUPS", key), ("XLEN", key)), read)
 
-    def spelling(self, key: str) -> tuple[str, str] | None:
-        return "taskiq", key
+    def spelling(self, key: str, kind: str) -> Spelling | None:
+        return Spelling("taskiq_stream" if kind == "stream" else "taskiq", key)
 
 
 def _names(answer: Any) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from plg.queues.owners.base import Finding, Inquiry, Unseen
+from plg.queues.owners.base import Finding, Inquiry, Mark, Unseen
 
 _BEGIN = b"0"
 
@@ -44,7 +44,7 @@ class Walk:
             found = found[::2] if self.command == "ZSCAN" else found
             seen = found[: self.most - fitted]
             finding = self.find(seen) if seen else None
-            if isinstance(finding, str):
+            if isinstance(finding, str | Mark):
                 return finding
             return (*_parts(finding), *self._onward(then, number, fitted + len(found)))
 

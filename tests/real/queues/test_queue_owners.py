@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from support.queue_layouts import (
@@ -18,8 +20,10 @@ from support.queue_layouts import (
     state,
 )
 
+from plg.language.load import load
 from plg.queues.base import Job, Queue
 from plg.queues.owners.registry import OWNERS
+from plg.queues.use import queues_of
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
 
@@ -38,6 +42,56 @@ def test_a_queue_of_a_framework_is_refused_and_left_as_it_was(server, layout):
     assert layout.how in said
     assert "--force" in said
     assert state(server) == before
+
+
+ADVISED = """
+scenario "load" {{
+  job work {{ {} call "x.y" }}
+  traffic {{ steady 50/s over 1s }}
+  guardrails {{ max_rate 500/s max_total_jobs 1_000 max_duration 1m }}
+}}
+"""
+
+
+def load_of(queue: str, folder: Path) -> Job:
+    """The job of a scenario in which its queue is written so."""
+    file = folder / "load.plg"
+    file.write_text(ADVISED.format(queue), encoding="utf-8")
+    [work] = load(file).scenario.jobs
+    return work
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.title)
+def test_what_it_is_told_to_write_is_that_queue_in_the_form_of_the_framework(server, layout, tmp_path):
+    lay(server, layout.commands)
+    told = re.search(
+        r"name another queue(?:, write (.*))?, or send there", refusal(server.url(), job(layout.key, layout.kind))
+    )
+    if told[1] is None:
+        assert layout.title in UNSPELLED
+        return
+    work = load_of(told[1], tmp_path)
+    [queue] = queues_of([work])
+    assert layout.name.lower() in work.queue.kind
+    # Priorities of Celery and the other records of a BullMQ queue are reached through it.
+    stem = layout.key.split("\x06")[0].removesuffix(":3").removesuffix(":events")
+    assert queue.key.removesuffix(":wait") == stem.removesuffix(":wait")
+    with open_target(server.url(), [work]) as target:
+        assert not any("belongs to" in note for note in target.notes)
+
+
+UNSPELLED = {
+    "bull-used",
+    "bull-idle",
+    "celery-events",
+    "sidekiq-namespace",
+    "sidekiq-filled",
+    "sidekiq-record",
+    "sidekiq-retry",
+    "sidekiq-dead",
+    "huey-filled",
+}
+"""Keys that are no queue's, or for which a format has no setting."""
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.title)
@@ -131,7 +185,7 @@ def test_the_default_name_alone_is_refused_with_the_reason_and_the_ways_out(serv
     said = refusal(server.url(), job("celery"))
     assert "'celery' at redis://" in said
     assert "a worker that takes a job of another form loses its connection and the messages it holds" in said
-    assert said.endswith("(name another queue, or send there all the same with --force)")
+    assert said.endswith('(name another queue, write queue celery "celery", or send there all the same with --force)')
     [remark] = remarks(server.url(), job("celery"), force=True)
     assert remark.startswith("'celery' belongs to Celery (celery is the name of its queue unless told otherwise")
 

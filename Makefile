@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= 2
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow bench docs wheel soak clean
+.PHONY: help demo test lint slow bench docs pictures wheel soak clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,10 @@ soak: $(VENV)/.plg-dev ## faults of every kind for SOAK_SECONDS (60), every sear
 
 docs: $(VENV)/.plg-dev ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+pictures: $(VENV)/.plg-dev ## run the flash sale and draw the documentation's picture of its report (needs chromium)
+	cd scenarios && $(abspath $(BIN))/plg check flash-sale.plg --target embedded --out $(abspath $(REPORT))
+	$(BIN)/python docs/make_images.py $(REPORT)/flash-sale.html docs/img/report.png --height 2190
 
 wheel: $(VENV)/.plg-dev ## build sdist and wheel into dist/
 	$(BIN)/python -m build --no-isolation

@@ -1,6 +1,6 @@
-"""Make the pictures of the documentation: a page as a browser shows it, as a PNG.
+"""Make the pictures of the documentation: a page as a browser shows it, as a PNG. `make pictures` makes them all.
 
-    python docs/make_images.py plg-report/flash-sale.html docs/img/report.png --width 1280 --height 2000
+    python docs/make_images.py plg-report/flash-sale.html docs/img/report.png --width 1280 --height 2190
 """
 
 from __future__ import annotations

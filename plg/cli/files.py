@@ -59,7 +59,7 @@ def start(options: argparse.Namespace) -> Start | None:
         return read_start(text, MonotonicClock())
     except ValueError as fault:
         raise usage_error(
-            f"--start-at: {fault}", "for example --start-at 2026-11-23T18:30:05Z, or --start-at +5s"
+            f"--start-at: {fault}", "for example --start-at 2040-01-31T18:30:05Z, or --start-at +5s"
         ) from None
 
 

@@ -89,7 +89,7 @@ def _check(commands: Commands) -> None:
         "  plg check scenarios/flash-sale.plg\n"
         "  plg check 'scenarios/*.plg' --out plg-report --target redis://localhost:6379/0 --set peak=900/s\n"
         "  plg check 'scenarios/*.plg' --parallel 4\n"
-        "  plg check sale.plg --shard 2/4 --start-at 2026-11-23T18:30:00Z --target redis://queue:6379/0",
+        "  plg check sale.plg --shard 2/4 --start-at 2040-01-31T18:30:00Z --target redis://queue:6379/0",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn or in parallel")
     parser.add_argument(
@@ -127,7 +127,7 @@ def _check(commands: Commands) -> None:
         "(workers of a cluster), dask:local:4 (a cluster of its own)",
     )  # fmt: skip
     parser.add_argument(
-        "--start-at", metavar="TIME", help="begin the schedule at this moment: 2026-11-23T18:30:05Z, or +5s from now"
+        "--start-at", metavar="TIME", help="begin the schedule at this moment: 2040-01-31T18:30:05Z, or +5s from now"
     )
     parser.add_argument(
         "--run-id", metavar="NAME", type=_run_id, help="name of the run; the shards of one run share it"

@@ -145,3 +145,13 @@ def test_the_fault_on_the_page_of_diagnostics_is_what_plg_says(
     Path("checkout.plg").write_text(f'scenario "checkout" {{\n{line}\n{guardrails}\n}}\n', encoding="utf-8")
     assert main(["lint", "checkout.plg"]) == 2
     assert capsys.readouterr().out.startswith(shown)
+
+
+def test_no_example_starts_at_a_moment_that_will_be_over() -> None:
+    """A start in the past is refused: pages compute theirs, and the help names one far ahead."""
+    for page in PAGES:
+        assert not [command for command in commands(page) if re.search(r"--start-at \d{4}-", command)], page
+    sources = [ROOT / "plg" / "cli" / name for name in ("options.py", "files.py")]
+    moments = [year for path in sources for year in re.findall(r"\b(20\d\d)-\d\d-\d\dT", path.read_text())]
+    assert moments
+    assert {*moments} == {"2040"}

@@ -99,7 +99,7 @@ def _check(commands: Commands) -> None:
         "--wait",
         type=_duration,
         metavar="TIME",
-        help="wait so long for a server that is not up yet, for example 30s (or ?wait=30s in the URL)",
+        help="how long to wait for a server that is not up yet, for example 30s (or ?wait=30s in the URL)",
     )
     parser.add_argument(
         "--force", action="store_true", help="send also to queues that belong to a framework such as Celery or RQ"
@@ -115,7 +115,7 @@ def _check(commands: Commands) -> None:
         "--connections",
         metavar="N",
         type=_connections,
-        help="send over so many connections (1 to 64), to each node of a cluster; overrides the scenario's own",
+        help="number of connections (1 to 64), to each node of a cluster; overrides the scenario's own",
     )
     parser.add_argument(
         "--parallel", metavar="N", type=_positive, default=1,

@@ -53,7 +53,7 @@ def _own_workers(scenario: Scenario) -> Iterator[PlanWarning]:
         count = scenario.own_workers.count
         own = f"plg's own {count:,} worker{'s' * (count != 1)}"
         yield PlanWarning(
-            "own-workers", f"the jobs will be taken by {own}, not by yours: the run tells nothing of yours"
+            "own-workers", f"the jobs will be taken by {own}, not by yours: the run says nothing about yours"
         )
 
 

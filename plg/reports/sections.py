@@ -101,7 +101,7 @@ def expectations(outcome: Outcome) -> str:
     results = sorted(outcome.expectations, key=lambda result: result.verdict == "pass")
     few = len(results) <= _MOST_ROWS
     rows = [_expectation_row(result, few) for result in (outcome.expectations if few else results)]
-    caption = "What was promised and what was observed." + ("" if few else " Those that do not hold come first.")
+    caption = "What was expected and what was observed." + ("" if few else " Those that do not hold come first.")
     full = f"{FULLY} and in junit.xml"
     return section("Expectations", table(caption, headings, rows, ROOM["expectations"], full))
 

@@ -168,7 +168,7 @@ class SharedLimit:
             raise self._lost("is gone, by FLUSHALL, eviction or a restart")
 
     def _lost(self, how: str) -> CounterLost:
-        words = f"the counter {self.key} {how}; nobody knows how many of the {self._limit:,} jobs of max_total_jobs"
+        words = f"the counter {self.key} {how}; it is not known how many of the {self._limit:,} jobs of max_total_jobs"
         return CounterLost("lost", f"{words} are left")
 
     def close(self) -> None:

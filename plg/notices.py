@@ -34,6 +34,8 @@ def _taken_by_own(outcome: Outcome, workers: WorkersResult) -> str:
     """Which jobs plg's own workers took: all that were taken, or so many of them."""
     own = f"plg's own {workers.count:,} worker{'s' * (workers.count != 1)}"
     queue = outcome.queue
+    if outcome.recording.lost:
+        return f"{workers.processed:,} job{'s' * (workers.processed != 1)} were taken by {own}"
     if queue.start is None or queue.end is None or outcome.shard is not None:
         return f"the jobs were taken by {own}"
     taken = queue.start + outcome.ledger.acked - queue.end

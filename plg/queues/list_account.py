@@ -6,6 +6,7 @@ given, or fewer than jobs have gone and one that deletes was given too, nobody c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,10 +18,11 @@ _TAKING = (
     "lpop", "rpop", "blpop", "brpop", "lmove", "blmove", "rpoplpush", "brpoplpush", "lmpop", "blmpop", "lrem",
 )  # fmt: skip
 _DELETING = (
-    "del", "unlink", "flushdb", "flushall", "swapdb", "rename", "renamenx", "move", "migrate", "ltrim", "set",
-    "restore",
-    "expire", "pexpire", "expireat", "pexpireat", "getdel", "delex",
+    "del", "unlink", "flushdb", "flushall", "swapdb", "rename", "renamenx", "move", "migrate", "restore", "getdel",
+    "delex", "ltrim",
 )  # fmt: skip
+_EXPIRING = ("expire", "pexpire", "expireat", "pexpireat")
+"""Given all the time by those who keep results; what a key has left to live is looked at besides."""
 LEFT, RIGHT = 0, -1
 _ADDING = {RIGHT: ("rpush", "rpushx", "linsert", "lset"), LEFT: ("lpush", "lpushx", "linsert", "lset")}
 
@@ -63,6 +65,7 @@ class ListAccount:
     end: int = RIGHT
     _before: _State | None = field(default=None, init=False)
     _blocked: bool = field(default=False, init=False)
+    _at_once: int = field(default=1, init=False)
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -100,12 +103,15 @@ class ListAccount:
         if not gone and before.oldest != now.oldest and before.length and not given.count(_ADDING[self.end]):
             gone = 1
         taking = given.count(_TAKING)
-        # Workers that take many at a time read them and cut them off.
-        batches = given.count(("ltrim",)) if given.count(("lrange",)) >= given.count(("ltrim",)) else 0
-        deleting = given.named(name for name in _DELETING if not (batches and name == "ltrim"))
-        if gone <= taking or not (deleting or expired or not (taking or batches)):
+        # Workers that take many at a time without a count read them and cut them off.
+        cut = given.count(("ltrim",)) and given.count(("lrange",)) >= given.count(("ltrim",))
+        deleting = [name for name in _DELETING if given.calls.get(name) and not (cut and name == "ltrim")]
+        if (taking or cut) and not deleting and not expired:
+            self._at_once = max(self._at_once, math.ceil(gone / max(1, taking)))
             return ()
-        return (self._loss(gone - taking, " (its time to live ran out)" if expired else deleting),)
+        left = gone - taking * self._at_once
+        how = " (its time to live ran out)" if expired else given.named((*deleting, *_EXPIRING))
+        return (self._loss(left, how),) if left > 0 else ()
 
     def _loss(self, jobs: int, how: str) -> Loss:
         return Loss(jobs, f"vanished from {self.key!r}, untaken as far as can be seen{how}")

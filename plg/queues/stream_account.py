@@ -7,7 +7,8 @@ been acknowledged, for instance, unless its consumer was deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -35,6 +36,7 @@ class StreamAccount:
     _before: tuple[StreamState, Commands] | None = field(default=None, init=False)
     _missed: dict[bytes, int] = field(default_factory=dict, init=False)
     _blocked: bool = field(default=False, init=False)
+    _at_once: int = field(default=1, init=False)
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -53,7 +55,8 @@ class StreamAccount:
             return Change(expires=expires, untold=commands.calls is None)
         old, given = before[0], commands.since(before[1])
         missed = self._now_missed(state)
-        found = () if given is not None and given.anew else tuple(_losses(old, state, given, missed))
+        found = () if given is not None and given.anew else tuple(_losses(old, state, given, missed, self._at_once))
+        self._learn(old, state, given)
         return Change(found, self._taken(old, state, given), expires)
 
     def _now_missed(self, state: StreamState) -> dict[bytes, int]:
@@ -64,6 +67,13 @@ class StreamAccount:
             new[group.name] = max(0, missed - self._missed.get(group.name, missed))
             self._missed[group.name] = max(missed, self._missed.get(group.name, 0))
         return new
+
+    def _learn(self, old: StreamState, new: StreamState, given: Given | None) -> None:
+        """How many entries workers acknowledge at once, from a time when there is no other way for them to go."""
+        if given is None or given.anew or given.count(_DROPPING) or not given.count(_ACKNOWLEDGING):
+            return
+        done = sum(_dealt_with(then, group) for group in new.groups if (then := old.group(group.name)))
+        self._at_once = max(self._at_once, math.ceil(done / given.count(_ACKNOWLEDGING)))
 
     def _taken(self, old: StreamState, new: StreamState, given: Given | None) -> bool | None:
         for group in new.groups:
@@ -76,7 +86,9 @@ class StreamAccount:
         return None if not new.groups and (self._blocked or given.count(("xread", *_ONE_BY_ONE))) else False
 
 
-def _losses(old: StreamState, new: StreamState, given: Given | None, missed: dict[bytes, int]) -> Iterator[Loss]:
+def _losses(
+    old: StreamState, new: StreamState, given: Given | None, missed: Mapping[bytes, int], at_once: int
+) -> Iterator[Loss]:
     key = repr(new.ends.key)
     seen = given or _NOTHING
     if _unmade(old, new):
@@ -86,7 +98,7 @@ def _losses(old: StreamState, new: StreamState, given: Given | None, missed: dic
         gone = [group for group in old.groups if new.group(group.name) is None]
         found = [
             *(Loss(group.behind(old.ends), f"vanished with the group {_text(group)} of {key}") for group in gone),
-            *chain.from_iterable(_of_group(old, new, then, group, seen, missed) for then, group in kept),
+            *chain.from_iterable(_of_group(old, new, then, group, seen, missed, at_once) for then, group in kept),
         ]
         if not old.groups:
             found += [
@@ -112,20 +124,27 @@ def _unmade(old: StreamState, new: StreamState) -> bool:
 
 
 def _of_group(
-    old: StreamState, new: StreamState, then: Group, now: Group, given: Given, missed: dict[bytes, int]
+    old: StreamState,
+    new: StreamState,
+    then: Group,
+    now: Group,
+    given: Given,
+    missed: Mapping[bytes, int],
+    at_once: int,
 ) -> Iterator[Loss]:
-    """What a group lost that was there before."""
+    """What a group lost that was there before. So many entries ``at_once`` were seen to be acknowledged."""
     key, ahead = repr(new.ends.key), old.ahead.get(now.name)
+    acknowledged = given.count(_ACKNOWLEDGING) * at_once
     if ahead is not None and ahead <= now.delivered:
-        put = now.counts and now.read is None
-        if put or given.count(("xgroup|setid", "xgroup|destroy")) or (not now.counts and given.count(("xgroup",))):
-            jobs = then.not_given(old.ends) if now.delivered >= old.ends.last else 1
+        jobs = then.not_given(old.ends) if now.delivered >= old.ends.last else 1
+        if now.counts and now.read is None:
             yield Loss(jobs, _skipped(now, key, given))
-    acknowledged, read = given.count(_ACKNOWLEDGING), 0
-    if now.read is not None and then.read is not None:
-        read = max(0, now.read - then.read)
-    if now.consumers < then.consumers or (given.count(_DROPPING) and not acknowledged):
-        left = then.pending + read - now.pending - acknowledged
+        elif given.count(("xgroup|setid", "xgroup")):
+            # What it was given then is pending or was acknowledged.
+            seen = max(0, now.pending - then.pending) + acknowledged
+            yield Loss(jobs - seen, _skipped(now, key, given))
+    if now.consumers < then.consumers or (given.count(_DROPPING) and not given.count(_ACKNOWLEDGING)):
+        left = _dealt_with(then, now) - acknowledged
         yield Loss(left, f"given to a consumer of {key} that was deleted, and not seen to be acknowledged")
     deleted = new.book.deleted
     jobs = missed.get(now.name) or _was_trimmed(old, new, then, now)
@@ -133,6 +152,12 @@ def _of_group(
         yield Loss(jobs or 1, f"deleted from {key} untaken")
     else:
         yield Loss(jobs, f"trimmed from {key} untaken")
+
+
+def _dealt_with(then: Group, now: Group) -> int:
+    """How many entries were pending, or were given to a consumer since, and are pending no more."""
+    read = 0 if now.read is None or then.read is None else max(0, now.read - then.read)
+    return max(0, then.pending + read - now.pending)
 
 
 def _was_trimmed(old: StreamState, new: StreamState, then: Group, now: Group) -> int:

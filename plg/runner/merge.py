@@ -70,7 +70,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         stop_by=stop.by if stop else "",
         stop_s=stopped_s,
         taken=_any_taken([part.taken for part in parts]),
-        lost="; ".join(dict.fromkeys(part.lost for part in parts if part.lost)),
+        lost=_lost([part.lost for part in parts if part.lost]),
         errors=_errors(parts),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )
@@ -87,6 +87,11 @@ def _gravest(parts: Sequence[Recording]) -> tuple[Stop | None, float | None]:
         return None, None
     _, moment, stop = min(stopped, key=lambda each: each[:2])
     return stop, moment
+
+
+def _lost(found: Sequence[str]) -> str:
+    """All reasons; of those that every shard gives by its own looks, one stands for all."""
+    return "; ".join({text.partition(":")[0]: text for text in sorted(found, key=len)}.values())
 
 
 def _any_taken(found: Sequence[bool | None]) -> bool | None:

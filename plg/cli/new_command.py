@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.github:
         _vendor(wheel, console)
     console.print(f"now run: plg check {shlex.quote(named)} --target embedded")
-    console.print("or with REDIS_URL set, which is where its jobs go otherwise")
+    console.print("to use your own Redis, set REDIS_URL and leave out --target")
     return 0
 
 

@@ -16,9 +16,10 @@ scenario NAME {
   description "A sale: a rush at the doors, a crowd, and a stampede"
 
   param peak = 400/s  # another peak: plg check FILE --set peak=900/s
-  # For a look at it without a Redis: plg check FILE --target embedded
+  # Without a Redis: plg check FILE --target embedded
   target env REDIS_URL
 
+  # For Celery: queue celery "celery"  call "shop.tasks.charge" in place of queue and payload, and no workers line.
   job checkout weight 8 {
     queue "orders"
     payload { sku: "A-${seq}", user: "${uuid}", qty: "${rand(1,5)}" }
@@ -30,7 +31,7 @@ scenario NAME {
     payload { order: "${seq}" }
   }
 
-  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  # Started only where plg starts the server itself; on your Redis your own workers take the jobs.
   workers 4 each 5ms only embedded
 
   traffic {
@@ -62,9 +63,10 @@ scenario NAME {
   description "The curve of a day, with the jobs that cron adds to it"
 
   param noon = 150/s  # the rate at noon
-  # For a look at it without a Redis: plg check FILE --target embedded
+  # Without a Redis: plg check FILE --target embedded
   target env REDIS_URL
 
+  # For Celery: queue celery "celery"  call "shop.tasks.charge" in place of queue and payload, and no workers line.
   job order weight 9 {
     queue "orders"
     payload { order: "${seq}", user: "${uuid}" }
@@ -75,7 +77,7 @@ scenario NAME {
     payload { kind: "${choice("daily", "hourly")}" }
   }
 
-  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  # Started only where plg starts the server itself; on your Redis your own workers take the jobs.
   workers 4 each 5ms only embedded
 
   # Random arrivals, as independent people make them; the seed makes every run the same.
@@ -112,16 +114,17 @@ scenario NAME {
 
   param full = 200/s  # all of the traffic
   param strict = 50ms  # how slow the 99th percentile may be
-  # For a look at it without a Redis: plg check FILE --target embedded
+  # Without a Redis: plg check FILE --target embedded
   target env REDIS_URL
 
+  # For Celery: queue celery "celery"  call "shop.tasks.charge" in place of queue and payload, and no workers line.
   job task {
     queue "tasks"
     payload { id: "${uuid}", step: "${phase}" }
     retry 3
   }
 
-  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  # Started only where plg starts the server itself; on your Redis your own workers take the jobs.
   workers 4 each 5ms only embedded
 
   traffic {
@@ -154,15 +157,16 @@ scenario NAME {
   description "An hour of steady load with a slow swell"
 
   param length = 1h  # a quick try: plg check FILE --set length=1m
-  # For a look at it without a Redis: plg check FILE --target embedded
+  # Without a Redis: plg check FILE --target embedded
   target env REDIS_URL
 
+  # For Celery: queue celery "celery"  call "shop.tasks.charge" in place of queue and payload, and no workers line.
   job work {
     queue "work"
     payload { id: "${uuid}", at: "${now_ms}" }
   }
 
-  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  # Started only where plg starts the server itself; on your Redis your own workers take the jobs.
   workers 2 each 5ms only embedded
 
   traffic {
@@ -193,15 +197,16 @@ scenario NAME {
   description "One spike, and the recovery after it"
 
   param spike = 500/s
-  # For a look at it without a Redis: plg check FILE --target embedded
+  # Without a Redis: plg check FILE --target embedded
   target env REDIS_URL
 
+  # For Celery: queue celery "celery"  call "shop.tasks.charge" in place of queue and payload, and no workers line.
   job event {
     queue "events"
     payload { id: "${seq}", user: "${uuid}" }
   }
 
-  # On a server that plg starts itself nobody else takes the jobs; elsewhere your own workers do.
+  # Started only where plg starts the server itself; on your Redis your own workers take the jobs.
   workers 4 each 2ms only embedded
 
   traffic {

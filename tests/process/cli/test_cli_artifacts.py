@@ -349,3 +349,27 @@ def test_a_run_that_hears_nothing_does_not_hold_up_the_end(tmp_path: Path, numbe
     assert json.loads((report / f"{kept}.outcome.json").read_text())["exit_code"] == 128 + number
     assert not list(report.glob(".*"))
     assert not [pid for pid in runs if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_results_of_3000_lines_are_written(tmp_path: Path, number: int) -> None:
+    """What is written is whole, says one thing, and is there soon."""
+    report = tmp_path / "plg-report"
+    lines = "  ".join(f"acked > {n}" if n % 2 else f"p9{n % 10}(latency) < {n}ms" for n in range(1, 3001))
+    process = start(tmp_path, write(tmp_path, "many", 0.3, lines), "--reports", "junit,json,html,markdown")
+    end = time.monotonic() + 60
+    while not (report / "many.outcome.json").exists():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    begun = time.monotonic()
+    process.send_signal(number)
+    said, told = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 6, "two seconds, and what a busy machine adds"
+    assert "Traceback" not in told
+    outcome = json.loads((report / "many.outcome.json").read_text())
+    assert process.returncode in (outcome["exit_code"], 128 + number)
+    assert said.splitlines()[-1].startswith(f"exit {process.returncode}: ")
+    assert suites(report) == {"many": process.returncode != 0}
+    page = report / "many.html"
+    assert not page.exists() or page.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert not list(report.glob(".*"))

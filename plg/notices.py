@@ -18,7 +18,9 @@ def notices(outcome: Outcome) -> tuple[Notice, ...]:
         found.append(Notice("failed-in-worker", f"{many} failed in the worker during this run; {TAKEN}, done or not"))
     if outcome.queue.nobody_worked:
         found.append(Notice("nobody-worked", outcome.queue.said))
-    elif outcome.workers is not None and outcome.ledger.acked:
+    if outcome.recording.lost:
+        found.append(Notice("jobs-lost", outcome.recording.lost))
+    if not outcome.queue.nobody_worked and outcome.workers is not None and outcome.ledger.acked:
         found.append(Notice("own-workers", f"{_taken_by_own(outcome, outcome.workers)}, not by yours"))
     return tuple(found)
 

@@ -69,7 +69,7 @@ def _without_secrets(recording: Recording, target: str) -> Recording:
     for (text, _), (hidden, _) in zip(recording.errors, errors, strict=True):
         said = said.replace(text, hidden)  # alone: a short secret may be a part of the words around it
     said = recording.stop_detail if recording.stop == "expectation" else hide_known(said)
-    return replace(recording, stop_detail=said, errors=errors)
+    return replace(recording, stop_detail=said, errors=errors, lost=hide_known(recording.lost))
 
 
 def run(prepared: Prepared, observer: Observer) -> Outcome:
@@ -210,8 +210,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
     recording = replace(recording, lost=_lost(ready.standing, recording, observer) or recording.lost)
-    lost = (recording.lost,) if recording.lost else ()
-    notes = (*ready.notes, *found, *lost, *blind_limits(prepared.limits, recording))
+    notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
     return _Ran(recording, started, workers, notes, begun, _failed(ready.before, target, clock, recording, observer))
 
 

@@ -195,6 +195,8 @@ def _held_all(
     but = ", but" if judged else ";"
     if nobody_worked(recording):
         said += f"{but} no job was taken from the queue"
+    elif recording.lost:
+        said += f"{but} jobs may be lost"
     elif failed_in_worker:
         said += f"{but} {counted(failed_in_worker, 'job')} failed in the worker"
     elif own_workers:

@@ -108,7 +108,7 @@ def _losses(
 
 
 def _text(group: Group) -> str:
-    return repr(group.name.decode(errors="replace"))
+    return repr(group.name[:60].decode(errors="replace"))
 
 
 def _skipped(group: Group, key: str, given: Given) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from plg import session
+from plg.notices import notices
 from plg.outcome import Outcome
 
 LIMITS = "guardrails { max_rate 5000/s max_total_jobs 100_000 max_duration 1m }"
@@ -101,3 +102,8 @@ class Meanwhile:
 def verdicts(played):
     """The verdict of each line, by its measure."""
     return {result.text.split()[0]: result.verdict for result in played.outcome.expectations}
+
+
+def said_first(played) -> list[str]:
+    """What every report of the run begins with."""
+    return [notice.text for notice in notices(played.outcome)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 from support.live import kill, revive
-from support.session_runs import Meanwhile, scenario, verdicts
+from support.session_runs import Meanwhile, said_first, scenario, verdicts
+
+from plg.outcome_io import to_json
+from plg.reports.terminal import summary
 
 LINES = "queue_depth < 1000\n queue_age < 20s\n drain_time < 5s\n errors <= 1000"
 LIST = 'job job { queue "q" payload { n: "${seq}" } }'
@@ -26,7 +30,7 @@ def not_told(played, words):
     assert [found[name] for name in QUEUE_LINES] == ["no_data"] * 3, (found, played.outcome.warnings)
     assert found["errors"] == "pass"
     assert words in played.outcome.recording.lost
-    assert played.outcome.recording.lost in played.outcome.warnings
+    assert played.outcome.recording.lost in said_first(played)
     assert {r.detail for r in played.outcome.expectations if r.verdict == "no_data"} == {played.outcome.recording.lost}
     assert played.outcome.exit_code == 3, played.outcome.reason
 
@@ -268,3 +272,17 @@ def test_jobs_that_a_worker_puts_back_wait_again(play, client):
         outcome = play(scenario("steady 100/s over 500ms", "watch 1s", "expect { drain_time < 500ms }")).outcome
     assert outcome.expectations[0].verdict == "fail"
     assert outcome.queue.said.startswith(("still waiting: 50 jobs", "no job was taken from the queue: 50 jobs"))
+
+
+def test_where_no_line_looks_at_the_queue_the_loss_is_said_first(play, client):
+    def work():
+        client.rpop("q")
+        client.delete("q")
+
+    with Meanwhile(0.5, work) as observer:
+        outcome = play(scenario("steady 100/s over 1s", "expect { errors <= 1000 }"), observer=observer).outcome
+    [notice] = json.loads(to_json(outcome))["notices"]
+    assert notice["code"] == "jobs-lost"
+    assert summary(outcome).splitlines()[0] == f"warning: {notice['text']}"
+    assert summary(outcome).count(notice["text"]) == 1
+    assert "held, but jobs may be lost" in outcome.reason or outcome.exit_code == 5

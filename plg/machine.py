@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-FILES_FOR_A_RUN = 64
-"""Files that a run with the usual number of connections may have open at a time, the libraries that it loads included.
-Counted: a run over eight connections has 30."""
+FILES_FOR_A_RUN = 32
+"""Files that a run may have open at a time beside one for each connection. Counted: 19, with workers of plg's own."""
 
 
 def shortage(fault: BaseException) -> str | None:
@@ -24,9 +23,10 @@ def shortage(fault: BaseException) -> str | None:
     return None
 
 
-def too_few_files_for_a_run() -> str | None:
-    """That this process may open too few files to run a scenario; None where it may open enough."""
-    return _too_few_files() if _file_limit() < FILES_FOR_A_RUN else None
+def too_few_files_for_a_run(more: int = 0) -> str | None:
+    """That this process may open too few files to run a scenario that needs ``more`` than others; else None."""
+    needed = FILES_FOR_A_RUN + more
+    return _too_few_files(needed) if _file_limit() < needed else None
 
 
 def lost_folder() -> str | None:
@@ -51,10 +51,10 @@ _SHORT = {
 }
 
 
-def _too_few_files() -> str:
+def _too_few_files(needed: int = FILES_FOR_A_RUN) -> str:
     return (
         f"this process may open no more than {_file_limit():.0f} files at a time: "
-        f"raise the limit, as with `ulimit -n 256`; a run needs {FILES_FOR_A_RUN}"
+        f"raise the limit, as with `ulimit -n 256`; a run like this needs {needed}"
     )
 
 

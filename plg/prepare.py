@@ -15,6 +15,7 @@ from plg.judge.outcome import scenario_hash
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
 from plg.language.validate import field_order
+from plg.machine import too_few_files_for_a_run
 from plg.outcome import ShardInfo
 from plg.plan import Plan, make_plan
 from plg.runner.grid import Grid
@@ -93,6 +94,8 @@ def prepare_source(source: Source, request: Request) -> Prepared:
         environ = os.environ if request.environ is None else request.environ
         notes += fallen_back(scenario.document.get("target"), environ)
     scenario = _asked_otherwise(scenario, request)
+    if request.sends and (words := too_few_files_for_a_run(scenario.connections - 1)):
+        raise ScenarioError([Diagnostic("machine", words, source.file)])
     if request.policy is not None:
         scenario, lowered = request.policy.apply(scenario, request.environment, account=request.account)
         notes += lowered

@@ -36,6 +36,10 @@ _SHORT = 60.0
 Plotly takes of a small machine's memory might."""
 
 
+_PIPES = 4
+"""Files that a process for one of several scenarios takes, beside its own."""
+
+
 def check(
     options: argparse.Namespace,
     console: Console,
@@ -52,6 +56,8 @@ def check(
         if words := too_few_files_for_a_run():
             raise usage_error(words)
         asked, files = request(options), expand(options.files)
+        if words := too_few_files_for_a_run(_PIPES * (min(options.parallel, len(files)) - 1)):
+            raise usage_error(words)
         elsewhere = launcher_for(options.launch) if options.launch else None
         refuse_lonely_shards(options, len(files))
         # Before anything is sent: a run whose result cannot be kept is load for nothing.

@@ -57,6 +57,17 @@ def test_too_few_files_for_a_run(tmp_path: Path, command: str, most: int) -> Non
         assert [suite.get("errors") for suite in ElementTree.parse(document).getroot().iter("testsuite")] == ["1"]
 
 
+@pytest.mark.parametrize("at", [1, FILES_FOR_A_RUN, FILES_FOR_A_RUN + 62])
+def test_too_few_files_for_the_connections(tmp_path: Path, at: int) -> None:
+    """Known before anything is sent, and no fault of the server."""
+    (tmp_path / "a.plg").write_text(SCENARIO)
+    done = with_files(max(at, 9), *COMMANDS["check"].split(), "--connections", "64", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert " files at a time: raise the limit" in done.stdout.splitlines()[-1]
+    assert "fault" not in done.stdout
+    assert not list(tmp_path.rglob("*.outcome.json"))
+
+
 def test_a_run_has_files_enough_with_what_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.plg").write_text(SCENARIO)
     for _ in range(4):

@@ -63,7 +63,10 @@ class Nodes:
                     self._clients[address.shown] = self._client(address)
                 parts.setdefault(address.shown, []).append(at)
         for shown, places in parts.items():
-            given = _answers(self._clients[shown], [questions[at][0] for at in places])
+            try:
+                given = _answers(self._clients[shown], [questions[at][0] for at in places])
+            except TargetError as error:
+                given = [error] * len(places)  # the nodes that hold the queues have been looked at by now
             for at, answer in zip(places, given, strict=True):
                 answers[at] = answer
         return answers

@@ -131,7 +131,9 @@ def _holds(chain: tuple[BaseException, ...], *types: type[BaseException]) -> boo
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: set[int] = set()  # an error that is raised from itself is its own cause
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

@@ -49,7 +49,9 @@ def heed_owners(
     look = _Look(asked, patience)
     found = look.at(queues)
     if found and not force:
-        raise TargetError("refused", "; ".join(_refusal(key, each, shown) for key, each in _first(found)))
+        told = [_refusal(key, each, shown) for key, each in list(found.items())[:_NAMED]]
+        more = [f"and so are {len(found) - _NAMED} more queues"] if len(found) > _NAMED else []
+        raise TargetError("refused", "; ".join([*told, *more]))
     forced = [
         f"{key!r} belongs to {each.owner.name} ({each.how}) and is written to all the same: {each.owner.harm}"
         + _PREFETCHED * each.owner.prefetches
@@ -62,10 +64,6 @@ _PREFETCHED = (
     "; its workers prefetch jobs, long before they do them, so queue_depth, queue_age and drain_time tell when jobs "
     "were taken"
 )
-
-
-def _first(found: dict[str, Belonging]) -> list[tuple[str, Belonging]]:
-    return list(found.items())[:_NAMED]
 
 
 def _named(keys: Sequence[str]) -> str:
@@ -110,9 +108,8 @@ class _Look:
                     names.setdefault(queue.key, _belonging(queue, owner, how))
         if self._asked is None:
             return names
-        values = self._by_values(queues)
-        # What stands in Redis says more than a name.
-        return names | self._by_marks([queue for queue in queues if queue.key not in values]) | values
+        # What stands in Redis says more than a name, and a mark more than a job: it shows a prefix, say.
+        return names | self._by_values(queues) | self._by_marks(queues)
 
     def unseen(self, keys: Sequence[str]) -> tuple[str, ...]:
         """What to say of queues that may belong to a framework for all that was seen."""

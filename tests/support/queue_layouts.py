@@ -195,6 +195,11 @@ LAYOUTS = [
         "sidekiq-record", "Sidekiq", "app:retry", (("SADD", "app:queues", "low"),),
         "it keeps its own records under that name",
     ),
+    Layout(
+        "sidekiq-blanks", "Sidekiq", "queue:slow",
+        (("ZADD", "schedule", "1", json.dumps({"class": "A", "queue": "slow"})),),
+        "a job of it stands in the sorted set schedule",
+    ),
     Layout("sidekiq-name", "Sidekiq", "queue:default", (), "queue:default is the name of its queue unless told"),
     Layout("sidekiq-filled", "Sidekiq", "jobs", (("LPUSH", "jobs", SIDEKIQ_JOB),), "a Sidekiq job waits in it"),
     Layout(

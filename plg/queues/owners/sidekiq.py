@@ -95,8 +95,8 @@ def _served(space: str, name: str) -> Walk:
 
 def _later(space: str, name: str) -> Iterator[Walk]:
     """The jobs that wait for their time, and those that failed."""
-    # As Ruby writes it, without a blank.
-    pattern = f'*"queue":{literal(json.dumps(name, ensure_ascii=False))}*'
+    # Ruby writes it without a blank, other clients with one.
+    pattern = f'*"queue":*{literal(json.dumps(name, ensure_ascii=False))}*'
     for which in _LATER:
         where = f"the sorted set {space}{which}"
 

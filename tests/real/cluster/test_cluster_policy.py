@@ -99,6 +99,18 @@ def test_a_redirect_to_a_forbidden_host_ends_the_run(two_hosts):
     assert two_hosts.nodes[1].number("LLEN", key) <= ran.total("acked") <= 150, "what came over with the slot, no more"
 
 
+def test_a_forbidden_node_that_holds_no_queue_is_a_remark(two_hosts):
+    """Marks of frameworks may stand there: nobody connects to it to see."""
+    jobs = (Job("a", queue=Queue("list", two_hosts.key_at(0))),)
+    before = int(two_hosts.nodes[1].fact("total_connections_received"))
+    with open_target(two_hosts.nodes[0].url(), jobs, gate=barring(f"{FAR}/32")) as target:
+        [remark] = target.notes
+    assert remark.startswith(f"whether {jobs[0].queue.name!r} belongs to a queue framework could not be seen: ")
+    assert "the policy allows no load on 127.0.0.2" in remark
+    asking = 1  # takes a connection itself
+    assert int(two_hosts.nodes[1].fact("total_connections_received")) == before + asking
+
+
 def test_a_node_that_is_forbidden_from_the_start(two_hosts):
     key = two_hosts.key_at(1)
     with pytest.raises(TargetError, match=r"no load on 127\.0\.0\.2") as refusal:

@@ -129,6 +129,18 @@ def test_plain_jobs_of_ones_own_are_no_framework(server):
     assert remarks(server.url(), job("work"), job("log", "stream")) == ()
 
 
+def test_a_mark_tells_more_than_a_job(server):
+    lay(server, (binding("shop", "pay", "eu:"), ("LPUSH", "eu:pay", CELERY_MESSAGE)))
+    own = 'write queue celery "pay" { prefix: "eu:", exchange: "shop" }'
+    assert own in refusal(server.url(), job("eu:pay"))
+
+
+def test_of_many_queues_the_first_are_named_and_the_others_counted(server):
+    said = refusal(server.url(), *(job(f"rq:queue:q{n}") for n in range(5)))
+    assert said.count("is a queue of RQ") == 3
+    assert said.endswith("; and so are 2 more queues")
+
+
 def test_two_queues_are_both_named(server):
     lay(server, (binding("pay", "pay"), ("LPUSH", "work", HUEY_MESSAGE)))
     said = refusal(server.url(), job("pay"), job("fine"), job("work"))

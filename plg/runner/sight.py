@@ -95,6 +95,7 @@ def failed_since(before: Depth | None, target: Target, clock: Clock) -> int | No
         return None
     probe, until = target.probe(), clock.now() + _PATIENCE
     try:
+        probe.rehearse()
         look = probe.look()
         while look.in_flight and clock.now() < until:
             clock.sleep_until(clock.now() + _PATIENCE / 10)

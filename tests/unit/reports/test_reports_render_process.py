@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 from support.real_servers import alive, gone_within
@@ -160,13 +162,20 @@ def test_the_outcome_is_written_while_it_is_drawn(monkeypatch: pytest.MonkeyPatc
 
 def test_after_a_signal_all_drawings_together_get_two_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Three pages, none of which comes to an end; what programs read is there all the same."""
-    monkeypatch.setattr("plg.reports.render._hand_over", lambda given, outcome_json: time.sleep(30))
+    enough = threading.Event()
+
+    def hold(given: IO[bytes], outcome_json: bytes) -> None:
+        with given:
+            enough.wait(30)
+
+    monkeypatch.setattr("plg.reports.render._hand_over", hold)
     signals = iter([None, None])
     artifacts = Artifacts(tmp_path / "out", interrupted=lambda: next(signals, "SIGTERM"))
     for name in sorted(SAMPLES)[:3]:
         artifacts.add_undrawn(SAMPLES[name]())
     begun = time.monotonic()
     artifacts.draw()
+    enough.set()
     assert 1.9 < time.monotonic() - begun < 10
     first, others = artifacts.finish(github=False).notes
     assert first.endswith(".html not written: a signal came, and it was not drawn soon enough")

@@ -23,7 +23,10 @@ from plg.targets.preflight import Findings, greet, inspect, may_be_cluster
 from plg.targets.probe import RedisProbe
 from plg.targets.slots import Node
 
-_SILENT_CLUSTER = "the server is a node of a cluster and does not tell of the others: plg writes to this node alone"
+_SILENT_CLUSTER = (
+    "the server is a node of a cluster and does not tell of the others: plg writes to this node alone, and looks there "
+    "alone whose the queues are"
+)
 
 _SHARE = 0.4
 """Of the time that opening may take, what the look for the marks of frameworks gets."""

@@ -17,7 +17,7 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema):
+    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues):
         add(commands)
     parser.commands = dict(commands.choices)
 
@@ -292,3 +292,8 @@ def _schema(commands: Commands) -> None:
         default="scenario",
         help="which one (default: scenario)",
     )
+
+
+def _queues(commands: Commands) -> None:
+    parser = _command(commands, "queues", "list the queue formats that jobs can be written in", "  plg queues --json")
+    parser.add_argument("--json", action="store_true", help="as JSON")

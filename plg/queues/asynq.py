@@ -14,6 +14,8 @@ from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, u
 
 _TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
 """Numbers of the fields of a ``TaskMessage``."""
+_LOOK = 5
+"""Tasks at the right end that are asked for their moments: workers may take some meanwhile."""
 _TRIES, _PATIENCE = 25, 1800
 """What Asynq's client gives a task that says nothing: retries, and seconds."""
 
@@ -69,19 +71,21 @@ class AsynqFormat:
         def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
             waiting, tail, active, scheduled, again, archived = answers
 
-            def sight(age: float | None) -> Sight:
-                return Sight(waiting, age, active, scheduled + again, archived)
+            def sight(found: Sequence[Any], _: float = 0.0) -> Sight:
+                # A task that a worker has taken since loses its moment: the next one is the oldest then.
+                ages = [age for each in found if (age := _age(each, now)) is not None]
+                known = max(ages) if ages else 0.0 if waiting <= len(found) else None
+                return Sight(waiting, known, active, scheduled + again, archived)
 
-            if tail is None:
-                return sight(0.0)
-            question = ("HGET", f"{base}t:".encode() + tail, "pending_since")
-            return Survey((question,), lambda found, _: sight(_age(found[0], now)))
+            if not tail:
+                return sight(())
+            return Survey([("HGET", f"{base}t:".encode() + each, "pending_since") for each in tail], sight)
 
         return accounted(
             Survey(
                 (
                     ("LLEN", f"{base}pending"),
-                    ("LINDEX", f"{base}pending", -1),
+                    ("LRANGE", f"{base}pending", -_LOOK, -1),
                     ("LLEN", f"{base}active"),
                     ("ZCARD", f"{base}scheduled"),
                     ("ZCARD", f"{base}retry"),

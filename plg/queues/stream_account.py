@@ -120,7 +120,7 @@ def _unmade(old: StreamState, new: StreamState) -> bool:
     if old.book.made is not True or new.book.made is None:
         return False
     pairs = ((old.book.last, new.book.last), (old.book.added, new.book.added))
-    return not new.book.made or any(a is not None and b is not None and b < a for a, b in pairs)  # type: ignore[operator]
+    return not new.book.made or any(a is not None and b is not None and b < a for a, b in pairs)  # type: ignore[operator]  # None is left out before
 
 
 def _of_group(

@@ -1,0 +1,120 @@
+"""The frameworks' own workers run plg's jobs: each once, with its arguments, counted as the framework counts them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from support.frameworks import FRAMEWORKS, TAKES, Framework, working
+
+from plg import session
+from plg.outcome import Outcome
+from plg.prepare import Request, prepare
+from plg.queues.registry import format_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.framework, pytest.mark.install, pytest.mark.timeout(300)]
+SCENARIO = """
+scenario "work" {{
+  {jobs}
+  traffic {{ ramp 20/s -> 80/s over 2s then steady 40/s over 1s }}
+  guardrails {{ max_rate 500/s  max_total_jobs 1_000  max_duration 1m }}
+  watch {watch}
+  expect {{ errors == 0  {expect} }}
+}}
+"""
+JOB = 'job {name} {{ queue {kind} "{queue}"  call "{call}"  {takes}  {more} }}'
+JOBS = 140
+
+
+@pytest.fixture(scope="session")
+def made(environment, tmp_path_factory):
+    """Makes the environment of a framework: ``made("celery")``."""
+
+    def make(name: str) -> Path:
+        framework = FRAMEWORKS[name]
+        if name == "sidekiq":
+            if shutil.which("sidekiq") is None:
+                pytest.skip("no sidekiq on PATH")
+            return Path()
+        if name == "bullmq":
+            return _node(tmp_path_factory, framework)
+        if name == "asynq":
+            return _go(tmp_path_factory, framework)
+        return environment(name, *framework.requirements)
+
+    return make
+
+
+def _node(folders, framework: Framework) -> Path:
+    if shutil.which("npm") is None:
+        pytest.skip("no npm on PATH")
+    folder = folders.mktemp("node")
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, *framework.requirements],
+        check=True,
+    )
+    return folder / "node_modules"
+
+
+def _go(folders, framework: Framework) -> Path:
+    if shutil.which("go") is None:
+        pytest.skip("no go on PATH")
+    folder = folders.mktemp("go")
+    (folder / "main.go").write_text(framework.files["main.go"])
+    for command in (["mod", "init", "worker"], ["get", *framework.requirements], ["build", "-o", "worker", "."]):
+        subprocess.run(["go", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def check(name: str, folder: Path, server, *delays: str, watch: str, expect: str) -> Outcome:
+    """Run jobs with each of these delays, "" for none, in turn."""
+    framework = FRAMEWORKS[name]
+    given = {"kind": name, "queue": framework.queue, "call": framework.call, "takes": TAKES[framework.takes]}
+    jobs = [JOB.format(name=f"work{n}", more=delay and f"delay {delay}", **given) for n, delay in enumerate(delays)]
+    (folder / "work.plg").write_text(SCENARIO.format(jobs="\n  ".join(jobs), watch=watch, expect=expect))
+    return session.run(prepare(folder / "work.plg", Request({}, target=server.url())), session.Observer())
+
+
+def once_each(seen: list[dict]) -> None:
+    assert Counter(job["seq"] for job in seen) == Counter(range(JOBS))
+    assert all(job["text"] == f"é {job['seq']}" for job in seen)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_every_job_is_run_once_with_its_arguments(name: str, made, server, tmp_path: Path) -> None:
+    bin = made(name)
+    with working(FRAMEWORKS[name], bin, tmp_path, server.url()) as worker:
+        if name == "taskiq_stream":  # its group sees what comes after it
+            while server.ask("EXISTS", "shop") != b":1\r\n":
+                assert worker.process.poll() is None
+        outcome = check(name, tmp_path, server, "", watch="20s", expect="drain_time < 20s  queue_age < 20s")
+        assert outcome.exit_code == 0, outcome.reason
+        assert outcome.ledger.acked == JOBS
+        once_each(worker.waits_for(JOBS))
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMEWORKS if name != "taskiq_stream"])
+def test_what_waits_is_counted_and_what_is_delayed_is_run_at_its_delay(name, made, server, tmp_path: Path) -> None:
+    """A worker comes when all is sent: half of the jobs wait, the other half is due 8 s after it was sent."""
+    bin = made(name)
+    delays = ("", "8s") if "delay" in format_of(name).expresses else ("",)
+    outcome = check(name, tmp_path, server, *delays, watch="0s", expect=f"queue_depth <= {JOBS}")
+    assert outcome.ledger.acked == JOBS
+    # Celery and huey keep delayed jobs in the queue itself until a worker has looked at them.
+    apart = len(delays) > 1 and name not in ("celery", "huey")
+    assert outcome.queue is not None
+    assert outcome.queue.end == (JOBS // 2 if apart else JOBS)
+    assert outcome.queue.oldest_s is not None
+    assert outcome.queue.oldest_s >= 2.5
+    started = datetime.fromisoformat(outcome.started_at).timestamp()
+    with working(FRAMEWORKS[name], bin, tmp_path, server.url()) as worker:
+        seen = worker.waits_for(JOBS)
+        once_each(seen)
+    if len(delays) > 1:
+        late = [job["at"] - started for job in seen if job["at"] >= started + 8]
+        assert len(late) >= JOBS // 2, "none of them is run before its time"
+        assert max(late) < 3 + 8 + 6

@@ -1,0 +1,264 @@
+"""Workers of the job frameworks: what is installed for each, what its worker runs, and how it is started.
+
+Each worker writes a line of JSON for each job that it runs: ``{"seq": …, "text": …, "at": …}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NOTE = """
+import json, os, time
+def note(seq, text):
+    line = json.dumps({"seq": seq, "text": text, "at": time.time()}) + "\\n"
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(line)
+"""
+PYTHON = {
+    "celery": """
+from celery import Celery
+app = Celery("shop", broker=os.environ["REDIS"])
+app.conf.worker_prefetch_multiplier = 1
+app.conf.task_default_queue = "shop"
+@app.task(name="shop.work")
+def work(seq, text, **more):
+    note(seq, text)
+""",
+    "arq": """
+from arq.connections import RedisSettings
+async def work(ctx, seq, text):
+    note(seq, text)
+class WorkerSettings:
+    functions = [work]
+    redis_settings = RedisSettings.from_dsn(os.environ["REDIS"])
+    poll_delay = 0.05
+    max_jobs = 50
+""",
+    "dramatiq": """
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+dramatiq.set_broker(RedisBroker(url=os.environ["REDIS"]))
+@dramatiq.actor(actor_name="work", queue_name="shop")
+def work(seq, text):
+    note(seq, text)
+""",
+    "taskiq": """
+from taskiq_redis import ListQueueBroker
+broker = ListQueueBroker(os.environ["REDIS"], queue_name="shop")
+@broker.task(task_name="work")
+async def work(seq, text):
+    note(seq, text)
+""",
+    "taskiq_stream": """
+from taskiq_redis import RedisStreamBroker
+broker = RedisStreamBroker(os.environ["REDIS"], queue_name="shop")
+@broker.task(task_name="work")
+async def work(seq, text):
+    note(seq, text)
+""",
+    "saq": """
+from saq import Queue
+queue = Queue.from_url(os.environ["REDIS"], name="shop")
+async def work(ctx, *, seq, text):
+    note(seq, text)
+settings = {"queue": queue, "functions": [("work", work)], "concurrency": 20}
+""",
+    "huey": """
+from huey import RedisHuey
+huey = RedisHuey("shop", url=os.environ["REDIS"], results=False)
+@huey.task()
+def work(seq, text):
+    note(seq, text)
+""",
+}
+SIDEKIQ = """
+require "json"
+require "sidekiq"
+Sidekiq.configure_server { |config| config.redis = { url: ENV["REDIS"] } }
+class Work
+  include Sidekiq::Worker
+  def perform(seq, text)
+    File.open(ENV["SEEN"], "a") { |f| f.write({ seq: seq, text: text, at: Time.now.to_f }.to_json + "\\n") }
+  end
+end
+"""
+BULLMQ = """
+const { Worker } = require("bullmq");
+const { appendFileSync } = require("fs");
+const url = new URL(process.env.REDIS);
+new Worker("shop", async (job) => {
+  if (job.name !== "work") throw new Error(job.name);
+  appendFileSync(process.env.SEEN, JSON.stringify({ ...job.data, at: Date.now() / 1000 }) + "\\n");
+}, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 10 });
+"""
+ASYNQ = """
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+type job struct {
+	Seq  int     `json:"seq"`
+	Text string  `json:"text"`
+	At   float64 `json:"at"`
+}
+
+func main() {
+	opt, err := asynq.ParseRedisURI(os.Getenv("REDIS"))
+	if err != nil {
+		panic(err)
+	}
+	var lock sync.Mutex
+	server := asynq.NewServer(opt, asynq.Config{Concurrency: 10, Queues: map[string]int{"shop": 1},
+		DelayedTaskCheckInterval: time.Second})
+	mux := asynq.NewServeMux()
+	mux.HandleFunc("work", func(_ context.Context, task *asynq.Task) error {
+		var found job
+		if err := json.Unmarshal(task.Payload(), &found); err != nil {
+			return err
+		}
+		found.At = float64(time.Now().UnixMicro()) / 1e6
+		line, _ := json.Marshal(found)
+		lock.Lock()
+		defer lock.Unlock()
+		file, err := os.OpenFile(os.Getenv("SEEN"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.Write(append(line, '\\n'))
+		return err
+	})
+	if err := server.Run(mux); err != nil {
+		panic(err)
+	}
+}
+"""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """How a scenario names its ``queue`` and its ``call``, and how one of its workers is started.
+
+    ``positional`` takes ``args``; ``payload`` an object; else ``kwargs``. ``command`` is for the folder with the
+    worker's file, where ``bin`` is the folder of its environment.
+    """
+
+    queue: str
+    call: str
+    takes: str
+    command: Callable[[Path], list[str]]
+    requirements: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def _python(kind: str, queue: str, call: str, *words: str, needs: tuple[str, ...], takes: str = "args") -> Framework:
+    """One whose worker is the program ``words[0]`` of its own environment."""
+    files = {"shop.py": NOTE + PYTHON[kind]}
+    return Framework(queue, call, takes, lambda bin: [str(bin / words[0]), *words[1:]], needs, files)
+
+
+_CELERY = (
+    "celery",
+    "-A",
+    "shop",
+    "worker",
+    "-Q",
+    "shop",
+    "-c",
+    "1",
+    "-P",
+    "solo",
+    "--without-mingle",
+    "--without-gossip",
+)
+_TASKIQ = ("taskiq", "worker", "shop:broker", "--workers", "1")
+_HUEY = ("huey_consumer", "shop.huey", "-w", "4", "-d", "0.05", "-m", "0.2")
+_SIDEKIQ = ("sidekiq", "-r", "./worker.rb", "-q", "shop", "-c", "5")
+FRAMEWORKS: dict[str, Framework] = {
+    "celery": _python("celery", "shop", "shop.work", *_CELERY, needs=("celery[redis]",)),
+    "arq": _python("arq", "arq:queue", "work", "arq", "shop.WorkerSettings", needs=("arq",)),
+    "dramatiq": _python("dramatiq", "shop", "work", "dramatiq", "shop", "-p1", "-t4", needs=("dramatiq[redis]",)),
+    "taskiq": _python("taskiq", "shop", "work", *_TASKIQ, needs=("taskiq-redis",)),
+    "taskiq_stream": _python("taskiq_stream", "shop", "work", *_TASKIQ, needs=("taskiq-redis",)),
+    # SAQ imports typing_extensions and does not say so.
+    "saq": _python(
+        "saq", "shop", "work", "saq", "shop.settings", needs=("saq[redis]", "typing_extensions"), takes="kwargs"
+    ),
+    "huey": _python("huey", "shop", "shop.work", *_HUEY, needs=("huey[redis]",)),
+    "bullmq": Framework(
+        "shop", "work", "payload", lambda bin: ["node", "worker.js"], ("bullmq", "ioredis"), {"worker.js": BULLMQ}
+    ),
+    "sidekiq": Framework("shop", "Work", "args", lambda bin: list(_SIDEKIQ), (), {"worker.rb": SIDEKIQ}),
+    "asynq": Framework(
+        "shop", "work", "payload", lambda bin: [str(bin / "worker")], ("github.com/hibiken/asynq@v0.26.0",),
+        {"main.go": ASYNQ},
+    ),
+}  # fmt: skip
+TAKES = {
+    "args": 'args ["${seq}", "é ${seq}"]',
+    "kwargs": 'kwargs { seq: "${seq}", text: "é ${seq}" }',
+    "payload": 'payload { seq: "${seq}", text: "é ${seq}" }',
+}
+
+
+class Worker:
+    """A running worker and what its jobs wrote."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seen: Path, log: Path) -> None:
+        self.process, self._seen, self._log = process, seen, log
+
+    def seen(self) -> list[dict[str, Any]]:
+        """The jobs that were run so far, in the order in which they were."""
+        return [json.loads(line) for line in self._seen.read_text().splitlines()] if self._seen.exists() else []
+
+    def waits_for(self, jobs: int, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The jobs, once so many have been run; what there is after that many ``seconds``."""
+        until = time.monotonic() + seconds
+        while len(self.seen()) < jobs and time.monotonic() < until:
+            assert self.process.poll() is None, self._log.read_text()[-3000:]
+            time.sleep(0.05)
+        return self.seen()
+
+
+@contextmanager
+def working(framework: Framework, bin: Path, folder: Path, url: str) -> Iterator[Worker]:
+    """A worker of the framework, for as long as it is needed."""
+    for name, text in framework.files.items():
+        if not (folder / name).exists():
+            (folder / name).write_text(text)
+    seen, log = folder / "seen", folder / "worker.log"
+    more = {"REDIS": url, "SEEN": str(seen), "PYTHONPATH": str(folder), "NODE_PATH": str(bin)}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            framework.command(bin), cwd=folder, stdout=output, stderr=output, env=os.environ | more,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield Worker(process, seen, log)
+    finally:
+        # Some run their jobs in processes of their own, which end with the group.
+        for number in (15, 9):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(10)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        process.wait()

@@ -33,9 +33,8 @@ class AsynqFormat:
         return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
-        if job.delay is None:
-            return {f"{_base(job)}pending": "list", "asynq:queues": "set"}
-        return {f"{_base(job)}scheduled": "zset", "asynq:queues": "set"}
+        main = {f"{_base(job)}pending": "list", "asynq:queues": "set"}
+        return main if job.delay is None else {**main, f"{_base(job)}scheduled": "zset"}
 
     def announcement(self, job: Job) -> Sequence[Question]:
         return (("SADD", "asynq:queues", job.queue.name),)

@@ -32,11 +32,10 @@ class BullmqFormat:
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)
+        main = {f"{base}wait": "list", f"{base}marker": "zset"}
         if job.delay is not None:
-            return {f"{base}delayed": "zset", f"{base}marker": "zset"}
-        if job.priority:
-            return {f"{base}prioritized": "zset", f"{base}marker": "zset"}
-        return {f"{base}wait": "list", f"{base}marker": "zset"}
+            return {**main, f"{base}delayed": "zset"}
+        return {**main, f"{base}prioritized": "zset"} if job.priority else main
 
     def announcement(self, job: Job) -> Sequence[Question]:
         return ()

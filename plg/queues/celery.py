@@ -38,7 +38,8 @@ class CeleryFormat:
         return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
-        return {_list(job): "list", f"{_prefix(job)}_kombu.binding.{_exchange(job)}": "set"}
+        main = f"{_prefix(job)}{job.queue.name}"
+        return {main: "list", _list(job): "list", f"{_prefix(job)}_kombu.binding.{_exchange(job)}": "set"}
 
     def announcement(self, job: Job) -> Sequence[Question]:
         """What a client declares: without it a message is routed to the queue all the same."""

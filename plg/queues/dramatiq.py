@@ -28,14 +28,14 @@ class DramatiqFormat:
         return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
-        key = _key(job) if job.delay is None else f"{_key(job)}.DQ"
-        return {key: "list", f"{key}.msgs": "hash"}
+        later = {} if job.delay is None else {f"{_key(job)}.DQ": "list", f"{_key(job)}.DQ.msgs": "hash"}
+        return {_key(job): "list", f"{_key(job)}.msgs": "hash", **later}
 
     def announcement(self, job: Job) -> Sequence[Question]:
         return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
-        key = next(iter(self.keys(job)))
+        key = _key(job) if job.delay is None else f"{_key(job)}.DQ"
         number, other = unique_id(run_id, job.name, "dramatiq"), unique_id(run_id, job.name, "dramatiq message")
         options: dict[str, Any] = {}
         if job.timeout is not None:

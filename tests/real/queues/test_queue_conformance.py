@@ -91,8 +91,9 @@ def test_jobs_are_taken_counted_and_dated(name: str, but: tuple[str, ...], targe
         types = client.ask([("TYPE", key) for key in queue.keys])
         client.close()
     found = {key: answer.decode() for key, answer in zip(queue.keys, types, strict=True)}
-    for key, kind in queue.keys.items():
-        assert found[key] in ((kind, "none") if apart else (kind,)), key
+    # The queue itself is not there where all jobs are delayed, or have a priority whose jobs have a list of their own.
+    assert all(found[key] in (kind, "none") for key, kind in queue.keys.items()), found
+    assert list(found.values()).count("none") <= 2 * apart + bool(job.priority)
 
 
 @pytest.mark.parametrize("name", names())
@@ -111,6 +112,13 @@ def test_a_format_says_all_that_others_read_of_it(name: str) -> None:
     # What is rehearsed before a run names each command that will be given, with its key.
     given = {command[0][0] for command in recipe.commands}
     assert given <= {words[0] for words in queues_of([job])[0].rehearsal()}
+
+
+@pytest.mark.parametrize("name", names())
+def test_jobs_that_differ_in_their_delay_go_to_one_queue(name: str) -> None:
+    """Or its jobs would be counted twice."""
+    form = format_of(name)
+    assert len(queues_of([job_of(form), job_of(form, but=()), job_of(form, but=("delay", "priority"))])) == 1
 
 
 @pytest.mark.parametrize("name", names())

@@ -12,7 +12,6 @@ from plg.cli.closing import closing, losses
 from plg.cli.console import Console
 from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
-from plg.cli.parallel import ParallelView
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.verdict import INTERNAL, USAGE, gravity, worst
@@ -195,6 +194,8 @@ class _AtOnce(_Show):
 
     def launcher(self) -> Launcher:
         self._view.waiting(self._asked.start)
+        from plg.cli.parallel import ParallelView
+
         self._all = ParallelView(self._console, quiet=self._quiet)
         return ProcessLauncher(self._artifacts.folder)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from plg.diagnostics import Diagnostic, nearest
 from plg.language import otherwise
 from plg.language.resuming import SKIP, STATEMENTS, Resuming, token
-from plg.language.slips import slip_at
 from plg.language.source import MAX_DEPTH, MAX_SYNTAX_ERRORS, MORE_ERRORS, Lines
 from plg.language.syntax_words import CLAUSES, expected, word_for
 from plg.language.vocabulary import PHASES
@@ -53,6 +52,8 @@ class Recovery:
             self.faults[-1] = replace(self.faults[-1], message=self.faults[-1].message + MORE_ERRORS)
             return False
         interactive: Any = error.interactive_parser
+        from plg.language.slips import slip_at  # only now that there is one
+
         slip = slip_at(self.text, interactive, first)
         if slip is not None:
             self.faults.append(self.fault("syntax", slip.message, slip.first, slip.last, slip.help))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from typing import Any
 
 from plg.queues.base import Format
 
@@ -34,6 +34,13 @@ class UnknownFormat(KeyError):
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(name)
         self.name, self.known = name, known
+
+
+def entry_points(**asked: str) -> Any:
+    """Those of installed packages, by `importlib.metadata`, which is loaded when somebody asks."""
+    from importlib import metadata
+
+    return metadata.entry_points(**asked)
 
 
 def names() -> tuple[str, ...]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
-from plg.escaping import visible
+from plg.escaping import markup, visible
 
 
 def combine(documents: Sequence[str]) -> str:
@@ -46,7 +45,7 @@ def unique(names: Sequence[str]) -> list[str]:
 
 def not_run(command: str, reason: str) -> str:
     """The document of a ``command`` that ended before it had a result."""
-    said, name = quoteattr(" ".join(visible(reason, "").split())), quoteattr(command)
+    said, name = (f'"{markup(text)}"' for text in (" ".join(visible(reason, "").split()), command))
     counts = 'tests="1" failures="0" errors="1" time="0.000"'
     return (
         f"<?xml version='1.0' encoding='utf-8'?>\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from signal import Signals
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.verdict import INTERNAL, USAGE
 from plg.machine import shortage
 from plg.outcome import Outcome
+from plg.queues.registry import entry_points
 from plg.redaction import hide_known
 from plg.runs.order import Order
 from plg.runs.relay import Listen

@@ -14,8 +14,7 @@ from typing import Any
 from plg import __version__
 from plg.clock import MonotonicClock
 from plg.diagnostics import Diagnostic, ScenarioError, Span
-from plg.guardrails.policy import Policy, account_name
-from plg.guardrails.policy_file import read_policy_text
+from plg.guardrails.policy import Policy, PolicyFile, account_name
 from plg.language.document import walk
 from plg.language.load import read_source, read_text
 from plg.language.source import Source
@@ -124,12 +123,20 @@ class Order:
     def _request(self) -> Request:
         clock = MonotonicClock()
         start = None if self.start is None else Start(self.start, clock.now() + self.start - clock.wall())
-        files = tuple(read_policy_text(text, file) for file, text in self.policies)
+        files = _policies(self.policies)
         return Request(
             self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
             self.share_limits, self.run_id, start, self.connections, self.wait,
             environ=self.environ, account=self.account or None, force=self.force,
         )  # fmt: skip
+
+
+def _policies(texts: tuple[tuple[str, str], ...]) -> tuple[PolicyFile, ...]:
+    if not texts:
+        return ()
+    from plg.guardrails.policy_file import read_policy_text
+
+    return tuple(read_policy_text(text, file) for file, text in texts)
 
 
 def _variables(value: Any) -> set[str]:

@@ -111,6 +111,10 @@ def test_what_waits_is_counted_and_what_is_delayed_is_run_at_its_delay(name, mad
     assert outcome.queue.oldest_s is not None
     assert outcome.queue.oldest_s >= 2.5
     started = datetime.fromisoformat(outcome.started_at).timestamp()
+    if name == "saq":
+        # A worker that starts sweeps first, and takes a job that it has just been given for one that was lost: it runs
+        # twice then, whoever sent it. This is the mark of a sweep that was just made.
+        server.ask("SET", "saq:shop:sweep", "1", "EX", "60")
     with working(FRAMEWORKS[name], bin, tmp_path, server.url()) as worker:
         seen = worker.waits_for(JOBS)
         once_each(seen)

@@ -1,6 +1,6 @@
 # Everything a fresh checkout needs is Python 3.11 or newer and make. No Redis, no Docker, no root.
 # `make help` lists the targets. PYTHON=python3.13 chooses another interpreter, VENV=/path another environment,
-# TESTS_AT_ONCE=1 runs the quick tests one by one, as the slow ones are: those put load on all processors.
+# TESTS_AT_ONCE=1 runs the tests one by one, as those are that put load on all processors.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -28,7 +28,10 @@ lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
 	$(BIN)/lint-imports
 
 slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs site
-	$(BIN)/python -m pytest -m slow
+	code=0; \
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(TESTS_AT_ONCE) --dist loadfile --durations 15 || code=$$?; \
+	$(BIN)/python -m pytest -m "slow and alone" --durations 25 || code=$$?; \
+	exit $$code
 
 bench: $(VENV)/.plg-dev ## measure plg beside other tools; half an hour, on a quiet machine (ARGS=--quick)
 	$(BIN)/python -m bench $(ARGS)

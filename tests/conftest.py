@@ -24,6 +24,8 @@ from hypothesis import HealthCheck, settings
 from support.real_servers import RealServer, launcher, server_programs
 
 HERE = Path(__file__).parent
+ALONE = ("faults", "scale", "session", "cluster", "runs", "scenarios")
+"""Folders of tests that put load on all processors, or look closely at times."""
 TOO_LATE = 0.03
 TRIES = 3
 
@@ -86,6 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("timed")
         if folder == "process":
             item.add_marker("process")
+        if item.path.parent.name in ALONE:
+            item.add_marker("alone")
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in fixtures:
             item.add_marker("browser")

@@ -97,9 +97,11 @@ def _expressed(form: Format, job: Document, path: Path) -> Iterator[Fault]:
     for name in job:
         if name in _ALWAYS or name in form.expresses or name not in JOB:
             continue
-        help = f"take it out; a {form.name} job knows {', '.join(sorted(form.expresses))}"
-        if name == "payload" and "args" in form.expresses:
-            help = "write what the worker is called with: args [...] and kwargs { ... }"
+        said = {"args": "args [...]", "kwargs": "kwargs { ... }"}
+        called = " and ".join(words for name, words in said.items() if name in form.expresses)
+        help = f"take it out; jobs of {form.name} know {', '.join(sorted(form.expresses - {'backoff'}))}"
+        if name in ("payload", "args", "kwargs") and called:
+            help = f"write what the worker is called with: {called}"
         elif name in ("args", "kwargs", "call") and "payload" in form.expresses:
             help = "it passes one object to its workers: payload { ... }"
         message = f"{form.name} jobs cannot express `{name}`"

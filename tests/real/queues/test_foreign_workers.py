@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.installing import npm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -231,7 +232,7 @@ def node(folder: Path, package: str) -> str:
     program = shutil.which("node")
     if program is None or shutil.which("npm") is None:
         pytest.skip("no node and npm on this machine")
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", package], cwd=folder, check=True)
+    npm(folder, package)
     return program
 
 

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 from support.frameworks import FRAMEWORKS, TAKES, Framework, working
+from support.installing import install, npm
 
 from plg import session
 from plg.outcome import Outcome
@@ -34,6 +36,7 @@ JOBS = 140
 def made(environment, tmp_path_factory):
     """Makes the environment of a framework: ``made("celery")``."""
 
+    @cache
     def make(name: str) -> Path:
         framework = FRAMEWORKS[name]
         if name == "sidekiq":
@@ -41,32 +44,19 @@ def made(environment, tmp_path_factory):
                 pytest.skip("no sidekiq on PATH")
             return Path()
         if name == "bullmq":
-            return _node(tmp_path_factory, framework)
+            return npm(tmp_path_factory.mktemp("node"), *framework.requirements)
         if name == "asynq":
-            return _go(tmp_path_factory, framework)
+            return _go(tmp_path_factory.mktemp("go"), framework)
         return environment(name, *framework.requirements)
 
     return make
 
 
-def _node(folders, framework: Framework) -> Path:
-    if shutil.which("npm") is None:
-        pytest.skip("no npm on PATH")
-    folder = folders.mktemp("node")
-    subprocess.run(
-        ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, *framework.requirements],
-        check=True,
-    )
-    return folder / "node_modules"
-
-
-def _go(folders, framework: Framework) -> Path:
-    if shutil.which("go") is None:
-        pytest.skip("no go on PATH")
-    folder = folders.mktemp("go")
+def _go(folder: Path, framework: Framework) -> Path:
     (folder / "main.go").write_text(framework.files["main.go"])
-    for command in (["mod", "init", "worker"], ["get", *framework.requirements], ["build", "-o", "worker", "."]):
-        subprocess.run(["go", *command], cwd=folder, check=True, capture_output=True)
+    install("go", "mod", "init", "worker", folder=folder)
+    install("go", "get", *framework.requirements, folder=folder)
+    subprocess.run(["go", "build", "-o", "worker", "."], cwd=folder, check=True, capture_output=True)
     return folder
 
 

@@ -68,7 +68,8 @@ class AsynqFormat:
         base = _base(jobs[0])
 
         def seen(answers: Sequence[Any], now: float) -> Sight | Survey:
-            waiting, tail, active, scheduled, again, archived = answers
+            waiting, active, scheduled, again, archived, *ends = answers
+            tail = [each for each in ends if each is not None]
 
             def sight(found: Sequence[Any], _: float = 0.0) -> Sight:
                 # A task that a worker has taken since loses its moment: the next one is the oldest then.
@@ -84,11 +85,11 @@ class AsynqFormat:
             Survey(
                 (
                     ("LLEN", f"{base}pending"),
-                    ("LRANGE", f"{base}pending", -_LOOK, -1),
                     ("LLEN", f"{base}active"),
                     ("ZCARD", f"{base}scheduled"),
                     ("ZCARD", f"{base}retry"),
                     ("ZCARD", f"{base}archived"),
+                    *(("LINDEX", f"{base}pending", -place) for place in range(1, _LOOK + 1)),
                 ),
                 seen,
                 (("HGET", f"{base}t:plg", "pending_since"),),

@@ -32,6 +32,8 @@ from plg.stop import Stop
 
 INTERVAL = 0.5
 """Seconds between two rows of how the run goes."""
+_LAST_WORDS = 5.0
+"""Seconds for which the last events may take to be written to a parent that does not read."""
 _LOOK = 0.1
 """Seconds between looks for a signal while the parent says nothing."""
 
@@ -54,15 +56,19 @@ def _run(lines: _Lines, into: Path) -> int:
         return lines.interruption.code
     try:
         run = Inline(INTERVAL).launch(Order.from_json(order), lines.tell)
-        lines.obey(run)
-        outcome = run.outcome()
-    except NoOutcome as error:
-        return error.code
     except ScenarioError as error:
         lines.tell(Refused.of(error, USAGE))
         return USAGE
-    _leave(to_json(outcome), into, lines)
-    return outcome.exit_code
+    try:
+        lines.obey(run)
+        outcome = run.outcome()
+        _leave(to_json(outcome), into, lines)
+        return outcome.exit_code
+    except NoOutcome as error:
+        return error.code
+    finally:
+        # What the parent has not been told ends with this process.
+        run.all_heard(_LAST_WORDS)
 
 
 def _leave(saved: str, into: Path, lines: _Lines) -> None:

@@ -77,6 +77,10 @@ class RunThread(Ending, ABC):
         self.stop(Stop("signal", "SIGTERM"))
         self._over.wait(patience)
 
+    def all_heard(self, patience: float) -> bool:
+        """Whether the listener has heard all of a run that is over, after ``patience`` seconds at most."""
+        return self._relay.all_heard(patience)
+
     def _run(self) -> None:
         try:
             self._outcome = self._ran()

@@ -52,6 +52,11 @@ class Relay:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def all_heard(self, patience: float) -> bool:
+        """Whether all is heard and this is closed, after ``patience`` seconds at most."""
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         while True:
             told = self._told.get()

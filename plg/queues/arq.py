@@ -5,10 +5,10 @@ As ``ArqRedis.enqueue_job`` of arq 0.28 writes them. An id stays in the set whil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 
 _EXPIRES = 86_400.0
@@ -17,23 +17,15 @@ _LOOK = 50
 """Ids at the front of the set that are asked whether a worker has them: more are not seen to be in flight."""
 
 
-class ArqFormat:
+class ArqFormat(Usual):
     """See the top of the file. The name of the queue is that of its set, ``arq:queue`` unless told otherwise."""
 
     name = "arq"
     meaning = "arq: jobs for `arq`"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"call", "args", "kwargs", "delay"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "zset"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         number, delay = unique_id(run_id, job.name, "arq"), job.delay or 0.0

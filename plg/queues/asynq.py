@@ -5,10 +5,10 @@ As the scripts of ``Client.Enqueue`` of Asynq 0.26 write them: ``msg`` is the ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
 
@@ -20,17 +20,12 @@ _TRIES, _PATIENCE = 25, 1800
 """What Asynq's client gives a task that says nothing: retries, and seconds."""
 
 
-class AsynqFormat:
+class AsynqFormat(Usual):
     """See the top of the file. ``call`` is the type of the task."""
 
     name = "asynq"
     meaning = "Asynq: tasks for its Server"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = {f"{_base(job)}pending": "list", "asynq:queues": "set"}

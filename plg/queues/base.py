@@ -153,3 +153,16 @@ class Format(Protocol):
 
         It remembers its last answers: each survey is for one who looks again and again.
         """
+
+
+class Usual:
+    """What most formats say of these: no settings, nothing to announce, and none but the framework's own workers."""
+
+    settings: Mapping[str, str] = {}
+    taken: Literal["pop", "group"] | None = None
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def announcement(self, job: Job) -> Sequence[Question]:
+        return ()

@@ -5,10 +5,10 @@ As the scripts of ``Queue.add`` of BullMQ 6 write them, but for the entries in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import oldest
@@ -18,17 +18,13 @@ _A_PRIORITY = 1 << 32
 """Between two priorities, in the scores of the set of prioritized jobs."""
 
 
-class BullmqFormat:
+class BullmqFormat(Usual):
     """See the top of the file. ``retry`` counts tries after the first one, BullMQ's ``attempts`` count all."""
 
     name = "bullmq"
     meaning = "BullMQ: jobs for its Worker"
     settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
     expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)
@@ -36,9 +32,6 @@ class BullmqFormat:
         if job.delay is not None:
             return {**main, f"{base}delayed": "zset"}
         return {**main, f"{base}prioritized": "zset"} if job.priority else main
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         base, number = _base(job), unique_id(run_id, job.name, "bullmq")

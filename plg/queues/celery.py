@@ -7,10 +7,10 @@ message does not say when it was sent, so a header of plg's own does: tasks find
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
@@ -21,7 +21,7 @@ _STEPS = (0, 3, 6, 9)
 """The priorities that kombu has lists for; others are sorted in below."""
 
 
-class CeleryFormat:
+class CeleryFormat(Usual):
     """See the top of the file."""
 
     name = "celery"
@@ -32,10 +32,6 @@ class CeleryFormat:
         "prefix": "the global_keyprefix of the broker",
     }
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = f"{_prefix(job)}{job.queue.name}"

@@ -5,34 +5,27 @@ As ``RedisBroker.enqueue`` of dramatiq 2 writes them, by a script that does no m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
 
-class DramatiqFormat:
+class DramatiqFormat(Usual):
     """See the top of the file."""
 
     name = "dramatiq"
     meaning = "dramatiq: messages for `dramatiq`"
     settings: Mapping[str, str] = {"namespace": "the namespace of the broker (default: dramatiq)"}
     expresses = frozenset({"call", "args", "kwargs", "delay", "timeout", "retry", "backoff"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         later = {} if job.delay is None else {f"{_key(job)}.DQ": "list", f"{_key(job)}.DQ.msgs": "hash"}
         return {_key(job): "list", f"{_key(job)}.msgs": "hash", **later}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         key = _key(job) if job.delay is None else f"{_key(job)}.DQ"

@@ -7,10 +7,10 @@ A message does not say when it was sent, so its id does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest
 
@@ -18,23 +18,15 @@ MOST_JOBS_A_COMMAND = 256
 _SENT = re.compile(rb"Vplg-[0-9a-f]{12}-[0-9a-f]{12}-(\d{13})\n")
 
 
-class HueyFormat:
+class HueyFormat(Usual):
     """See the top of the file. ``call`` is the module and the name of the task: ``tasks.send_mail``."""
 
     name = "huey"
     meaning = "huey: tasks for `huey_consumer` with RedisHuey"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"call", "args", "kwargs", "delay", "retry", "backoff"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {_key(job): "list"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         run = b"%012x" % (digest("huey", run_id, job.name) >> 16)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import age, envelope, places_of
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, constant
@@ -14,23 +14,16 @@ MOST_JOBS_A_COMMAND = 512
 """LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
 
 
-class ListFormat:
+class ListFormat(Usual):
     """See the top of the file."""
 
     name = "list"
     meaning = "a plain list: LPUSH, and workers that BRPOP"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "pop"
 
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
-
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "list"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         words = (constant("LPUSH"), constant(job.queue.name), envelope(job, run_id))

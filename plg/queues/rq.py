@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 
@@ -20,14 +20,13 @@ _DEFAULT_TIMEOUT = 180
 """Seconds that RQ itself gives a job that says nothing."""
 
 
-class RqFormat:
+class RqFormat(Usual):
     """See the top of the file. ``serializer json`` is for workers started with ``--serializer json``."""
 
     name = "rq"
     meaning = "RQ: jobs for `rq worker`"
     settings: Mapping[str, str] = {"serializer": "pickle (RQ's default) or json, as the workers were started"}
     expresses = frozenset({"call", "args", "kwargs", "timeout", "retry", "backoff"})
-    taken = None
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("serializer", "pickle") not in ("pickle", "json"):

@@ -5,33 +5,25 @@ As the script of ``RedisQueue.enqueue`` of SAQ 0.26 writes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 
 
-class SaqFormat:
+class SaqFormat(Usual):
     """See the top of the file. ``retry`` counts tries after the first one, SAQ counts all."""
 
     name = "saq"
     meaning = "SAQ: jobs for `saq`"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"call", "kwargs", "delay", "timeout", "retry", "backoff"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {f"saq:{job.queue.name}:queued": "list", f"saq:{job.queue.name}:incomplete": "zset"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         queue, number = job.queue.name, unique_id(run_id, job.name, "saq")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
@@ -14,14 +14,13 @@ from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest, jso
 MOST_JOBS_A_COMMAND = 512
 
 
-class SidekiqFormat:
+class SidekiqFormat(Usual):
     """See the top of the file. Sidekiq 8 writes moments in milliseconds, those before it in seconds."""
 
     name = "sidekiq"
     meaning = "Sidekiq: jobs for `sidekiq`"
     settings: Mapping[str, str] = {"moments": "ms (Sidekiq 8, the default) or s (Sidekiq 7 and before)"}
     expresses = frozenset({"call", "args", "delay", "retry"})
-    taken = None
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("moments", "ms") not in ("ms", "s"):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from plg.queues.base import Change, Job, Question, Sight, Survey
+from plg.queues.base import Change, Job, Sight, Survey, Usual
 from plg.queues.envelope import envelope
 from plg.queues.recipe import Recipe, constant
 from plg.queues.stream_account import StreamAccount
 from plg.queues.stream_state import Book, Group, StreamEnds, StreamState, group_questions, id_of
 
 
-class StreamFormat:
+class StreamFormat(Usual):
     """See the top of the file. ``max_len`` trims the stream to exactly that length at each XADD."""
 
     name = "stream"
@@ -22,14 +22,8 @@ class StreamFormat:
     expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "group"
 
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
-
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "stream"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         longest = job.queue.settings.get("max_len")

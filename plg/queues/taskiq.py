@@ -5,10 +5,10 @@ A message does not say when it was sent, so a label of plg's own does: it comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Question, Sight, Survey
+from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
@@ -20,23 +20,15 @@ _INT, _STR, _FLOAT, _BOOL = 2, 3, 4, 5
 """The types of labels, by ``taskiq.labels.LabelType``."""
 
 
-class TaskiqFormat:
+class TaskiqFormat(Usual):
     """See the top of the file. Retries are those of its ``SimpleRetryMiddleware``."""
 
     name = "taskiq"
     meaning = "taskiq: messages for a ListQueueBroker"
-    settings: Mapping[str, str] = {}
     expresses = frozenset({"call", "args", "kwargs", "timeout", "retry"})
-    taken = None
-
-    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return ()
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "list"}
-
-    def announcement(self, job: Job) -> Sequence[Question]:
-        return ()
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         words = (constant("LPUSH"), constant(job.queue.name), _message(job, run_id))

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from plg.queues.base import Job, Queue
+from plg.queues.use import queues_of
+from plg.targets.address import parse_address
+from plg.targets.probe import RedisProbe
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 JOBS = """
@@ -133,10 +138,6 @@ def test_a_run_whose_jobs_all_fail_in_the_worker_says_so_first(tmp_path: Path, s
 
 def test_depth_age_and_in_flight_are_those_that_rq_counts(tmp_path: Path, server, rq: Path) -> None:
     """While a worker is busy with one job for half a minute."""
-    from plg.queues.base import Job, Queue
-    from plg.queues.use import queues_of
-    from plg.targets.client import Client
-
     (tmp_path / "shopjobs.py").write_text(JOBS, encoding="utf-8")
     check(tmp_path, server, call="shopjobs.slow", args="[]")
     command = [rq / "rq", "worker", "--quiet", "--url", server.url(), "--path", str(tmp_path), "default"]
@@ -146,14 +147,9 @@ def test_depth_age_and_in_flight_are_those_that_rq_counts(tmp_path: Path, server
         while counts(rq, server)[1] == 0:
             assert time.monotonic() < until
             time.sleep(0.1)
-        survey = queues_of([Job("j", Queue("rq", "default"), call="x")])[0].survey()
-        from plg.targets.address import parse_address
-
-        client = Client(parse_address(server.url()), connect_timeout=5, answer_timeout=5)
-        now = time.time()
-        further = survey.read(client.ask(survey.questions), now)
-        sight = further.read(client.ask(further.questions), now)
-        client.close()
+        probe = RedisProbe(parse_address(server.url()), queues_of([Job("j", Queue("rq", "default"), call="x")]))
+        sight = probe.look()
+        probe.close()
         assert [sight.waiting, sight.in_flight, sight.dead] == counts(rq, server)[:3]
         # The oldest waiting job is the second of the run, which began at 20/s some seconds ago.
         assert 3.5 < sight.oldest_age < 40

@@ -276,9 +276,9 @@ class Connection:
         except (TargetError, ChannelLost) as error:
             self._dialling = False
             self._barred = isinstance(error, TargetError) and error.kind == "forbidden"
-            # What to do about a server that is not up yet is no advice once it was.
-            advised = isinstance(error, TargetError) and error.kind == "unreachable"
-            self.last_words = str(getattr(error, "message", error) if advised else error)
+            words = str(error)
+            # To wait for a server that is not up yet is no advice once it was.
+            self.last_words = str(getattr(error, "message", words)) if "--wait" in words else words
             self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
             self.retry_at = now + self._jitter.uniform(0, self._backoff)
             return

@@ -2,8 +2,9 @@
 
 A run on a starved machine is INVALID: it says nothing about the system under test. The same holds for a test that
 drives real runs. So while such a test runs, a thread that only sleeps is watched; where a test failed *and* that
-sleeper was woken far too late, the machine was at fault, and the test is tried again, twice at most and not in silence.
-A test that fails on a machine that keeps time fails at once.
+sleeper was woken far too late, or plg itself found its run INVALID, the machine was at fault. The test is then tried
+again once the machine is calm, three times at most and not in silence. A test that fails on a machine that keeps time
+fails at once.
 
 Searches (Hypothesis) draw the same examples in every run, so that the gate answers the same twice. With
 HYPOTHESIS_PROFILE=soak they draw fresh ones.
@@ -13,21 +14,19 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
+from support.machine import TOO_LATE, Sleeper, late_runs, wait_for_calm
 from support.real_servers import RealServer, launcher, server_programs
 
 HERE = Path(__file__).parent
 ALONE = ("faults", "scale", "session", "cluster", "runs", "scenarios")
 """Folders of tests that put load on all processors, or look closely at times."""
-TOO_LATE = 0.03
-TRIES = 3
+TRIES = 4
 
 # Before any test module is read: what a test does not set itself, it takes from the profile that is loaded then.
 settings.register_profile("gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,29 +56,6 @@ def server(servers: Callable[..., RealServer], any_binary: Path) -> RealServer:
     return servers(any_binary)
 
 
-class Sleeper:
-    """Sleeps ten milliseconds at a time and remembers by how much it was woken too late (s)."""
-
-    def __init__(self) -> None:
-        self.latest = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sleeper", daemon=True)
-
-    def __enter__(self) -> Sleeper:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            begin = time.monotonic()
-            time.sleep(0.01)
-            self.latest = max(self.latest, time.monotonic() - begin - 0.01)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what a test needs, where its folder or its fixtures tell."""
     for item in items:
@@ -105,15 +81,19 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for attempt in range(1, TRIES + 1):
+        late_runs.clear()
         with Sleeper() as sleeper:
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
         failed = any(report.failed for report in reports)
-        if not failed or sleeper.latest < TOO_LATE or attempt == TRIES:
+        if not failed or (sleeper.latest < TOO_LATE and not late_runs) or attempt == TRIES:
             break
         late = f"the machine woke a sleeper {sleeper.latest * 1000:.0f} ms late"
+        if late_runs:
+            late += f", and a run was late: {late_runs[-1]}"
         why = next(str(report.longrepr).strip().splitlines()[-1] for report in reports if report.failed)
         # What a worker of a parallel session prints to standard output is lost.
         print(f"\n{item.nodeid}: {why}\n{late}; trying again ({attempt} of {TRIES - 1})", file=sys.stderr)
+        wait_for_calm()
         item._initrequest()  # what pytest itself does before a test: fresh fixtures
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)

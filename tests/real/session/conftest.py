@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from support.machine import late_runs
 from support.session_runs import Played
 
 from plg import session
@@ -31,6 +32,8 @@ def play(server, client, tmp_path):
         asked.setdefault("target", f"unix://{server.path}")
         prepared = prepare(file, Request(**asked))
         outcome = session.run(prepared, observer or session.Observer())
+        if outcome.exit_code == 5 or any(result.invalid for result in outcome.expectations):
+            late_runs.append(outcome.reason)
         saved = from_json(to_json(outcome))
         assert to_json(saved) == to_json(outcome)
         return Played(outcome, client)

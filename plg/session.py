@@ -201,6 +201,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         started = clock.wall() + start - clock.now() if given is None else given.wall
         sampler.start(start)
         ends.callback(_soon, sampler.stop, observer)
+        ready.begin()
         with low_latency():
             clock.sleep_until(start)
             begun = clock.now() - start - _waited_for_others(ready.budget, start)
@@ -211,7 +212,21 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     recording = _with_stalls(recording, workers, start)
     recording = replace(recording, lost=_lost(ready.standing, recording, observer) or recording.lost)
     notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
-    return _Ran(recording, started, workers, notes, begun, _failed(ready.before, target, clock, recording, observer))
+    failed = _failed(ready.before, target, clock, recording, observer)
+    _leave(ready, recording, observer)
+    return _Ran(recording, started, workers, notes, begun, failed)
+
+
+def _leave(ready: Ready, recording: Recording, observer: Observer) -> None:
+    """Take the run out of what the target knows of, where nothing of it can be left there."""
+    registration = ready.registration
+    if registration is None:
+        return
+    sent = recording.total("sent")
+    if recording.stop != "target":
+        with suppress(Interrupted, TargetError):
+            attend(lambda: registration.leave(sent=sent), observer.interrupted, grace=WIND_UP)
+    registration.close()
 
 
 def _lost(before: tuple[Standing, ...], recording: Recording, observer: Observer) -> str:

@@ -92,6 +92,16 @@ def _target(given: str | None) -> str | None:
     return os.environ.get(found[1], "") if found else given
 
 
+def target_named(given: str | None) -> str:
+    """The target of a command that needs one. Raises `ScenarioError` where there is none."""
+    if given is None:
+        raise usage_error("no target is given", "--target URL, or --target 'env NAME' for the URL in a variable")
+    found = _target(given)
+    if not found:
+        raise usage_error(f"--target {given}: the variable is not set")
+    return found
+
+
 def for_file(asked: Request, file: Path) -> Request:
     """The request as it is for one scenario: under the policies that lie beside it, or above it, as well."""
     from plg.guardrails.policy_file import with_neighbours

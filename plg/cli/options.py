@@ -17,7 +17,7 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues):
+    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean):
         add(commands)
     parser.commands = dict(commands.choices)
 
@@ -297,3 +297,20 @@ def _schema(commands: Commands) -> None:
 def _queues(commands: Commands) -> None:
     parser = _command(commands, "queues", "list the queue formats that jobs can be written in", "  plg queues --json")
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _clean(commands: Commands) -> None:
+    parser = _command(
+        commands, "clean", "remove the jobs and results that one run left in the target, and nothing else",
+        "  plg clean --list --target redis://localhost:6379/0\n"
+        "  plg clean 3f9c01d2ab47 --target redis://localhost:6379/0 --dry-run",
+    )  # fmt: skip
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name of the run, as its report and --list say")
+    parser.add_argument("--list", action="store_true", help="list the runs that the target knows of")
+    parser.add_argument(
+        "--target", metavar="URL", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed; changes nothing")
+    parser.add_argument("--force", action="store_true", help="remove also what a worker has, or had when it was killed")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--wait", type=_duration, metavar="TIME", help="how long to wait for a server that is not up")

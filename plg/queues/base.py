@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from plg.queues.recipe import Recipe
+
+if TYPE_CHECKING:
+    from plg.queues.traces import Traces
 
 Question = tuple[str | bytes | int | float, ...]
 """A command that reads."""
@@ -154,6 +157,10 @@ class Format(Protocol):
         It remembers its last answers: each survey is for one who looks again and again.
         """
 
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces | None:
+        """Where jobs of the run may lie, results included; None where the format cannot tell. ``jobs`` all go to the
+        same queue."""
+
 
 class Usual:
     """What most formats say of these: no settings, nothing to announce, and none but the framework's own workers."""
@@ -166,3 +173,6 @@ class Usual:
 
     def announcement(self, job: Job) -> Sequence[Question]:
         return ()
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces | None:
+        return None

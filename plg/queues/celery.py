@@ -13,8 +13,9 @@ from typing import Any
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
-from plg.queues.messages import fields, oldest
+from plg.queues.messages import fields, json_in, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
 
 _BETWEEN = "\x06\x16"
 _STEPS = (0, 3, 6, 9)
@@ -75,6 +76,34 @@ class CeleryFormat(Usual):
 
         questions = [question for key in lists for question in (("LLEN", key), ("LINDEX", key, -1))]
         return accounted(Survey((("HLEN", f"{prefix}unacked"), *questions), seen), lists)
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The lists of all priorities, what workers hold in one hash for all queues, and the results."""
+        prefix = _prefix(jobs[0])
+        name, held = f"{prefix}{jobs[0].queue.name}", f"{prefix}unacked"
+        lists = [name, *(f"{name}{_BETWEEN}{step}" for step in _STEPS[1:])]
+        ids = Ids.of(unique_id(run_id, job.name, "celery") for job in by_job(jobs))
+
+        def mine(element: bytes, value: bytes) -> int | None:
+            # The ids of a job stand in the messages of its descendants too.
+            return ids.seq(str(fields(fields(value).get("headers")).get("id"))) if ids.among(value) else None
+
+        def delivered(element: bytes, value: bytes) -> int | None:
+            told = json_in(value) if ids.among(value) else None
+            return ids.seq(str(fields(fields(told[0]).get("headers")).get("id"))) if isinstance(told, list) else None
+
+        places = (
+            *(Place(key, "list", mine) for key in lists),
+            Place(held, "hash", delivered, held=True, beside=(("ZREM", f"{prefix}unacked_index"),)),
+        )
+        starts = dict.fromkeys((prefix, ""))
+        own = [Own(f"{start}celery-task-meta-{head.decode()}") for head in ids.heads for start in starts]
+        made = []
+        for job in jobs:
+            [(_, key, member)] = self.announcement(job)
+            # Where a worker has been here, the binding is its own as well.
+            made.append(Made(str(key), str(member), (*lists, held, f"{prefix}_kombu.binding.celery.pidbox")))
+        return Traces(places, own, tuple(dict.fromkeys(made)))
 
 
 MOST_JOBS_A_COMMAND = 128

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plg.queues.base import Job
 from plg.queues.recipe import Slot, Spelled, Word
+
+if TYPE_CHECKING:
+    from plg.queues.traces import Mine
 
 
 def envelope(job: Job, run_id: str) -> Word:
@@ -33,6 +37,20 @@ def head_of(jobs: Iterable[Job], run_id: str) -> bytes | None:
     """What all jobs of the run begin with; None where some hold their payload alone, which does not name the run."""
     own = all(job.encoding == "json" and job.queue.kind in ("list", "stream") for job in jobs)
     return _head(run_id) if own else None
+
+
+UNNAMED = "jobs that are a raw payload do not say which run they are of, and stay"
+
+
+def number_in(run_id: str) -> Mine:
+    """`plg.queues.traces.Mine` where the value is a job in plg's own form."""
+    head, digits = _head(run_id), re.compile(rb"\d{1,15}(?=\")")
+
+    def mine(element: bytes, value: bytes) -> int | None:
+        found = digits.match(value, len(head)) if value.startswith(head) else None
+        return None if found is None else int(found[0])
+
+    return mine
 
 
 Place = tuple[str, ...]

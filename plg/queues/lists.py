@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Sight, Survey, Usual
-from plg.queues.envelope import age, envelope, places_of
+from plg.queues.envelope import UNNAMED, age, envelope, number_in, places_of
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, constant
+from plg.queues.traces import Place, Traces
 
 MOST_JOBS_A_COMMAND = 512
 """LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
@@ -43,3 +44,7 @@ class ListFormat(Usual):
             return Sight(length, age(oldest, now, places)) if length and oldest else Sight(0, 0.0)
 
         return accounted(Survey((("LLEN", key), ("LINDEX", key, -1)), seen), [key])
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        blind = UNNAMED if any(job.encoding == "raw" for job in jobs) else ""
+        return Traces((Place(jobs[0].queue.name, "list", number_in(run_id)),), blind=blind)

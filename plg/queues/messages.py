@@ -10,11 +10,16 @@ from typing import Any
 def fields(message: Any) -> dict[str, Any]:
     """The fields of a message: an object, or its JSON; none of anything else."""
     if isinstance(message, bytes | str):
-        try:
-            message = json.loads(message)
-        except (ValueError, RecursionError):
-            return {}
+        message = json_in(message)
     return message if isinstance(message, dict) else {}
+
+
+def json_in(text: bytes | str) -> Any:
+    """What ``text`` says as JSON; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def oldest(moments: Iterable[float | None], now: float) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
+from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
 
 _DEFAULT_TIMEOUT = 180
 """Seconds that RQ itself gives a job that says nothing."""
@@ -87,6 +88,27 @@ class RqFormat(Usual):
             [key],
             LEFT,
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The list and what a worker has moved aside, RQ's registries, and the hash and results of each job."""
+        key, name = _key(jobs[0]), jobs[0].queue.name
+        ids = Ids.of(unique_id(run_id, job.name, "rq") for job in by_job(jobs))
+        sets = [f"rq:{which}:{name}" for which in _REGISTRIES]
+        places = (
+            Place(key, "list", ids.element, worker="left"),
+            *(Place(each, "zset", ids.element) for each in sets),
+            Place(f"{key}:intermediate", "list", ids.element, held=True),
+            # Beside the id stands that of the execution.
+            Place(f"rq:wip:{name}", "zset", ids.before(b":"), held=True),
+        )
+        own = [Own(f"{start}{head.decode()}", end) for head in ids.heads for start, end in _OF_A_JOB]
+        others = (key, f"{key}:intermediate", f"rq:wip:{name}", *sets)
+        return Traces(places, own, (Made("rq:queues", key, others),))
+
+
+_REGISTRIES = ("scheduled", "deferred", "finished", "failed", "canceled")
+_OF_A_JOB = (("rq:job:", ""), ("rq:job:", ":dependents"), ("rq:results:", ""), ("rq:executions:", ""))
+"""Keys of one job: what stands before its id and after it."""
 
 
 def _key(job: Job) -> str:

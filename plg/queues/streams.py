@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from plg.queues.base import Change, Job, Sight, Survey, Usual
-from plg.queues.envelope import envelope
+from plg.queues.envelope import UNNAMED, envelope, number_in
 from plg.queues.recipe import Recipe, constant
 from plg.queues.stream_account import StreamAccount
 from plg.queues.stream_state import Book, Group, StreamEnds, StreamState, group_questions, id_of
+from plg.queues.traces import Made, Place, Traces
 
 
 class StreamFormat(Usual):
@@ -61,6 +62,11 @@ class StreamFormat(Usual):
             frozenset({"XPENDING"}),
             (("XINFO", "STREAM", key), *account.questions),
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        blind = UNNAMED if any(job.encoding == "raw" for job in jobs) else ""
+        key = jobs[0].queue.name
+        return Traces((Place(key, "stream", number_in(run_id)),), made=(Made(key),), blind=blind)
 
 
 def _placed(state: StreamState, now: float, account: Callable[[StreamState], Change]) -> Survey:

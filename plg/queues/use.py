@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plg.queues.base import Format, Job, Question, Survey
 from plg.queues.recipe import Measured, Spelled, Word
 from plg.queues.registry import format_of
+
+if TYPE_CHECKING:
+    from plg.queues.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class QueueInUse:
     def announcement(self) -> list[Question]:
         """See `Format.announcement`."""
         return list(dict.fromkeys(command for job in self.jobs for command in self.format.announcement(job)))
+
+    def traces(self, run_id: str) -> Traces | None:
+        """See `Format.traces`; None also for a format of a package that was written before there was such a thing."""
+        told = getattr(self.format, "traces", None)
+        return None if told is None else told(self.jobs, run_id)
 
     def rehearsal(self) -> list[Question]:
         """The commands that write a job, with nothing in the job: what a server is asked whether it would take."""

@@ -15,6 +15,7 @@ from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
 from plg.targets.continuity import Standing, take_standing
+from plg.targets.register import Registration, RunEntry
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers
 
@@ -31,6 +32,12 @@ class Ready:
     consumers: ReferenceWorkers | None
     budget: SharedBudget | None
     standing: tuple[Standing, ...] = ()
+    registration: Registration | None = None
+
+    def begin(self) -> None:
+        """From now on jobs may be sent."""
+        if self.registration is not None:
+            self.registration.begun = True
 
     def close(self) -> None:
         self.ends.close()
@@ -59,20 +66,45 @@ def get_ready(
         ends.callback(transport.close)
         probe = target.probe()
         ends.callback(probe.close)
-        target.announce()
         before, notes = first_look(probe, limits)
         if before is not None and not target.private:
             notes += doubts(before.change)
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
         if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)
+        registration, unknown = _register(target, scenario, plan, clock, run_id, start)
+        if registration is not None:
+            ends.callback(registration.close)
+        notes += unknown
+        target.announce()
         consumers = _start_workers(target, scenario, plan, run_id, all_of_it=force or begun)
         if consumers is not None:
             ends.callback(consumers.stop)
         budget = _share(target, scenario, plan, run_id) if shared else None
         if budget is not None:
             ends.callback(budget.stop)
-        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, take_standing(target))
+        standing = take_standing(target)
+        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, standing, registration)
+
+
+_SLACK = 60.0
+"""Seconds that a run may take for its beginning and its end."""
+
+
+def _register(
+    target: Target, scenario: Scenario, plan: Plan, clock: Clock, run_id: str, start: float | None
+) -> tuple[Registration | None, tuple[str, ...]]:
+    """Write down in the target that this run may leave jobs there, and remarks where that cannot be.
+
+    A server of plg's own is gone with the run.
+    """
+    if target.private:
+        return None, ()
+    now = clock.wall()
+    lasting = scenario.guardrails.max_duration + watch_length(scenario) + _SLACK
+    until = now + lasting + (0.0 if start is None else max(0.0, start - clock.now()))
+    registration = Registration(target, RunEntry(run_id, scenario.name, now, until, plan.planned_total, scenario.jobs))
+    return registration, registration.enter()
 
 
 def _start_workers(

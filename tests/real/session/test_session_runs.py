@@ -94,7 +94,7 @@ def test_kinds_are_interleaved_by_weight_over_lists_and_streams(play, client):
     """
     played = play(scenario("steady 400/s over 1s", jobs=kinds))
     jobs = played.all_there("lists:a", "lists:b", "entries")
-    assert sorted(client.keys("*")) == [b"entries", b"lists:a", b"lists:b"]
+    assert sorted(client.keys("*")) == [b"entries", b"lists:a", b"lists:b", b"plg:runs"]
     assert Counter(job["job"] for job in jobs) == {"often": 200, "seldom": 40, "other": 80, "entry": 80}
     assert all(job["payload"] == {"kind": job["job"]} for job in jobs)
     assert {(job["priority"], job["timeout"], job["retry"]) for job in jobs if job["job"] == "seldom"} == {(7, 90, 2)}
@@ -217,7 +217,7 @@ def test_nothing_of_others_is_touched(play, client):
     client.lpush("q", "first", "second", json.dumps({"seq": "theirs"}))
     before = {key: client.dump(key) for key in (b"text", b"hash")}
     played = play(scenario("steady 300/s over 300ms", "expect { queue_depth <= 93 queue_depth > 3 }"))
-    assert sorted(client.keys("*")) == [b"hash", b"q", b"text"]
+    assert sorted(client.keys("*")) == [b"hash", b"plg:runs", b"q", b"text"]
     assert {key: client.dump(key) for key in before} == before
     held = client.lrange("q", 0, -1)[::-1]
     assert held[:3] == [b"first", b"second", b'{"seq": "theirs"}']

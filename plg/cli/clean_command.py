@@ -1,0 +1,161 @@
+"""``plg clean``: remove what a run left in the target, or list the runs that left something."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from plg.cli.console import Console
+from plg.cli.files import target_named, usage_error
+from plg.diagnostics import nearest
+from plg.judge.verdict import FAILED, PASS, TARGET
+from plg.queues.use import QueueInUse
+from plg.reports.terminal import last_line
+from plg.targets.base import TargetError
+from plg.targets.leftovers import Leftovers, Remains
+from plg.targets.open import open_target
+from plg.targets.register import RUNS, Known, RunEntry
+
+_LOOKED_AT = 100
+"""Runs whose jobs are counted by --list: the last ones."""
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Exit 0 where nothing of the run is left, 3 where something stays."""
+    if options.list == (options.run is not None):
+        help = "plg clean RUN --target URL, or plg clean --list --target URL"
+        raise usage_error("plg clean takes the name of a run, or --list", help)
+    where = target_named(options.target)
+    if "://" not in where:
+        raise usage_error(f"--target must be the URL of the server that holds the jobs, not {where!r}")
+    try:
+        with open_target(where, (), wait=options.wait) as target, Leftovers(target) as leftovers:
+            done = _list if options.list else _clean
+            return done(options, console, leftovers)
+    except TargetError as error:
+        console.print(last_line(TARGET, str(error), colour=console.colour))
+        return TARGET
+
+
+def _clean(options: argparse.Namespace, console: Console, leftovers: Leftovers) -> int:
+    known = _asked_for(options.run, leftovers)
+    entry = known.entry
+    _refuse_going(entry, leftovers)
+    remains = leftovers.look(entry) if options.dry_run else leftovers.clean(known, force=options.force)
+    if options.json:
+        console.raw(json.dumps(_document(entry, remains, dry_run=options.dry_run), indent=2) + "\n")
+    else:
+        _tell(console, remains, dry_run=options.dry_run)
+    left = remains.left
+    if options.dry_run:
+        code, reason = PASS, f"{_jobs(left.jobs)} of the run {entry.run} would be removed"
+        if left.held:
+            reason = f"{_jobs(left.jobs - left.held)} of the run {entry.run} would be removed, {left.held:,} more "
+            reason += "are with a worker"
+    elif left.jobs:
+        code, reason = FAILED, f"{_jobs(left.jobs)} of the run {entry.run} stay{'s' * (left.jobs == 1)}"
+        if left.held:
+            reason += f", {left.held:,} with a worker (clean again once it is done, or with --force)"
+    else:
+        code, reason = PASS, f"nothing is left of the run {entry.run}: {_jobs(remains.removed.jobs)} removed"
+    if not options.json:
+        console.print(last_line(code, reason, colour=console.colour))
+    return code
+
+
+def _asked_for(name: str, leftovers: Leftovers) -> Known:
+    """Raises `ScenarioError` where the target knows of no such run."""
+    known = leftovers.known()
+    if name in known:
+        return known[name]
+    near = nearest(name, list(known))
+    help = f"did you mean {near}?" if near else f"{RUNS} holds no run: is it another server or database?"
+    if known and not near:
+        help = f"plg clean --list names the {len(known):,} run{'s' * (len(known) > 1)} it knows of"
+    raise usage_error(f"the target knows of no run {name!r}", help)
+
+
+def _refuse_going(entry: RunEntry, leftovers: Leftovers) -> None:
+    going = leftovers.going()
+    if not going.has(entry):
+        return
+    if going.certain:
+        raise usage_error(f"the run {entry.run} is still going on", "end it first: what it sends would stay")
+    until = _moment(entry.until)
+    words = f"the run {entry.run} may still be going on: this user may not list the clients of the server"
+    raise usage_error(words, f"it is over at {until} at the latest: clean it then")
+
+
+def _tell(console: Console, remains: Remains, *, dry_run: bool) -> None:
+    counts = remains.left.counts if dry_run else remains.removed.counts
+    for key, count in counts.items():
+        console.print(f"{count:>10,}  {_printable(key)}")
+    for key, count in remains.left.held_counts.items():
+        console.print(f"{count:>10,}  {_printable(key)}  (with a worker: left)")
+    for words in remains.blind:
+        console.print(f"  {_printable(words)}")
+
+
+def _printable(key: str) -> str:
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in key)
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} job{'s' * (count != 1)}"
+
+
+def _document(entry: RunEntry, remains: Remains, *, dry_run: bool) -> dict[str, Any]:
+    left = remains.left
+    return {
+        "run": entry.run,
+        "scenario": entry.scenario,
+        "dry_run": dry_run,
+        "removed": [{"key": key, "count": count} for key, count in remains.removed.counts.items()],
+        "removed_jobs": remains.removed.jobs,
+        "left": [{"key": key, "count": count} for key, count in left.counts.items()],
+        "with_workers": [{"key": key, "count": count} for key, count in left.held_counts.items()],
+        "jobs_left": left.jobs,
+        "jobs_with_workers": left.held,
+        "notes": list(remains.blind),
+    }
+
+
+def _list(options: argparse.Namespace, console: Console, leftovers: Leftovers) -> int:
+    going = leftovers.going()
+    rows = []
+    for number, known in enumerate(leftovers.known().values()):
+        entry = known.entry
+        left = leftovers.look(entry).left.jobs if number < _LOOKED_AT else None
+        rows.append((entry, left, going.has(entry)))
+    if options.json:
+        console.raw(json.dumps({"runs": [_row(*row) for row in rows]}, indent=2) + "\n")
+        return PASS
+    for entry, left, goes_on in rows:
+        count = "not counted" if left is None else f"{_jobs(left)} left"
+        queues = ", ".join(f"{kind} {json.dumps(name)}" for kind, name in map(_named, entry.queues))
+        console.print(f"{entry.run}  {_moment(entry.started)}  {entry.scenario}  {queues}: {count}{_ON * goes_on}")
+    some = sum(left != 0 for _, left, _ in rows)
+    said = f"{len(rows):,} run{'s' * (len(rows) != 1)} known, {some:,} with something left"
+    console.print(last_line(PASS, said if rows else "no run is known here", colour=console.colour))
+    return PASS
+
+
+_ON = " (still going on)"
+
+
+def _row(entry: RunEntry, left: int | None, goes_on: bool) -> dict[str, Any]:
+    queues = [{"kind": kind, "name": name} for kind, name in map(_named, entry.queues)]
+    return {
+        "run": entry.run, "scenario": entry.scenario, "started_at": _moment(entry.started), "queues": queues,
+        "planned": entry.planned, "jobs_left": left, "running": goes_on,
+    }  # fmt: skip
+
+
+def _named(queue: QueueInUse) -> tuple[str, str]:
+    return queue.format.name, queue.jobs[0].queue.name
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

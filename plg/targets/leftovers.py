@@ -1,0 +1,88 @@
+"""What runs left in a target: which there are, how much of each is there, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from plg.queues.traces import Traces
+from plg.targets.base import Target
+from plg.targets.cleaning import PATIENCE, Cleaner
+from plg.targets.register import Going, Known, RunEntry, forget, known_runs
+from plg.targets.routed import Routed
+from plg.targets.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What was ``removed`` of a run, and what is ``left`` of it. ``blind``: what cannot be told from other jobs."""
+
+    removed: Tally
+    left: Tally
+    blind: tuple[str, ...]
+
+
+class Leftovers:
+    """Looks at an open target over connections of its own. All of it may raise `TargetError`."""
+
+    def __init__(self, target: Target) -> None:
+        self._routed = Routed(target)
+
+    def known(self) -> dict[str, Known]:
+        """The runs that the target knows of, the last one first."""
+        return known_runs(self._routed)
+
+    def going(self) -> Going:
+        """Which runs go on."""
+        return Going.seen(self._routed)
+
+    def look(self, entry: RunEntry) -> Remains:
+        """How much of the run is there. Changes nothing."""
+        traces, blind = _traces(entry)
+        return Remains(Tally(), self._cleaner(entry, traces).look(), blind)
+
+    def clean(self, known: Known, *, force: bool = False, patience: float = PATIENCE) -> Remains:
+        """Remove what is there of the run; with ``force`` also jobs that a worker has.
+
+        A run of which nothing is left is forgotten.
+        """
+        entry = known.entry
+        traces, blind = _traces(entry)
+        cleaner = self._cleaner(entry, traces, force=force)
+        removed = cleaner.clean(patience)
+        left = cleaner.look()
+        if not left.jobs:
+            cleaner.unmake(entry.fresh)
+            if known.members and not blind:
+                forget(self._routed, known)
+        return Remains(removed, left, blind)
+
+    def _cleaner(self, entry: RunEntry, traces: Sequence[Traces], *, force: bool = False) -> Cleaner:
+        return Cleaner(self._routed, traces, entry.planned, force=force)
+
+    def close(self) -> None:
+        self._routed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _traces(entry: RunEntry) -> tuple[list[Traces], tuple[str, ...]]:
+    """Where jobs of the run may lie, and sentences about what of it cannot be told from other jobs."""
+    found, blind = [], []
+    for queue in entry.queues:
+        told = queue.traces(entry.run)
+        if told is None:
+            blind.append(f"{queue.key}: the format {queue.format.name} does not say where its jobs lie, so they stay")
+            continue
+        found.append(told)
+        if told.blind:
+            blind.append(f"{queue.key}: {told.blind}")
+    return found, tuple(blind)

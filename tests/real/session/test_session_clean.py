@@ -1,0 +1,200 @@
+"""plg clean takes away what one run left, and nothing else: seen by another client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+import redis
+from support.checked import Started, plg, until
+from support.keyspace import keyspace
+from support.session_runs import LIMITS
+
+KINDS = {
+    "list": 'queue "q" payload { n: "${seq}" }',
+    "stream": 'stream "q" payload { n: "${seq}" }',
+    "rq": 'queue rq "q" call "shop.work" args ["${seq}"]',
+    "celery": 'queue celery "q" call "shop.work" args ["${seq}"] priority 5',
+}
+ALL = " ".join(f"job {kind} {{ {text} }}".replace('"q"', f'"{kind}s"') for kind, text in KINDS.items())
+
+
+@pytest.fixture
+def run(server, here):
+    """``plg check`` of a scenario with these jobs: ``run(jobs)``; the name of the run."""
+
+    def start(jobs: str, traffic: str = "steady 400/s over 500ms", *options: str, target: str = "") -> str:
+        (here / "left.plg").write_text(f'scenario "left" {{ {jobs} traffic {{ {traffic} }} {LIMITS} }}')
+        done = plg("check", "left.plg", "--target", target or f"unix://{server.path}", *options, cwd=here)
+        assert done.code in (0, 5), done.said  # whether plg was late matters little here
+        assert done.outcome("left")["ledger"]["acked"] == done.outcome("left")["ledger"]["planned"]
+        return str(done.outcome("left")["run_id"])
+
+    return start
+
+
+@pytest.fixture
+def clean(server, here):
+    """``plg clean`` with these arguments."""
+
+    def start(*arguments: str, target: str = ""):
+        return plg("clean", *arguments, "--target", target or f"unix://{server.path}", cwd=here)
+
+    return start
+
+
+def test_what_a_run_left_goes_and_the_keyspace_is_as_before(run, clean, client):
+    client.set("text", "hello")
+    client.sadd("rq:queues", "rq:queue:other")
+    before = keyspace(client)
+    name = run(ALL)
+    assert len(keyspace(client)) > len(before) + 50
+    seen = clean(name, "--dry-run")
+    assert (seen.code, seen.last) == (0, f"exit 0: 200 jobs of the run {name} would be removed")
+    rows = [line.split() for line in seen.out.splitlines()[:-1]]
+    assert {count for count, _ in rows} == {"50"}
+    assert {key[:7] for _, key in rows} == {"lists", "streams", "rq:queu", "celerys", "rq:job:"}
+    done = clean(name)
+    assert (done.code, done.last) == (0, f"exit 0: nothing is left of the run {name}: 200 jobs removed")
+    assert keyspace(client) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jobs_of_others_in_the_queue_stay_in_their_order(kind, run, clean, client):
+    """A run among jobs that were there before and ones that came after, and among those of another run."""
+    first = run(f"job a {{ {KINDS[kind]} }}")
+    before = keyspace(client, b"plg:runs")
+    second = run(f"job a {{ {KINDS[kind]} }}")
+    if kind == "list":
+        client.lpush("q", "theirs", "last")
+        before[b"q"] = (b"", False)
+    done = clean(second)
+    assert done.code == 0, done.said
+    after = keyspace(client, b"plg:runs")
+    assert after.keys() == before.keys()
+    assert [key for key in after if after[key] != before[key]] == ([b"q"] if kind in ("list", "stream") else [])
+    if kind == "list":
+        jobs = client.lrange("q", 0, -1)
+        assert jobs[:2] == [b"last", b"theirs"]
+        assert [json.loads(job)["id"] for job in jobs[:1:-1]] == [f"{first}-{seq}" for seq in range(200)]
+    if kind == "stream":
+        told = [json.loads(fields[b"job"]) for _, fields in client.xrange("q")]
+        assert [job["id"] for job in told] == [f"{first}-{seq}" for seq in range(200)]
+    assert clean(first).code == 0
+    assert keyspace(client).keys() == ({b"q"} if kind == "list" else set())
+
+
+def test_a_crashed_run_is_listed_and_cleaned(here, server, client, clean):
+    (here / "left.plg").write_text(f'scenario "left" {{ {ALL} traffic {{ steady 500/s over 30s }} {LIMITS} }}')
+    target = f"unix://{server.path}"
+    with Started("check", "left.plg", "--target", target, "--run-id", "crashed", cwd=here) as started:
+        until(lambda: client.llen("lists") > 20)
+        refused = clean("crashed")
+        assert refused.code == 2
+        assert "the run crashed is still going on" in refused.said
+        listed = json.loads(clean("--list", "--json").out)["runs"]
+        assert [(row["run"], row["running"]) for row in listed] == [("crashed", True)]
+        os.kill(started.process.pid, signal.SIGKILL)
+        started.process.wait()
+    there = client.llen("lists") + client.xlen("streams") + client.llen("rq:queue:rqs")
+    [row] = json.loads(clean("--list", "--json").out)["runs"]
+    assert (row["run"], row["scenario"], row["running"], row["planned"]) == ("crashed", "left", False, 15_000)
+    assert row["jobs_left"] >= there
+    assert [(queue["kind"], queue["name"]) for queue in row["queues"]] == [(kind, f"{kind}s") for kind in KINDS]
+    told = clean("--list").out
+    assert "crashed" in told
+    assert 'list "lists", stream "streams", rq "rqs", celery "celerys"' in told
+    assert clean("crashed").code == 0
+    assert client.dbsize() == 0
+
+
+def test_a_run_that_is_not_known_is_named_with_the_nearest(run, clean, client):
+    name = run(ALL, "steady 400/s over 500ms", "--run-id", "night-12")
+    done = clean("night-21")
+    assert (done.code, name) == (2, "night-12")
+    assert "the target knows of no run 'night-21'" in done.said
+    assert "did you mean night-12?" in done.said
+    other = clean(name, target=f"unix://{client.connection_pool.connection_kwargs['path']}?db=3")
+    assert other.code == 2
+    assert "is it another server or database?" in other.said
+    assert clean(name, target="unix:///nowhere/s").code == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "plg clean takes the name of a run, or --list"),
+        (("a", "--list"), "plg clean takes the name of a run, or --list"),
+    ],
+)
+def test_one_of_a_run_and_the_list_is_asked_for(arguments, words, clean):
+    done = clean(*arguments)
+    assert (done.code, words in done.said) == (2, True)
+
+
+def test_a_run_of_which_nothing_can_be_left_is_not_listed(run, clean, client):
+    name = run('job a { queue "q" } ', "steady 100/s over 300ms")
+    assert name in clean("--list").out
+    run('workers 2 each 0ms job b { queue "other" } watch 5s', "steady 100/s over 300ms")
+    assert len(json.loads(clean("--list", "--json").out)["runs"]) == 1
+    assert clean(name).code == 0
+    assert client.dbsize() == 0
+
+
+def test_a_user_who_may_write_the_queue_alone_is_told(here, server, client, clean):
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~q", "&*", "+@all")
+    (here / "left.plg").write_text(
+        f'scenario "left" {{ job a {{ queue "q" }} traffic {{ steady 99/s over 1s }} {LIMITS} }}'
+    )
+    done = plg("check", "left.plg", "--target", f"redis://app:pw@127.0.0.1:{server.port}/0", cwd=here)
+    assert (done.code, client.keys("*")) == (0, [b"q"])
+    assert "plg clean --list will not know of this run" in done.out.replace("\n", " ")
+    client.execute_command("ACL", "SETUSER", "app", "~plg:runs")
+    done = plg("check", "left.plg", "--target", f"redis://app:pw@127.0.0.1:{server.port}/0", cwd=here)
+    assert "plg clean --list" not in done.out
+
+
+def test_what_is_broken_off_is_cleaned_later(run, clean, here, server, client):
+    """Broken off in the middle: what is left is left whole, and goes at the next time."""
+    name = run(ALL, "steady 4000/s over 2s")
+    for number, code, below in ((signal.SIGKILL, -9, 2000), (signal.SIGINT, 130, 1500)):
+        with Started("clean", name, "--target", f"unix://{server.path}", cwd=here) as started:
+            until(lambda below=below: client.llen("lists") < below)
+            started.process.send_signal(number)
+            assert started.process.wait() == code
+        assert client.xlen("streams") + client.llen("rq:queue:rqs") > 0, "it was too quick to be broken off"
+    assert clean(name).code == 0
+    assert client.dbsize() == 0
+
+
+def test_workers_may_take_jobs_meanwhile(run, clean, server, client):
+    """What a worker takes while plg cleans is done once, and never missed by either."""
+    name = run('job a { queue "q" payload { n: "${seq}" } }', "steady 4000/s over 2s")
+    client.lpush("q", *[f"theirs-{n}" for n in range(500)])
+    taken: list[bytes] = []
+    with redis.Redis(unix_socket_path=str(server.path)) as worker:
+        stopped = threading.Event()
+
+        def work() -> None:
+            while not stopped.is_set():
+                job = worker.rpop("q")
+                if job is not None:
+                    taken.append(job)
+                time.sleep(0.0005)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        done = clean(name)
+        stopped.set()
+        thread.join()
+    assert done.code == 0, done.said
+    ours = [json.loads(job)["seq"] for job in taken if job.startswith(b"{")]
+    assert len(ours) == len(set(ours))
+    removed = int(done.last.rpartition(": ")[2].split()[0].replace(",", ""))
+    assert removed + len(ours) == 8000
+    theirs = [job for job in taken if job.startswith(b"theirs")] + client.lrange("q", 0, -1)[::-1]
+    assert theirs == [b"theirs-%d" % n for n in range(500)]

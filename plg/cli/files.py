@@ -74,7 +74,7 @@ def request(options: argparse.Namespace) -> Request:
         help = "write plg-policy.yaml, or name one with --policy"
         raise usage_error(f"--env {options.env} needs a policy file", help)
     return Request(
-        overrides(options.set), _target(options.target), options.seed, policy, options.env,
+        overrides(options.set), target(options.target), options.seed, policy, options.env,
         # plg plan opens no connection and has no run to name or start.
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
@@ -83,7 +83,7 @@ def request(options: argparse.Namespace) -> Request:
     )  # fmt: skip
 
 
-def _target(given: str | None) -> str | None:
+def target(given: str | None) -> str | None:
     """The target named on the command line; `env NAME`, as a scenario writes it, keeps a URL out of the process list.
 
     A variable that is not set is an empty target, which is refused where it is used.
@@ -96,7 +96,7 @@ def target_named(given: str | None) -> str:
     """The target of a command that needs one. Raises `ScenarioError` where there is none."""
     if given is None:
         raise usage_error("no target is given", "--target URL, or --target 'env NAME' for the URL in a variable")
-    found = _target(given)
+    found = target(given)
     if not found:
         raise usage_error(f"--target {given}: the variable is not set")
     return found

@@ -17,7 +17,9 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean):
+    for add in (
+        _check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean, _doctor,
+    ):  # fmt: skip
         add(commands)
     parser.commands = dict(commands.choices)
 
@@ -314,3 +316,14 @@ def _clean(commands: Commands) -> None:
     parser.add_argument("--force", action="store_true", help="remove also what a worker has, or had when it was killed")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--wait", type=_duration, metavar="TIME", help="how long to wait for a server that is not up")
+
+
+def _doctor(commands: Commands) -> None:
+    parser = _command(
+        commands, "doctor", "tell what is at a target: server, queues and what would surprise; writes nothing",
+        "  plg doctor redis://localhost:6379/0\n  plg doctor 'env REDIS_URL' --json",
+    )  # fmt: skip
+    parser.add_argument(
+        "target", metavar="TARGET", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")

@@ -127,7 +127,7 @@ class Format(Protocol):
     ``settings`` are the keys that ``queue`` takes beside its name, ``expresses`` the fields of a job that mean
     something to the framework; others are refused by the format's name. ``taken`` tells how the reference workers can
     take jobs: ``pop`` from the right of a list, ``group`` as a consumer group of a stream; None where only the
-    framework's own can.
+    framework's own can. ``shared`` are those counts of a `Sight` that are of all queues of the framework together.
     """
 
     name: str
@@ -135,6 +135,7 @@ class Format(Protocol):
     settings: Mapping[str, str]
     expresses: frozenset[str]
     taken: Literal["pop", "group"] | None
+    shared: frozenset[str]
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Settings of a ``queue`` that hold what they cannot: the name of each, and words that follow it."""
@@ -167,6 +168,7 @@ class Usual:
 
     settings: Mapping[str, str] = {}
     taken: Literal["pop", "group"] | None = None
+    shared: frozenset[str] = frozenset()
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return ()

@@ -33,6 +33,7 @@ class CeleryFormat(Usual):
         "prefix": "the global_keyprefix of the broker",
     }
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
+    shared = frozenset({"in_flight"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = f"{_prefix(job)}{job.queue.name}"

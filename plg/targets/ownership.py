@@ -46,7 +46,7 @@ def heed_owners(
     within ``patience`` (s) ends there, with a remark. Raises `TargetError` for a queue that belongs to a framework,
     unless it is to be written by ``force``.
     """
-    look = _Look(asked, patience)
+    look = Look(asked, patience)
     found = look.at(queues)
     if found and not force:
         told = [_refusal(key, each, shown) for key, each in list(found.items())[:_NAMED]]
@@ -90,7 +90,7 @@ class _Step:
     node: str = ""
 
 
-class _Look:
+class Look:
     """One look at some queues, and what could not be seen."""
 
     def __init__(self, asked: Asked | None, patience: float) -> None:

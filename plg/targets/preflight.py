@@ -48,7 +48,7 @@ def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[QueueInUs
     """
     _refuse_wrong_role(client, facts)
     _refuse_wrong_types(client, queues)
-    name, version = _identity(facts)
+    name, version = identity(facts)
     notes = (*_remarks(facts), *_rehearse(client, queues))
     return Findings(name, client.address.hide(version), tuple(map(client.address.hide, notes)))
 
@@ -62,7 +62,8 @@ def _info(client: Client) -> Mapping[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
-def _identity(facts: Mapping[str, str]) -> tuple[str, str]:
+def identity(facts: Mapping[str, str]) -> tuple[str, str]:
+    """What the server is and its version, "" where it does not say."""
     for name in _NAMES:
         version = facts.get(f"{name}_version")
         if version:

@@ -10,6 +10,7 @@ from typing import Any
 from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number
 
 _OWN = re.compile(r"arq:(queue($|:)|job:|in-progress:|result:|retry:|abort$)")
+_HEALTH = ":health-check"
 
 
 class Arq(Unmarked):
@@ -23,7 +24,7 @@ class Arq(Unmarked):
         return "arq keeps its queue and its jobs under that name" if _OWN.match(key) else None
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
-        mark = f"{key}:health-check"
+        mark = f"{key}{_HEALTH}"
 
         def read(answers: Sequence[Any]) -> str | None:
             return f"a worker keeps the key {mark}" if number(answers[0]) else None
@@ -32,3 +33,12 @@ class Arq(Unmarked):
 
     def spelling(self, key: str, kind: str) -> Spelling | None:
         return Spelling("arq", key)
+
+    def named(self, key: str) -> Spelling | None:
+        if key in ("arq:queue", f"arq:queue{_HEALTH}"):
+            return Spelling("arq", "arq:queue")
+        return None
+
+    def suspected(self, key: str) -> str | None:
+        queue = key.removesuffix(_HEALTH)
+        return queue if queue not in ("", key) else None

@@ -53,18 +53,31 @@ class Inquiry:
     everywhere: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Questions whose answers name queues, and how: none of them writes. What was refused is answered by None."""
+
+    questions: Sequence[Question]
+    read: Callable[[Sequence[Any]], tuple[Spelling | Census, ...]]
+
+
 Finding = str | Mark | Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None
 
 
 class Owner(Protocol):
     """One framework. ``kinds`` are the queue formats of plg that write its jobs, ``name`` is what people call it, and
     ``harm`` what comes of jobs in another form in its queues. ``prefetches``: workers take jobs long before.
+    ``usual`` is the name of a key that its queue has by default, though any program may use it. ``registers`` are sets,
+    by their names, that name queues. ``surprises`` are what its users should know of it: a code and a sentence each.
     """
 
     kinds: frozenset[str]
     name: str
     harm: str
     prefetches: bool
+    usual: str
+    registers: tuple[str, ...]
+    surprises: Mapping[str, str]
 
     def by_key(self, key: str) -> str | None:
         """How ``key`` alone gives the queue away: only where no other use of such a name is likely."""
@@ -78,11 +91,29 @@ class Owner(Protocol):
     def spelling(self, key: str, kind: str) -> Spelling | None:
         """How a scenario writes this queue, whose value is of type ``kind``, in the framework's own form."""
 
+    def named(self, key: str) -> Spelling | None:
+        """The queue that a key of this name is a part of, where the name alone tells."""
+
+    def suspected(self, key: str) -> str | None:
+        """The key of a queue that there may be, since one of the name ``key`` is there."""
+
+    def is_register(self, key: str) -> bool:
+        """Whether a set of this name, one of ``registers`` or like them, names queues."""
+
+    def member(self, register: str, member: str) -> Spelling | None:
+        """The queue that a ``member`` of such a set names; None where it is none."""
+
+    def census(self) -> Census | None:
+        """Who else names queues: living workers, and jobs that wait for their time."""
+
 
 class Unmarked:
     """What most recognisers have nothing to say to."""
 
     prefetches = False
+    usual = ""
+    registers: tuple[str, ...] = ()
+    surprises: Mapping[str, str] = {}
 
     def by_key(self, key: str) -> str | None:
         return None
@@ -94,6 +125,21 @@ class Unmarked:
         return None
 
     def spelling(self, key: str, kind: str) -> Spelling | None:
+        return None
+
+    def named(self, key: str) -> Spelling | None:
+        return None
+
+    def suspected(self, key: str) -> str | None:
+        return None
+
+    def is_register(self, key: str) -> bool:
+        return key in self.registers
+
+    def member(self, register: str, member: str) -> Spelling | None:
+        return None
+
+    def census(self) -> Census | None:
         return None
 
 

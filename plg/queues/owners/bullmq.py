@@ -58,6 +58,12 @@ class BullMq(Unmarked):
     def spelling(self, key: str, kind: str) -> Spelling | None:
         return _spelling(key.rpartition(":")[0]) if key.startswith("bull:") else None
 
+    def suspected(self, key: str) -> str | None:
+        queue, _, last = key.rpartition(":")
+        # A queue under the usual prefix may have any of its keys; under another one its hash tells.
+        told = last in _OWN if _DEFAULT.match(key) else last == "meta"
+        return f"{queue}:wait" if queue and told else None
+
 
 def _spelling(queue: str) -> Spelling | None:
     prefix, _, name = queue.rpartition(":")

@@ -9,7 +9,7 @@ of the same name unless told otherwise. All keys may have a prefix (``global_key
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.owners.base import (
@@ -34,6 +34,8 @@ _USUAL = re.compile(r"(?P<between>\x06\x16)$")
 _OTHER = re.compile(r"(?P<between>[^A-Za-z0-9$]{1,4})(?P=between)$|\$(?P<after>[^A-Za-z0-9$]{1,4})$")
 """How what stands before the queue in a binding ends. Another separator (``sep``) shows where the pattern is empty, or
 by the ``$`` that ends the pattern of a topic."""
+_SAME = re.compile(r"(?P<queue>.+)(?P<between>[^A-Za-z0-9$]{1,4})(?P=between)(?P=queue)", re.DOTALL)
+"""A binding by the queue's own name."""
 _PRIORITY = re.compile(r"(?P<queue>.+?)(?P<between>[^A-Za-z0-9]{1,4})\d{1,3}", re.DOTALL)
 _PAGE, _PAGES = 5000, 20
 _MOST_EXCHANGES = 1000
@@ -46,6 +48,14 @@ class Celery(Unmarked):
     name = "Celery"
     harm = "a worker that takes a job of another form loses its connection and the messages it holds"
     prefetches = True
+    usual = "celery"
+    registers: tuple[str, ...] = (f"{_BINDING}celery",)
+    surprises: Mapping[str, str] = {
+        "prefetch": "workers take messages before they run them (worker_prefetch_multiplier): what they hold has left "
+        "the list, and is in flight for all queues together",
+        "visibility-timeout": "a task that is not done within broker_transport_options visibility_timeout (1h unless "
+        "told otherwise) is given to a second worker, also one that only waits for its time",
+    }
 
     def by_key(self, key: str) -> str | None:
         if _OWN.search(key):
@@ -79,6 +89,22 @@ class Celery(Unmarked):
 
     def spelling(self, key: str, kind: str) -> Spelling | None:
         return None if _OWN.search(key) else Spelling("celery", key.split(_BETWEEN)[0])
+
+    def member(self, register: str, member: str) -> Spelling | None:
+        prefix, _, exchange = register.partition(_BINDING)
+        ends = [member.rpartition(_BETWEEN)[2]] if _BETWEEN in member else _ends(member)
+        queues = (each for each in ends if each and not _OWN.search(each))
+        return next((found for each in queues if (found := _spelling(member, prefix, exchange, each))), None)
+
+    def is_register(self, key: str) -> bool:
+        return _BINDING in key
+
+
+def _ends(member: str) -> list[str]:
+    """What may be the queue at the end of a binding with another separator, the likeliest first."""
+    same = _SAME.fullmatch(member)
+    ends = [member[at + 1 :] for at in range(len(member) - 1, -1, -1) if not member[at].isalnum()]
+    return [*([same["queue"]] if same else []), *ends]
 
 
 def _base(name: str) -> str:

@@ -4,7 +4,7 @@ a sorted set ``NAMESPACE:__heartbeats__``. The namespace is ``dramatiq`` unless 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number, splits
@@ -12,6 +12,9 @@ from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number, splits
 _DEFAULT = "dramatiq:"
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _HEARTBEATS = "__heartbeats__"
+_OF_A_QUEUE = re.compile(
+    r"dramatiq:(?:__acks__\.[^.]+\.)?(?!__(?:acks|heartbeats)__)(?P<name>[A-Za-z_][\w-]*)(?:\.[DX]Q)?(?:\.msgs)?"
+)
 
 
 class Dramatiq(Unmarked):
@@ -21,6 +24,9 @@ class Dramatiq(Unmarked):
     name = "dramatiq"
     harm = "a worker takes what lies there for the id of a message, and finds none"
     prefetches = True
+    surprises: Mapping[str, str] = {
+        "prefetch": "workers take messages before they run them: what they hold has left the list"
+    }
 
     def by_key(self, key: str) -> str | None:
         return "dramatiq:NAME is the name that dramatiq gives to a queue" if key.startswith(_DEFAULT) else None
@@ -41,3 +47,7 @@ class Dramatiq(Unmarked):
         if not space or not _NAME.fullmatch(name):
             return None
         return Spelling("dramatiq", name, {} if space == "dramatiq" else {"namespace": space})
+
+    def named(self, key: str) -> Spelling | None:
+        found = _OF_A_QUEUE.fullmatch(key)
+        return None if found is None else Spelling("dramatiq", found["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from plg.queues.owners.base import Spelling, Unmarked
 
@@ -15,6 +16,10 @@ class Huey(Unmarked):
     kinds = frozenset({"huey"})
     name = "huey"
     harm = "a worker cannot read the job, and drops it"
+    surprises: Mapping[str, str] = {
+        "delayed-in-the-list": "delayed tasks stay in the list, and count as waiting, until a consumer "
+        "has looked at them"
+    }
 
     def by_key(self, key: str) -> str | None:
         return "huey.redis.NAME is the name that huey gives to a queue" if _OWN.match(key) else None
@@ -25,3 +30,6 @@ class Huey(Unmarked):
     def spelling(self, key: str, kind: str) -> Spelling | None:
         found = _OWN.match(key)
         return None if found is None else Spelling("huey", found["name"])
+
+    def named(self, key: str) -> Spelling | None:
+        return self.spelling(key, "")

@@ -13,6 +13,8 @@ _OWN = re.compile(
     r"rq:(queues|workers?|jobs?|execution|results|wip|finished|failed|deferred|scheduled|canceled|scheduler.*)(:|$)"
 )
 
+_OF_A_QUEUE = re.compile(r"rq:(?:queue|workers|wip|finished|failed|deferred|scheduled|canceled):(?P<name>.+)")
+
 
 class Rq(Unmarked):
     """See the top of the file."""
@@ -20,6 +22,7 @@ class Rq(Unmarked):
     kinds = frozenset({"rq"})
     name = "RQ"
     harm = "a worker takes what lies there for the id of a job, and may end over it"
+    registers: tuple[str, ...] = ("rq:queues",)
 
     def by_key(self, key: str) -> str | None:
         if key.startswith(_QUEUE):
@@ -41,6 +44,13 @@ class Rq(Unmarked):
 
     def spelling(self, key: str, kind: str) -> Spelling | None:
         return Spelling("rq", _name(key)) if key.startswith(_QUEUE) else None
+
+    def named(self, key: str) -> Spelling | None:
+        found = _OF_A_QUEUE.fullmatch(key)
+        return None if found is None else Spelling("rq", found["name"].removesuffix(":intermediate"))
+
+    def member(self, register: str, member: str) -> Spelling | None:
+        return self.spelling(member, "list")
 
 
 def _name(key: str) -> str:

@@ -4,7 +4,7 @@ the jobs that are not finished stand in another one, ``saq:NAME:incomplete``."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.owners.base import Inquiry, Spelling, Unmarked, number
@@ -18,6 +18,10 @@ class Saq(Unmarked):
     kinds = frozenset({"saq"})
     name = "SAQ"
     harm = "a worker takes what lies there for the id of a job, and finds none"
+    surprises: Mapping[str, str] = {
+        "saq-sweep": "a worker that starts while jobs wait may run one of them twice: its first sweep takes a job that "
+        "was just taken for one that was lost"
+    }
 
     def by_key(self, key: str) -> str | None:
         return "saq:NAME:… are the names that SAQ gives to its keys" if _OWN.match(key) else None
@@ -37,6 +41,9 @@ class Saq(Unmarked):
     def spelling(self, key: str, kind: str) -> Spelling | None:
         name = _name(key)
         return None if name is None else Spelling("saq", name)
+
+    def named(self, key: str) -> Spelling | None:
+        return self.spelling(key, "")
 
 
 def _name(key: str) -> str | None:

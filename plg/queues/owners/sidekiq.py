@@ -9,12 +9,14 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plg.queues.owners.base import Finding, Inquiry, Spelling, Unmarked, default_name, fields, literal, number
+from plg.queues.owners.base import Census, Finding, Inquiry, Spelling, Unmarked, default_name, fields, literal, number
 from plg.queues.owners.walk import Walk
 
 _QUEUE = "queue:"
 _DEFAULT = "queue:default"
 _MOST_PROCESSES = 5000
+_COUNTED, _JOBS = 2000, 200
+"""Processes, and jobs of each kind, that are asked which queues there are."""
 _LATER = ("schedule", "retry", "dead")
 _RECORDS = frozenset(("queues", "processes", *_LATER))
 _PAGE, _PAGES = 500, 20
@@ -27,6 +29,8 @@ class Sidekiq(Unmarked):
     kinds = frozenset({"sidekiq"})
     name = "Sidekiq"
     harm = "a worker fails at a job without a class, and puts it among the dead"
+    usual = _DEFAULT
+    registers: tuple[str, ...] = ("queues",)
 
     def by_key(self, key: str) -> str | None:
         return default_name(_DEFAULT) if key == _DEFAULT else None
@@ -54,6 +58,20 @@ class Sidekiq(Unmarked):
 
     def spelling(self, key: str, kind: str) -> Spelling | None:
         return Spelling("sidekiq", key.removeprefix(_QUEUE)) if key.startswith(_QUEUE) else None
+
+    def member(self, register: str, member: str) -> Spelling | None:
+        return Spelling("sidekiq", member)
+
+    def census(self) -> Census:
+        def read(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
+            page, *later = answers
+            jobs = [fields(each) for page in later for each in page or ()]
+            names = dict.fromkeys(name for job in jobs if isinstance(name := job.get("queue"), str))
+            processes = [("HGET", process, "info") for process in (page[1] if page else ())[:_COUNTED]]
+            return (*(Spelling("sidekiq", name) for name in names), Census(processes, _queues_served))
+
+        later = [("ZRANGE", which, 0, _JOBS - 1) for which in _LATER]
+        return Census((("SSCAN", "processes", 0, "COUNT", _COUNTED), *later), read)
 
 
 def _queues(key: str) -> Iterator[tuple[str, str]]:
@@ -105,6 +123,18 @@ def _later(space: str, name: str) -> Iterator[Walk]:
             return f"a job of it stands in {where}" if named else None
 
         yield Walk("ZSCAN", f"{space}{which}", f"members of {where}", find, pattern, _PAGE, _PAGES)
+
+
+def _queues_served(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
+    """What the living workers say that they serve."""
+    found: dict[str, None] = {}
+    for answer in answers:
+        told = fields(answer) if isinstance(answer, bytes) else {}
+        capsules = told.get("capsules")
+        weights = [each.get("weights") for each in capsules.values()] if isinstance(capsules, dict) else []
+        for names in (told.get("queues"), *weights):
+            found |= dict.fromkeys(name for name in names or () if isinstance(name, str))
+    return tuple(Spelling("sidekiq", name) for name in found)
 
 
 def _names(value: Any, name: str) -> bool:

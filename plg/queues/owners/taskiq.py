@@ -26,6 +26,7 @@ class Taskiq(Unmarked):
     kinds = frozenset({"taskiq", "taskiq_stream"})
     name = "taskiq"
     harm = "a worker cannot read the job, and drops it"
+    usual = _USUAL
 
     def by_key(self, key: str) -> str | None:
         return default_name(_USUAL) if key == _USUAL else None

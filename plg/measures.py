@@ -88,8 +88,21 @@ MEASURES: dict[str, Measure] = {
         Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
         Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
         *GAUGES.values(),
+        Measure("queue_wait", "time", "s", "started by a worker - due"),
+        Measure("run_time", "time", "s", "finished - started: how long a worker had the job", "none"),
+        Measure("end_to_end", "time", "s", "finished - due"),
+        Measure("completed", "count", "jobs", "jobs that a worker has done"),
+        Measure("job_failures", "count", "jobs", "runs of jobs that failed in a worker", "thins"),
+        Measure("retried", "count", "jobs", "runs of jobs that failed before", "thins"),
+        Measure("dead", "count", "jobs", "jobs that failed in a worker for good", "thins"),
+        Measure("lost", "count", "jobs", "jobs that Redis confirmed and nobody has, waiting or done", "thins"),
+        Measure("duplicates", "count", "jobs", "runs of jobs that had been given to a worker already", "thins"),
     )
 }
+FAR_TIMES = ("queue_wait", "run_time", "end_to_end")
+FAR_COUNTS = ("completed", "job_failures", "retried", "dead", "lost", "duplicates")
+FAR = (*FAR_TIMES, *FAR_COUNTS)
+"""What the workers did: read from what they, or their framework, record of each job."""
 
 
 LATENCY = "latency is the answer of Redis and not the work"

@@ -117,6 +117,35 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class FarSide:
+    """What the workers did with the jobs that Redis confirmed, at the end of the watch.
+
+    acked = completed + dead + waiting + in_flight + delayed + lost, where every job was asked after; ``lost`` is None
+    where not. ``failed_attempts`` counts runs that failed, ``retried`` those that followed one, ``duplicates`` those
+    that nothing explains. ``residue`` are keys of the run that are left; None where nobody looked. ``read`` of ``jobs``
+    were asked after, by ``source``. ``said`` is what every report says of the workers, a sentence.
+    """
+
+    completed: int
+    failed_attempts: int
+    retried: int
+    dead: int
+    waiting: int
+    in_flight: int
+    delayed: int
+    lost: int | None
+    duplicates: int | None
+    residue: int | None = None
+    read: int = 0
+    jobs: int = 0
+    source: str = ""
+    clock_offset_s: float | None = None
+    said: str = ""
+    doubt: str = ""
+    found: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class QueueResult:
     """The queues of the scenario: jobs waiting before the run and at the last look after it, and the age (s) of the
     oldest then; None where that is not known.
@@ -215,6 +244,11 @@ class Outcome:
     series: Mapping[str, list[float | None]]
     recording: Recording
     queue: QueueResult = QueueResult()
+    far_side: FarSide | None = None
+    queue_wait_s: Percentiles | None = None
+    run_time_s: Percentiles | None = None
+    end_to_end_s: Percentiles | None = None
+    workers_seen: int | None = None
     workers: WorkersResult | None = None
     errors: tuple[tuple[str, int], ...] = field(default=())
     stalls: tuple[Stall, ...] = ()

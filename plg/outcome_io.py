@@ -29,6 +29,7 @@ from plg.notices import notices
 from plg.outcome import (
     VERSION,
     ExpectationResult,
+    FarSide,
     Ledger,
     Outcome,
     PhaseResult,
@@ -39,7 +40,7 @@ from plg.outcome import (
     WorkersResult,
 )
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, Histograms, Recording, Stall
+from plg.runner.recording import COUNTERS, FarRecord, Histograms, Recording, Stall
 
 _MAX_ENTRIES = 1 << 27
 """A column longer than this is refused: no run of bounded memory makes one."""
@@ -53,6 +54,7 @@ _INTEGERS = ("<i1", "<i2", "<i4", "<i8")
 _PLAIN = (
     "scenario", "scenario_file", "scenario_hash", "run_id", "seed", "verdict", "exit_code", "reason", "started_at",
     "duration_s", "plan", "deviation", "lag_s", "service_time_s", "latency_s", "series", "plg_version",
+    "queue_wait_s", "run_time_s", "end_to_end_s", "workers_seen",
 )  # fmt: skip
 """Fields of an outcome that are plain data already."""
 _MARKS = (
@@ -83,6 +85,7 @@ def to_json(outcome: Outcome) -> str:
         "stalls": [asdict(stall) for stall in outcome.stalls],
         "warnings": list(outcome.warnings),
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
+        "far_side": None if outcome.far_side is None else asdict(outcome.far_side),
         "workers": None if outcome.workers is None else asdict(outcome.workers),
         "shard": None if outcome.shard is None else asdict(outcome.shard),
         "shards": [asdict(each) for each in outcome.shards],
@@ -240,7 +243,7 @@ def _whole(node: Any, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Any
 
 def _outcome_from(document: Mapping[str, Any]) -> Outcome:
     recording = _recording_from(document["recording"], document)
-    plain = {name: document[name] for name in _PLAIN}
+    plain = {name: document[name] for name in _PLAIN if name in document}  # an earlier plg did not save all of them
     workers, shard = document["workers"], document["shard"]
     return Outcome(
         **plain,
@@ -252,12 +255,17 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         warnings=tuple(document["warnings"]),
         recording=recording,
         queue=QueueResult(**document.get("queue", {})),  # an earlier plg did not save it
+        far_side=None if document.get("far_side") is None else _far_side_from(document["far_side"]),
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),
         shards=tuple(ShardResult(**each) for each in document.get("shards", ())),
         errors=recording.errors,
         stalls=recording.stalls,
     )
+
+
+def _far_side_from(saved: Mapping[str, Any]) -> FarSide:
+    return FarSide(**{**saved, "found": tuple(saved["found"])})
 
 
 def _shard_from(saved: Mapping[str, Any]) -> ShardInfo:
@@ -279,6 +287,7 @@ def _recording_to(recording: Recording) -> dict[str, Any]:
         "samples": {name: pack(column) for name, column in recording.samples.items()},
         "target_rate": pack(recording.target_rate),
         "allowed_rate": pack(recording.allowed_rate),
+        "far": None if recording.far is None else asdict(recording.far),
     }
 
 
@@ -303,10 +312,18 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
         stalls=tuple(Stall(**stall) for stall in document.get("stalls", ())),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
+        far=_far_from(saved.get("far")),
         **{name: marks[name] for name in _MARKS},
     )
     _check(recording)
     return recording
+
+
+def _far_from(saved: Mapping[str, Any] | None) -> FarRecord | None:
+    if saved is None:
+        return None
+    lists = {name: tuple(saved[name]) for name in ("found", "started", "completed")}
+    return FarRecord(**{**saved, **lists})
 
 
 def _histograms_from(columns: Mapping[str, Any]) -> Histograms:

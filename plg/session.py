@@ -18,6 +18,7 @@ from plg.prepare import Prepared
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
+from plg.runner.far_fold import fold, nobody_asked
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks
@@ -194,12 +195,14 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=_hooks(prepared, observer, ready.budget), watch=_watch(ready.before, scenario),
+            hooks=_hooks(prepared, observer, ready.budget), watch=_watch(ready, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
         started = clock.wall() + start - clock.now() if given is None else given.wall
         sampler.start(start)
+        if ready.far is not None:
+            ready.far.start(clock, start)
         ends.callback(_soon, sampler.stop, observer)
         ready.begin()
         with low_latency():
@@ -207,6 +210,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             begun = clock.now() - start - _waited_for_others(ready.budget, start)
             recording = Run(sender, monitor, recorder, run_clock).run(start)
         ends.pop_all()
+    recording = _far_side(ready, recording, started, observer)
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
@@ -227,6 +231,17 @@ def _leave(ready: Ready, recording: Recording, observer: Observer) -> None:
         with suppress(Interrupted, TargetError):
             attend(lambda: registration.leave(sent=sent), observer.interrupted, grace=WIND_UP)
     registration.close()
+
+
+def _far_side(ready: Ready, recording: Recording, started: float, observer: Observer) -> Recording:
+    """The recording with what the workers did, after a last look at the jobs that had not ended."""
+    if ready.far is None:
+        return nobody_asked(recording, ready.no_far) if ready.no_far else recording
+    _soon(ready.far.stop, observer)
+    if recording.stop != "target":
+        _soon(ready.far.last_look, observer)
+    _soon(ready.far.close, observer)
+    return fold(recording, ready.far, started)
 
 
 def _lost(before: tuple[Standing, ...], recording: Recording, observer: Observer) -> str:
@@ -285,9 +300,12 @@ def _soon(end: Callable[[], object], observer: Observer) -> None:
         attend(end, observer.interrupted, grace=WIND_UP)
 
 
-def _watch(before: Depth | None, scenario: Scenario) -> Watch:
-    length = watch_length(scenario)
-    return Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
+def _watch(ready: Ready, scenario: Scenario) -> Watch:
+    before, length = ready.before, watch_length(scenario)
+    watch = Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
+    if ready.far is not None:
+        watch.awaits, watch.all_sent = ready.far.awaits, ready.far.all_sent
+    return watch
 
 
 def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) -> Hooks:

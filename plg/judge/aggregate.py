@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
+from plg.judge import far_bounds
 from plg.judge.looks import gaps, known, undated
 from plg.judge.windows import PhaseIndex, WindowCache, Windows, check_fit
-from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
+from plg.measures import FAR, MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.runner.recording import Floats, Ints, Recording, sample_step
 from plg.scenario import Subject
 
@@ -61,13 +62,15 @@ class Rows:
         """Nearest-rank quantile of each window, as `plg.histogram.Distribution.quantile` gives it; NaN when empty."""
         found = self.totals > 0
         out = np.full(len(self.totals), np.nan)
-        if not found.any():
-            return out
-        before = np.cumsum(self.totals) - self.totals
-        rank = np.maximum(1, np.ceil(q * self.totals - 1e-9)).astype(np.int64)
-        bucket = self.buckets[np.searchsorted(self.running, (before + rank)[found])]
-        out[found] = middle(bucket, self.minima[found], self.maxima[found])
+        if found.any():
+            out[found] = self.at_rank(np.maximum(1, np.ceil(q * self.totals - 1e-9)).astype(np.int64), found)
         return out
+
+    def at_rank(self, rank: Ints, found: Flags) -> Floats:
+        """The value of this rank (from 1) in each of the windows ``found``."""
+        before = np.cumsum(self.totals) - self.totals
+        bucket = self.buckets[np.searchsorted(self.running, (before + rank)[found])]
+        return middle(bucket, self.minima[found], self.maxima[found])
 
 
 def middle(bucket: Ints, minima: Floats, maxima: Floats) -> Floats:
@@ -109,6 +112,8 @@ class Reader:
         """Readings in the whole span of the subject, or in each window of ``width``. Raises `NoData`."""
         windows = self.windows.get(subject.during, width, subject.measure)
         kind = MEASURES[subject.measure].kind
+        if subject.measure in FAR:
+            return self._far(subject, windows, width)
         if kind == "gauge":
             return self._gauge(subject, windows)
         if subject.measure == "guardrail_hits":
@@ -118,6 +123,14 @@ class Reader:
         if kind == "time":
             return self._time(subject, windows, width)
         return self._figure(subject, windows, width)
+
+    def _far(self, subject: Subject, windows: Windows, width: float | None) -> Aggregates:
+        far_bounds.check_told(self.recording, subject.measure)
+        if width is not None:
+            check_fit(self.recording, windows, width)
+        timed = MEASURES[subject.measure].kind == "time"
+        plain = self._time(subject, windows, width) if timed else self._figure(subject, windows, width)
+        return far_bounds.read(self, subject, width, plain)
 
     def cells(self, during: str | None, width: float | None, measure: str = "") -> Cells:
         """The cells of the windows that a measure is read in."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.histogram import Floats
+from plg.judge import far
 from plg.judge.aggregate import Aggregates, Flags, Reader
 from plg.judge.breach import decided, first_breach_time, holds
 from plg.judge.draining import drain_time, judge_drain
@@ -17,7 +18,7 @@ from plg.judge.looks import awaited, why_unseen
 from plg.judge.soundness import excuse, raised, spoiled, unkept
 from plg.judge.windows import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
-from plg.measures import MEASURES, QUEUE_GAUGES, percentile, samples_needed
+from plg.measures import FAR, MEASURES, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Subject
@@ -138,7 +139,19 @@ def relative_bound(reader: Reader, relative: Subject, factor: float) -> float:
 def _check_seen(reader: Reader, subject: Subject, aggregates: Aggregates, settled: Flags | None = None) -> None:
     """Raise `NoData` where a part of the only window was not seen, unless the verdict is ``settled`` without it."""
     if aggregates.blind[0] and (settled is None or not settled[0]):
-        raise NoData(why_unseen(reader.recording, subject.measure))
+        raise NoData(_why_unseen(reader, subject))
+
+
+def _why_unseen(reader: Reader, subject: Subject) -> str:
+    return far.why_open(reader, subject) if subject.measure in FAR else why_unseen(reader.recording, subject.measure)
+
+
+def _decided(reader: Reader, expectation: Expectation, values: Floats, bound: float) -> Flags:
+    """In which windows the part that was not seen cannot change the verdict."""
+    subject, op = expectation.subject, expectation.op
+    if subject.measure in FAR:
+        return far.settled(reader, subject, expectation.window, op, bound)
+    return decided(subject, op, values, bound)
 
 
 def _relative_remark(relative: Subject, factor: float, bound: float) -> str:
@@ -157,8 +170,8 @@ def _value(reader: Reader, subject: Subject) -> tuple[float, Aggregates]:
         least, had = samples_needed(q), int(aggregates.basis[0])
         raise NoData(f"{subject.aggregate} needs at least {least:,} samples, has {had:,}")
     if np.isnan(value):
-        blind = aggregates.blind[0] and len(reader.recording.sample_times)
-        raise NoData(why_unseen(reader.recording, subject.measure) if blind else nothing_to_read(subject))
+        blind = aggregates.blind[0] and (len(reader.recording.sample_times) or subject.measure in FAR)
+        raise NoData(_why_unseen(reader, subject) if blind else nothing_to_read(subject))
     return value, aggregates
 
 
@@ -168,7 +181,7 @@ def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
         kept, value, remark = judge_drain(reader.recording, op, bound)
         return Finding("pass" if kept else "fail", value, bound, remark)
     value, aggregates = _value(reader, subject)
-    _check_seen(reader, subject, aggregates, decided(subject, op, aggregates.values, bound))
+    _check_seen(reader, subject, aggregates, _decided(reader, expectation, aggregates.values, bound))
     detail = _basis(reader, subject, int(aggregates.basis[0]))
     if holds(op, np.array([value]), bound)[0]:
         return Finding("pass", value, bound, detail)
@@ -212,7 +225,7 @@ def sort_out(reader: Reader, aggregates: Aggregates, expectation: Expectation, b
     good = holds(op, values, bound)
     doubtful = aggregates.thin & (holds(op, aggregates.low, bound) != holds(op, aggregates.high, bound))
     judged = ~aggregates.idle
-    unseen = aggregates.blind & ~decided(expectation.subject, op, values, bound)
+    unseen = aggregates.blind & ~_decided(reader, expectation, values, bound)
     missing = judged & (np.isnan(values) | doubtful | unseen)
     failed = judged & ~missing & ~good
     assert expectation.window is not None, "only windows are sorted out"
@@ -284,7 +297,7 @@ def _windows_detail(
         at = moment(first, reader.phase_at(first))
         parts.append(f"{missing:,} without enough data, the first at {at}")
         if (findings.missing & aggregates.blind).any():
-            parts.append(why_unseen(reader.recording, subject.measure))
+            parts.append(_why_unseen(reader, subject))
     own = int(findings.spoiled.sum())
     if own:
         parts.append(f"{counted(own, 'window')} spoiled by what plg itself held up")

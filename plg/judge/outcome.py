@@ -14,11 +14,12 @@ import numpy as np
 from plg import __version__
 from plg.histogram import Distribution
 from plg.judge.expectations import judge
+from plg.judge.far import far_side
 from plg.judge.remains import queue_result
 from plg.judge.series import series
 from plg.judge.verdict import decide
 from plg.judge.windows import lasted
-from plg.measures import percentile
+from plg.measures import FAR_TIMES, percentile
 from plg.outcome import (
     PERCENTILES,
     ExpectationResult,
@@ -102,8 +103,21 @@ def make_outcome(
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
         recording=recording, queue=queue_result(recording, failed_in_worker),
+        **far_results(recording),
         workers=_workers_result(workers), errors=recording.errors, stalls=recording.stalls, plg_version=__version__,
     )  # fmt: skip
+
+
+def far_results(recording: Recording) -> dict[str, Any]:
+    """The fields of an outcome that tell what the workers did."""
+    found = far_side(recording)
+    times = {
+        f"{name}_s": percentiles(recording.histograms[name].over(recording.whole()))
+        for name in FAR_TIMES
+        if name in recording.histograms
+    }
+    seen = None if recording.far is None else recording.far.workers
+    return {"far_side": found, "workers_seen": seen, **times}
 
 
 def judge_attended(

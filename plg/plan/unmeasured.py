@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Path
-from plg.measures import MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
+from plg.measures import FAR, MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.watching import LOOK_EVERY, QUEUE, watch_length
 from plg.queues.envelope import moment_in
+from plg.queues.registry import format_of
 from plg.scenario import Expectation, Scenario, Subject
 from plg.units import format_duration
 
@@ -39,6 +40,9 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
         for subject in _sides(expectation):
             if subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
+            elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
+                why = f"{subject.measure} has no data: {silent_kinds} jobs leave no record of what a worker did"
+                found.append(Foreseen("never-measured", why, place))
             elif why := _never(scenario, subject, spans, watch):
                 found.append(Foreseen("never-measured", why, place))
         if not found or found[-1].path != place:
@@ -87,6 +91,12 @@ def _undated(scenario: Scenario) -> str:
         return ""
     names = ", ".join(silent[:3]) + (" and others" if len(silent) > 3 else "")
     return f"while jobs of {names} wait: a raw job in a list does not say when it was enqueued"
+
+
+def _unrecorded(scenario: Scenario) -> str:
+    """The kinds of queue in use whose framework records nothing of a single job; empty where all record it."""
+    silent = [job.queue.kind for job in scenario.jobs if format_of(job.queue.kind).tracing(job, "") is None]
+    return " and ".join(dict.fromkeys(silent))
 
 
 def _never(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan], watch: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plg.measures import QUEUE_GAUGES
+from plg.measures import FAR, QUEUE_GAUGES
 from plg.queues.envelope import moment_in
 from plg.scenario import Expectation, Scenario, Subject
 
@@ -10,8 +10,8 @@ MOST = 60.0
 """Seconds of watch at the most, where the scenario does not say how long."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the queue."""
-QUEUE = (*QUEUE_GAUGES, "drain_time")
-"""The measures that are read off the queue, and tell when jobs are taken."""
+QUEUE = (*QUEUE_GAUGES, "drain_time", *FAR)
+"""The measures that are read off the queue or its workers, and tell when jobs are taken."""
 
 
 def watch_length(scenario: Scenario) -> float:

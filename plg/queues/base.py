@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from plg.queues.recipe import Recipe
+from plg.queues.tracing import Tracing
 
 if TYPE_CHECKING:
     from plg.queues.traces import Traces
@@ -162,6 +163,9 @@ class Format(Protocol):
         """Where jobs of the run may lie, results included; None where the format cannot tell. ``jobs`` all go to the
         same queue."""
 
+    def tracing(self, job: Job, run_id: str) -> Tracing | None:
+        """How to ask what became of each job; None where the framework records nothing of a single job."""
+
 
 class Usual:
     """What most formats say of these: no settings, nothing to announce, and none but the framework's own workers."""
@@ -177,4 +181,7 @@ class Usual:
         return ()
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces | None:
+        return None
+
+    def tracing(self, job: Job, run_id: str) -> Tracing | None:
         return None

@@ -16,9 +16,17 @@ from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
+from plg.queues.tracing import GONE, State, Trace, Tracing
 
 _DEFAULT_TIMEOUT = 180
 """Seconds that RQ itself gives a job that says nothing."""
+_KEPT = 500.0
+"""Seconds for which RQ keeps a job that succeeded."""
+_TRACED = ("status", "started_at", "ended_at", "retries_left", "worker_name")
+_STATES: Mapping[bytes, State] = {
+    b"queued": "waiting", b"deferred": "delayed", b"scheduled": "delayed", b"started": "running",
+    b"finished": "completed", b"failed": "dead", b"stopped": "dead", b"canceled": "dead",
+}  # fmt: skip
 
 
 class RqFormat(Usual):
@@ -62,6 +70,18 @@ class RqFormat(Usual):
                 (constant("RPUSH"), constant(_key(job)), number),
             )
         )
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        """The job's own hash, which RQ keeps for 500 s after a success, and how many results it has."""
+        most = job.retry.max if job.retry is not None else 0
+
+        def questions(number: bytes) -> Sequence[Question]:
+            return (("HMGET", b"rq:job:" + number, *_TRACED), ("XLEN", b"rq:results:" + number))
+
+        def read(answers: Sequence[Any]) -> Trace:
+            return _trace(answers[0], answers[1], most)
+
+        return Tracing(unique_id(run_id, job.name, "rq"), questions, read, "RQ's own records", keeps=_KEPT)
 
     def _data(self, job: Job) -> Word:
         called = [job.call, None, list(job.args), dict(job.kwargs)]
@@ -128,10 +148,31 @@ def _seen(answers: Sequence[Any], now: float) -> Sight | Survey:
 
 
 def _age(stamp: bytes | None, now: float) -> float | None:
-    if stamp is None:
+    moment = _moment(stamp)
+    return None if moment is None else max(0.0, now - moment)
+
+
+def _moment(stamp: bytes | None) -> float | None:
+    if not stamp:
         return None
     try:
-        moment = datetime.strptime(stamp.decode(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        return datetime.strptime(stamp.decode(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None
-    return max(0.0, now - moment.timestamp())
+
+
+def _trace(fields: Any, results: Any, most: int) -> Trace:
+    """One job, that may be tried again ``most`` times, from its hash and the number of its results."""
+    status, started, ended, left, worker = fields
+    if status is None:
+        return GONE
+    state = _STATES.get(status, "waiting")
+    retries = max(0, most - int(left)) if left and left.isdigit() else 0
+    began = _moment(started) if state in ("running", "completed", "dead") else None
+    # What the hash says of a start is of the last run.
+    return Trace(
+        state, None if retries else began, began, _moment(ended) if state in ("completed", "dead") else None,
+        failures=retries + (state == "dead"), retries=retries,
+        duplicates=max(0, results - 1 - retries) if isinstance(results, int) else 0,
+        worker=worker.decode("utf-8", "replace") if worker else "",
+    )  # fmt: skip

@@ -147,7 +147,7 @@ def _guardrail_case(outcome: Outcome, suite: str) -> TestCase:
 
 def _ledger_case(outcome: Outcome, suite: str) -> TestCase:
     case = _case("ledger", suite)
-    told = "\n".join([wording.ledger_sentence(outcome.ledger), *wording.remarks(outcome)])
+    told = "\n".join([wording.ledger_sentence(outcome.ledger), *wording.far_lines(outcome), *wording.remarks(outcome)])
     if missing := outcome.ledger.imbalance():
         message = f"the ledger does not add up: {wording.plural(missing, 'job')} unaccounted for"
         case.add_error_info(message, _legal(f"{message}\n{told}"), "ledger")

@@ -57,6 +57,7 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
         *(f"  {printable(wording.shard_sentence(outcome, shard))}" for shard in outcome.shards[:_MOST_SHARDS]),
         *(f"  and {len(outcome.shards) - _MOST_SHARDS} more shards" for _ in outcome.shards[_MOST_SHARDS:][:1]),
         f"  ledger: {wording.ledger_sentence(outcome.ledger)}",
+        *(f"  {printable(text)}" for text in wording.far_lines(outcome)),
         *([last_line(outcome.exit_code, outcome.reason, colour=colour)] if last else []),
     ]
     return plain("\n".join(lines), ascii_only) + "\n"

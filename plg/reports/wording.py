@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from plg.guardrails.guard import Hit
 from plg.judge.windows import phase_at
-from plg.outcome import ExpectationResult, Ledger, Outcome, ShardResult, Verdict
+from plg.outcome import ExpectationResult, FarSide, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
 from plg.units import counted, format_duration, format_percent, format_rate, format_size
 
@@ -260,6 +260,39 @@ def ledger_sentence(ledger: Ledger) -> str:
         f" + {ledger.cancelled:,d} cancelled; {ledger.sent:,d} sent = {ledger.acked:,d} acked"
         f" + {ledger.failed:,d} failed + {ledger.unknown:,d} unknown"
     )
+
+
+def far_ledger_sentence(far: FarSide) -> str:
+    """What became of the jobs that Redis confirmed, on one line."""
+    lost = "? lost" if far.lost is None else f"{far.lost:,d} lost"
+    parts = (
+        f"{far.completed:,d} completed + {far.dead:,d} dead + {far.waiting:,d} waiting + {far.in_flight:,d} in flight"
+    )
+    beside = f"{far.failed_attempts:,d} failed attempts, {far.retried:,d} retried"
+    again = "" if far.duplicates is None else f", {far.duplicates:,d} duplicates"
+    return f"{parts} + {far.delayed:,d} delayed + {lost}; {beside}{again}"
+
+
+def far_lines(outcome: Outcome) -> list[str]:
+    """What the workers did, and how that is known; nothing where nobody asked them."""
+    far = outcome.far_side
+    if far is None:
+        return []
+    sample = "" if far.read == far.jobs else f", read {far.read:,d} of {far.jobs:,d} jobs"
+    clock = ""
+    if far.clock_offset_s is not None and abs(far.clock_offset_s) >= 0.001:
+        way = "ahead" if far.clock_offset_s > 0 else "behind"
+        clock = f"; the server's clock is {_micro(abs(far.clock_offset_s))} {way}"
+    lines = [f"workers: {far_ledger_sentence(far)} (by {far.source}{sample}{clock})"]
+    times = [
+        f"{name} p50 {quantity(of['p50'], 's')}, p95 {quantity(of['p95'], 's')}, max {quantity(of['max'], 's')}"
+        for name, of in (
+            ("queue_wait", outcome.queue_wait_s), ("run_time", outcome.run_time_s),
+            ("end_to_end", outcome.end_to_end_s),
+        )
+        if of is not None and of["p50"] is not None
+    ]  # fmt: skip
+    return [*lines, *(["; ".join(times)] if times else []), *far.found]
 
 
 def target_text(outcome: Outcome) -> str:

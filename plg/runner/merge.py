@@ -13,7 +13,8 @@ import numpy as np
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS
 from plg.measures import GAUGES
-from plg.runner.recording import COUNTERS, TIMES, Floats, Histograms, Ints, Recording, sample_step
+from plg.runner.far_merge import merge_far
+from plg.runner.recording import Floats, Histograms, Ints, Recording, sample_step
 from plg.runner.sampler import SampleLog
 from plg.stop import STOPS, Stop
 
@@ -48,8 +49,10 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
     stop, stopped_s = _gravest(parts)
     return replace(
         first,
-        counters={name: _total([part.counters[name] for part in parts]) for name in COUNTERS},
-        histograms={name: merge_histograms([part.histograms[name] for part in parts]) for name in TIMES},
+        counters={name: _total([part.counters[name] for part in parts]) for name in _in_all(parts, "counters")},
+        histograms={
+            name: merge_histograms([part.histograms[name] for part in parts]) for name in _in_all(parts, "histograms")
+        },
         sample_times=times,
         samples=samples,
         target_rate=_total([part.target_rate for part in parts]),
@@ -72,8 +75,14 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         taken=_any_taken([part.taken for part in parts]),
         lost=_lost([part.lost for part in parts if part.lost]),
         errors=_errors(parts),
+        far=merge_far([part.far for part in parts]),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )
+
+
+def _in_all(parts: Sequence[Recording], kind: str) -> list[str]:
+    """The columns that every shard has: where one did not read what the workers did, nobody knows the whole."""
+    return [name for name in getattr(parts[0], kind) if all(name in getattr(part, kind) for part in parts)]
 
 
 def _gravest(parts: Sequence[Recording]) -> tuple[Stop | None, float | None]:

@@ -10,6 +10,7 @@ from plg.plan import Plan
 from plg.plan.watching import watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
+from plg.runner.far_side import FarReader, open_reader
 from plg.runner.sight import doubts, first_look, refuse_workers
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
@@ -33,6 +34,9 @@ class Ready:
     budget: SharedBudget | None
     standing: tuple[Standing, ...] = ()
     registration: Registration | None = None
+    far: FarReader | None = None
+    no_far: str = ""
+    """Why nobody reads what the workers do, where a line asks for it."""
 
     def begin(self) -> None:
         """From now on jobs may be sent."""
@@ -83,8 +87,12 @@ def get_ready(
         budget = _share(target, scenario, plan, run_id) if shared else None
         if budget is not None:
             ends.callback(budget.stop)
+        far, no_far = open_reader(target, scenario, plan, run_id)
+        if far is not None:
+            ends.callback(far.close)
         standing = take_standing(target)
-        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, standing, registration)
+        beside = (standing, registration, far, no_far)
+        return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, *beside)
 
 
 _SLACK = 60.0

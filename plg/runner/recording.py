@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, Distribution
+from plg.measures import FAR_COUNTS, FAR_TIMES
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,6 +31,41 @@ LIVE_COUNTERS = (*COUNTERS, "in_flight")
 """Those of a run that goes on: ``in_flight`` counts by due time the jobs that were sent and are not answered yet."""
 TIMES = ("lag", "service_time", "latency")
 """Measures with a histogram per cell, by due time."""
+FAR_HISTOGRAMS = (*FAR_TIMES, *(f"{name}_least" for name in FAR_TIMES))
+"""Times of what the workers did, by due time, and what is known to be the least of them: a job that had not been
+started at the last look has waited as long as that at least."""
+FAR_COUNTERS = (*FAR_COUNTS, "traced", "unfinished")
+"""Counts of what the workers did, per cell by due time. ``traced`` jobs were asked after; ``unfinished`` ones of
+them had not ended at the last look."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarRecord:
+    """How it is known what the workers did.
+
+    ``read`` of ``jobs`` were asked after, by ``source``, with so many ``questions``; the answers had ``size`` bytes. At
+    the end of the watch ``waiting``, ``in_flight`` and ``delayed`` of these had not ended. ``workers`` were seen; None
+    where they are not told apart. ``clock_offset_s`` is how far the server's clock was ahead of this machine's.
+    ``untold`` says by measure why there is nothing to judge, ``doubt`` why the counts may be too low. ``found`` are
+    sentences for people. ``started`` and ``completed`` count jobs in steps of ``step`` (s) of the run.
+    """
+
+    jobs: int = 0
+    read: int = 0
+    source: str = ""
+    questions: int = 0
+    size: int = 0
+    waiting: int = 0
+    in_flight: int = 0
+    delayed: int = 0
+    workers: int | None = None
+    clock_offset_s: float | None = None
+    untold: Mapping[str, str] = field(default_factory=dict)
+    doubt: str = ""
+    found: tuple[str, ...] = ()
+    step: float = 1.0
+    started: tuple[int, ...] = ()
+    completed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,6 +195,8 @@ class Recording:
     """Whether a job was taken from the queue by a worker, or may have been; None where that is not known."""
     sample_step: float | None = None
     """Seconds between the samples of one generator, where those of several stand side by side."""
+    far: FarRecord | None = None
+    """How it is known what the workers did; None where nobody asked them."""
     stalls: tuple[Stall, ...] = ()
     """When plg itself stood still, in order of time; of very many the longest."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from plg.runner.sampler import Sample
@@ -39,6 +40,10 @@ class Watch:
     losses: dict[str, int] = field(default_factory=dict)
     taken: bool | None = None
     looked: bool = False
+    awaits: Callable[[], bool] = lambda: False
+    """Whether jobs are with a worker, and a line asks how they end."""
+    all_sent: Callable[[], None] = lambda: None
+    """Told when nothing is sent any more."""
     _unsure: bool = False
     _since: float = math.inf
 
@@ -46,6 +51,7 @@ class Watch:
         """All answers are in: looks asked for from ``now`` on count."""
         if math.isinf(self._since):
             self.last_send, self._since = last_send, now
+            self.all_sent()
 
     def on_sample(self, sample: Sample) -> None:
         """Take in a look, in order of time."""
@@ -84,5 +90,6 @@ class Watch:
 
     @property
     def waits(self) -> bool:
-        """Whether jobs of the run may still be in the queue."""
-        return self.drain_s is None and self.start_depth is not None and self.last_send is not None
+        """Whether jobs of the run may still be in the queue, or are awaited from a worker."""
+        in_queue = self.drain_s is None and self.start_depth is not None and self.last_send is not None
+        return in_queue or (self.last_send is not None and self.awaits())

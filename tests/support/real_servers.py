@@ -64,6 +64,11 @@ class RealServer:
                 answer += raw.recv(1 << 20)
             return answer
 
+    def said(self, *words):
+        """The text of an answer that is one bulk string; None for none."""
+        answer = self.ask(*words, many=True)
+        return None if answer.startswith(b"$-1") else answer.split(b"\r\n", 1)[1][:-2].decode()
+
     def number(self, *words):
         answer = self.ask(*words)
         assert answer[:1] == b":", answer

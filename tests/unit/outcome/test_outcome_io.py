@@ -28,7 +28,7 @@ from plg.measures import GAUGES
 from plg.outcome import Outcome, StopResult
 from plg.outcome_io import from_json, pack, read_outcome, to_json, unpack
 from plg.resources import read_text
-from plg.runner.recording import COUNTERS, TIMES, Histograms, Recording, Stall
+from plg.runner.recording import COUNTERS, FAR_COUNTERS, FAR_HISTOGRAMS, TIMES, FarRecord, Histograms, Recording, Stall
 
 ASKED = (
     expect("deviation", "<", 0.05), expect("deviation", "<", 0.05, window=0.5),
@@ -185,7 +185,8 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
         (top["phases"]["items"], outcomes.PhaseResult),
         (top["expectations"]["items"], outcomes.ExpectationResult), (top["guardrail_hits"]["items"], Hit),
         (top["stalls"]["items"], Stall),
-        (top["workers"]["oneOf"][1], outcomes.WorkersResult), (schema()["$defs"]["histograms"], Histograms),
+        (top["workers"]["oneOf"][1], outcomes.WorkersResult), (top["far_side"]["oneOf"][1], outcomes.FarSide),
+        (recording["far"]["oneOf"][1], FarRecord), (schema()["$defs"]["histograms"], Histograms),
     ]  # fmt: skip
     for node, kind in pairs:
         assert set(node["properties"]) == {f.name for f in fields(kind)}
@@ -195,7 +196,9 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
         )
     assert tuple(top["series"]["properties"]) == COLUMNS
     assert set(schema()["$defs"]["percentiles"]["properties"]) == set(outcomes.PERCENTILES)
-    for name, known in (("counters", COUNTERS), ("histograms", TIMES), ("samples", GAUGES)):
+    for name, known in (
+        ("counters", (*COUNTERS, *FAR_COUNTERS)), ("histograms", (*TIMES, *FAR_HISTOGRAMS)), ("samples", GAUGES),
+    ):  # fmt: skip
         assert set(recording[name]["properties"]) == set(known)
     assert set(top["verdict"]["enum"]) == {"pass", "fail", "invalid", "stopped", "error", "interrupted"}
 

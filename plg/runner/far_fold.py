@@ -1,0 +1,171 @@
+"""What was read of the workers, counted into the cells of the run: histograms of times and counts, by due time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.measures import FAR
+from plg.runner.cell_histogram import CellHistogram
+from plg.runner.far_jobs import FarJobs
+from plg.runner.far_side import FarReader
+from plg.runner.recording import FAR_COUNTERS, FarRecord, Floats, Histograms, Ints, Recording
+from plg.units import format_duration
+
+Flags = npt.NDArray[np.bool_]
+EARLY = 0.005
+"""Seconds by which a worker's clock may show a start before the job was due: clocks differ by as much."""
+MOST_STEPS = 4000
+
+
+def fold(recording: Recording, reader: FarReader, wall: float) -> Recording:
+    """The recording with what the workers did. ``wall`` is the first moment of the run, in seconds since the epoch."""
+    return _Fold(recording, reader.jobs, reader, wall + (reader.offset or 0.0)).recording()
+
+
+def nobody_asked(recording: Recording, why: str) -> Recording:
+    """The recording of a run of which nothing is known that the workers did."""
+    return replace(recording, far=FarRecord(jobs=recording.total("acked"), untold=dict.fromkeys(FAR, why)))
+
+
+@dataclass(slots=True)
+class _Fold:
+    """``zero`` is the first moment of the run by the server's clock."""
+
+    run: Recording
+    jobs: FarJobs
+    reader: FarReader
+    zero: float
+
+    def recording(self) -> Recording:
+        jobs, cells = self.jobs, self._cells()
+        written = ~jobs.are(None, "gone")
+        counters = {name: np.zeros(self.run.cells, dtype=np.int64) for name in FAR_COUNTERS}
+        for name, amounts in (
+            ("completed", jobs.are("completed")), ("dead", jobs.are("dead")), ("job_failures", jobs.failures),
+            ("retried", jobs.retries), ("duplicates", jobs.duplicates), ("traced", written),
+            ("unfinished", written & ~jobs.are("completed", "dead")),
+        ):  # fmt: skip
+            np.add.at(counters[name], cells, amounts.astype(np.int64))
+        accepted = _accepted(self.run)
+        if jobs.all_of_them:
+            # Nothing is left out, so what Redis confirmed and nobody has is lost.
+            counters["lost"] = np.maximum(accepted - counters["traced"], 0)
+            counters["traced"] = np.maximum(accepted, counters["traced"])
+        histograms = self._histograms(cells)
+        return replace(
+            self.run,
+            counters={**self.run.counters, **counters},
+            histograms={**self.run.histograms, **histograms},
+            far=self._record(written, int(counters["lost"].sum())),
+        )
+
+    def _cells(self) -> Ints:
+        edges = self.run.edges
+        return np.clip(np.searchsorted(edges, self.jobs.due, side="right") - 1, 0, self.run.cells - 1)
+
+    def _histograms(self, cells: Ints) -> dict[str, Histograms]:
+        jobs, now = self.jobs, self.reader.looked + self.zero
+        ended, running = jobs.are("completed", "dead"), jobs.are("running")
+        unstarted = jobs.are("waiting", "delayed") & np.isnan(jobs.started) & (jobs.retries == 0)
+        due = self.zero + jobs.asked_for
+        times = {
+            "queue_wait": (jobs.started - due, unstarted, now - due),
+            "run_time": (np.where(ended, jobs.finished - jobs.began, np.nan), running, now - jobs.began),
+            "end_to_end": (np.where(ended, jobs.finished - due, np.nan), running | unstarted, now - due),
+        }
+        found = {}
+        for name, (known, still, least) in times.items():
+            found[name] = self._histogram(cells, known)
+            found[f"{name}_least"] = self._histogram(cells, np.where(still, least, known))
+        return found
+
+    def _histogram(self, cells: Ints, times: Floats) -> Histograms:
+        """Of the times that are known, with their cells."""
+        histogram, known = CellHistogram(self.run.cells), ~np.isnan(times)
+        order = np.argsort(cells[known], kind="stable")
+        if known.any():
+            histogram.add(cells[known][order], np.maximum(times[known][order], 0.0))
+        return histogram.histograms()
+
+    def _record(self, written: Flags, lost: int) -> FarRecord:
+        jobs, reader = self.jobs, self.reader
+        step, started, completed = self._flow()
+        sources = dict.fromkeys(tracing.source for tracing in jobs.tracings if tracing is not None)
+        untold = {name: why for tracing in jobs.tracings if tracing is not None for name, why in tracing.untold}
+        if early := self._early():
+            untold |= dict.fromkeys(("queue_wait", "end_to_end"), early)
+        return FarRecord(
+            jobs=jobs.planned, read=int(np.count_nonzero(jobs.state)), source=" and ".join(sources),
+            questions=reader.questions, size=reader.size, waiting=int(jobs.are("waiting").sum()),
+            in_flight=int(jobs.are("running").sum()), delayed=int(jobs.are("delayed").sum()),
+            workers=len(jobs.workers) or None, clock_offset_s=reader.offset, untold=untold,
+            doubt=self._doubt(), found=self._found(lost), step=step, started=started, completed=completed,
+        )  # fmt: skip
+
+    def _early(self) -> str:
+        """Why starts cannot be compared with due times, where the clocks of the workers are behind the server's."""
+        ahead = self.zero + self.jobs.asked_for - self.jobs.started
+        worst = float(np.nanmax(ahead)) if np.any(~np.isnan(ahead)) else 0.0
+        if worst <= EARLY:
+            return ""
+        by = format_duration(round(worst, 3))
+        return f"a worker's clock is at least {by} behind the server's: it started a job so long before it was due"
+
+    def _doubt(self) -> str:
+        """Why the counts may be too low."""
+        jobs, reader = self.jobs, self.reader
+        unread = int((~jobs.are("completed", "dead", "waiting", "delayed", "running", "gone")).sum())
+        untraceable = int((~jobs.traceable).sum())
+        if len(jobs) < jobs.planned:
+            return f"{len(jobs):,} of {jobs.planned:,} jobs were asked after"
+        if untraceable:
+            return f"{untraceable:,} of {jobs.planned:,} jobs leave no record"
+        if reader.fault:
+            return f"not all jobs could be asked after: {reader.fault}"
+        if unread:
+            return f"{unread:,} of {jobs.planned:,} jobs were not asked after"
+        if unknown := self.run.total("unknown"):
+            return f"of {unknown:,} jobs it is not known whether Redis took them"
+        keeps = min((tracing.keeps for tracing in jobs.tracings if tracing and tracing.keeps), default=None)
+        if keeps is not None and self.run.ended_s > keeps / 2 and jobs.are("gone").any():
+            return (
+                f"records are kept for {format_duration(keeps)} after a job has ended, and some may have expired unread"
+            )
+        return ""
+
+    def _found(self, lost: int) -> tuple[str, ...]:
+        again = int(self.jobs.duplicates.sum())
+        found = []
+        if lost:
+            found.append(f"{lost:,} job{'s' * (lost != 1)} that Redis confirmed can be found nowhere")
+        if again:
+            found.append(f"jobs were run {again:,} time{'s' * (again != 1)} more often than their retries explain")
+        return tuple(found)
+
+    def _flow(self) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
+        """Jobs started and ended by the moment of it, in steps of the run; of a sample as many as all would be."""
+        jobs = self.jobs
+        started, ended = (column - self.zero for column in (jobs.started, jobs.finished))
+        known = np.concatenate([started[~np.isnan(started)], ended[~np.isnan(ended)]])
+        if not len(known):
+            return self.run.window, (), ()
+        until = max(float(known.max()), 0.0) + self.run.window
+        step = self.run.window * max(1, int(np.ceil(until / self.run.window / MOST_STEPS)))
+        edges = np.arange(0, int(np.ceil(until / step)) + 1) * step
+        share = jobs.planned / max(1, len(jobs))
+
+        def counted(moments: Floats) -> tuple[int, ...]:
+            counts, _ = np.histogram(np.clip(moments[~np.isnan(moments)], 0.0, until), edges)
+            return tuple(np.round(counts * share).astype(int).tolist())
+
+        return step, counted(started), counted(ended)
+
+
+def _accepted(recording: Recording) -> Ints:
+    """Jobs that Redis confirmed, by due time."""
+    of = recording.histograms["latency"]
+    rows = np.concatenate([[0], np.cumsum(of.counts)])
+    return np.diff(rows[of.offsets])

@@ -1,0 +1,174 @@
+"""What RQ's own worker did with the jobs of a run, held against what the jobs themselves wrote down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plg import session
+from plg.outcome import Outcome
+from plg.outcome_io import from_json, to_json
+from plg.prepare import Request, prepare
+from plg.queues.registry import format_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+JOBS = """
+import json, os, time
+
+def note(seq, began):
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(json.dumps([seq, began, time.time()]) + "\\n")
+
+def work(seq):
+    began = time.time()
+    time.sleep(0.002)
+    note(seq, began)
+
+def fails(seq):
+    note(seq, time.time())
+    raise ValueError("planted")
+
+def kills(seq):
+    began = time.time()
+    if seq == 7:
+        os.kill(os.getpid(), 9)
+    note(seq, began)
+"""
+SCENARIO = """
+scenario "rq" {{
+  job work {{ queue rq "shop"  call "shopjobs.{call}"  args ["${{seq}}"]  {more} }}
+  traffic {{ up: ramp 10/s -> 40/s over 2s then flat: steady 40/s over 1s }}
+  guardrails {{ max_rate 500/s  max_total_jobs 1_000  max_duration 1m }}
+  watch {watch}
+  expect {{ errors == 0  {expect} }}
+}}
+"""
+
+
+@pytest.fixture
+def rq(environment):
+    return environment("rq", "rq")
+
+
+@contextmanager
+def worker(rq: Path, folder: Path, server, *options: str) -> Iterator[None]:
+    (folder / "shopjobs.py").write_text(JOBS)
+    command = [rq / "rq", "worker", "--quiet", "--url", server.url(), "--path", str(folder), *options, "shop"]
+    more = {"SEEN": str(folder / "seen"), "PATH": f"{rq}:{os.environ['PATH']}"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | more, stdout=log, stderr=log, cwd=folder)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def check(folder: Path, server, call: str, expect: str, more: str = "", watch: str = "30s") -> tuple[Outcome, dict]:
+    """The outcome, and by the number of each job what RQ has of it."""
+    path = folder / "rq.plg"
+    path.write_text(SCENARIO.format(call=call, expect=expect, more=more, watch=watch))
+    prepared = prepare(path, Request({}, target=server.url(), seed=1))
+    outcome = session.run(prepared, session.Observer())
+    [job] = prepared.scenario.jobs
+    tracing = format_of("rq").tracing(job, prepared.run_id)
+    traces = {}
+    for seq in range(prepared.plan.planned):
+        due = float(prepared.plan.arrivals.due(np.array([seq]))[0])
+        number = tracing.id_of(seq).decode()
+        started, ended = (server.said("HGET", f"rq:job:{number}", name) for name in ("started_at", "ended_at"))
+        traces[seq] = (datetime.fromisoformat(outcome.started_at).timestamp() + due, started, ended)
+    return outcome, traces
+
+
+def seen(folder: Path) -> list[tuple[int, float, float]]:
+    return [tuple(json.loads(line)) for line in (folder / "seen").read_text().splitlines()]
+
+
+def test_wait_and_run_time_are_those_that_the_jobs_wrote_down(tmp_path: Path, server, rq: Path) -> None:
+    with worker(rq, tmp_path, server, "--worker-class", "rq.worker.SimpleWorker"):
+        outcome, traces = check(
+            tmp_path, server, "work", "p95(queue_wait) < 9s  p50(run_time) during flat < 1s  completed == 90 "
+            "lost == 0  duplicates == 0  dead == 0  max(queue_wait) < 20s in every 1s"
+        )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.reason
+    noted = {seq: (began, ended) for seq, began, ended in seen(tmp_path)}
+    assert sorted(noted) == list(range(outcome.ledger.acked)) == list(range(90))
+    far = outcome.far_side
+    assert far is not None
+    assert (far.completed, far.lost, far.duplicates, far.read, outcome.workers_seen) == (90, 0, 0, 90, 1)
+    due = {seq: trace[0] for seq, trace in traces.items()}
+    waits = np.array([noted[seq][0] - due[seq] for seq in noted])
+    runs = np.array([ended - began for began, ended in noted.values()])
+    for measure, of, own in (("wait", outcome.queue_wait_s, waits), ("run", outcome.run_time_s, runs)):
+        assert of is not None
+        assert abs(of["p50"] - float(np.percentile(own, 50))) < 0.005, measure
+        assert abs(of["max"] - float(own.max())) < 0.020, measure
+    back = from_json(to_json(outcome))
+    assert back.far_side == far
+    assert sum(outcome.recording.far.started) == 90
+
+
+def test_jobs_that_fail_are_counted_by_their_runs(tmp_path: Path, server, rq: Path) -> None:
+    with worker(rq, tmp_path, server, "--worker-class", "rq.worker.SimpleWorker"):
+        outcome, _ = check(tmp_path, server, "fails", "dead == 90  job_failures == 270  retried == 180", "retry 2")
+    assert outcome.exit_code == 0, outcome.reason
+    assert len(seen(tmp_path)) == 270
+    far = outcome.far_side
+    assert (far.completed, far.dead, far.failed_attempts, far.duplicates) == (0, 90, 270, 0)
+
+
+def test_a_job_whose_process_is_killed_fails_as_rq_says(tmp_path: Path, server, rq: Path) -> None:
+    with worker(rq, tmp_path, server):
+        outcome, _ = check(tmp_path, server, "kills", "dead == 1  completed == 89  lost == 0")
+    assert outcome.exit_code == 0, outcome.reason
+    assert len(seen(tmp_path)) == 89
+
+
+def test_jobs_that_nobody_takes_have_no_time_and_are_not_lost(tmp_path: Path, server) -> None:
+    outcome, _ = check(
+        tmp_path, server, "work", "p50(queue_wait) < 9s  lost == 0  completed >= 0  dead == 0", watch="0s"
+    )
+    verdicts = {result.text: result.verdict for result in outcome.expectations}
+    assert verdicts == {
+        "errors == 0": "pass", "p50(queue_wait) < 9s": "no_data", "lost == 0": "pass", "completed >= 0": "pass",
+        "dead == 0": "no_data",
+    }  # fmt: skip
+    assert outcome.exit_code == 3
+    assert outcome.far_side.waiting == 90
+    server.ask("LTRIM", "rq:queue:shop", "0", "-2")
+
+
+def test_jobs_that_are_deleted_are_lost(tmp_path: Path, server) -> None:
+    """The keys of two jobs go while the run still watches."""
+    deleted = []
+
+    def delete() -> None:
+        for _ in range(2):
+            number = server.said("RPOP", "rq:queue:shop")
+            deleted.append(server.ask("DEL", f"rq:job:{number}"))
+
+    path = tmp_path / "rq.plg"
+    path.write_text(SCENARIO.format(call="work", expect="lost == 0", more="", watch="2s"))
+    prepared = prepare(path, Request({}, target=server.url(), seed=1))
+    ran = []
+
+    def progress(seen) -> None:
+        if seen.stage == "draining" and not ran:
+            ran.append(seen)
+            delete()
+
+    outcome = session.run(prepared, session.Observer(progress=progress, progress_every=0.2))
+    assert deleted == [b":1\r\n", b":1\r\n"]
+    [_, lost] = outcome.expectations
+    assert (lost.verdict, lost.observed) == ("fail", 2)
+    assert outcome.far_side.found[0] == "2 jobs that Redis confirmed can be found nowhere"

@@ -10,6 +10,7 @@ from typing import Any
 
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
+from plg.queues.traces import Ids, Own, Place, Traces, by_job
 
 _EXPIRES = 86_400.0
 """Seconds after which arq forgets a job that nobody took."""
@@ -64,3 +65,12 @@ class ArqFormat(Usual):
             seen,
             (("ZCARD", key), ("ZCOUNT", key, "0", "+inf"), ("EXISTS", "arq:in-progress:plg")),
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The set, and the keys of each job: it is with a worker while one of them says so."""
+        ids = Ids.of(unique_id(run_id, job.name, "arq") for job in by_job(jobs))
+        heads = [head.decode() for head in ids.heads]
+        own = [Own(f"arq:{which}:{head}") for head in heads for which in ("job", "result", "retry")]
+        held = [Own(f"arq:in-progress:{head}", held=True) for head in heads]
+        sets = (jobs[0].queue.name, "arq:abort")
+        return Traces([Place(key, "zset", ids.element) for key in sets], (*own, *held))

@@ -11,6 +11,7 @@ from typing import Any
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
+from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
 
 _TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
 """Numbers of the fields of a ``TaskMessage``."""
@@ -91,6 +92,19 @@ class AsynqFormat(Usual):
             ),
             [f"{base}pending"],
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """All lists and sets of ids, those with a lease among them, and each task."""
+        base, name = _base(jobs[0]), jobs[0].queue.name
+        ids = Ids.of(unique_id(run_id, job.name, "asynq") for job in by_job(jobs))
+        lists = (f"{base}pending", f"{base}active")
+        sets = [f"{base}{each}" for each in ("scheduled", "retry", "archived", "completed", "lease")]
+        places = (
+            *(Place(key, "list", ids.element, held=key.endswith("active")) for key in lists),
+            *(Place(key, "zset", ids.element, held=key.endswith("lease")) for key in sets),
+        )
+        own = [Own(f"{base}t:{head.decode()}") for head in ids.heads]
+        return Traces(places, own, (Made("asynq:queues", name, (*lists, *sets)),))
 
 
 def _age(nanoseconds: bytes | None, now: float) -> float | None:

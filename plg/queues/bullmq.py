@@ -13,9 +13,12 @@ from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+from plg.queues.traces import Ids, Made, Mine, Own, Place, Traces, by_job
 
 _A_PRIORITY = 1 << 32
 """Between two priorities, in the scores of the set of prioritized jobs."""
+_NO_JOB = frozenset({b"drained"})
+"""Events that are of no job."""
 
 
 class BullmqFormat(Usual):
@@ -101,6 +104,37 @@ class BullmqFormat(Usual):
             [f"{base}wait"],
         )
 
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """All lists and sets of ids, the events, and each job with its log and the lock that its worker has."""
+        base = _base(jobs[0])
+        ids = Ids.of(unique_id(run_id, job.name, "bullmq") for job in by_job(jobs))
+        waiting = [f"{base}{each}" for each in ("wait", "paused", "prioritized", "delayed", "waiting-children")]
+        done = [f"{base}{each}" for each in ("completed", "failed")]
+        lists, events, held = (f"{base}wait", f"{base}paused"), f"{base}events", f"{base}active"
+        places = (
+            *(Place(key, "list" if key in lists else "zset", ids.element) for key in (*waiting, *done)),
+            Place(f"{base}stalled", "set", ids.element),
+            Place(events, "stream", _event_of(ids)),
+            Place(held, "list", ids.element, held=True),
+        )
+        heads = [f"{base}{head.decode()}" for head in ids.heads]
+        own = [
+            *(Own(head, end) for head in heads for end in ("", ":logs")),
+            *(Own(h, ":lock", held=True) for h in heads),
+        ]
+        others = (*waiting, held, *done)
+        return Traces(places, own, (Made(f"{base}marker", None, others), Made(events, None, others, _NO_JOB)))
+
 
 def _base(job: Job) -> str:
     return f"{job.queue.settings.get('prefix', 'bull')}:{job.queue.name}:"
+
+
+def _event_of(ids: Ids) -> Mine:
+    """An event names its job in one of its fields."""
+
+    def mine(element: bytes, value: bytes) -> int | None:
+        names = value.split(b"\0")
+        return ids.seq(names[names.index(b"jobId") + 1]) if b"jobId" in names[:-1] else None
+
+    return mine

@@ -5,7 +5,8 @@ As ``RedisBroker.enqueue`` of dramatiq 2 writes them, by a script that does no m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Sight, Survey, Usual
@@ -13,6 +14,9 @@ from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+from plg.queues.traces import Ids, Own, Place, Traces, by_job
+
+_MOST_WORKERS = 999
 
 
 class DramatiqFormat(Usual):
@@ -83,6 +87,38 @@ class DramatiqFormat(Usual):
             LEFT,
         )
 
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The lists and dead messages, the hashes beside them, and results, where the workers keep them.
+
+        A message that is tried again has another id in Redis, so each is known by what it says itself. What a worker
+        has stands in a set of that worker's.
+        """
+        key, own_jobs = _key(jobs[0]), by_job(jobs)
+        ids = Ids.of(unique_id(run_id, job.name, "dramatiq message") for job in own_jobs)
+        mine, queues = ids.in_field("message_id"), (key, f"{key}.DQ")
+        dead = f"{key}.XQ"
+        places = (
+            *(Place(each, "list", mine, worker="left", messages=f"{each}.msgs") for each in queues),
+            Place(dead, "zset", mine, messages=f"{dead}.msgs"),
+            *(Place(f"{each}.msgs", "hash", mine) for each in (*queues, dead)),
+        )
+        space, _, name = key.rpartition(":")
+
+        def held(workers: Sequence[bytes]) -> list[Place]:
+            names = [worker.decode("utf-8", "replace") for worker in workers]
+            return [
+                Place(f"{space}:__acks__.{worker}.{queue}", "set", mine, held=True, messages=f"{space}:{queue}.msgs")
+                for worker in names
+                for queue in (name, f"{name}.DQ")
+            ]
+
+        own = [
+            Own(f"dramatiq-results:{name}:{job.call}:", named=_result(run_id, job, md5))
+            for job in own_jobs
+            for md5 in (True, False)
+        ]
+        return Traces(places, own, further=(("ZRANGE", f"{space}:__heartbeats__", 0, _MOST_WORKERS), held))
+
 
 def _age(message: Any, now: float) -> float | None:
     return oldest([moment(fields(message).get("message_timestamp"), now)], now)
@@ -90,3 +126,14 @@ def _age(message: Any, now: float) -> float | None:
 
 def _key(job: Job) -> str:
     return f"{job.queue.settings.get('namespace', 'dramatiq')}:{job.queue.name}"
+
+
+def _result(run_id: str, job: Job, md5: bool) -> Callable[[int], str]:
+    """The key of the result of a job: dramatiq calls it by the MD5 of its name, or by its name."""
+    head = unique_id(run_id, job.name, "dramatiq message")[0].decode()
+
+    def key(seq: int) -> str:
+        name = f"dramatiq-results:{job.queue.name}:{job.call}:{head}{seq:012x}"
+        return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() if md5 else name
+
+    return key

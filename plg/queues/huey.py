@@ -13,8 +13,12 @@ from typing import Any
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest
+from plg.queues.traces import Place, Traces, by_job
 
 MOST_JOBS_A_COMMAND = 256
+_ID = re.compile(rb"plg-[0-9a-f]{12}-([0-9a-f]{12})-\d{13}")
+_HEAD = 120
+"""Bytes of a message in which its id begins."""
 _SENT = re.compile(rb"Vplg-[0-9a-f]{12}-[0-9a-f]{12}-(\d{13})\n")
 
 
@@ -29,7 +33,7 @@ class HueyFormat(Usual):
         return {_key(job): "list"}
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
-        run = b"%012x" % (digest("huey", run_id, job.name) >> 16)
+        run = _run(run_id, job)
         # A time to come is a datetime in UTC: made by its own parser, whose name with a dot needs protocol 4.
         eta: Word = (b"N",)
         if job.delay is not None:
@@ -55,6 +59,26 @@ class HueyFormat(Usual):
 
         return accounted(Survey((("LLEN", key), ("LINDEX", key, -1), ("ZCARD", f"huey.schedule.{name}")), seen), [key])
 
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The list, the schedule and the results."""
+        name, heads = _name(jobs[0]), [b"plg-%s-" % _run(run_id, job) for job in by_job(jobs)]
+
+        def mine(element: bytes, value: bytes) -> int | None:
+            # The id is what a message begins with, also one that huey has written again.
+            found = next((at for head in heads if 0 <= (at := value.find(head, 0, _HEAD)) < _HEAD), None)
+            told = None if found is None else _ID.match(value, found)
+            return None if told is None else int(told[1], 16)
+
+        def result(element: bytes, value: bytes) -> int | None:
+            return mine(element, element)
+
+        places = (
+            Place(_key(jobs[0]), "list", mine),
+            Place(f"huey.schedule.{name}", "zset", mine),
+            Place(f"huey.results.{name}", "hash", result),
+        )
+        return Traces(places)
+
 
 def _name(job: Job) -> str:
     """As huey writes the name of an instance into its keys."""
@@ -63,3 +87,8 @@ def _name(job: Job) -> str:
 
 def _key(job: Job) -> str:
     return f"huey.redis.{_name(job)}"
+
+
+def _run(run_id: str, job: Job) -> bytes:
+    """The part of the ids that jobs of one kind in one run have in common."""
+    return b"%012x" % (digest("huey", run_id, job.name) >> 16)

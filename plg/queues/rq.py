@@ -119,7 +119,7 @@ class RqFormat(Usual):
             *(Place(each, "zset", ids.element) for each in sets),
             Place(f"{key}:intermediate", "list", ids.element, held=True),
             # Beside the id stands that of the execution.
-            Place(f"rq:wip:{name}", "zset", ids.before(b":"), held=True),
+            Place(f"rq:wip:{name}", "zset", ids.before(b":"), held=True, keys=("rq:execution:",)),
         )
         own = [Own(f"{start}{head.decode()}", end) for head in ids.heads for start, end in _OF_A_JOB]
         others = (key, f"{key}:intermediate", f"rq:wip:{name}", *sets)

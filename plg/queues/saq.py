@@ -13,6 +13,7 @@ from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
+from plg.queues.traces import Ids, Own, Place, Traces, by_job
 
 
 class SaqFormat(Usual):
@@ -76,6 +77,19 @@ class SaqFormat(Usual):
             [f"saq:{queue}:queued"],
             LEFT,
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The list, what workers have, those that are not done, and each job, which is there until it expires."""
+        queue = jobs[0].queue.name
+        ids = Ids.of(unique_id(run_id, job.name, "saq") for job in by_job(jobs))
+        start = f"saq:job:{queue}:"
+        mine = ids.after(start.encode())
+        places = (
+            Place(f"saq:{queue}:queued", "list", mine, worker="left"),
+            Place(f"saq:{queue}:incomplete", "zset", mine),
+            Place(f"saq:{queue}:active", "list", mine, held=True),
+        )
+        return Traces(places, [Own(f"{each}{head.decode()}") for head in ids.heads for each in (start, "saq:abort:")])
 
 
 def _age(job: Any, now: float) -> float | None:

@@ -10,6 +10,7 @@ from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest, json_of
+from plg.queues.traces import Ids, Made, Place, Traces, by_job
 
 MOST_JOBS_A_COMMAND = 512
 
@@ -36,8 +37,7 @@ class SidekiqFormat(Usual):
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         now = Slot("now_s" if job.queue.settings.get("moments") == "s" else "now_ms")
-        # Of the 24 hexadecimal digits of an id, the last twelve are the number of the job.
-        head = b"%012x" % (digest("sidekiq", run_id, job.name) >> 16)
+        head = _head(run_id, job)
         retry = True if job.retry is None else job.retry.max or False
         body: Word = (
             b'{"class":', json_of(job.call), b',"args":', Spelled(list(job.args), "json"), b',"retry":', json_of(retry),
@@ -63,3 +63,15 @@ class SidekiqFormat(Usual):
             ),
             [key],
         )
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The list, and the sets that all queues share. What a worker has stands in no queue."""
+        key = f"queue:{jobs[0].queue.name}"
+        mine = Ids(_head(run_id, job) for job in by_job(jobs)).in_field("jid")
+        places = (Place(key, "list", mine), *(Place(each, "zset", mine) for each in ("schedule", "retry", "dead")))
+        return Traces(places, made=(Made("queues", jobs[0].queue.name, (key,)),))
+
+
+def _head(run_id: str, job: Job) -> bytes:
+    """Half of the 24 hexadecimal digits of an id: the others are the number of the job."""
+    return b"%012x" % (digest("sidekiq", run_id, job.name) >> 16)

@@ -14,6 +14,7 @@ from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.streams import StreamFormat
+from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
 
 MOST_JOBS_A_COMMAND = 256
 _INT, _STR, _FLOAT, _BOOL = 2, 3, 4, 5
@@ -45,6 +46,14 @@ class TaskiqFormat(Usual):
             return Sight(length, oldest([moment(fields(fields(tail).get("labels")).get("plg_sent"), now)], now))
 
         return accounted(Survey((("LLEN", key), ("LINDEX", key, -1)), seen), [key])
+
+    def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
+        """The list, and results where the workers keep them in the same database."""
+        ids = Ids.of(unique_id(run_id, job.name, "taskiq") for job in by_job(jobs))
+        own = [Own(head.decode(), end) for head in ids.heads for end in ("", "__progress")]
+        [(key, kind)] = self.keys(jobs[0]).items()
+        made = (Made(key),) if kind == "stream" else ()
+        return Traces((Place(key, "stream" if made else "list", ids.in_field("task_id")),), own, made)
 
 
 class TaskiqStreamFormat(TaskiqFormat):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from plg.queues.base import Job
+from plg.queues.base import Job, Question
+from plg.queues.messages import fields
 from plg.queues.recipe import Slot
 
 Kind = Literal["list", "zset", "hash", "set", "stream"]
@@ -23,7 +24,8 @@ class Place:
 
     ``held``: its jobs are with a worker. ``worker`` is the end of a list that workers take from. ``messages`` is a hash
     with a message for each id that stands here: the run's are told by the message, which goes with the id. ``beside``
-    are further keys, each with the command that takes the element out of it.
+    are further keys, each with the command that takes the element out of it; ``keys`` are what stands before the
+    element in the names of keys that go with it.
     """
 
     key: str
@@ -33,11 +35,15 @@ class Place:
     worker: Literal["left", "right"] = "right"
     messages: str | None = None
     beside: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
 
-    @property
-    def companions(self) -> tuple[tuple[str, str], ...]:
-        """Commands and keys of what goes with each element."""
-        return (*self.beside, *((("HDEL", self.messages),) if self.messages else ()))
+    def companions(self, element: bytes) -> list[Question]:
+        """The commands that remove what goes with an element."""
+        beside = (*self.beside, *((("HDEL", self.messages),) if self.messages else ()))
+        return [
+            *((command, key, element) for command, key in beside),
+            *(("UNLINK", start.encode() + element) for start in self.keys),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Own:
 
     @property
     def shown(self) -> str:
-        """All of these keys, for people."""
+        """All of these keys, for people; of ``named`` ones what they are."""
         return f"{self.head}*{self.tail}"
 
 
@@ -63,22 +69,27 @@ class Own:
 class Made:
     """What a run makes beside its jobs where it is not there before: a ``member`` of the set ``key``, or a key that
     stays when nothing is left in it (None). It goes with the run's last job, unless one of the keys ``unless`` is
-    there.
+    there. Entries of a stream that hold one of ``nothing`` are nothing that is left in it.
     """
 
     key: str
     member: str | None = None
     unless: tuple[str, ...] = ()
+    nothing: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """All that a run may leave in one queue. ``blind`` says in words what of it cannot be told from other jobs."""
+    """All that a run may leave in one queue. ``blind`` says in words what of it cannot be told from other jobs.
+
+    ``further``: a question, and the places that its answer names.
+    """
 
     places: Sequence[Place]
     own: Sequence[Own] = ()
     made: Sequence[Made] = ()
     blind: str = ""
+    further: tuple[Question, Callable[[Any], Sequence[Place]]] | None = None
 
 
 _DIGITS = re.compile(rb"[0-9a-f]{12}")
@@ -108,6 +119,14 @@ class Ids:
     def among(self, text: bytes) -> bool:
         """Whether one of the ids may stand somewhere in ``text``."""
         return any(head in text for head in self.heads)
+
+    def in_field(self, name: str) -> Mine:
+        """`Mine` where the value is a JSON object with the id in the field ``name``."""
+
+        def mine(element: bytes, value: bytes) -> int | None:
+            return self.seq(str(fields(value).get(name))) if self.among(value) else None
+
+        return mine
 
     def element(self, element: bytes, value: bytes) -> int | None:
         """`Mine` where the element is an id."""

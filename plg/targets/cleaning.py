@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from plg.queues.traces import Made, Own, Place, Traces
 from plg.targets.client import Command
 from plg.targets.job_source import GROUP
-from plg.targets.pages import Page, Server
+from plg.targets.pages import Page, Server, value_of
 from plg.targets.routed import Routed
 from plg.targets.tally import Tally
 
@@ -118,6 +118,8 @@ class Cleaner:
                 seqs = self._remove(place, page)
                 page.removed = len(seqs)
                 removed.add(place.key, seqs)
+                if place.messages is not None:
+                    removed.add(place.messages, seqs)
 
     def _remove(self, place: Place, page: Page) -> list[int]:
         """Remove the elements of a page: the jobs that were still there."""
@@ -127,7 +129,7 @@ class Cleaner:
         commands = [_removing(place, each.element, from_left=page.from_left) for each in page.found]
         answers = list(self._server.in_steps(commands))
         gone = [each for each, answer in zip(page.found, answers, strict=True) if answer]
-        beside = [(command, key, each.element) for each in gone for command, key in place.companions]
+        beside = [command for each in gone for command in place.companions(each.element)]
         list(self._server.in_steps(beside))
         return [each.seq for each in gone]
 
@@ -170,17 +172,21 @@ class Cleaner:
         if watched:
             client.ask([("WATCH", *keys)])
         others = self._server.ask([("EXISTS", key) for key in made.unless]) if made.unless else []
-        if any(others) or (made.member is None and not self._is_empty(made.key)):
+        if any(others) or (made.member is None and not self._is_empty(made)):
             client.ask([("UNWATCH",)])
             return
         removing: Command = ("UNLINK", made.key) if made.member is None else ("SREM", made.key, made.member)
         client.ask([("MULTI",), removing, ("EXEC",)] if watched else [removing])
 
-    def _is_empty(self, key: str) -> bool:
+    def _is_empty(self, made: Made) -> bool:
         """Whether nothing is left in a key that plg made: a stream may have the group of plg's own workers."""
+        key = made.key
         kind = self._server.ask([("TYPE", key)])[0]
         if kind != b"stream":
             return True
+        if made.nothing:
+            [entries] = self._server.ask([("XRANGE", key, "-", "+", "COUNT", _KEYS)], _KEYS)
+            return len(entries) < _KEYS and all(value_of(fields) in made.nothing for _, fields in entries)
         groups = [name for name in self._server.groups(key) if name != GROUP.encode()]
         return not groups and self._server.ask([("XLEN", key)]) == [0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +40,7 @@ class Leftovers:
 
     def look(self, entry: RunEntry) -> Remains:
         """How much of the run is there. Changes nothing."""
-        traces, blind = _traces(entry)
+        traces, blind = self._traces(entry)
         return Remains(Tally(), self._cleaner(entry, traces).look(), blind)
 
     def clean(self, known: Known, *, force: bool = False, patience: float = PATIENCE) -> Remains:
@@ -49,7 +49,7 @@ class Leftovers:
         A run of which nothing is left is forgotten.
         """
         entry = known.entry
-        traces, blind = _traces(entry)
+        traces, blind = self._traces(entry)
         cleaner = self._cleaner(entry, traces, force=force)
         removed = cleaner.clean(patience)
         left = cleaner.look()
@@ -58,6 +58,24 @@ class Leftovers:
             if known.members and not blind:
                 forget(self._routed, known)
         return Remains(removed, left, blind)
+
+    def _traces(self, entry: RunEntry) -> tuple[list[Traces], tuple[str, ...]]:
+        """Where jobs of the run may lie, and sentences about what of it cannot be told from other jobs."""
+        found, blind = [], []
+        for queue in entry.queues:
+            told = queue.traces(entry.run)
+            if told is None:
+                words = f"the format {queue.format.name} does not say where its jobs lie, so they stay"
+                blind.append(f"{queue.key}: {words}")
+                continue
+            if told.blind:
+                blind.append(f"{queue.key}: {told.blind}")
+            if told.further is not None:
+                question, places_in = told.further
+                [answer] = self._routed.told([question])
+                told = replace(told, places=(*told.places, *places_in(answer)))
+            found.append(told)
+        return found, tuple(blind)
 
     def _cleaner(self, entry: RunEntry, traces: Sequence[Traces], *, force: bool = False) -> Cleaner:
         return Cleaner(self._routed, traces, entry.planned, force=force)
@@ -72,17 +90,3 @@ class Leftovers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _traces(entry: RunEntry) -> tuple[list[Traces], tuple[str, ...]]:
-    """Where jobs of the run may lie, and sentences about what of it cannot be told from other jobs."""
-    found, blind = [], []
-    for queue in entry.queues:
-        told = queue.traces(entry.run)
-        if told is None:
-            blind.append(f"{queue.key}: the format {queue.format.name} does not say where its jobs lie, so they stay")
-            continue
-        found.append(told)
-        if told.blind:
-            blind.append(f"{queue.key}: {told.blind}")
-    return found, tuple(blind)

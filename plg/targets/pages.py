@@ -107,7 +107,7 @@ class Server:
             [entries] = self.ask((("XRANGE", place.key, after, "+", "COUNT", _STEP),), _STEP)
             if not entries:
                 return
-            found = self._mine(place, [(entry, _value(fields)) for entry, fields in entries])
+            found = self._mine(place, [(entry, value_of(fields)) for entry, fields in entries])
             kept = [each for each in found if (each.element in held) == place.held]
             yield Page(kept, groups=groups)
             after = _next(entries[-1][0])
@@ -140,7 +140,7 @@ class Server:
         return [Found(element, seq) for element, seq in told if seq is not None]
 
 
-def _value(fields: Sequence[bytes] | None) -> bytes:
+def value_of(fields: Sequence[bytes] | None) -> bytes:
     """What an entry of a stream holds: the value of its only field, or all of them with zero bytes between."""
     told = fields or ()
     return told[1] if len(told) == 2 else b"\0".join(told)

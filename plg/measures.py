@@ -61,11 +61,16 @@ GAUGES: dict[str, Gauge] = {
         Gauge(
             "memory", "gauge", "bytes", "resident memory of the generator", "none", column="memory_mb", factor=1e-6,
         ),
+        Gauge("in_flight", "gauge", "jobs", "jobs that workers have at hand", queue=True, column="in_flight"),
+        Gauge("delayed", "gauge", "jobs", "jobs that are not due yet", queue=True, column="delayed"),
+        Gauge("workers", "gauge", "jobs", "workers alive", "none", queue=True, column="workers"),
     )
 }  # fmt: skip
 """All gauges, in the order in which they are recorded and shown. Sampler, recorder, recording and series read them
 here."""
 QUEUE_GAUGES = tuple(name for name, gauge in GAUGES.items() if gauge.queue)
+BACKLOG = ("queue_depth", "queue_age")
+"""The gauges of what waits, which every format has; the other gauges of the queue only some can give."""
 
 MEASURES: dict[str, Measure] = {
     m.name: m

@@ -69,6 +69,21 @@ class PhaseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryResult:
+    """What a line with a deadline waited for: a ``measure`` to come to ``bound`` (in its ``unit``) after ``phase`` or
+    within it, from ``start_s`` to ``deadline_s`` of the run; ``at_s`` is when it did, None where it never did."""
+
+    kind: Literal["drained", "reaches", "returns"]
+    measure: str
+    unit: str
+    bound: float
+    phase: str
+    start_s: float
+    deadline_s: float
+    at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectationResult:
     """One judged line. ``observed`` and ``bound`` are in ``unit`` (s, jobs, jobs/s, fraction, bytes)."""
 
@@ -87,6 +102,8 @@ class ExpectationResult:
     stopped: bool = False
     invalid: bool = False
     """Whether plg's own lateness keeps the line from having a verdict: it is no_data then, and the run INVALID."""
+    recovery: RecoveryResult | None = None
+    """Of a line with a deadline. Its ``observed`` and ``bound`` are seconds from the start that it counts from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.file_kinds import BINARY, FOLDER, JUNIT, NOTHING, PAGE, PICTURE, SCENARIO, XML, kind_of
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS
+from plg.measures import GAUGES
 from plg.notices import notices
 from plg.outcome import (
     VERSION,
@@ -34,6 +35,7 @@ from plg.outcome import (
     Outcome,
     PhaseResult,
     QueueResult,
+    RecoveryResult,
     ShardInfo,
     ShardResult,
     TargetInfo,
@@ -250,7 +252,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         target=TargetInfo(**document["target"]),
         ledger=Ledger(**document["ledger"]),
         phases=tuple(PhaseResult(**phase) for phase in document["phases"]),
-        expectations=tuple(ExpectationResult(**result) for result in document["expectations"]),
+        expectations=tuple(map(_expectation_from, document["expectations"])),
         guardrail_hits=recording.hits,
         warnings=tuple(document["warnings"]),
         recording=recording,
@@ -266,6 +268,11 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
 
 def _far_side_from(saved: Mapping[str, Any]) -> FarSide:
     return FarSide(**{**saved, "found": tuple(saved["found"])})
+
+
+def _expectation_from(saved: Mapping[str, Any]) -> ExpectationResult:
+    recovery = saved.get("recovery")  # an earlier plg knew no deadlines
+    return ExpectationResult(**{**saved, "recovery": None if recovery is None else RecoveryResult(**recovery)})
 
 
 def _shard_from(saved: Mapping[str, Any]) -> ShardInfo:
@@ -291,6 +298,14 @@ def _recording_to(recording: Recording) -> dict[str, Any]:
     }
 
 
+def _samples_from(saved: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """An earlier plg did not take all of them."""
+    moments = _floats(saved["sample_times"])
+    return {name: np.full(len(moments), np.nan) for name in GAUGES} | {
+        name: _floats(column) for name, column in saved["samples"].items()
+    }
+
+
 def _histograms_to(h: Histograms) -> dict[str, Any]:
     return {column.name: pack(getattr(h, column.name)) for column in fields(Histograms)}
 
@@ -306,7 +321,7 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         counters=counters | {name: _ints(column) for name, column in saved["counters"].items()},
         histograms={name: _histograms_from(columns) for name, columns in saved["histograms"].items()},
         sample_times=_floats(saved["sample_times"]),
-        samples={name: _floats(column) for name, column in saved["samples"].items()},
+        samples=_samples_from(saved),
         target_rate=_floats(saved["target_rate"]),
         allowed_rate=_floats(saved["allowed_rate"]),
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),

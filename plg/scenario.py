@@ -60,11 +60,28 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """What has to come true in time, each time that ``phase`` stands: at most ``within`` seconds ``since`` its start or
+    its end.
+
+    The queue is *drained* (back to its depth at the start), or the subject *reaches* its bound, or it *returns* to it:
+    it is at most the bound for a whole window.
+    """
+
+    kind: Literal["drained", "reaches", "returns"]
+    within: float
+    phase: str
+    since: Literal["start", "end"]
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """One line of ``expect``.
 
     ``bound`` is in the measure's base unit; where ``relative`` is set the bound is ``factor`` times that subject.
-    ``window`` (s) asks for each window of that width, of which the fraction ``quota`` must hold.
+    ``window`` (s) asks for each window of that width, of which the fraction ``quota`` must hold. A line with a
+    ``recovery`` need not hold all the time, but from some moment on; that the queue is drained is told as the subject
+    queue_depth, which is to have nothing above its start.
     """
 
     text: str
@@ -79,6 +96,7 @@ class Expectation:
     stop: bool = False
     file: str | None = None
     line: int | None = None
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True, slots=True)

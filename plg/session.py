@@ -10,6 +10,7 @@ from plg.clock import Clock, MonotonicClock
 from plg.interrupt import Interrupted, attend
 from plg.judge import make_outcome
 from plg.judge.early_stop import or_stop
+from plg.judge.expectations import still_recovering
 from plg.judge.shards import as_shard, judged_alone
 from plg.outcome import ExpectationResult, Outcome
 from plg.pacing import PACINGS
@@ -187,7 +188,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     )
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
-        sampler = ThreadSampler(ready.probe, clock)
+        sampler = ThreadSampler(ready.probe, clock, own_workers=ready.consumers.gauges if ready.consumers else dict)
         recorder, run_clock = Recorder(prepared.grid), RunClock(clock)
         sender = Sender(
             plan, prepared.limits, ready.transport, encode, recorder, run_clock,
@@ -311,7 +312,9 @@ def _watch(ready: Ready, scenario: Scenario) -> Watch:
 def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) -> Hooks:
     """What the run asks and tells: whoever observes it, and by way of the target the other shards."""
     expect = prepared.scenario.expect
+    recovering = still_recovering(expect) if prepared.scenario.watch is None else None
     if prepared.shard is None:
-        return replace(observer, watch=or_stop(expect, prepared.grid, observer.broken))
-    hooks = replace(observer, watch=or_stop(filter(judged_alone, expect), prepared.grid, observer.broken, budget))
+        return replace(observer, watch=or_stop(expect, prepared.grid, observer.broken), recovering=recovering)
+    stops = or_stop(filter(judged_alone, expect), prepared.grid, observer.broken, budget)
+    hooks = replace(observer, watch=stops, recovering=recovering)
     return hooks if budget is None else budget.among_shards(hooks)

@@ -13,7 +13,7 @@ from plg.diagnostics import Diagnostic, ScenarioError
 from plg.diagnostics_render import render_github, render_json, render_text
 from plg.language.load import lint, load
 from plg.patterns.spans import spans
-from plg.plan.unmeasured import unmeasured
+from plg.plan.unmeasured import ungiven, unmeasured
 from plg.reports.repository import from_root, roots
 
 
@@ -51,12 +51,16 @@ def _unmeasured(file: Path) -> list[Diagnostic]:
         loaded = load(file, sends=False)
     except ScenarioError as error:
         return list(error.diagnostics)
+    refused = ungiven(loaded.scenario)
+    found = [("error" if finding in refused else "warning", finding) for finding in (
+        *refused, *unmeasured(loaded.scenario, spans(loaded.scenario.pattern)),
+    )]  # fmt: skip
     return [
         Diagnostic(
             finding.code, finding.message, str(file), loaded.source.spans.nearest(finding.path), finding.help,
-            "warning", finding.path,
+            severity, finding.path,
         )
-        for finding in unmeasured(loaded.scenario, spans(loaded.scenario.pattern))
+        for severity, finding in found
     ]  # fmt: skip
 
 

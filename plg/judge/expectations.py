@@ -15,11 +15,13 @@ from plg.judge.aggregate import Aggregates, Flags, Reader
 from plg.judge.breach import decided, first_breach_time, holds
 from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import awaited, why_unseen
-from plg.judge.soundness import excuse, raised, spoiled, unkept
+from plg.judge.recovery import arrivals, recovering, result_of, told, worst
+from plg.judge.soundness import excuse, idle_in, raised, spoiled, unkept
 from plg.judge.windows import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
 from plg.measures import FAR, MEASURES, QUEUE_GAUGES, percentile, samples_needed
-from plg.outcome import ExpectationResult
+from plg.outcome import ExpectationResult, RecoveryResult
+from plg.runner.live import Live
 from plg.runner.recording import Recording
 from plg.scenario import Expectation, Subject
 
@@ -36,6 +38,7 @@ class Finding:
     detail: str = ""
     breach_s: float | None = None
     invalid: bool = False
+    recovery: RecoveryResult | None = None
 
 
 _NOT_JUDGED = Finding("no_data", detail="a signal came before it was judged")
@@ -60,16 +63,55 @@ def find(reader: Reader, expectation: Expectation) -> Finding:
     found = find_unexcused(reader, expectation)
     if unkept(reader.recording, expectation, found.verdict):
         return Finding("no_data", None, found.bound, reader.recording.lost)
-    why = excuse(reader, expectation, found.verdict, found.observed, found.bound)
+    figures = (found.observed, found.bound) if expectation.recovery is None else (None, None)
+    why = excuse(reader, expectation, found.verdict, *figures)
     if not why:
         return found
-    if found.observed is not None:
+    if found.observed is not None and expectation.recovery is None:
         why += f"; it reads {figure(found.observed, MEASURES[expectation.subject.measure].unit)}"
     return Finding("no_data", None, found.bound, why, invalid=True)
 
 
+def _in_time(reader: Reader, line: Expectation) -> Finding:
+    """Judge a line with a deadline by what it reads alone. Its figures are seconds from the start it counts from."""
+    assert line.recovery is not None, "a line without a deadline is judged otherwise"
+    within = line.recovery.within
+    try:
+        _check_planned(reader, line.subject)
+        bound = bound_of(reader, line)
+        found = worst(arrivals(reader, line, bound))
+    except NoData as why:
+        return Finding("no_data", None, within, str(why))
+    result = result_of(line, found, bound)
+    if found.verdict == "no_data":
+        return Finding("no_data", None, within, found.why, recovery=result)
+    said = told(line, found, bound)
+    if found.verdict == "pass":
+        return Finding("pass", found.took, within, said, recovery=result)
+    asleep = idle_in(reader.recording, found.start, found.start + found.took)
+    if asleep and found.took - asleep <= within:
+        why_late = f"plg itself or its workers stood still for {figure(round(asleep, 3), 's')} meanwhile; {said}"
+        return Finding("no_data", None, within, why_late, invalid=True, recovery=result)
+    return Finding("fail", found.took, within, said, found.deadline, recovery=result)
+
+
+def bound_of(reader: Reader, expectation: Expectation) -> float:
+    """The bound in the unit of the measure, also where another phase gives it. Raises `NoData`."""
+    if expectation.relative is not None:
+        return relative_bound(reader, expectation.relative, expectation.factor)
+    assert expectation.bound is not None, "an expectation has a bound or something to be compared with"
+    return expectation.bound
+
+
+def still_recovering(expectations: Sequence[Expectation]) -> Callable[[Live], bool] | None:
+    """See `plg.judge.recovery.recovering`."""
+    return recovering(expectations, bound_of)
+
+
 def find_unexcused(reader: Reader, expectation: Expectation) -> Finding:
     """Judge one expectation by what it reads alone."""
+    if expectation.recovery is not None:
+        return _in_time(reader, expectation)
     bound = expectation.bound
     try:
         remark = ""
@@ -116,14 +158,16 @@ def _check_taken(reader: Reader, expectation: Expectation, bound: float) -> None
 def dress(reader: Reader, expectation: Expectation, found: Finding) -> ExpectationResult:
     """A finding as the result that reports show."""
     subject = expectation.subject
+    in_time = expectation.recovery is not None
     phase = None
     if found.breach_s is not None:
         phase = subject.during or reader.phase_at(found.breach_s)
     return ExpectationResult(
         text=expectation.text, level=expectation.level, verdict=found.verdict,
-        observed=found.observed, bound=found.bound, unit=MEASURES[subject.measure].unit, op=expectation.op,
+        observed=found.observed, bound=found.bound, unit="s" if in_time else MEASURES[subject.measure].unit,
+        op="<=" if in_time else expectation.op,
         first_breach_s=found.breach_s, first_breach_phase=phase, file=expectation.file, line=expectation.line,
-        detail=found.detail, invalid=found.invalid,
+        detail=found.detail, invalid=found.invalid, recovery=found.recovery,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.judge.wording import counted, moment
-from plg.measures import QUEUE_GAUGES
+from plg.measures import BACKLOG, QUEUE_GAUGES
 from plg.runner.recording import Floats, Intervals, Ints, Recording, sample_step
 
 BLIND = 1.0
@@ -42,6 +42,12 @@ def undated(recording: Recording) -> Floats:
     return recording.sample_times[(depth > 0) & np.isnan(age)]
 
 
+def step_of(recording: Recording, gauge: str) -> float:
+    """Seconds between two looks that told a gauge, most of the time: workers are not counted at each."""
+    step, times = sample_step(recording), known(recording, gauge)[0]
+    return step if gauge in BACKLOG or len(times) < 2 else max(step, float(np.median(np.diff(times))))
+
+
 def gaps(recording: Recording, gauge: str) -> tuple[Floats, Floats]:
     """Starts and ends of the stretches for which the queue could not be seen, in order.
 
@@ -50,8 +56,8 @@ def gaps(recording: Recording, gauge: str) -> tuple[Floats, Floats]:
     """
     if gauge not in QUEUE_GAUGES or not len(recording.sample_times):
         return np.zeros(0), np.zeros(0)
-    step = sample_step(recording)
-    seen, _ = known(recording, "queue_depth")
+    step = step_of(recording, gauge)
+    seen, _ = known(recording, "queue_depth" if gauge in BACKLOG else gauge)
     marks = np.concatenate([[0.0], seen, [watched_until(recording)]])
     wide = np.flatnonzero(np.diff(marks) > max(BLIND, 2 * step))
     return marks[:-1][wide] + step, marks[1:][wide]
@@ -67,9 +73,8 @@ def why_unseen(recording: Recording, gauge: str) -> str:
         )
     starts, ends = gaps(recording, gauge)
     worst = int(np.argmax(ends - starts))
-    return (
-        f"the queue could not be seen from {moment(float(starts[worst]), None)} to {moment(float(ends[worst]), None)}"
-    )
+    what = "the queue" if gauge in BACKLOG else gauge
+    return f"{what} could not be seen from {moment(float(starts[worst]), None)} to {moment(float(ends[worst]), None)}"
 
 
 def oldest_due(recording: Recording) -> tuple[Floats, Floats]:
@@ -120,8 +125,10 @@ def stays(recording: Recording, gauge: str, phase: str) -> list[tuple[float, flo
 
     For queue_age that is at any time, for what it reads is the age of that job. For queue_depth it is after the last
     send only, for before, later phases add to what waits. In order of time; where the queue could not be seen, what
-    the last look found goes on.
+    the last look found goes on. The other gauges are no matter of whose jobs wait.
     """
+    if gauge not in BACKLOG:
+        return []
     times, due = oldest_due(recording)
     seen = np.append(known(recording, "queue_depth")[0], watched_until(recording))
     ends = seen[np.searchsorted(seen, times, side="right")]

@@ -17,7 +17,7 @@ from plg.judge.breach import holds
 from plg.judge.looks import BLIND
 from plg.judge.windows import NoData, Windows, ended
 from plg.judge.wording import where
-from plg.measures import MEASURES, QUEUE_GAUGES
+from plg.measures import BACKLOG, MEASURES, QUEUE_GAUGES
 from plg.runner.recording import Floats, Histograms, Recording, Stall
 from plg.scenario import Expectation, Subject
 from plg.units import format_duration, format_percent
@@ -36,6 +36,8 @@ STALL = 0.2
 WORKERS = "plg's own reference workers"
 _BY_WORKERS = (*QUEUE_GAUGES, "drain_time")
 """What the reference workers have a part in."""
+_HELD = (*BACKLOG, "in_flight", "delayed", "drain_time")
+"""What is read off the jobs that a queue holds."""
 
 
 def held_share(recording: Recording) -> float:
@@ -66,7 +68,7 @@ def unkept(recording: Recording, expectation: Expectation, verdict: str) -> bool
     A queue that was too deep, too old or too slow to drain all the same was so without them.
     """
     asked, other = expectation.subject.measure, expectation.relative
-    if not recording.lost or not (asked in _BY_WORKERS or (other is not None and other.measure in _BY_WORKERS)):
+    if not recording.lost or not (asked in _HELD or (other is not None and other.measure in _HELD)):
         return False
     return verdict != "fail" or other is not None or expectation.op not in ("<", "<=")
 
@@ -298,11 +300,22 @@ def _aftermaths(recording: Recording, gauge: str) -> list[tuple[float, float]]:
 def raised(recording: Recording, gauge: str) -> float:
     """By how much the stalls can have raised a gauge at most: an age by their length, a depth by the jobs that came
     together after them; where plg's own workers stood still, by any number."""
+    if gauge == "workers":
+        return 0.0
     if gauge == "queue_age":
         return math.fsum(stall.length_s for stall in recording.stalls)
     if any(stall.workers for stall in recording.stalls):
         return math.inf
     return float(max(recording.total("held"), recording.total("overdue")))
+
+
+def idle_in(recording: Recording, start: float, end: float) -> float:
+    """Seconds of a stretch for which plg or its own workers stood still."""
+    return sum(
+        max(0.0, min(stall.end_s, end) - max(stall.start_s, start)) + stall.suspended_s
+        for stall in recording.stalls
+        if stall.start_s < end and stall.end_s >= start
+    )
 
 
 def _asleep_in_the_end(recording: Recording) -> float:

@@ -191,9 +191,9 @@ class WindowCache:
     recording: Recording
     _built: dict[tuple[str | None, float | None, str], Windows] = field(default_factory=dict)
 
-    def put(self, during: str | None, width: float | None, windows: Windows) -> None:
-        """Read all measures but the gauges of the queue in these windows."""
-        self._built[during, width, ""] = windows
+    def put(self, during: str | None, width: float | None, windows: Windows, measure: str = "") -> None:
+        """Read a measure, or all but the gauges of the queue, in these windows."""
+        self._built[during, width, measure if measure in QUEUE_GAUGES else ""] = windows
 
     def get(self, during: str | None, width: float | None = None, measure: str = "") -> Windows:
         """The windows that a measure is read in; only those of a gauge of the queue differ."""

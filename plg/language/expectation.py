@@ -8,9 +8,9 @@ from typing import Any, Literal, cast
 
 from plg.diagnostics import Fault, nearest
 from plg.language import otherwise, strings
-from plg.language.expectation_text import expectation_tree
+from plg.language.expectation_text import WITHIN, expectation_tree
 from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
-from plg.scenario import Expectation, Subject
+from plg.scenario import Expectation, Recovery, Subject
 from plg.units import (
     DURATION_UNITS,
     SIZE_UNITS,
@@ -61,19 +61,68 @@ class _Reader:
                 parts[child.data] = child
             else:
                 self.tail(child, tails)
-        if parts["operator"] == "=":
-            self.fault("unknown-operator", "`=` does not compare", parts["operator"], "did you mean `==`?")
-        subject, measure = self.subject(parts["subject"], tails.get("during"))
-        bound, relative, factor = self.bound(parts["bound"], measure, subject)
+        operator = parts["operator"]
+        if operator == "=":
+            self.fault("unknown-operator", "`=` does not compare", operator, "did you mean `==`?")
+        subject: Subject | None = Subject("queue_depth")
+        measure: Measure | None = MEASURES["queue_depth"]
+        bound: float | None = 0.0
+        relative, factor = None, 1.0
+        if "subject" in parts:
+            subject, measure = self.subject(parts["subject"], tails.get("during"))
+            bound, relative, factor = self.bound(parts["bound"], measure, subject)
         window, quota = self.window(tails.get("window"), measure)
+        recovery = self.recovery(operator, tails, measure)
         if subject is None or measure is None:
             return None
-        op = cast(Literal["<", "<=", ">", ">=", "==", "!="], str(parts["operator"]))
+        op = "<=" if operator.type in ("RETURNS", "DRAINED") else str(operator)
+        compared = cast(Literal["<", "<=", ">", ">=", "==", "!="], op)
         stop = "stop" in tails
-        return Expectation(self.text, subject, op, bound, relative, factor, window, quota, level, stop, file, line)
+        return Expectation(
+            self.text, subject, compared, bound, relative, factor, window, quota, level, stop, file, line, recovery
+        )
+
+    def recovery(self, operator: Any, tails: Mapping[str, Any], measure: Measure | None) -> Recovery | None:
+        """What has to come true in time, where the line says in which."""
+        kind: Literal["drained", "reaches", "returns"] = "reaches"
+        if operator.type in ("RETURNS", "DRAINED"):
+            kind = "returns" if operator.type == "RETURNS" else "drained"
+        node = tails.get("within")
+        if node is None:
+            if kind != "reaches":
+                word = "drained" if kind == "drained" else "returns to"
+                self.fault("needs-deadline", f"`{word}` needs the time for it", operator, _DEADLINE)
+            return None
+        self.fits_deadline(kind, tails, measure, operator)
+        amount, name = node.children
+        within = self.measured(amount, parse_duration, "a duration such as 90s")
+        if within is not None and not 0 < within <= MOST_WITHIN:
+            self.fault("out-of-range", "the time must be longer than 0 and at most 24h", amount)
+        phase = self.phase_called(name)
+        since: Literal["start", "end"] = "end" if WITHIN[node.data] == "after" else "start"
+        return None if within is None else Recovery(kind, within, phase, since)
+
+    def fits_deadline(self, kind: str, tails: Mapping[str, Any], measure: Measure | None, operator: Any) -> None:
+        """What a line with a deadline cannot say besides."""
+        if kind == "reaches" and measure is not None and measure.kind not in ("time", "gauge"):
+            self.fault(
+                "unexpected-deadline", f"{measure.name} is counted, and does not come back to anything",
+                tails["within"], "leave `within …` out; times and gauges take it, such as queue_depth or p95(latency)",
+            )  # fmt: skip
+        if "during" in tails:
+            help = "leave `during …` out: `within … after PHASE` and `within … of PHASE` say when"
+            self.fault("unexpected-phase", "the line says twice when it is judged", tails["during"], help)
+        window = tails.get("window")
+        if window is not None and (kind == "drained" or window.data != "every_window"):
+            help = "leave `in …` out" if kind == "drained" else "write `in every 2s`: that long it has to hold"
+            self.fault("unexpected-window", "a line with a deadline does not count windows", window, help)
+        if "stop" in tails:
+            help = "leave `or stop` out: the line is known when its time is over"
+            self.fault("unexpected-stop", "a line with a deadline does not end a run", tails["stop"], help)
 
     def tail(self, node: Any, tails: dict[str, Any]) -> None:
         kind = "window" if node.data.endswith(("window", "windows")) else str(node.data)
+        kind = "within" if kind in WITHIN else kind
         if kind in tails:
             self.fault("duplicate-key", f"`{'in' if kind == 'window' else kind}` is given twice", node)
         tails[kind] = node
@@ -136,7 +185,9 @@ class _Reader:
     def phase(self, node: Any) -> str | None:
         if node is None:
             return None
-        token = node.children[0]
+        return self.phase_called(node.children[0])
+
+    def phase_called(self, token: Any) -> str:
         name = strings.unquote(token) if token.type == "STRING" else str(token)
         if name not in self.phases:
             suggestion = nearest(name, self.phases)
@@ -268,6 +319,9 @@ class _Reader:
         return None
 
 
+MOST_WITHIN = 86_400.0
+"""The longest deadline (s)."""
+_DEADLINE = "write for example `within 90s after PHASE` (from its end) or `within 45s of PHASE` (from its start)"
 _WANTED: Mapping[str, tuple[str, str]] = {
     "s": ("a time", "250ms"),
     "jobs": ("a number of jobs", "100"),

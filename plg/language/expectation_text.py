@@ -12,6 +12,8 @@ from plg.language.parse import parse_tree
 from plg.language.source import Range
 from plg.measures import MEASURES
 
+WITHIN = {"within_after": "after", "within_of": "of"}
+"""The word before the phase, by the rule of the tail that says in which time something has to come true."""
 Piece = tuple[int, int, Range]
 """A part of a canonical text (first and last offset) and the stretch of the source that it came from."""
 
@@ -37,7 +39,8 @@ def canonical(node: Any) -> tuple[str, list[Piece]]:
     words = _Words()
     for child in node.children:
         if isinstance(child, str):
-            words.add(str(child), child)
+            returns = child.type == "RETURNS"  # type: ignore[attr-defined]  # a token
+            words.add("returns to" if returns else str(child), child)
         elif child.data == "subject":
             _add_subject(words, child)
         elif child.data == "bound":
@@ -75,17 +78,26 @@ def _add_bound(words: _Words, node: Any) -> None:
 def _add_tail(words: _Words, node: Any) -> None:
     tokens = node.children
     if node.data == "during":
-        name = strings.unquote(tokens[0]) if tokens[0].type == "STRING" else str(tokens[0])
         words.add("during", where=_keyword(node, "during"))
-        words.add(strings.name_or_string(name), tokens[0])
+        words.add(_phase(tokens[0]), tokens[0])
     elif node.data == "stop":
         words.add("or stop", tokens[0])
+    elif node.data in WITHIN:
+        words.add("within", where=_keyword(node, "within"))
+        words.add(strings.compact(tokens[0]), tokens[0])
+        words.add(WITHIN[node.data])
+        words.add(_phase(tokens[1]), tokens[1])
     else:
         words.add("in every" if node.data == "every_window" else "in", where=_keyword(node, "in"))
         words.add(strings.compact(tokens[0]), tokens[0])
         if node.data != "every_window":
             words.add("of")
             words.add(strings.compact(tokens[1]), tokens[1])
+
+
+def _phase(token: Any) -> str:
+    """The name of a phase as it is written."""
+    return strings.name_or_string(strings.unquote(token) if token.type == "STRING" else str(token))
 
 
 def _keyword(node: Any, word: str) -> Range:
@@ -121,8 +133,8 @@ def params_of(text: str, params: Collection[str]) -> dict[tuple[int, int], str]:
         if token.type == "REF":
             found[token.start_pos, token.end_pos] = str(token[1:])
     for node in tree.iter_subtrees():
-        if node.data in ("bound", "factor", "every_window", "share_of_windows"):
-            for child in node.children:
+        if node.data in ("bound", "factor", "every_window", "share_of_windows", *WITHIN):
+            for child in node.children[: 1 if node.data in WITHIN else None]:
                 token = _bare(child) if node.data == "bound" else child
                 if token is not None and token.type == "NAME" and (node.data != "bound" or token in params):
                     found[token.start_pos, token.end_pos] = str(token)

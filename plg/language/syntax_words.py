@@ -14,6 +14,8 @@ _PLAIN = {
     "OPERATOR": "a comparison (<, <=, >, >=, ==, !=)",
     "STOP": "`stop`",
     "WARN": "`warn`",
+    "RETURNS": "`returns to`",
+    "DRAINED": "`drained`",
     "_ARROW": "`->`",
     "_PLUS_MINUS": "`+-`",
     "_DOTS": "`..`",

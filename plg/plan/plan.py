@@ -15,6 +15,7 @@ from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.arrivals import Arrivals, Chunk, Counts
 from plg.plan.interleave import Interleave
 from plg.plan.shedding import Shedding
+from plg.plan.watching import Awaited
 from plg.scenario import Scenario
 
 CHUNK = 8192
@@ -74,6 +75,7 @@ class Plan:
     ``stop_s`` is when a limit on jobs or time will end the run, if one will, and ``cut_seq`` the first arrival of the
     whole run that ``max_total_jobs`` refuses (``planned_total`` where it refuses none). ``seed`` repeats the run.
     ``sent_estimate`` is exact for a whole run and, where the rate is clipped, an even share of it for a shard.
+    ``awaited`` is the line that the queue is watched for the longest after the traffic.
     """
 
     scenario: Scenario
@@ -90,6 +92,7 @@ class Plan:
     shard: tuple[int, int] = (0, 1)
     stop_s: float | None = None
     cut_seq: int = 0
+    awaited: Awaited | None = None
     pattern: Pattern = field(repr=False, kw_only=True)
     allowed: Pattern = field(repr=False, kw_only=True)
     arrivals: Arrivals = field(repr=False, kw_only=True)
@@ -198,6 +201,9 @@ class Plan:
                 {"guardrail": clip.guardrail, "start_s": clip.start_s, "end_s": clip.end_s, "shed": clip.shed}
                 for clip in self.clips
             ],
+            "watched_for": None
+            if self.awaited is None
+            else {"line": self.awaited.text, "until_s": self.awaited.until_s},
             "warnings": [
                 {"code": warning.code, "message": warning.message, "line": warning.line} for warning in self.warnings
             ],

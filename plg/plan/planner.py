@@ -14,7 +14,9 @@ from plg.plan.arrivals import Arrivals, Poisson, Uniform
 from plg.plan.interleave import Interleave
 from plg.plan.plan import MOST_CLIPS, Clip, PhasePlan, Plan, share
 from plg.plan.shedding import EvenShedding, NothingShed, RandomShedding, Shedding
+from plg.plan.unmeasured import ungiven
 from plg.plan.warnings import foresee
+from plg.plan.watching import awaited, sides
 from plg.scenario import Guardrails, Scenario
 
 MOST_COUNTED = 100_000
@@ -41,6 +43,7 @@ def make_plan(scenario: Scenario, *, seed: int | None = None, shard: tuple[int, 
     kept = share(np.array([cut.stop_k]), shard)[0] - round(_shed_before(shedding, cut.stop_k) / shards)
     phases = _phases(curve, arrivals, shard)
     _refuse_countless(scenario, phases)
+    _refuse_ungiven(scenario)
     clips = (*_excursions(curve, arrivals, shedding, limits, cut), *cut.clips)
     return Plan(
         scenario=scenario,
@@ -57,6 +60,7 @@ def make_plan(scenario: Scenario, *, seed: int | None = None, shard: tuple[int, 
         shard=shard,
         stop_s=cut.stop_s,
         cut_seq=cut.cut_seq,
+        awaited=awaited(scenario, {phase.name: phase.span for phase in phases}),
         pattern=curve,
         allowed=allowed,
         arrivals=arrivals,
@@ -168,16 +172,28 @@ def _scaled(counted: int, span: PhaseSpan) -> int:
     return counted if span.times <= MOST_COUNTED else round(counted * span.times / MOST_COUNTED)
 
 
+def _refuse_ungiven(scenario: Scenario) -> None:
+    faults = []
+    for finding in ungiven(scenario):
+        index = finding.path[-1]
+        line = scenario.expect[index] if isinstance(index, int) else None
+        file = line.file if line is not None and line.file else "<document>"
+        faults.append(Diagnostic(finding.code, finding.message, file, help=finding.help, path=finding.path))
+    if faults:
+        raise ScenarioError(faults)
+
+
 def _refuse_countless(scenario: Scenario, phases: tuple[PhasePlan, ...]) -> None:
     countless = {phase.name: phase.span.times for phase in phases if phase.span.times > MOST_INTERVALS}
     if not countless:
         return
     faults = []
     for i, expectation in enumerate(scenario.expect):
-        for subject in (expectation.subject, expectation.relative):
-            if subject is not None and subject.during in countless:
-                times = countless[subject.during]
-                phase = f"phase {subject.during!r} stands {times:,} times"
+        named = [subject.during for subject in sides(expectation)]
+        for name in (*named, expectation.recovery.phase if expectation.recovery is not None else None):
+            if name is not None and name in countless:
+                times = countless[name]
+                phase = f"phase {name!r} stands {times:,} times"
                 message = f"{phase}: at most {MOST_INTERVALS:,} can be judged apart"
                 help_ = "name the repeat around it, or ask of the whole run"
                 file = expectation.file or "<document>"

@@ -12,10 +12,10 @@ from plg.diagnostics import Path
 from plg.measures import FAR, MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
-from plg.plan.watching import LOOK_EVERY, QUEUE, watch_length
+from plg.plan.watching import LOOK_EVERY, QUEUE, hold_of, watch_length
 from plg.queues.envelope import moment_in
-from plg.queues.registry import format_of
-from plg.scenario import Expectation, Scenario, Subject
+from plg.queues.registry import SHIPPED, format_of
+from plg.scenario import Expectation, Recovery, Scenario, Subject
 from plg.units import format_duration
 
 
@@ -30,6 +30,41 @@ class Foreseen:
     help: str = ""
 
 
+_GAUGES_OF_FORMATS = ("in_flight", "delayed", "workers")
+_OWN = ("in_flight", "workers")
+"""What plg's own workers tell of themselves."""
+
+
+def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
+    """Lines on what the format of a queue cannot tell: such a scenario is not run."""
+    found: list[Foreseen] = []
+    kinds = dict.fromkeys(job.queue.kind for job in scenario.jobs)
+    own = _OWN if scenario.workers is not None and (scenario.own_workers is not None or not scenario.placed) else ()
+    for index, line in enumerate(scenario.expect):
+        for measure in dict.fromkeys("workers" if s.measure == "flaps" else s.measure for s in _sides(line)):
+            if measure not in _GAUGES_OF_FORMATS or measure in own:
+                continue
+            silent = [kind for kind in kinds if measure not in format_of(kind).gauges]
+            if silent:
+                told = f"{measure} cannot be told of a {silent[0]} queue: {_WHY_SILENT[measure]}"
+                givers = ", ".join(name for name in SHIPPED if measure in format_of(name).gauges)
+                help_ = f"{_INSTEAD[measure]}; these tell it: {givers}"
+                found.append(Foreseen("measure-not-given", told, ("expect", index), help_))
+    return tuple(dict.fromkeys(found))
+
+
+_WHY_SILENT = {
+    "in_flight": "what workers have at hand stands nowhere in Redis",
+    "delayed": "jobs that are due later cannot be told there from others",
+    "workers": "its workers do not register themselves in Redis",
+}
+_INSTEAD = {
+    "in_flight": "ask for queue_depth, or let plg's own workers take the jobs (`workers 2 each 10ms`)",
+    "delayed": "leave the line out",
+    "workers": "ask for queue_depth, queue_age or `drained within 90s after PHASE`",
+}
+
+
 def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foreseen, ...]:
     """Every such warning, in the order of the expectations."""
     found: list[Foreseen] = []
@@ -38,7 +73,9 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
     for index, expectation in enumerate(scenario.expect):
         place: Path = ("expect", index)
         for subject in _sides(expectation):
-            if subject.measure == "queue_age" and silent:
+            if expectation.recovery is not None and subject is expectation.subject:
+                found += _in_time(scenario, expectation, expectation.recovery, spans, place)
+            elif subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
             elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
                 why = f"{subject.measure} has no data: {silent_kinds} jobs leave no record of what a worker did"
@@ -139,8 +176,43 @@ def _due(scenario: Scenario, intervals: Floats) -> int:
     return int(np.diff(np.floor(ends + 0.5 + 1e-9)).sum())
 
 
+def _in_time(
+    scenario: Scenario, line: Expectation, recovery: Recovery, spans: Mapping[str, PhaseSpan], place: Path
+) -> list[Foreseen]:
+    """Where a line with a deadline looks at a time in which nothing is due, or goes on after the watch."""
+    phase = spans.get(recovery.phase)
+    if phase is None:
+        return []
+    start = phase.end if recovery.since == "end" else phase.end - phase.duration
+    end, traffic = start + recovery.within, scenario.pattern.duration
+    if MEASURES[line.subject.measure].kind == "time":
+        until = min(end, traffic)
+        if until <= start or _due(scenario, np.array([[start, until]])) == 0:
+            told = f"no job is due {'after' if recovery.since == 'end' else 'in'} {recovery.phase}"
+            return [Foreseen("never-measured", f"{line.subject.measure} has no data: {told}", place, _MORE_TRAFFIC)]
+        q = percentile(line.subject.aggregate or "")
+        width = hold_of(line)
+        some = _due(scenario, np.array([[start, until]])) / (until - start) * width
+        if q is not None and some < samples_needed(q):
+            told = f"some {some:,.0f} jobs are due in {format_duration(width)}, and it takes {samples_needed(q):,}"
+            wider = f"write `in every {math.ceil(samples_needed(q) / some * width)}s`" if some else _MORE_TRAFFIC
+            return [Foreseen("few-arrivals-per-window", f"{line.subject.aggregate}: {told}", place, wider)]
+        return []
+    # What follows the last send is watched as long as a line needs, but where the scenario says for how long.
+    if scenario.watch is None or traffic + scenario.watch >= end:
+        return []
+    message = f"the queue is watched for {format_duration(scenario.watch)} after the last send: what takes longer"
+    longer = format_duration(math.ceil(end - traffic + 1))
+    return [Foreseen("watch-too-short", f"{message} has no data", place, f"write `watch {longer}`, or leave it out")]
+
+
+_MORE_TRAFFIC = "let some traffic follow, such as `then after: steady 50/s over 30s`"
+
+
 def _watch_too_short(watch: float, expectation: Expectation, place: Path) -> list[Foreseen]:
     """Where the watch ends before a line about a time is decided."""
+    if expectation.recovery is not None:
+        return []
     bound = expectation.bound
     looks = [side.measure for side in _sides(expectation) if side.measure in ("queue_age", "drain_time")]
     if bound is None or not looks or watch >= bound:

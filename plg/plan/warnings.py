@@ -78,8 +78,8 @@ def _thin(
 ) -> Iterator[PlanWarning]:
     """Expectations whose figure would rest on too few jobs."""
     for subject in (expectation.subject, expectation.relative):
-        if subject is None:
-            continue
+        if subject is None or (expectation.recovery is not None and subject is expectation.subject):
+            continue  # `unmeasured` speaks of lines with a deadline
         need = _samples_wanted(subject, expectation)
         if need is None:
             continue

@@ -24,6 +24,7 @@ class ArqFormat(Usual):
     name = "arq"
     meaning = "arq: jobs for `arq`"
     expresses = frozenset({"call", "args", "kwargs", "delay"})
+    gauges = frozenset({"in_flight", "delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "zset"}

@@ -27,6 +27,7 @@ class AsynqFormat(Usual):
     name = "asynq"
     meaning = "Asynq: tasks for its Server"
     expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
+    gauges = frozenset({"in_flight", "delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = {f"{_base(job)}pending": "list", "asynq:queues": "set"}

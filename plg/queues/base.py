@@ -105,6 +105,17 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Crew:
+    """The names of the workers alive of one queue; None where they could not be told."""
+
+    names: frozenset[str] | None
+
+
+MOST_WORKERS = 1000
+"""Workers of a queue that are counted; where more are registered, their number is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """Questions to ask of the server, and what their answers mean.
 
@@ -116,7 +127,7 @@ class Survey:
     """
 
     questions: Sequence[Question]
-    read: Callable[[Sequence[Any], float], Sight | Survey]
+    read: Callable[[Sequence[Any], float], Sight | Crew | Survey]
     later: Sequence[Question] = ()
     for_age: frozenset[str] = frozenset()
     aside: Sequence[Question] = ()
@@ -128,7 +139,8 @@ class Format(Protocol):
     ``settings`` are the keys that ``queue`` takes beside its name, ``expresses`` the fields of a job that mean
     something to the framework; others are refused by the format's name. ``taken`` tells how the reference workers can
     take jobs: ``pop`` from the right of a list, ``group`` as a consumer group of a stream; None where only the
-    framework's own can. ``shared`` are those counts of a `Sight` that are of all queues of the framework together.
+    framework's own can. ``shared`` are those counts of a `Sight` that are of all queues of the framework together,
+    ``gauges`` those of ``in_flight``, ``delayed`` and ``workers`` that it can tell.
     """
 
     name: str
@@ -137,6 +149,7 @@ class Format(Protocol):
     expresses: frozenset[str]
     taken: Literal["pop", "group"] | None
     shared: frozenset[str]
+    gauges: frozenset[str]
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Settings of a ``queue`` that hold what they cannot: the name of each, and words that follow it."""
@@ -166,6 +179,10 @@ class Format(Protocol):
     def tracing(self, job: Job, run_id: str) -> Tracing | None:
         """How to ask what became of each job; None where the framework records nothing of a single job."""
 
+    def census(self, jobs: Sequence[Job]) -> Survey | None:
+        """What to ask to see who works at the queue: a survey whose questions are all ``aside``, and which reads a
+        `Crew`; None where the framework does not register its workers in Redis."""
+
 
 class Usual:
     """What most formats say of these: no settings, nothing to announce, and none but the framework's own workers."""
@@ -173,6 +190,7 @@ class Usual:
     settings: Mapping[str, str] = {}
     taken: Literal["pop", "group"] | None = None
     shared: frozenset[str] = frozenset()
+    gauges: frozenset[str] = frozenset()
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return ()
@@ -184,4 +202,7 @@ class Usual:
         return None
 
     def tracing(self, job: Job, run_id: str) -> Tracing | None:
+        return None
+
+    def census(self, jobs: Sequence[Job]) -> Survey | None:
         return None

@@ -28,6 +28,7 @@ class BullmqFormat(Usual):
     meaning = "BullMQ: jobs for its Worker"
     settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
     expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
+    gauges = frozenset({"in_flight", "delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)

@@ -34,6 +34,7 @@ class CeleryFormat(Usual):
     }
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
     shared = frozenset({"in_flight"})
+    gauges = frozenset({"in_flight"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = f"{_prefix(job)}{job.queue.name}"

@@ -26,6 +26,7 @@ class DramatiqFormat(Usual):
     meaning = "dramatiq: messages for `dramatiq`"
     settings: Mapping[str, str] = {"namespace": "the namespace of the broker (default: dramatiq)"}
     expresses = frozenset({"call", "args", "kwargs", "delay", "timeout", "retry", "backoff"})
+    gauges = frozenset({"in_flight", "delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         later = {} if job.delay is None else {f"{_key(job)}.DQ": "list", f"{_key(job)}.DQ.msgs": "hash"}

@@ -28,6 +28,7 @@ class HueyFormat(Usual):
     name = "huey"
     meaning = "huey: tasks for `huey_consumer` with RedisHuey"
     expresses = frozenset({"call", "args", "kwargs", "delay", "retry", "backoff"})
+    gauges = frozenset({"delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {_key(job): "list"}

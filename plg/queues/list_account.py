@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from plg.queues.base import Change, Loss, Question, Sight, Survey
+from plg.queues.base import Change, Crew, Loss, Question, Sight, Survey
 from plg.queues.commands import QUESTIONS, Commands, Given
 
 _TAKING = (
@@ -35,7 +35,7 @@ def accounted(survey: Survey, keys: Iterable[str], end: int = RIGHT) -> Survey:
     accounts = [ListAccount(key, end) for key in keys]
     aside = tuple(dict.fromkeys(question for account in accounts for question in account.questions))
 
-    def read(answers: Sequence[Any], now: float) -> Sight | Survey:
+    def read(answers: Sequence[Any], now: float) -> Sight | Crew | Survey:
         told = dict(zip((*survey.questions, *aside), answers, strict=True))
         changes = [account.read(told, now) for account in accounts]
         return _changed(survey.read(answers[: len(survey.questions)], now), Change.together(changes))
@@ -43,9 +43,11 @@ def accounted(survey: Survey, keys: Iterable[str], end: int = RIGHT) -> Survey:
     return replace(survey, read=read, aside=aside)
 
 
-def _changed(found: Sight | Survey, change: Change) -> Sight | Survey:
+def _changed(found: Sight | Crew | Survey, change: Change) -> Sight | Crew | Survey:
     if isinstance(found, Sight):
         return replace(found, change=change)
+    if isinstance(found, Crew):
+        return found
     return replace(found, read=lambda answers, now: _changed(found.read(answers, now), change))
 
 

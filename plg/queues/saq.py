@@ -22,6 +22,7 @@ class SaqFormat(Usual):
     name = "saq"
     meaning = "SAQ: jobs for `saq`"
     expresses = frozenset({"call", "kwargs", "delay", "timeout", "retry", "backoff"})
+    gauges = frozenset({"in_flight", "delayed"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {f"saq:{job.queue.name}:queued": "list", f"saq:{job.queue.name}:incomplete": "zset"}

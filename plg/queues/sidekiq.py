@@ -23,6 +23,7 @@ class SidekiqFormat(Usual):
     settings: Mapping[str, str] = {"moments": "ms (Sidekiq 8, the default) or s (Sidekiq 7 and before)"}
     expresses = frozenset({"call", "args", "delay", "retry"})
     shared = frozenset({"delayed", "dead"})
+    gauges = frozenset({"delayed"})
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("moments", "ms") not in ("ms", "s"):

@@ -35,6 +35,10 @@ class QueueInUse:
         """See `Format.survey`."""
         return self.format.survey(self.jobs)
 
+    def census(self) -> Survey | None:
+        """See `Format.census`."""
+        return self.format.census(self.jobs)
+
     def announcement(self) -> list[Question]:
         """See `Format.announcement`."""
         return list(dict.fromkeys(command for job in self.jobs for command in self.format.announcement(job)))

@@ -98,9 +98,11 @@ def expectation_lines(
     for result, text, value in zip(results, texts, observed, strict=True):
         sign = wording.mark(result)
         note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
+        if result.recovery is not None:
+            note = printable(result.detail)
         if result.verdict == "no_data":
             note = printable(f"no data: {result.detail}" if result.detail else "no data")
-        elif result.verdict == "fail" and result.detail:
+        elif result.verdict == "fail" and result.detail and result.recovery is None:
             note = ", ".join(filter(None, [note, printable(result.detail)]))
         line = f"  {paint(sign, _MARK_COLOURS[sign], colour)} {pad(text, wide)}  {value:>{narrow}}"
         lines.append(f"{line}  {paint(note, 'dim', colour)}" if note else line)
@@ -160,6 +162,7 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     lines = [
         _plan_heading(document, colour, steady),
         *(drawing[:1] if steady and len(phases) < 2 else drawing),
+        *_watched_for(document, width, colour),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
         *(line for warning in document["warnings"] for line in remark("warning", _warning(warning), width, colour)),
@@ -183,6 +186,17 @@ def _plan_heading(document: Mapping[str, Any], colour: bool, steady: bool) -> st
     length = format_duration(float(document["duration_s"]))
     rate = f"{'steady' if steady else 'peak'} {format_rate(document['peak_rate'])}"
     return f"{name}: {wording.plural(planned, 'job')} in {length}, {rate}{fewer}"
+
+
+def _watched_for(document: Mapping[str, Any], width: int, colour: bool) -> list[str]:
+    """Until when the queue is watched after the traffic for a line with a deadline, where there is one."""
+    awaited = document.get("watched_for")
+    if awaited is None:
+        return []
+    until, line = format_duration(round(float(awaited["until_s"]), 1)), printable(str(awaited["line"]))
+    return remark(
+        "watch", f"until {until} at the most, for `{line}`; it ends as soon as that is decided", width, colour
+    )
 
 
 def _clip(clip: Mapping[str, Any]) -> str:

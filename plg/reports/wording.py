@@ -108,6 +108,8 @@ def breach(result: ExpectationResult) -> str:
 
     ``expected < 5%, observed 7.3%, first breach at 12.4s in stampede``
     """
+    if result.recovery is not None and result.verdict == "fail":
+        return f"expected {result.text.removeprefix('warn ')}, {result.detail}"
     if result.verdict == "no_data":
         return f"expected {condition(result)}, no data" + (f": {result.detail}" if result.detail else "")
     parts = [f"expected {condition(result)}", f"observed {quantity(result.observed, result.unit)}", where(result)]

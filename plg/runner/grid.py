@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.measures import MEASURES
 from plg.plan import Plan
+from plg.plan.watching import deadlines, hold_of
 from plg.runner.recording import (
     Floats,
     Intervals,
@@ -77,7 +79,9 @@ class Grid:
         spans = {phase.name: tuple(phase.spans) for phase in plan.phases}
         cuts = [moment for intervals in spans.values() for interval in intervals for moment in interval]
         for expectation in expectations:
-            if expectation.window:
+            if expectation.recovery is not None:
+                cuts += _deadline_cuts(expectation, plan.duration, spans, MOST_CELLS - len(cuts))
+            elif expectation.window:
                 cuts += _window_cuts(expectation, plan.duration, spans, MOST_CELLS - len(cuts))
         cuts += plan.jumps(_MOST_JUMPS).tolist()
         window = window_width(plan.duration)
@@ -103,6 +107,19 @@ def _window_cuts(expectation: Expectation, duration: float, spans: Mapping[str, 
         if count > room - len(cuts):
             raise ScenarioError([_too_many(expectation, end - start)])
         cuts += (start + np.arange(count) * width).tolist()
+    return cuts
+
+
+def _deadline_cuts(line: Expectation, duration: float, spans: Mapping[str, Intervals], room: int) -> list[float]:
+    """Of a line on times with a deadline: where the windows begin that it is read in."""
+    if line.recovery is None or MEASURES[line.subject.measure].kind != "time":
+        return []
+    cuts: list[float] = []
+    for start, deadline in deadlines(line.recovery, spans.get(line.recovery.phase, ())):
+        count = int((min(deadline, duration) - start) / hold_of(line)) + 2
+        if count > room - len(cuts):
+            raise ScenarioError([_too_many(line, deadline - start)])
+        cuts += (start + np.arange(max(0, count)) * hold_of(line)).tolist()
     return cuts
 
 

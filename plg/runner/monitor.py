@@ -40,7 +40,8 @@ class Monitor:
         self._hooks, self.watch = hooks or Hooks(), watch or Watch(None)
         self._abort = AbortConditions(plan, limits, recorder, clock, self._hooks.hit)
         self._meter = ProgressMeter(plan, recorder, self._hooks)
-        self._next_judgement = 0.0
+        self._next_judgement = self._next_recovery = 0.0
+        self._recovering = self._hooks.recovering is not None
         self.stop: Stop | None = None
 
     def halt(self, stop: Stop | None) -> Stop | None:
@@ -82,6 +83,15 @@ class Monitor:
         self._judge(live.now, live)
         self._meter.show(live.now, "draining", live.now)
         return self.stop
+
+    def recovering(self, live: Live) -> bool:
+        """Whether the watch goes on for a line with a deadline; asked anew now and then."""
+        if self._recovering and self._hooks.recovering is not None and live.now >= self._next_recovery:
+            began = self._clock.now()
+            self._recovering = self._hooks.recovering(live)
+            looked = self._clock.now()
+            self._next_recovery = looked + max(JUDGE_INTERVAL, 20 * (looked - began))
+        return self._recovering
 
     def hurry(self) -> None:
         """Take the next look at the queues at once."""

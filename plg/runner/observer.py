@@ -37,12 +37,14 @@ class Progress:
 class Hooks:
     """What a run asks or tells the outside, from the thread that sends: none of them may wait for anything.
 
-    ``interrupted`` returns the stop that is asked for from outside, ``watch`` the expectation that is broken for good.
+    ``interrupted`` returns the stop that is asked for from outside, ``watch`` the expectation that is broken for good,
+    ``recovering`` whether the queue has to be watched on for a line that is not decided yet.
     ``stopped`` is told of the stop at once, ``hit`` of each guardrail at work as it begins.
     """
 
     interrupted: Callable[[], Stop | None] = lambda: None
     watch: Callable[[Live], str | None] | None = None
+    recovering: Callable[[Live], bool] | None = None
     progress: Callable[[Progress], None] | None = None
     progress_every: float = 1.0
     stopped: Callable[[Stop], None] = lambda stop: None

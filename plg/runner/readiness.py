@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from plg.clock import Clock
 from plg.plan import Plan
-from plg.plan.watching import watch_length
+from plg.plan.watching import COUNT_NOW_AND_THEN, COUNT_OFTEN, asks_for_workers, watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
 from plg.runner.far_side import FarReader, open_reader
@@ -70,6 +70,7 @@ def get_ready(
         ends.callback(transport.close)
         probe = target.probe()
         ends.callback(probe.close)
+        probe.count_workers(COUNT_OFTEN if asks_for_workers(scenario) else COUNT_NOW_AND_THEN)
         before, notes = first_look(probe, limits)
         if before is not None and not target.private:
             notes += doubts(before.change)
@@ -133,5 +134,6 @@ def _share(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> Share
     limits, (index, shards) = scenario.guardrails, plan.shard
     shared = SharedLimit(target, run_id, index + 1, shards, limits.max_total_jobs)
     budget = SharedBudget(shared, min(plan.peak_rate, limits.max_rate) / shards)
-    budget.start(limits.max_duration + watch_length(scenario))
+    watched = 0.0 if plan.awaited is None else plan.awaited.until_s - plan.duration
+    budget.start(limits.max_duration + max(watch_length(scenario), watched))
     return budget

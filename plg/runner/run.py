@@ -121,7 +121,11 @@ class Run:
         self._take_last_look()
         # What plg sleeps through is no watching.
         end = (sender.last_send or 0.0) + monitor.watch.length - self._clock.lost_s
-        while monitor.watch.waits and monitor.stop is None and self._awake() < end and not monitor.interrupted():
+        while monitor.stop is None and not monitor.interrupted():
+            if not (monitor.watch.waits and self._awake() < end) and not monitor.recovering(
+                self._live(self._clock.now())
+            ):
+                break
             sender.wait(self._clock.now() + POLL_INTERVAL / 2)
             monitor.poll_drain(self._live(self._clock.now()))
 

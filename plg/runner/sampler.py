@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -137,11 +137,18 @@ class ThreadSampler:
     """Looks at the queues from a thread of its own, so that a slow answer never holds up the schedule.
 
     A server that is silent hides its queues only: where no look ends in time, whoever polls gets a sample of processor
-    and memory without one.
+    and memory without one. ``own_workers`` tells how many ``workers`` of plg's own there are, and how many jobs they
+    have ``in_flight``, which counts where the queues themselves do not tell.
     """
 
-    def __init__(self, probe: QueueProbe, clock: Clock, interval: float = INTERVAL) -> None:
-        self._probe, self._clock, self._interval = probe, clock, interval
+    def __init__(
+        self,
+        probe: QueueProbe,
+        clock: Clock,
+        interval: float = INTERVAL,
+        own_workers: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        self._probe, self._clock, self._interval, self._own_workers = probe, clock, interval, own_workers
         self._zero = self._told = 0.0
         self._usage = _Usage(interval / 2)
         self._samples: deque[Sample] = deque()
@@ -200,6 +207,11 @@ class ThreadSampler:
             least = look.at_least or math.nan
         else:
             seen["queue_age"] = least
+        own = self._own_workers()
+        told = {"in_flight": look.in_flight, "delayed": look.delayed}
+        seen |= {**own, **{name: float(count) for name, count in told.items() if count is not None}}
+        if look.workers is not None:
+            seen["workers"] = own.get("workers", 0.0) + len(look.workers)
         return Sample(began, seen, least, began, untaken=look.not_taken, change=look.change)
 
 

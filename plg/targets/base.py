@@ -49,8 +49,9 @@ class Depth:
     """Jobs waiting over all queues of a scenario, and the age (s) of the oldest.
 
     Where that cannot be known it is None, and ``at_least`` the greatest age that is known of. ``untaken`` of them no
-    worker has been given; None: all. ``in_flight`` are with a worker and ``dead`` have failed for good, where the
-    framework keeps that in Redis; None where it does not.
+    worker has been given; None: all. ``in_flight`` are with a worker, ``delayed`` not due yet and ``dead`` have
+    failed for good, where the framework keeps that in Redis; None where it does not, or one of several does not.
+    ``workers`` are the names of those alive, where they were asked for.
     ``change`` is what became of the queues since the look before.
     """
 
@@ -61,6 +62,8 @@ class Depth:
     in_flight: int | None = None
     dead: int | None = None
     change: Change = field(default=Change(), compare=False)
+    delayed: int | None = None
+    workers: frozenset[str] | None = None
 
     @property
     def not_taken(self) -> int:
@@ -79,6 +82,9 @@ class QueueProbe(Protocol):
 
     def look(self) -> Depth:
         """Raises `TargetError` when the server does not answer in time."""
+
+    def count_workers(self, every: float) -> None:
+        """From now on look also at who works at the queues, every so many seconds."""
 
     def close(self) -> None: ...
 

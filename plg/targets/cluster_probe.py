@@ -18,6 +18,13 @@ class ClusterProbe:
         self._queues = queues
         self._slots = cluster.slots
         self._probes: list[RedisProbe] = []
+        self._every: float | None = None
+
+    def count_workers(self, every: float) -> None:
+        """See `plg.targets.base.QueueProbe.count_workers`."""
+        self._every = every
+        for probe in self._probes:
+            probe.count_workers(every)
 
     def rehearse(self) -> TargetError | None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
@@ -42,6 +49,8 @@ class ClusterProbe:
         for node, keys in self._cluster.holdings().items():
             own = [queue for queue in self._queues if queue.key in keys]
             self._probes.append(RedisProbe(self._cluster.address(node), own))
+            if self._every is not None:
+                self._probes[-1].count_workers(self._every)
 
     def close(self) -> None:
         for probe in self._probes:

@@ -41,6 +41,8 @@ _LET_GO = 0.5
 _NAP = 3600.0
 """Seconds of one sleep: no system sleeps for any number of days."""
 _STACK = 256 * 1024
+SIGN = struct.Struct("<dII")
+"""A sign of life: its moment by the monotonic clock (s), consumers, and those with a job at hand."""
 
 
 @dataclass(slots=True)
@@ -152,11 +154,12 @@ def _report(consumers: Sequence[Consumer]) -> Mapping[str, Any]:
 
 
 class Pulse:
-    """Signs of life in a file that plg reads, and the stalls that this process found in its own: start and end (s) by
+    """Signs of life in a file that plg reads, each with how many consumers there are and how many of them have a job at
+    hand (`SIGN`), and the stalls that this process found in its own: start and end (s) by
     the monotonic clock, which all processes of a machine share. Of very many the longest are kept."""
 
-    def __init__(self, file: int) -> None:
-        self._file = file
+    def __init__(self, file: int, consumers: Sequence[Consumer]) -> None:
+        self._file, self._consumers = file, consumers
         self._last = time.monotonic()
         self.stalls: list[tuple[float, float]] = []
 
@@ -167,7 +170,8 @@ class Pulse:
             if len(self.stalls) > _MOST_STALLS:
                 self.stalls.remove(min(self.stalls, key=lambda stall: stall[1] - stall[0]))
         self._last = now
-        os.pwrite(self._file, struct.pack("<d", now), 0)
+        alive = [consumer for consumer in self._consumers if consumer.is_alive()]
+        os.pwrite(self._file, SIGN.pack(now, len(alive), sum(consumer.busy for consumer in alive)), 0)
 
 
 def _await_stop(parent: int, pulse: Pulse) -> None:
@@ -234,7 +238,7 @@ def main() -> None:
         return
     for consumer in consumers:
         consumer.start()
-    pulse = Pulse(orders["pulse"])
+    pulse = Pulse(orders["pulse"], consumers)
     pulse.beat()
     _say("ready")
     _await_stop(orders["parent"], pulse)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from plg.queues.base import Change, Question, Sight, Survey
+from plg.queues.base import Change, Crew, Question, Sight, Survey
 from plg.queues.use import QueueInUse
 from plg.targets.address import Address
 from plg.targets.base import Depth, TargetError
@@ -32,12 +34,22 @@ class RedisProbe:
         self._for_age = frozenset().union(*(survey.for_age for survey in self._surveys))
         self._clock = clock
         self._aside = True
+        self._censuses = [census for queue in queues if (census := queue.census()) is not None]
+        self._counts_all = len(self._censuses) == len(queues)
+        self._every: float | None = None
+        self._counted = -math.inf
+
+    def count_workers(self, every: float) -> None:
+        """See `plg.targets.base.QueueProbe.count_workers`. Where one format of several cannot tell, none is asked."""
+        if self._counts_all and self._censuses:
+            self._every = every
 
     def look(self) -> Depth:
         """See `plg.targets.base.QueueProbe.look`; a server that is paused costs at most a second."""
         self._client.limit(_CONNECT_TIMEOUT + _ANSWER_TIMEOUT)
-        seen: list[Sight] = []
-        surveys = self._surveys
+        sights: list[Sight] = []
+        crews: list[Crew] = []
+        surveys = [*self._surveys, *self._due_censuses()]
         while surveys:
             answers = self._ask(surveys)
             now = self._clock()
@@ -45,19 +57,18 @@ class RedisProbe:
                 survey.read([answers.get(question) for question in (*survey.questions, *survey.aside)], now)
                 for survey in surveys
             ]
-            seen += [each for each in found if isinstance(each, Sight)]
+            sights += [each for each in found if isinstance(each, Sight)]
+            crews += [each for each in found if isinstance(each, Crew)]
             surveys = [each for each in found if isinstance(each, Survey)]
-        return together(
-            Depth(
-                sight.waiting,
-                sight.oldest_age,
-                untaken=sight.untaken,
-                in_flight=sight.in_flight,
-                dead=sight.dead,
-                change=sight.change,
-            )
-            for sight in seen
-        )
+        return replace(together(map(_depth, sights)), workers=_all_of(crew.names for crew in crews))
+
+    def _due_censuses(self) -> list[Survey]:
+        """Those of all queues, where it is time."""
+        now = time.monotonic()
+        if self._every is None or now - self._counted < self._every:
+            return []
+        self._counted = now
+        return self._censuses
 
     def rehearse(self) -> TargetError | None:
         """See `plg.targets.base.QueueProbe.rehearse`."""
@@ -70,6 +81,9 @@ class RedisProbe:
                 denied = denied or self._explained(answer)
         aside = [question for survey in self._surveys for question in survey.aside]
         self._aside = not aside or self._client.ask_gently(aside) is not None
+        census = [question for survey in self._censuses for question in survey.aside]
+        if self._every is not None and self._client.ask_gently(census) is None:
+            self._every = None
         return denied
 
     def _explained(self, answer: Exception) -> TargetError:
@@ -106,16 +120,42 @@ def together(looks: Iterable[Depth]) -> Depth:
     """The sum of what waits, and the greatest age; that is not known where any of the jobs that may be the oldest does
     not tell its own, but what the others tell is the least it can be."""
     every = list(looks)
-    in_flight, dead = _sum(look.in_flight for look in every), _sum(look.dead for look in every)
+    counts: dict[str, Any] = {
+        "in_flight": _whole(look.in_flight for look in every),
+        "delayed": _whole(look.delayed for look in every),
+        "dead": _sum(look.dead for look in every),
+        "workers": _all_of(look.workers for look in every),
+        "change": Change.together([look.change for look in every]),
+    }
     seen = [look for look in every if look.waiting]
     waiting, untaken = sum(look.waiting for look in seen), None
     if any(look.untaken is not None for look in seen):
         untaken = sum(look.not_taken for look in seen)
     least = max((look.at_least if look.oldest_age is None else look.oldest_age for look in seen), default=0.0)
-    change = Change.together([look.change for look in every])
     if any(look.oldest_age is None for look in seen):
-        return Depth(waiting, None, least, untaken, in_flight, dead, change)
-    return Depth(waiting, least, untaken=untaken, in_flight=in_flight, dead=dead, change=change)
+        return Depth(waiting, None, least, untaken, **counts)
+    return Depth(waiting, least, untaken=untaken, **counts)
+
+
+def _depth(sight: Sight) -> Depth:
+    return Depth(
+        sight.waiting, sight.oldest_age, untaken=sight.untaken, in_flight=sight.in_flight, dead=sight.dead,
+        change=sight.change, delayed=sight.delayed,
+    )  # fmt: skip
+
+
+def _whole(counts: Iterable[int | None]) -> int | None:
+    """The sum of all; None where one is not known."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if known and len(known) == len(found) else None
+
+
+def _all_of(names: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """Those of all, each once; None where some are not known, or nobody was asked."""
+    found = list(names)
+    known = [each for each in found if each is not None]
+    return frozenset[str]().union(*known) if known and len(known) == len(found) else None
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

@@ -124,6 +124,7 @@ _SHAPES: dict[str, Shape] = {
     "TIME": _row_of(_digits, _digits),
     "HMGET": _list_of(_text_or_nothing),
     "LRANGE": _list_of(_text),
+    "SRANDMEMBER": _list_of(_text),
     "SCAN": _page,
     "SSCAN": _page,
     "ZSCAN": _pairs,

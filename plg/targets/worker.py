@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import struct
 import subprocess
 import tempfile
 import time
@@ -21,11 +20,14 @@ from plg.queues.base import Job
 from plg.queues.envelope import head_of, places_of
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
+from plg.targets.consumer import SIGN
 from plg.targets.job_source import FIRST, NEXT
 from plg.units import counted
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _START_PATIENCE = 15.0
+_FRESH = 1.0
+"""Seconds for which a sign of life tells how many workers there are."""
 _STOP_PATIENCE = 5.0
 """Seconds that the workers get to say what they did."""
 
@@ -150,9 +152,22 @@ class ReferenceWorkers:
 
     def _gone(self, why: str, over: float) -> WorkersReport:
         """The report of workers that took no jobs from their last sign of life until the run was ``over``."""
-        said = os.pread(self._signs.fileno(), 8, 0) if self._signs else b""
-        last = struct.unpack("<d", said)[0] if len(said) == 8 else over
+        sign = self._sign()
+        last = over if sign is None else sign[0]
         return replace(self.unknown(why), stalls=((last, over),) if last < over else ())
+
+    def _sign(self) -> tuple[float, int, int] | None:
+        """Their last sign of life, see `SIGN`."""
+        said = os.pread(self._signs.fileno(), SIGN.size, 0) if self._signs else b""
+        return SIGN.unpack(said) if len(said) == SIGN.size else None
+
+    def gauges(self) -> dict[str, float]:
+        """``workers`` and jobs ``in_flight`` with them, as they said a tenth of a second ago at most; empty where they
+        are silent."""
+        sign = self._sign()
+        if sign is None or time.monotonic() - sign[0] > _FRESH:
+            return {}
+        return {"workers": sign[1], "in_flight": sign[2]}
 
     def unknown(self, why: str) -> WorkersReport:
         """The report of workers that did not give one."""

@@ -46,6 +46,9 @@ class Glance:
     queue_age: float = 0.0
     cpu: float = 0.1
     memory: float = 5e7
+    in_flight: float = math.nan
+    delayed: float = math.nan
+    workers: float = math.nan
 
 
 def acked(due: float, lag: float = 0.0, service: float = 0.001) -> Event:

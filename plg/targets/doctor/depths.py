@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Question, Survey
+from plg.queues.base import Question, Sight, Survey
 from plg.queues.use import QueueInUse
 from plg.targets.asked import Placed
 from plg.targets.doctor.diagnosis import FoundQueue
@@ -31,7 +31,7 @@ def look_into(reader: Reader, queues: Sequence[QueueInUse]) -> list[FoundQueue]:
             if isinstance(read, Survey):
                 further[at] = read
             else:
-                found[at] = FoundQueue(queues[at], read, why or "")
+                found[at] = FoundQueue(queues[at], read if isinstance(read, Sight) else None, why or "")
         surveys = further
     return [found[at] for at in range(len(queues))]
 

@@ -10,7 +10,7 @@ from support.language_documents import expectations
 from plg.language.expectation import read_expectation
 from plg.language.expectation_text import canonical_text, params_of
 from plg.measures import MEASURES
-from plg.scenario import Expectation, Subject
+from plg.scenario import Expectation, Recovery, Subject
 
 PHASES = ("calm", "black friday", "over", "stop")
 
@@ -67,6 +67,18 @@ def made(text: str, **fields: object) -> Expectation:
             {"subject": Subject("latency", "p95"), "op": "<=", "relative": Subject("service_time", "mean", "calm")},
         ),
         ("cpu < 150%", {"subject": Subject("cpu"), "op": "<", "bound": 1.5}),
+        ("drained within 1m30s after calm", {
+            "subject": Subject("queue_depth"), "op": "<=", "bound": 0.0,
+            "recovery": Recovery("drained", 90.0, "calm", "end"),
+        }),
+        ('warn workers >= 8 within 45s of "black friday"', {
+            "subject": Subject("workers"), "op": ">=", "bound": 8.0, "level": "warn",
+            "recovery": Recovery("reaches", 45.0, "black friday", "start"),
+        }),
+        ("p95(latency) returns to 1.2 * p95(latency) during calm in every 5s within 60s after over", {
+            "subject": Subject("latency", "p95"), "op": "<=", "relative": Subject("latency", "p95", "calm"),
+            "factor": 1.2, "window": 5.0, "recovery": Recovery("returns", 60.0, "over", "end"),
+        }),
     ],
 )  # fmt: skip
 def test_meaning(text: str, fields: dict[str, object]) -> None:
@@ -128,6 +140,17 @@ def test_every_measure_can_be_asked(name: str) -> None:
         ("errors < limit", "unknown-param", "limit"),
         ("errors < $limit", "unknown-param", "$limit"),
         ("drain_time < 5s in every 1s", "unexpected-window", "in every 1s"),
+        ("drained", "needs-deadline", "drained"),
+        ("workers returns to 1", "needs-deadline", "returns"),
+        ("drained within 5 after calm", "missing-unit", "5"),
+        ("drained within 0s after calm", "out-of-range", "0s"),
+        ("drained within 5s after clam", "unknown-phase", "clam"),
+        ("drained within 5s after calm or stop", "unexpected-stop", "or stop"),
+        ("drained in every 1s within 5s after calm", "unexpected-window", "in every 1s"),
+        ("workers >= 2 in 99% of 1s within 5s of calm", "unexpected-window", "in 99% of 1s"),
+        ("workers >= 2 during over within 5s of calm", "unexpected-phase", "during over"),
+        ("errors == 0 within 5s after calm", "unexpected-deadline", "within 5s after calm"),
+        ("drained within 5s after calm within 6s after over", "duplicate-key", "within 6s after over"),
         ("errors < sent", "needs-phase", "sent"),
         ("p50(lag) <= p50(latency)", "needs-phase", "p50(latency)"),
         ("errors <= p50(latency) during calm", "wrong-unit", "p50(latency) during calm"),

@@ -191,7 +191,7 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
     for node, kind in pairs:
         assert set(node["properties"]) == {f.name for f in fields(kind)}
         # These came later: outcomes saved before do not have them.
-        assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid", "foreign"} - (
+        assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid", "foreign", "recovery"} - (
             {"workers"} if kind is Stall else set()
         )
     assert tuple(top["series"]["properties"]) == COLUMNS

@@ -133,3 +133,46 @@ def test_lint_needs_no_target(
     monkeypatch.delenv("PLG_EXAMPLE_UNSET", raising=False)
     found = linted(scenario(tmp_path, "errors == 0", "target env PLG_EXAMPLE_UNSET"), capsys)
     assert [code for code, _, _ in found] == ["queue-not-judged"]
+
+
+DEADLINES = [
+    ("p95(latency) returns to 5ms within 5s after rush", "", "never-measured", "no job is due after rush"),
+    ("p95(latency) returns to 5ms within 5s of rush", "", "", ""),
+    ("p99(latency) returns to 5ms within 5s of rush", "", "few-arrivals-per-window", "some 50 jobs are due in 1s"),
+    ("drained within 90s after rush", "watch 30s", "watch-too-short", "write `watch 1m31s`, or leave it out"),
+    ("drained within 90s after rush", "", "", ""),
+]
+
+
+@pytest.mark.parametrize(("line", "statements", "code", "words"), DEADLINES)
+def test_lines_with_a_deadline_are_foreseen(line: str, statements: str, code: str, words: str, tmp_path: Path) -> None:
+    path = scenario(tmp_path, f"queue_depth < 1\n{line}", statements)
+    found = [
+        warning for warning in make_plan(load(path).scenario).warnings if "-" in warning.code and warning.line == 6
+    ]
+    assert [warning.code for warning in found] == ([code] if code else [])
+    assert all(words in warning.message for warning in found)
+
+
+def test_the_plan_says_until_when_it_is_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = scenario(tmp_path, "drained within 90s after rush\nworkers >= 0 within 5s of rush", "workers 1 each 1ms")
+    assert make_plan(load(path).scenario).to_document()["watched_for"] == {
+        "line": "drained within 90s after rush", "until_s": 96.5,
+    }  # fmt: skip
+    assert main(["plan", str(path)]) == 0
+    assert "watch until 1m36s at the most, for `drained within 90s after rush`" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_what_a_format_cannot_tell_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = scenario(tmp_path, "workers >= 1\nmax(in_flight) < 5\ndelayed < 5\nqueue_depth < 5")
+    assert main(["lint", str(path), "--format", "json"]) == 2
+    found = [fault for fault in json.loads(capsys.readouterr().out) if fault["severity"] == "error"]
+    assert [(fault["code"], fault["line"]) for fault in found] == [("measure-not-given", line) for line in (5, 6, 7)]
+    assert "these tell it: rq" in found[0]["help"]
+    assert main(["plan", str(path)]) == 2
+    assert "measure-not-given" in capsys.readouterr().err
+    # Plg's own workers tell of themselves.
+    path = scenario(tmp_path, "workers >= 1\nmax(in_flight) < 5\nqueue_depth < 5", "workers 1 each 1ms")
+    assert main(["plan", str(path)]) == 0

@@ -14,7 +14,7 @@ from plg.targets.base import Depth
 
 class Probe:
     def look(self) -> Depth:
-        return Depth(7, 1.5)
+        return Depth(7, 1.5, in_flight=3, delayed=4, workers=frozenset({"a", "b"}))
 
     def close(self) -> None:
         pass
@@ -31,6 +31,7 @@ def test_a_sampler_measures_every_gauge_of_the_table() -> None:
     sampler.stop()
     assert samples[0].gauges.keys() == GAUGES.keys()
     assert samples[0]["queue_age"] == 1.5
+    assert [samples[0][name] for name in ("in_flight", "delayed", "workers")] == [3, 4, 2]
 
 
 def test_a_log_keeps_each_gauge_by_its_name_and_what_is_missing_as_missing() -> None:
@@ -44,10 +45,10 @@ def test_a_log_keeps_each_gauge_by_its_name_and_what_is_missing_as_missing() -> 
 
 
 def test_each_gauge_has_its_column_in_the_series() -> None:
-    shown = series(record(steady(10), [Glance(0.1, 3.0, 2.0, 0.5, 4e6)]))
-    assert [shown[gauge.column][0] for gauge in GAUGES.values()] == [3, 2.0, 50.0, 4.0]
+    shown = series(record(steady(10), [Glance(0.1, 3.0, 2.0, 0.5, 4e6, 5, 6, 7)]))
+    assert [shown[gauge.column][0] for gauge in GAUGES.values()] == [3, 2.0, 50.0, 4.0, 5, 6, 7]
 
 
 def test_every_gauge_is_a_measure_and_no_other_is() -> None:
     assert {name for name, measure in MEASURES.items() if measure.kind == "gauge"} == set(GAUGES)
-    assert set(QUEUE_GAUGES) == {"queue_depth", "queue_age"}
+    assert set(QUEUE_GAUGES) == {"queue_depth", "queue_age", "in_flight", "delayed", "workers"}

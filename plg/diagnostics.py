@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from plg.dataclass import dataclass
 
 Path = tuple[str | int, ...]
 """Where a node stands in a document: ``("jobs", 0, "queue")``."""

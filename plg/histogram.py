@@ -8,10 +8,11 @@ larger ones to 1/128 of themselves. Two histograms merge by adding counts, so a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from plg.dataclass import dataclass
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

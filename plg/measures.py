@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from plg.dataclass import dataclass
 
 Kind = Literal["time", "gauge", "count", "figure"]
 Unit = Literal["s", "jobs", "jobs/s", "fraction", "bytes"]

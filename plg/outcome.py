@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal
 
+from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.runner.recording import Recording, Stall
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy

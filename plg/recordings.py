@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from plg.dataclass import dataclass
 from plg.delimited import DelimitedError, Row, read_rows, shown
 from plg.units import counted
 

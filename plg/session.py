@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from plg.clock import Clock, MonotonicClock
+from plg.dataclass import dataclass
 from plg.interrupt import Interrupted, attend
 from plg.judge import make_outcome
 from plg.judge.early_stop import or_stop

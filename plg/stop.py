@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from plg.dataclass import dataclass
 
 STOPS = ("signal", "user", "target", "shard", "guardrail", "expectation")
 """The names of stops, the gravest first: a signal to the process; somebody who asked the run to stop; a target that

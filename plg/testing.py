@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.runner.sampler import Sample
 from plg.targets.base import TargetError
 from plg.targets.channel import ChannelLost

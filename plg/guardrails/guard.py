@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from plg.answers import Answers
+from plg.dataclass import dataclass
 from plg.scenario import Guardrails
 
 

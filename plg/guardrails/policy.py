@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.language.limits import with_limits
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario

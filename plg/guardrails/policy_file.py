@@ -8,10 +8,11 @@ from __future__ import annotations
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Fault, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
 from plg.language.json_source import read_json

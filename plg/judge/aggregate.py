@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge import far_bounds

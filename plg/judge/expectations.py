@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.histogram import Floats
 from plg.judge import far
 from plg.judge.aggregate import Aggregates, Flags, Reader

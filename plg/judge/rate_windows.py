@@ -7,10 +7,9 @@ the plan is cut at the seams of phases and where the rate jumps, and each stretc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.judge.aggregate import Flags, add_up, middle
 from plg.judge.series import rows_of_cells, until_of
 from plg.measures import samples_needed

@@ -7,11 +7,12 @@ span that the line asks of, and a line that broke by what plg held up is no fail
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.judge.aggregate import Reader
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.judge.looks import stays, watched_until
 from plg.measures import QUEUE_GAUGES
 from plg.runner.recording import Floats, Intervals, Ints, Recording, slack, tile

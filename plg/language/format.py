@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.diagnostics import ScenarioError
 from plg.language import expectation_text, strings
 from plg.language.parse import parse_tree

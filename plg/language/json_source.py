@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Path
 from plg.language.source import MAX_DEPTH, MAX_SYNTAX_ERRORS, MORE_ERRORS, Range, Spans
 from plg.language.strings import number

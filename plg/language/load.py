@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Fault, ScenarioError
 from plg.file_kinds import FOLDER, JUNIT, OUTCOME, PAGE, PICTURE, XML, kind_of
 from plg.language import params, semantics, validate

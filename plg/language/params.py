@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Fault, Path, Words, nearest
 from plg.language import expectation_text, strings
 from plg.language.kinds import is_reference

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Path, nearest
 from plg.language.spelling import JSON, TEXT, Piece, Spelling, Text
 from plg.language.tables import Table

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path as FilePath
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Path, ScenarioError, Span
 
 MAX_BYTES = 16 * 1024 * 1024

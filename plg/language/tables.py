@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from plg.dataclass import dataclass
 from plg.delimited import DelimitedError, read_rows, shown
 
 MAX_ROWS = 1_000_000

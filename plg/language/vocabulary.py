@@ -6,8 +6,10 @@ The schema says the same of documents; a test holds the two, and the dataclasses
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from plg.dataclass import dataclass
 
 REQUIRED: Any = object()
 """Stands for "there is no default" in the tables."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Path
 from plg.language.source import MAX_DEPTH, Range, Spans
 from plg.language.strings import MAX_DIGITS, number

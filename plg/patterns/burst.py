@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import MERGEABLE, MOST_PIECES, Curve, Floats, PatternError, TooManyPieces, laps, slack, within
 from plg.patterns.polyline import stretches
 

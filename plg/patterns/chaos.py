@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import MOST_PIECES, Floats, TooManyPieces
 from plg.patterns.draws import units
 from plg.patterns.straight import Straight

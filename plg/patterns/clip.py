@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats, Indices, slack, within
 
 

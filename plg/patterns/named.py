@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats
 
 

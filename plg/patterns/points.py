@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Floats, PatternError
 from plg.patterns.straight import Straight
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats, PatternError, within
 from plg.patterns.straight import Straight
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, PatternError
 from plg.patterns.burst import Burst
 from plg.patterns.chaos import Chaos

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import MERGEABLE, MOST_PIECES, Curve, Floats, Indices, TooManyPieces, laps, slack, within
 from plg.patterns.named import Named
 from plg.patterns.polyline import Polyline, join

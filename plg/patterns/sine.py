@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import MOST_PIECES, Curve, Floats, TooManyPieces, laps, slack, within
 from plg.patterns.polyline import join
 

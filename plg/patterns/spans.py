@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats, Mask, Pattern, TooManyPieces, laps
 from plg.patterns.clip import Clip
 from plg.patterns.named import Named

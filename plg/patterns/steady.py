@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats, within
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Curve, Floats
 from plg.patterns.polyline import Polyline, cap_segments, stretches
 

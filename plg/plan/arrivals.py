@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.patterns.base import Floats, Mask, Pattern, slack
 from plg.patterns.draws import exponentials

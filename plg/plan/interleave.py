@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
+
+from plg.dataclass import dataclass
 
 FINEST = 2**30
 """Weights become whole numbers of at most this sum, so that shares are exact and products fit 64 bits."""

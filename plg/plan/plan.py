@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Floats, Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.arrivals import Arrivals, Chunk, Counts

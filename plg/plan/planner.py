@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.patterns.base import Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan, spans

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.patterns.base import Floats, Mask, Pattern
 from plg.patterns.draws import units
 from plg.plan.arrivals import Arrivals, Counts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Path
 from plg.measures import FAR, MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
 from plg.patterns.base import Floats

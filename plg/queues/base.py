@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from plg.dataclass import dataclass
 from plg.queues.recipe import Recipe
 from plg.queues.tracing import Tracing
 

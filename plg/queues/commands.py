@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Question
 
 QUESTIONS: tuple[Question, ...] = (("INFO", "commandstats"), ("INFO", "clients"))

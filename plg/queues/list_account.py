@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Change, Crew, Loss, Question, Sight, Survey
 from plg.queues.commands import QUESTIONS, Commands, Given
 

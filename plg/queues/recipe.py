@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from plg.dataclass import dataclass
 
 SlotKind = Literal["seq", "seq_hex", "now_ms", "now_s", "now_us", "now_iso", "now_ms_4096"]
 

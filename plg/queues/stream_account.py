@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Change, Loss, Question
 from plg.queues.commands import QUESTIONS, Commands, Given
 from plg.queues.stream_state import Group, StreamState

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Question
 
 Id = tuple[int, int]

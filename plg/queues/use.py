@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plg.dataclass import dataclass
 from plg.queues.base import Format, Job, Question, Survey
 from plg.queues.recipe import Measured, Spelled, Word
 from plg.queues.registry import format_of

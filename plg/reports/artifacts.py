@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.outcome import Outcome
 from plg.reports import earlier

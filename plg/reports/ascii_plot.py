@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.reports.sampling import highest
 from plg.reports.text_width import columns
 from plg.units import format_duration, format_rate

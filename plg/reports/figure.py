@@ -6,12 +6,12 @@ Only the trace type ``scatter`` is used, so that a small bundle of Plotly draws 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.escaping import visible
 from plg.outcome import Outcome
 from plg.reports.axes import Scale, TimeAxis

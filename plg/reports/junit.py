@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from plg.dataclass import dataclass
 from plg.diagnostics import ScenarioError
 from plg.escaping import visible
 from plg.measures import ON_LATENCY

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plg.dataclass import dataclass
 from plg.diagnostics import nearest
 
 if TYPE_CHECKING:

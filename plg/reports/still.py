@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.escaping import markup
 from plg.reports.sampling import outline
 from plg.reports.scales import Place, place_of, x_ticks, y_ticks

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.histogram import BUCKETS
 from plg.runner.cell_histogram import Counts
 from plg.runner.recording import LIVE_COUNTERS, TIMES, Histograms, Ints

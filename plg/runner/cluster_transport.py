@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Protocol
 
 from plg.answers import Answers
+from plg.dataclass import dataclass
 from plg.runner.dialer import Dialer
 from plg.runner.transport import Several, Transport
 from plg.targets.base import TargetError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.measures import MEASURES
 from plg.plan import Plan

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.runner.cells import Cells
 from plg.runner.recorder import Recorder

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.plan import Plan
 from plg.runner.live import Live

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.pacing import Pacing
 from plg.runner.recording import Floats
 from plg.runner.schedule import AHEAD, Batch, Schedule

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from plg.clock import Clock
+from plg.dataclass import dataclass
 from plg.plan import Plan
 from plg.plan.watching import COUNT_NOW_AND_THEN, COUNT_OFTEN, asks_for_workers, watch_length
 from plg.runner.budget import SharedBudget

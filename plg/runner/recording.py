@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, Distribution
 from plg.measures import FAR_COUNTS, FAR_TIMES

@@ -9,13 +9,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from plg.clock import Clock
+from plg.dataclass import dataclass
 from plg.measures import GAUGES
 from plg.plan.watching import LOOK_EVERY
 from plg.queues.base import Change

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plg.clock import Clock
+from plg.dataclass import dataclass
 from plg.stop import Stop
 from plg.units import format_duration, parse_duration, plain_digits
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from plg.dataclass import dataclass
 from plg.runner.sampler import Sample
 
 LOOK_PATIENCE = 1.0

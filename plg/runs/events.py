@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, ClassVar, TypeAlias
 
+from plg.dataclass import dataclass
 from plg.diagnostics import ScenarioError
 from plg.outcome import ExpectationResult, Outcome
 from plg.prepare import Prepared

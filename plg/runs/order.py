@@ -7,12 +7,13 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from plg import __version__
 from plg.clock import MonotonicClock
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.guardrails.policy import Policy, PolicyFile, account_name
 from plg.language.document import walk

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.interrupt import attend
 from plg.judge.shards import merge_outcomes

@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from plg.dataclass import dataclass
 from plg.diagnostics import ScenarioError
 from plg.interrupt import Interrupted, attend
 from plg.judge.verdict import INTERNAL, USAGE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from plg.dataclass import dataclass
 from plg.redaction import SHORT, PlainWord, hide, redact
 from plg.target_url import PASSED_OVER, TIMEOUTS, normalized, url_fault
 from plg.targets.base import TargetError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from plg.dataclass import dataclass
 from plg.queues.base import Change
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.envelope import ENVELOPE, Place, enqueued_at
 from plg.targets.address import Address, parse_address
 from plg.targets.base import TargetError

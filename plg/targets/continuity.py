@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from plg.dataclass import dataclass
 from plg.targets.address import Address
 from plg.targets.base import Target, TargetError
 from plg.targets.client import Client

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.language.payload import Template
 from plg.language.spelling import JSON, JSON_TEXT, PICKLE, TEXT, Spelling, Text
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, varint

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.targets.dialing import look_up
 from plg.targets.hosts import ANY, LOOPBACK, canonical, is_address, is_local, is_plain_name, matches, names_at
 

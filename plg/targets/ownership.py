@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues import registry as formats
 from plg.queues.base import Question
 from plg.queues.owners.base import Inquiry, Mark, Owner, Spelling

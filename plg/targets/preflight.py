@@ -6,8 +6,8 @@ Nothing here writes: whether a job may be written is asked by queueing the comma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from plg.dataclass import dataclass
 from plg.queues.use import QueueInUse
 from plg.targets.base import TargetError
 from plg.targets.client import Client

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from plg.dataclass import dataclass
 
-@dataclass(frozen=True, slots=True, order=True)
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """Where a node of a cluster listens, as the cluster itself names the place."""
 
@@ -56,7 +57,7 @@ class SlotMap:
             ]
         except (TypeError, ValueError, IndexError, UnicodeDecodeError) as error:
             raise ValueError("the answer to CLUSTER SLOTS cannot be read") from error
-        return SlotMap(tuple(sorted(found)))
+        return SlotMap(tuple(sorted(found, key=lambda each: each[:2])))
 
     @property
     def nodes(self) -> tuple[Node, ...]:

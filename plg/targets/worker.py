@@ -9,12 +9,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
 
 from plg.child import python_command
+from plg.dataclass import dataclass
 from plg.histogram import BUCKETS, Distribution
 from plg.queues.base import Job
 from plg.queues.envelope import head_of, places_of

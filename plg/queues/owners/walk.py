@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from plg.dataclass import dataclass
 from plg.queues.owners.base import Finding, Inquiry, Mark, Unseen
 
 _BEGIN = b"0"

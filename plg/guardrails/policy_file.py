@@ -15,12 +15,10 @@ from typing import Any
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Fault, Path, ScenarioError, nearest
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
-from plg.language.json_source import read_json
 from plg.language.kinds import fault_of, show
 from plg.language.limits import LIMITS
 from plg.language.limits import error_rate as read_error_rate
 from plg.language.source import Spans, decode, read_bytes
-from plg.language.yaml_source import read_yaml
 from plg.scenario import ErrorRateLimit
 from plg.targets.hosts import pattern_fault
 
@@ -139,8 +137,12 @@ def read_policy_text(text: str, file: str) -> PolicyFile:
 
 def _read(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
     if file.lower().endswith(".json"):
+        from plg.language.json_source import read_json
+
         document, faults, _ = read_json(text, file, spans, "policy")
     else:
+        from plg.language.yaml_source import read_yaml
+
         document, faults, _ = read_yaml(text, file, spans, "policy")
     help = "delete the file, or write a policy into it, for example: ceilings: {max_rate: 100/s}"
     return document, [replace(fault, help=help) if fault.code == "empty-file" else fault for fault in faults]

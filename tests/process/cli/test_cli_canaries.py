@@ -332,7 +332,7 @@ WHOLE: dict[str, Any] = {
         },
         {"name": "j2", "queue": {"kind": "stream", "name": "q2"}, "encoding": "raw", "payload": "order ${seq}"},
     ],
-    "workers": {"count": 1, "each": "1ms"}, "connections": 2, "pacing": "precise", "max_lag": "100ms", "watch": "1s",
+    "workers": {"count": 1, "each": "1ms"}, "connections": 2, "pacing": "precise", "max_lag": "100ms", "watch": "20ms",
     "arrivals": {"process": "uniform", "seed": 4},
     "pattern": {"type": "custom", "phases": [
         {"name": "p1", "type": "steady", "base_rate": "50/s", "duration": "40ms"},

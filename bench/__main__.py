@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from bench.chart import chart
 from bench.contests import FULL, QUICK, contests, hold_contest, medians
 from bench.goals import judge
 from bench.peers import find_peers
+from bench.server import machine as this_machine
 from bench.server import private_server
 from bench.table import table
 
@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
                 "entries": {name: medians(figures) for name, figures in rows.items()},
                 "raw": rows,
             }
-        machine = _machine() | {"server": server.version, "load_before": load, "load_after": _load()}
+        machine = this_machine() | {"server": server.version, "load_before": load, "load_after": _load()}
     goals = judge({name: contest["entries"] for name, contest in found.items()})
     results = {
         "started_at": started,
@@ -70,19 +70,6 @@ def write(results: dict[str, Any], folder: Path) -> None:
 
 def _load() -> str:
     return f"{os.getloadavg()[0]:.1f}"
-
-
-def _machine() -> dict[str, Any]:
-    cpu = ""
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu or platform.processor() or "unknown",
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-    }
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

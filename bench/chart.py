@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -20,11 +20,19 @@ _PANELS = (
 
 def chart(results: Mapping[str, Any]) -> str:
     """An SVG document; panels without figures are left out."""
-    parts: list[str] = []
-    top = 10
+    found = []
     for contest, figure, title, form in _PANELS:
         entries = results["contests"].get(contest, {}).get("entries", {})
-        bars = {entry: abs(found[figure]["median"]) for entry, found in entries.items() if figure in found}
+        bars = {entry: abs(told[figure]["median"]) for entry, told in entries.items() if figure in told}
+        found.append((bars, title, form))
+    return panels(found)
+
+
+def panels(found: Iterable[tuple[Mapping[str, float], str, str]]) -> str:
+    """An SVG document of panels: the bars of each, its title and the format of its numbers."""
+    parts: list[str] = []
+    top = 10
+    for bars, title, form in found:
         if bars:
             parts.append(_panel(bars, title, form, top))
             top += _HEAD + _ROW * len(bars) + 14

@@ -124,11 +124,11 @@ def _most_entries(peers: Peers, size: Size) -> dict[str, Entry]:
     if "wrk" in peers.programs:
         entries["wrk through webdis"] = entrants.wrk(peers, 100, 3)
     if "rq" in peers.programs:
-        entries["rq enqueue_many"] = entrants.python_client(peers, "rq", "rq_enqueue.py", few * 2, 100)
+        entries["rq enqueue_many"] = entrants.own_client(peers, "rq", few * 2, "many")
     if "celery" in peers.programs:
-        entries["celery apply_async"] = entrants.python_client(peers, "celery", "celery_enqueue.py", few)
+        entries["celery apply_async"] = entrants.own_client(peers, "celery", few, "one")
     if "arq" in peers.programs:
-        entries["arq enqueue_job"] = entrants.python_client(peers, "arq", "arq_enqueue.py", few, 100)
+        entries["arq enqueue_job"] = entrants.own_client(peers, "arq", few, "many")
     return entries
 
 

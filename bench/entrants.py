@@ -28,7 +28,7 @@ def driver(name: str) -> str:
     return str(DRIVERS / name)
 
 
-def _told(finished: Finished) -> Figures:
+def told(finished: Finished) -> Figures:
     """A Python program's own account of its load, without the start of its interpreter."""
     return {name: float(value) for name, value in finished.said.items()}
 
@@ -47,7 +47,7 @@ def plg(rate: float, duration: float, *options: str) -> Entry:
     def once(server: Server) -> Figures:
         words = [sys.executable, driver("plg_run.py"), "--url", server.url, "--queue", QUEUE]
         finished = run([*words, "--rate", repr(rate), "--duration", repr(duration), *options])
-        return _told(finished) | {"rss_mb": finished.max_rss_mb}
+        return told(finished) | {"rss_mb": finished.max_rss_mb}
 
     return once
 
@@ -61,7 +61,7 @@ def plg_hour(minutes: float) -> Entry:
     """An hour's worth of jobs on a virtual clock; no server takes part."""
 
     def once(_: Server) -> Figures:
-        return _told(run([sys.executable, driver("plg_hour.py"), "--minutes", repr(minutes)], patience=600))
+        return told(run([sys.executable, driver("plg_hour.py"), "--minutes", repr(minutes)], patience=600))
 
     return once
 
@@ -164,7 +164,7 @@ def bare_loop(rate: float, duration: float) -> Entry:
 
     def once(server: Server) -> Figures:
         words = [sys.executable, driver("bare_loop.py"), str(server.socket_path), QUEUE, repr(rate), repr(duration)]
-        return _told(run(words))
+        return told(run(words))
 
     return once
 
@@ -174,7 +174,17 @@ def python_client(peers: Peers, name: str, script: str, *numbers: int) -> Entry:
 
     def once(server: Server) -> Figures:
         words = [peers.programs[name], driver(script), str(server.socket_path), *map(str, numbers)]
-        return _told(run(words))
+        return told(run(words))
+
+    return once
+
+
+def own_client(peers: Peers, name: str, jobs: int, way: str) -> Entry:
+    """A framework's own client, a call a job (``one``) or many at once (``many``)."""
+
+    def once(server: Server) -> Figures:
+        words = [peers.programs[name], driver("enqueue.py"), name, server.url, str(jobs), way]
+        return told(run(words))
 
     return once
 

@@ -45,7 +45,7 @@ def find_peers(*, install: bool) -> Peers:
     else:
         skipped["wrk"] = "needs wrk and webdis on the PATH (packages of these names): it speaks HTTP only"
     for name, packages in _PYTHON.items():
-        reason = _environment(CACHE / name, packages, install=install)
+        reason = environment(CACHE / name, packages, install=install)
         if reason:
             skipped[name] = reason
         else:
@@ -62,7 +62,7 @@ def find_peers(*, install: bool) -> Peers:
     return Peers(programs, versions, skipped)
 
 
-def _environment(folder: Path, packages: list[str], *, install: bool) -> str | None:
+def environment(folder: Path, packages: list[str], *, install: bool) -> str | None:
     """Why there is no environment with these packages, or None where there is."""
     stamp = folder / ".complete"
     if stamp.exists():

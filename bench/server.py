@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from plg.targets.binary import find_binary
 
@@ -27,15 +30,16 @@ _COUNT = b"local t = redis.call('TIME') return t[1] .. ' ' .. t[2] .. ' ' .. red
 
 @dataclass(frozen=True)
 class Server:
-    """A server on a unix socket, without persistence."""
+    """A server on a unix socket, without persistence; on a ``port`` of the loopback too where one was asked for."""
 
     socket_path: Path
     pid: int
     version: str
+    port: int = 0
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket_path}"
+        return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket_path}"
 
     def cpu_s(self) -> float:
         """Processor seconds the server's main thread has used, from ``/proc``; NaN where there is none."""
@@ -64,14 +68,37 @@ class Server:
         self.ask(b"FLUSHALL", b"SYNC")
 
 
+def free_port() -> int:
+    """A port of the loopback that nobody listens on at this moment."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
+
+
+def machine() -> dict[str, Any]:
+    """What a page of figures says of the machine that they come from."""
+    cpu = ""
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu or platform.processor() or "unknown",
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
 def command(*words: bytes) -> bytes:
     """One command in the protocol's own form."""
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 @contextmanager
-def private_server() -> Iterator[Server]:
+def private_server(port: int = 0) -> Iterator[Server]:
     """A fresh server that ends with the block: redis-server where there is one, else what plg would embed.
+
+    With a ``port`` it listens there too, for clients that know no unix socket.
 
     Raises `TargetError` where there is none.
     """
@@ -79,8 +106,8 @@ def private_server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="plg-bench-"))
     path = folder / "s"
     process = subprocess.Popen(
-        [program, "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", str(folder),
-         "--client-output-buffer-limit", "normal 0 0 0"],
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(path), "--save", "",
+         "--appendonly", "no", "--dir", str(folder), "--client-output-buffer-limit", "normal 0 0 0"],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -89,7 +116,7 @@ def private_server() -> Iterator[Server]:
                 break
             time.sleep(0.01)  # it tells nobody when it is ready, so one looks again
         version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-        yield Server(path, process.pid, version.split(" sha")[0].strip())
+        yield Server(path, process.pid, version.split(" sha")[0].strip(), port)
     finally:
         process.terminate()
         process.wait()

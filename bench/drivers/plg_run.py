@@ -74,6 +74,14 @@ def jobs_of(size: int, queue: str, encoding: str) -> tuple[Job, ...]:
     return (Job("job", queue=Queue("list", queue), encoding="raw", payload=HEAD + "x" * max(room, 0) + '"}'),)
 
 
+def framework_job(kind: str, queue: str) -> Job:
+    """A job in the format of a framework, with an argument of 80 bytes as its own client is given."""
+    takes, value = format_of(kind).expresses, "x" * 80
+    given = {"args": (value,)} if "args" in takes else {"kwargs" if "kwargs" in takes else "payload": {"value": value}}
+    call = "tasks.work" if "call" in takes else None
+    return Job("job", queue=Queue(kind, queue), call=call, **given)
+
+
 def main() -> None:
     options = parse()
     pattern = read(
@@ -87,6 +95,8 @@ def main() -> None:
         max_error_rate=ErrorRateLimit(0.05, 10.0),
     )  # fmt: skip
     jobs = jobs_of(options.size, options.queue, options.encoding)
+    if options.kind != "list":
+        jobs = (framework_job(options.kind, options.queue),)
     scenario = Scenario("bench", pattern, jobs, limits)
     plan = make_plan(scenario)
     encode: Encoder = single_values(jobs[0]) if options.single else batch_encoder(scenario, plan, RUN)
@@ -143,6 +153,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     parser.add_argument("--queue", default="plg:bench")
+    parser.add_argument("--kind", default="list", help="the format of a framework's queue")
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--duration", type=float, required=True)
     parser.add_argument("--ramp", action="store_true", help="from 0 to the rate")

@@ -1,0 +1,1 @@
+"""plg beside each job framework's own client: how fast either fills the framework's queue."""

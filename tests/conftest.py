@@ -24,7 +24,7 @@ from support.machine import TOO_LATE, Sleeper, late_runs, wait_for_calm
 from support.real_servers import RealServer, launcher, server_programs
 
 HERE = Path(__file__).parent
-ALONE = ("faults", "scale", "session", "cluster", "runs", "scenarios")
+ALONE = ("scale", "runs", "scenarios")
 """Folders of tests that put load on all processors, or look closely at times."""
 TRIES = 4
 

@@ -62,7 +62,9 @@ def _commands(folder: Path, *commands: list[str]) -> str | None:
 
 
 def _bullmq() -> str | None:
-    return _commands(CACHE / "bullmq", ["npm", "install", "--no-audit", "--no-fund", "--prefix", ".", "bullmq", "ioredis"])
+    return _commands(
+        CACHE / "bullmq", ["npm", "install", "--no-audit", "--no-fund", "--prefix", ".", "bullmq", "ioredis"]
+    )
 
 
 def _asynq() -> str | None:

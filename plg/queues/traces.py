@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from plg.dataclass import dataclass
 from plg.queues.base import Job, Question
 from plg.queues.messages import fields
 from plg.queues.recipe import Slot

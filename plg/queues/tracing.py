@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from plg.dataclass import dataclass
 from plg.queues.recipe import Slot, Word
 
 State = Literal["waiting", "delayed", "running", "completed", "dead", "gone"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.measures import FAR
 from plg.runner.cell_histogram import CellHistogram
 from plg.runner.far_jobs import FarJobs

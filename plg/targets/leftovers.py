@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from plg.dataclass import dataclass
 from plg.queues.traces import Traces
 from plg.targets.base import Target
 from plg.targets.cleaning import PATIENCE, Cleaner

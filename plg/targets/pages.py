@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.traces import Place
 from plg.targets.client import Command
 from plg.targets.faults import explain

@@ -14,9 +14,10 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Job, Queue
 from plg.queues.use import QueueInUse, queues_of
 from plg.targets.base import Target, TargetError

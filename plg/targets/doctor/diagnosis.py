@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from plg.dataclass import dataclass
 from plg.queues.base import Sight
 from plg.queues.use import QueueInUse
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from plg.dataclass import dataclass
 from plg.queues import registry as formats
 from plg.queues.base import Job, Queue
 from plg.queues.owners.base import Census, Spelling

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from plg.dataclass import dataclass
 from plg.queues.base import Question
 from plg.targets.asked import Asked, Placed
 from plg.targets.base import TargetError

@@ -7,10 +7,11 @@ on that the line counts from. What was not seen is never taken for what did not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from plg.dataclass import dataclass
 from plg.judge.aggregate import Aggregates, Flags, Reader
 from plg.judge.breach import holds
 from plg.judge.looks import BLIND, gaps, known, step_of, why_unseen

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from plg.dataclass import dataclass
 from plg.measures import BACKLOG, FAR, MEASURES, QUEUE_GAUGES
 from plg.patterns.spans import PhaseSpan
 from plg.queues.envelope import moment_in

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plg.queues.owners.base import Census, Finding, Inquiry, Spelling, Unmarked, number
+from plg.queues.owners.base import Finding, Inquiry, Roll, Spelling, Unmarked, number
 from plg.queues.owners.walk import Walk
 
 _OWN = re.compile(r"asynq:(\{(?P<name>.+?)\}:|(queues|servers|workers|schedulers|cancel)($|:))")
@@ -53,11 +53,11 @@ class Asynq(Unmarked):
     def member(self, register: str, member: str) -> Spelling | None:
         return Spelling("asynq", member)
 
-    def census(self) -> Census:
-        def read(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
-            return (Census([("GET", server) for server in answers[0] or ()], _queues_served),)
+    def roll(self) -> Roll:
+        def read(answers: Sequence[Any]) -> tuple[Spelling | Roll, ...]:
+            return (Roll([("GET", server) for server in answers[0] or ()], _queues_served),)
 
-        return Census((("ZRANGE", _SERVERS, 0, _COUNTED - 1),), read)
+        return Roll((("ZRANGE", _SERVERS, 0, _COUNTED - 1),), read)
 
 
 def _name(key: str) -> str | None:
@@ -80,7 +80,7 @@ def _served(name: str) -> Inquiry:
     return Walk("ZSCAN", _SERVERS, f"members of the set {_SERVERS}", find, most=_MOST_SERVERS).begin()
 
 
-def _queues_served(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
+def _queues_served(answers: Sequence[Any]) -> tuple[Spelling | Roll, ...]:
     """What the living servers say that they serve."""
     queues = [queue for answer in answers if isinstance(answer, bytes) for queue in _values(answer, _SERVED)]
     names = dict.fromkeys(name.decode("utf-8", "replace") for queue in queues for name in _values(queue, _NAME))

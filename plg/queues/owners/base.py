@@ -55,11 +55,11 @@ class Inquiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Roll:
     """Questions whose answers name queues, and how: none of them writes. What was refused is answered by None."""
 
     questions: Sequence[Question]
-    read: Callable[[Sequence[Any]], tuple[Spelling | Census, ...]]
+    read: Callable[[Sequence[Any]], tuple[Spelling | Roll, ...]]
 
 
 Finding = str | Mark | Unseen | Inquiry | tuple[Unseen | Inquiry, ...] | None
@@ -104,7 +104,7 @@ class Owner(Protocol):
     def member(self, register: str, member: str) -> Spelling | None:
         """The queue that a ``member`` of such a set names; None where it is none."""
 
-    def census(self) -> Census | None:
+    def roll(self) -> Roll | None:
         """Who else names queues: living workers, and jobs that wait for their time."""
 
 
@@ -140,7 +140,7 @@ class Unmarked:
     def member(self, register: str, member: str) -> Spelling | None:
         return None
 
-    def census(self) -> Census | None:
+    def roll(self) -> Roll | None:
         return None
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plg.queues.owners.base import Census, Finding, Inquiry, Spelling, Unmarked, default_name, fields, literal, number
+from plg.queues.owners.base import Finding, Inquiry, Roll, Spelling, Unmarked, default_name, fields, literal, number
 from plg.queues.owners.walk import Walk
 
 _QUEUE = "queue:"
@@ -62,16 +62,16 @@ class Sidekiq(Unmarked):
     def member(self, register: str, member: str) -> Spelling | None:
         return Spelling("sidekiq", member)
 
-    def census(self) -> Census:
-        def read(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
+    def roll(self) -> Roll:
+        def read(answers: Sequence[Any]) -> tuple[Spelling | Roll, ...]:
             page, *later = answers
             jobs = [fields(each) for page in later for each in page or ()]
             names = dict.fromkeys(name for job in jobs if isinstance(name := job.get("queue"), str))
             processes = [("HGET", process, "info") for process in (page[1] if page else ())[:_COUNTED]]
-            return (*(Spelling("sidekiq", name) for name in names), Census(processes, _queues_served))
+            return (*(Spelling("sidekiq", name) for name in names), Roll(processes, _queues_served))
 
         later = [("ZRANGE", which, 0, _JOBS - 1) for which in _LATER]
-        return Census((("SSCAN", "processes", 0, "COUNT", _COUNTED), *later), read)
+        return Roll((("SSCAN", "processes", 0, "COUNT", _COUNTED), *later), read)
 
 
 def _queues(key: str) -> Iterator[tuple[str, str]]:
@@ -125,7 +125,7 @@ def _later(space: str, name: str) -> Iterator[Walk]:
         yield Walk("ZSCAN", f"{space}{which}", f"members of {where}", find, pattern, _PAGE, _PAGES)
 
 
-def _queues_served(answers: Sequence[Any]) -> tuple[Spelling | Census, ...]:
+def _queues_served(answers: Sequence[Any]) -> tuple[Spelling | Roll, ...]:
     """What the living workers say that they serve."""
     found: dict[str, None] = {}
     for answer in answers:

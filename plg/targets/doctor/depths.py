@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Question, Sight, Survey
+from plg.queues.base import Crew, Question, Sight, Survey
 from plg.queues.use import QueueInUse
 from plg.targets.asked import Placed
 from plg.targets.doctor.diagnosis import FoundQueue
@@ -16,9 +16,26 @@ _KEYLESS = frozenset({"TIME", "INFO", "PING"})
 
 
 def look_into(reader: Reader, queues: Sequence[QueueInUse]) -> list[FoundQueue]:
-    """What each queue holds now; one that cannot be read says why."""
-    found: dict[int, FoundQueue] = {}
-    surveys = {at: queue.survey() for at, queue in enumerate(queues)}
+    """What each queue holds now, and who works at it; one that cannot be read says why."""
+    sights = _answered(reader, queues, {at: queue.survey() for at, queue in enumerate(queues)})
+    censuses = {at: census for at, queue in enumerate(queues) if (census := queue.census()) is not None}
+    crews = _answered(reader, queues, censuses)
+    return [_found(queue, sights[at], crews.get(at)) for at, queue in enumerate(queues)]
+
+
+def _found(queue: QueueInUse, sight: Sight | Crew | str, crew: Sight | Crew | str | None) -> FoundQueue:
+    names = crew.names if isinstance(crew, Crew) else None
+    workers = None if names is None else len(names)
+    if isinstance(sight, Sight):
+        return FoundQueue(queue, sight, workers=workers)
+    return FoundQueue(queue, workers=workers, why=sight if isinstance(sight, str) else "")
+
+
+def _answered(
+    reader: Reader, queues: Sequence[QueueInUse], surveys: Mapping[int, Survey]
+) -> dict[int, Sight | Crew | str]:
+    """What the surveys of some queues, by their place, come to; why not, where one is refused what it needs."""
+    found: dict[int, Sight | Crew | str] = {}
     while surveys:
         placed = {at: _placed(reader, queues[at], survey) for at, survey in surveys.items()}
         every = list(dict.fromkeys(question for own in placed.values() for question in own))
@@ -27,13 +44,13 @@ def look_into(reader: Reader, queues: Sequence[QueueInUse]) -> list[FoundQueue]:
         for at, survey in surveys.items():
             given = [answers[question] for question in placed[at]]
             why = _refusal(survey, given)
-            read = survey.read(given, time.time()) if why is None else None
+            read = survey.read(given, time.time()) if why is None else why
             if isinstance(read, Survey):
                 further[at] = read
             else:
-                found[at] = FoundQueue(queues[at], read if isinstance(read, Sight) else None, why or "")
+                found[at] = read
         surveys = further
-    return [found[at] for at in range(len(queues))]
+    return found
 
 
 def without_groups(reader: Reader, found: Sequence[FoundQueue]) -> list[FoundQueue]:

@@ -23,10 +23,11 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class FoundQueue:
-    """A queue and what was seen in it; ``why`` says why nothing was."""
+    """A queue and what was seen in it; ``why`` says why nothing was. ``workers`` are those alive; None: not told."""
 
     queue: QueueInUse
     sight: Sight | None = None
+    workers: int | None = None
     why: str = ""
 
     @property
@@ -52,7 +53,7 @@ class FoundQueue:
             "delayed": seen and seen.delayed,
             "dead": seen and seen.dead,
             "oldest_age_s": seen.oldest_age if seen and seen.waiting else None,
-            "workers": None,
+            "workers": self.workers,
             "key": self.queue.key,
             "settings": dict(self.settings),
             "shared": sorted(self.queue.format.shared),

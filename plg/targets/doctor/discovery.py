@@ -13,7 +13,7 @@ from dataclasses import field
 from plg.dataclass import dataclass
 from plg.queues import registry as formats
 from plg.queues.base import Job, Queue
-from plg.queues.owners.base import Census, Spelling
+from plg.queues.owners.base import Owner, Roll, Spelling
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import QueueInUse, queues_of
 from plg.targets.asked import Placed
@@ -48,13 +48,15 @@ class Discovery:
     _suspects: dict[str, None] = field(default_factory=dict, init=False)
     _registers: dict[str, None] = field(default_factory=dict, init=False)
     _known: frozenset[str] = field(default_factory=lambda: frozenset(formats.names()), init=False)
+    _frameworks: dict[str, Owner] = field(default_factory=dict, init=False)
+    """Those whose keys are there, by the name of one of them."""
     _seen: int = field(default=0, init=False)
     _bounded: bool = field(default=False, init=False)
 
     def search(self) -> Looked:
         """Fill ``queues`` and ``remarks``; what it cost."""
         self._read_registers([register for owner in OWNERS for register in owner.registers])
-        self._count([census for owner in OWNERS if (census := owner.census())])
+        self._call([roll for owner in OWNERS if (roll := owner.roll())])
         there = self._count_keys()
         until = time.monotonic() + self.patience
         for page in self._pages(until):
@@ -70,6 +72,7 @@ class Discovery:
                 )
             )
         self._tell_unknown()
+        self._tell_silent()
         return Looked(self.reader.commands, self._seen, there)
 
     def _count_keys(self) -> int | None:
@@ -116,7 +119,10 @@ class Discovery:
                 return True
             if (suspect := owner.suspected(name)) and len(self._suspects) < _MOST_SUSPECTS:
                 self._suspects[suspect] = None
-            told = told or (name not in _USUAL and owner.by_key(name) is not None)
+            if name not in _USUAL and owner.by_key(name) is not None:
+                told = True
+                if owner not in self._frameworks.values():
+                    self._frameworks[name] = owner
         return told
 
     def _read_registers(self, registers: Sequence[str]) -> None:
@@ -137,20 +143,20 @@ class Discovery:
             if not pages:
                 return
 
-    def _count(self, census: Sequence[Census]) -> None:
+    def _call(self, rolls: Sequence[Roll]) -> None:
         """The queues that living workers and jobs name."""
-        while census:
-            questions: list[Placed] = [(question, "") for each in census for question in each.questions]
+        while rolls:
+            questions: list[Placed] = [(question, "") for each in rolls for question in each.questions]
             answers = iter(self.reader.ask(questions))
-            further: list[Census] = []
-            for each in census:
+            further: list[Roll] = []
+            for each in rolls:
                 given = [None if isinstance(a, Exception) else a for a in (next(answers) for _ in each.questions)]
                 for found in each.read(given):
-                    if isinstance(found, Census):
+                    if isinstance(found, Roll):
                         further.append(found)
                     else:
                         self._add(found)
-            census = further
+            rolls = further
 
     def _add_member(self, register: str, member: str) -> None:
         for owner in OWNERS:
@@ -196,6 +202,14 @@ class Discovery:
                 self.queues[queue.format.name, key] = queue
                 self.sizes[key] = sizes[key]
         self.remarks += [Remark("not-told", words) for words in look.unseen([key for key in plain if key not in found])]
+
+    def _tell_silent(self) -> None:
+        """The frameworks that have keys there, of which none tells the name of a queue."""
+        told = {kind for kind, _ in self.queues}
+        for key, owner in self._frameworks.items():
+            if not told & owner.kinds:
+                words = f"{owner.name} has keys here, such as {key!r}, but none of them names a queue"
+                self.remarks.append(Remark("no-queue-told", words))
 
 
 def _plain(kind: str, key: str) -> QueueInUse:

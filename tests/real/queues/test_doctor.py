@@ -101,6 +101,22 @@ def test_what_a_client_wrote_is_counted(server):
     assert codes(found) == {"queue-not-empty", "prefetch", "visibility-timeout"}
 
 
+def test_workers_that_live_are_counted(server):
+    lay(server, [
+        ("SADD", "rq:queues", "rq:queue:mail", "rq:queue:idle"),
+        ("SADD", "rq:workers:mail", "rq:worker:one", "rq:worker:two", "rq:worker:gone"),
+        ("HSET", "rq:worker:one", "state", "idle"), ("HSET", "rq:worker:two", "state", "busy"), ("LPUSH", "plain", "x"),
+    ])  # fmt: skip
+    found = {each["name"]: each["workers"] for each in examine(server.url()).document()["queues"]}
+    assert found == {"mail": 2, "idle": 0, "plain": None}
+
+
+def test_a_framework_that_names_no_queue_is_told(server):
+    lay(server, [("ZADD", "dramatiq:__heartbeats__", "1795854619256", "41b6")])
+    found = examine(server.url())
+    assert "dramatiq has keys here, such as 'dramatiq:__heartbeats__'" in said(found, "no-queue-told")
+
+
 def test_a_run_and_the_doctor_count_the_same(server):
     job = Job("work", Queue("bullmq", "mail", {"prefix": "shop"}), payload={"a": 1})
     [queue] = queues_of([job])

@@ -28,6 +28,7 @@ def order(
     connections: int | None = None,
     wait: float | None = None,
     force: bool = False,
+    clean: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Order:
     """The order for a scenario file, as ``plg check`` would make it.
@@ -44,6 +45,7 @@ def order(
     connections: to send over, 1 to 64.
     wait: seconds to wait for a server that is not up yet.
     force: send also to queues that belong to a framework.
+    clean: remove what the run left in the target, once it is over.
     environ: the variables that the scenario may read (default: those of this process).
 
     Raises
@@ -55,7 +57,8 @@ def order(
         find_policy(None if policy is None else str(policy), variables, Path.cwd()), path.absolute().parent
     )
     asked = Request(
-        dict(params or {}), target, seed, rules, environment, connections=connections, wait=wait, force=force
+        dict(params or {}), target, seed, rules, environment, connections=connections, wait=wait, force=force,
+        clean=clean,
     )  # fmt: skip
     return Order.of(path, asked, variables)
 

@@ -93,6 +93,7 @@ MEASURES: dict[str, Measure] = {
         Measure("throughput", "figure", "jobs/s", "acked jobs per second"),
         Measure("deviation", "figure", "fraction", "|acked - planned| / planned"),
         Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
+        Measure("residue", "figure", "jobs", "jobs of which something is left in the target at the end", "none"),
         *GAUGES.values(),
         Measure("queue_wait", "time", "s", "started by a worker - due"),
         Measure("run_time", "time", "s", "finished - started: how long a worker had the job", "none"),
@@ -105,6 +106,8 @@ MEASURES: dict[str, Measure] = {
         Measure("duplicates", "count", "jobs", "runs of jobs that had been given to a worker already", "thins"),
     )
 }
+OF_THE_RUN = ("drain_time", "residue")
+"""What is one value of the whole run: it has no phase and no windows, and bounds nothing."""
 FAR_TIMES = ("queue_wait", "run_time", "end_to_end")
 FAR_COUNTS = ("completed", "job_failures", "retried", "dead", "lost", "duplicates")
 FAR = (*FAR_TIMES, *FAR_COUNTS)

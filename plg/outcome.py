@@ -140,8 +140,8 @@ class FarSide:
 
     acked = completed + dead + waiting + in_flight + delayed + lost, where every job was asked after; ``lost`` is None
     where not. ``failed_attempts`` counts runs that failed, ``retried`` those that followed one, ``duplicates`` those
-    that nothing explains. ``residue`` are keys of the run that are left; None where nobody looked. ``read`` of ``jobs``
-    were asked after, by ``source``. ``said`` is what every report says of the workers, a sentence.
+    that nothing explains. Of ``residue`` jobs something is left; None where nobody looked. ``read`` of ``jobs`` were
+    asked after, by ``source``. ``said`` is what every report says of the workers, a sentence.
     """
 
     completed: int
@@ -263,6 +263,7 @@ class Outcome:
     recording: Recording
     queue: QueueResult = QueueResult()
     far_side: FarSide | None = None
+    residue: int | None = None
     queue_wait_s: Percentiles | None = None
     run_time_s: Percentiles | None = None
     end_to_end_s: Percentiles | None = None

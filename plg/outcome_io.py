@@ -56,18 +56,18 @@ _INTEGERS = ("<i1", "<i2", "<i4", "<i8")
 _PLAIN = (
     "scenario", "scenario_file", "scenario_hash", "run_id", "seed", "verdict", "exit_code", "reason", "started_at",
     "duration_s", "plan", "deviation", "lag_s", "service_time_s", "latency_s", "series", "plg_version",
-    "queue_wait_s", "run_time_s", "end_to_end_s", "workers_seen",
+    "queue_wait_s", "run_time_s", "end_to_end_s", "workers_seen", "residue",
 )  # fmt: skip
 """Fields of an outcome that are plain data already."""
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "end_age_s", "last_send_s", "drain_s",
     "drain_waited_s", "stop", "stop_detail", "stop_s", "stop_by", "incomplete", "sample_step", "start_untaken",
-    "end_untaken", "lost", "taken",
+    "end_untaken", "lost", "taken", "residue", "residue_said",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 _SINCE: Mapping[str, Any] = {
     "sample_step": None, "end_age_s": None, "last_send_s": None, "stop_s": None, "stop_by": "", "start_untaken": None,
-    "end_untaken": None, "lost": "", "taken": None,
+    "end_untaken": None, "lost": "", "taken": None, "residue": None, "residue_said": "",
 }  # fmt: skip
 """Those that an earlier plg did not save."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")

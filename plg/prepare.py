@@ -34,7 +34,7 @@ class Request:
     run; the shards of one run share it. With ``share_limits`` they also share ``max_total_jobs``, by a counter in the
     target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
     ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
-    With ``force`` jobs go also to queues that belong to a framework.
+    With ``force`` jobs go also to queues that belong to a framework. With ``clean`` the run removes what it left.
     ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
     """
 
@@ -51,6 +51,7 @@ class Request:
     wait: float | None = None
     sends: bool = True
     force: bool = False
+    clean: bool = False
     environ: Mapping[str, str] | None = None
     account: str | None = None
 
@@ -75,6 +76,7 @@ class Prepared:
     wait: float | None = None
     gate: Gate | None = None
     force: bool = False
+    clean: bool = False
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -112,7 +114,7 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
-        request.wait, gate, request.force,
+        request.wait, gate, request.force, request.clean,
     )  # fmt: skip
 
 

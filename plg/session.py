@@ -21,6 +21,7 @@ from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
+from plg.runner.leaving import Left, again, asks_for_residue, clear_up
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks
@@ -49,6 +50,8 @@ PREPARATION = 0.5
 """Seconds before a common start at which a generator connects and looks at the queue."""
 WIND_UP = 0.5
 """Seconds after a signal that each part of a run gets to end by itself."""
+CLEARING = 3.0
+"""The same for removing what it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +222,27 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     recording = replace(recording, lost=_lost(ready.standing, recording, observer) or recording.lost)
     notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
     failed = _failed(ready.before, target, clock, recording, observer)
-    _leave(ready, recording, observer)
-    return _Ran(recording, started, workers, notes, begun, failed)
+    left = _leave(ready, target, prepared, recording, observer)
+    ready.registration.close()
+    recording = replace(recording, residue=left.residue, residue_said=left.said)
+    return _Ran(recording, started, workers, (*notes, *left.notes), begun, failed)
 
 
-def _leave(ready: Ready, recording: Recording, observer: Observer) -> None:
-    """Take the run out of what the target knows of, where nothing of it can be left there."""
-    registration = ready.registration
-    if registration is None:
-        return
-    sent = recording.total("sent")
-    if recording.stop != "target":
-        with suppress(Interrupted, TargetError):
-            attend(lambda: registration.leave(sent=sent), observer.interrupted, grace=WIND_UP)
-    registration.close()
+def _leave(ready: Ready, target: Target, prepared: Prepared, recording: Recording, observer: Observer) -> Left:
+    """Remove, or count, what the run left in the target; where nothing can be, the target forgets the run."""
+    registration, clean = ready.registration, prepared.clean
+    counts = asks_for_residue(prepared.scenario) and prepared.shard is None
+    if recording.stop == "target":
+        said = "the server was lost, and nobody could look what the run left there"
+        return Left(None, said, (f"what the run left was not removed: {again(prepared.run_id)}",) if clean else ())
+    sent, grace = recording.total("sent"), CLEARING if clean else WIND_UP
+    try:
+        return attend(
+            lambda: clear_up(target, registration, sent, clean=clean, counts=counts), observer.interrupted, grace=grace
+        )
+    except Interrupted:
+        said = "the signal came before it was known what the run left"
+        return Left(None, said, (f"not all that the run left was removed: {again(prepared.run_id)}",) if clean else ())
 
 
 def _far_side(ready: Ready, recording: Recording, started: float, observer: Observer) -> Recording:

@@ -79,7 +79,7 @@ def request(options: argparse.Namespace) -> Request:
         connections=getattr(options, "connections", None), run_id=getattr(options, "run_id", None),
         shard=options.shard, share_limits=getattr(options, "share_limits", False), start=start(options),
         wait=getattr(options, "wait", None), sends=options.command == "check",
-        force=options.command == "check" and options.force,
+        force=options.command == "check" and options.force, clean=getattr(options, "clean", False),
     )  # fmt: skip
 
 
@@ -116,6 +116,9 @@ def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
         raise usage_error("the shards of one run need a name in common", help)
     if options.launch is not None and options.shard is not None:
         raise usage_error("--launch divides the run itself: leave out --shard", "or start each shard by hand")
+    if options.clean and (options.shard is not None or options.launch is not None):
+        help = "plg clean RUN --target URL removes what is left of all of them, once they are over"
+        raise usage_error("--clean is for a run of one generator: what one shard left, others still add to", help)
     if options.share_limits and options.shard is None:
         raise usage_error("--share-limits is for shards: give --shard I/N as well")
     if files == 1:

@@ -107,6 +107,10 @@ def _check(commands: Commands) -> None:
         "--force", action="store_true", help="send also to queues that belong to a framework such as Celery or RQ"
     )
     parser.add_argument(
+        "--clean", action="store_true",
+        help="once the run is over, remove what it left in the target (see plg clean)",
+    )  # fmt: skip
+    parser.add_argument(
         "--reports", metavar="NAME,…", type=_reports,
         help="write these reports: junit, json, html, markdown, png (default: junit,json,html)",
     )  # fmt: skip

@@ -17,10 +17,11 @@ from plg.judge.breach import decided, first_breach_time, holds
 from plg.judge.draining import drain_time, judge_drain
 from plg.judge.looks import awaited, why_unseen
 from plg.judge.recovery import arrivals, recovering, result_of, told, worst
+from plg.judge.residue import judge_residue
 from plg.judge.soundness import excuse, idle_in, raised, spoiled, unkept
 from plg.judge.windows import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
-from plg.measures import FAR, MEASURES, QUEUE_GAUGES, percentile, samples_needed
+from plg.measures import FAR, MEASURES, OF_THE_RUN, QUEUE_GAUGES, percentile, samples_needed
 from plg.outcome import ExpectationResult, RecoveryResult
 from plg.runner.live import Live
 from plg.runner.recording import Recording
@@ -225,6 +226,9 @@ def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     if subject.measure == "drain_time":
         kept, value, remark = judge_drain(reader.recording, op, bound)
         return Finding("pass" if kept else "fail", value, bound, remark)
+    if subject.measure == "residue":
+        kept, value, remark = judge_residue(reader.recording, op, bound)
+        return Finding("pass" if kept else "fail", value, bound, remark)
     value, aggregates = _value(reader, subject)
     _check_seen(reader, subject, aggregates, _decided(reader, expectation, aggregates.values, bound))
     detail = _basis(reader, subject, int(aggregates.basis[0]))
@@ -291,8 +295,8 @@ def allowance(quota: float, findings: int) -> int:
 
 def _windows(reader: Reader, expectation: Expectation, bound: float) -> Finding:
     subject, op, width = expectation.subject, expectation.op, expectation.window
-    if subject.measure == "drain_time":
-        raise NoData("drain_time is one figure of the whole run and has no windows")
+    if subject.measure in OF_THE_RUN:
+        raise NoData(f"{subject.measure} is one figure of the whole run and has no windows")
     aggregates = reader.read(subject, width)
     q = percentile(subject.aggregate or "")
     if q is not None and aggregates.basis.sum() > 0:

@@ -47,6 +47,7 @@ def far_side(recording: Recording) -> FarSide | None:
         completed=recording.total("completed"), failed_attempts=recording.total("job_failures"),
         retried=recording.total("retried"), dead=recording.total("dead"), waiting=far.waiting,
         in_flight=far.in_flight, delayed=far.delayed, lost=recording.total("lost") if exact else None,
-        duplicates=None if "duplicates" in far.untold else recording.total("duplicates"), read=far.read,
+        duplicates=None if "duplicates" in far.untold else recording.total("duplicates"), residue=recording.residue,
+        read=far.read,
         jobs=far.jobs, source=far.source, clock_offset_s=far.clock_offset_s, doubt=far.doubt, found=far.found,
     )  # fmt: skip

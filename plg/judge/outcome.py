@@ -117,7 +117,7 @@ def far_results(recording: Recording) -> dict[str, Any]:
         if name in recording.histograms
     }
     seen = None if recording.far is None else recording.far.workers
-    return {"far_side": found, "workers_seen": seen, **times}
+    return {"far_side": found, "workers_seen": seen, "residue": recording.residue, **times}
 
 
 def judge_attended(

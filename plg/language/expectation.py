@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from plg.diagnostics import Fault, nearest
 from plg.language import otherwise, strings
 from plg.language.expectation_text import WITHIN, expectation_tree
-from plg.measures import AGGREGATES, MEASURES, Measure, is_aggregate
+from plg.measures import AGGREGATES, MEASURES, OF_THE_RUN, Measure, is_aggregate
 from plg.scenario import Expectation, Recovery, Subject
 from plg.units import (
     DURATION_UNITS,
@@ -104,7 +104,8 @@ class _Reader:
 
     def fits_deadline(self, kind: str, tails: Mapping[str, Any], measure: Measure | None, operator: Any) -> None:
         """What a line with a deadline cannot say besides."""
-        if kind == "reaches" and measure is not None and measure.kind not in ("time", "gauge"):
+        counted = kind == "reaches" and measure is not None and measure.kind not in ("time", "gauge")
+        if measure is not None and (counted or measure.name in OF_THE_RUN):
             self.fault(
                 "unexpected-deadline", f"{measure.name} is counted, and does not come back to anything",
                 tails["within"], "leave `within …` out; times and gauges take it, such as queue_depth or p95(latency)",
@@ -158,7 +159,10 @@ class _Reader:
 
     def own_span(self, measure: Measure | None, node: Any) -> None:
         """drain_time begins at the last send of the run, and no phase has a last send of its own that drains."""
-        if measure is not None and measure.name == "drain_time" and node is not None:
+        if measure is not None and measure.name == "residue" and node is not None:
+            words = "residue is one value of the whole run: it is what is left at the end"
+            self.fault("unexpected-phase", words, node, "leave `during …` out")
+        elif measure is not None and measure.name == "drain_time" and node is not None:
             self.fault(
                 "unexpected-phase",
                 "drain_time is one value of the whole run: it counts from the last send, in whichever phase that is",
@@ -218,10 +222,9 @@ class _Reader:
             self.fault("unknown-param", f"{str(word)!r} is neither a param nor a measure", word, help)
             return None, None, factor
         relative, theirs = self.subject(other)
-        if theirs is not None and theirs.name == "drain_time" and relative is not None and relative.during is None:
-            self.fault(
-                "compares-itself", "drain_time is one value of the run and bounds nothing", other, "write a time"
-            )
+        if theirs is not None and theirs.name in OF_THE_RUN and relative is not None and relative.during is None:
+            help = "write a time" if theirs.unit == "s" else "write a number"
+            self.fault("compares-itself", f"{theirs.name} is one value of the run and bounds nothing", other, help)
         elif relative is not None and relative.during is None:
             self.fault(
                 "needs-phase",
@@ -231,7 +234,7 @@ class _Reader:
             )
         if measure is not None and theirs is not None and measure.unit != theirs.unit:
             self.fault("wrong-unit", f"{measure.name} and {theirs.name} are not the same kind of quantity", other)
-        if relative is not None and relative == subject and relative.during and relative.measure != "drain_time":
+        if relative is not None and relative == subject and relative.during and relative.measure not in OF_THE_RUN:
             self.fault("compares-itself", "both sides are the same measure", other, "name another phase")
         return None, relative, factor
 
@@ -286,8 +289,8 @@ class _Reader:
     def window(self, node: Any, measure: Measure | None) -> tuple[float | None, float]:
         if node is None:
             return None, 1.0
-        if measure is not None and measure.name == "drain_time":
-            self.fault("unexpected-window", "drain_time is one value for the whole run", node, "leave `in …` out")
+        if measure is not None and measure.name in OF_THE_RUN:
+            self.fault("unexpected-window", f"{measure.name} is one value for the whole run", node, "leave `in …` out")
         width = self.measured(node.children[-1], parse_duration, "a duration such as 1s")
         if width is not None and not 0 < width <= 366 * 86400:
             self.fault("out-of-range", "a window must be longer than 0 and at most 366 days", node.children[-1])

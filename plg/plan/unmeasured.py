@@ -15,6 +15,7 @@ from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.watching import LOOK_EVERY, QUEUE, hold_of, watch_length
 from plg.queues.envelope import moment_in
 from plg.queues.registry import SHIPPED, format_of
+from plg.queues.use import queues_of
 from plg.scenario import Expectation, Recovery, Scenario, Subject
 from plg.units import format_duration
 
@@ -50,6 +51,9 @@ def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
                 givers = ", ".join(name for name in SHIPPED if measure in format_of(name).gauges)
                 help_ = f"{_INSTEAD[measure]}; these tell it: {givers}"
                 found.append(Foreseen("measure-not-given", told, ("expect", index), help_))
+        if any(side.measure == "residue" for side in _sides(line)) and (why := _untold(scenario)):
+            help_ = "leave the line out, or let every job say which run it is of (no `encoding raw`)"
+            found.append(Foreseen("measure-not-given", f"residue cannot be told: {why}", ("expect", index), help_))
     return tuple(dict.fromkeys(found))
 
 
@@ -134,6 +138,18 @@ def _unrecorded(scenario: Scenario) -> str:
     """The kinds of queue in use whose framework records nothing of a single job; empty where all record it."""
     silent = [job.queue.kind for job in scenario.jobs if format_of(job.queue.kind).tracing(job, "") is None]
     return " and ".join(dict.fromkeys(silent))
+
+
+def _untold(scenario: Scenario) -> str:
+    """Which jobs cannot be found again, and why; empty where all can."""
+    for job in scenario.jobs:
+        [queue] = queues_of([job])
+        told = queue.traces("")
+        if told is None:
+            return f"the format {queue.format.name} does not say where its jobs lie"
+        if told.blind:
+            return f"{queue.key}: {told.blind}"
+    return ""
 
 
 def _never(scenario: Scenario, subject: Subject, spans: Mapping[str, PhaseSpan], watch: float) -> str:

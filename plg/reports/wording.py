@@ -277,6 +277,18 @@ def far_ledger_sentence(far: FarSide) -> str:
 
 def far_lines(outcome: Outcome) -> list[str]:
     """What the workers did, and how that is known; nothing where nobody asked them."""
+    return [*_far_lines(outcome), *_residue_lines(outcome)]
+
+
+def _residue_lines(outcome: Outcome) -> list[str]:
+    """What the run left in the target, where somebody looked."""
+    if outcome.residue is None:
+        return []
+    said = f"; {outcome.recording.residue_said}" if outcome.recording.residue_said else ""
+    return [f"left in the target: {counted(outcome.residue, 'job')}{said}"]
+
+
+def _far_lines(outcome: Outcome) -> list[str]:
     far = outcome.far_side
     if far is None:
         return []

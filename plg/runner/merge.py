@@ -75,6 +75,7 @@ def merge(parts: Sequence[Recording], shards: int, limits: Mapping[str, float]) 
         taken=_any_taken([part.taken for part in parts]),
         lost=_lost([part.lost for part in parts if part.lost]),
         errors=_errors(parts),
+        residue_said="the shards of a run do not look what it left: plg clean RUN --dry-run does",
         far=merge_far([part.far for part in parts]),
         stalls=tuple(sorted((stall for part in parts for stall in part.stalls), key=lambda stall: stall.start_s)),
     )

@@ -32,16 +32,15 @@ class Ready:
     notes: tuple[str, ...]
     consumers: ReferenceWorkers | None
     budget: SharedBudget | None
-    standing: tuple[Standing, ...] = ()
-    registration: Registration | None = None
+    standing: tuple[Standing, ...]
+    registration: Registration
     far: FarReader | None = None
     no_far: str = ""
     """Why nobody reads what the workers do, where a line asks for it."""
 
     def begin(self) -> None:
         """From now on jobs may be sent."""
-        if self.registration is not None:
-            self.registration.begun = True
+        self.registration.begun = True
 
     def close(self) -> None:
         self.ends.close()
@@ -77,10 +76,10 @@ def get_ready(
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
         if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)
-        registration, unknown = _register(target, scenario, plan, clock, run_id, start)
-        if registration is not None:
-            ends.callback(registration.close)
-        notes += unknown
+        registration = _registration(target, scenario, plan, clock, run_id, start)
+        ends.callback(registration.close)
+        # A server of plg's own is gone with the run.
+        notes += () if target.private else registration.enter()
         target.announce()
         consumers = _start_workers(target, scenario, plan, run_id, all_of_it=force or begun)
         if consumers is not None:
@@ -100,20 +99,15 @@ _SLACK = 60.0
 """Seconds that a run may take for its beginning and its end."""
 
 
-def _register(
+def _registration(
     target: Target, scenario: Scenario, plan: Plan, clock: Clock, run_id: str, start: float | None
-) -> tuple[Registration | None, tuple[str, ...]]:
-    """Write down in the target that this run may leave jobs there, and remarks where that cannot be.
-
-    A server of plg's own is gone with the run.
-    """
-    if target.private:
-        return None, ()
+) -> Registration:
+    """What is written down in the target of a run that may leave jobs there."""
     now = clock.wall()
     lasting = scenario.guardrails.max_duration + watch_length(scenario) + _SLACK
     until = now + lasting + (0.0 if start is None else max(0.0, start - clock.now()))
-    registration = Registration(target, RunEntry(run_id, scenario.name, now, until, plan.planned_total, scenario.jobs))
-    return registration, registration.enter()
+    entry = RunEntry(run_id, scenario.name, now, until, plan.planned_total, scenario.jobs)
+    return Registration(target, entry)
 
 
 def _start_workers(

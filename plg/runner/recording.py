@@ -198,6 +198,10 @@ class Recording:
     """Seconds between the samples of one generator, where those of several stand side by side."""
     far: FarRecord | None = None
     """How it is known what the workers did; None where nobody asked them."""
+    residue: int | None = None
+    """Jobs of the run of which something was left in the target at its end; None where that is not known."""
+    residue_said: str = ""
+    """Why it is not known, or what was done about it; a clause."""
     stalls: tuple[Stall, ...] = ()
     """When plg itself stood still, in order of time; of very many the longest."""
 

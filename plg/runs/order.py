@@ -52,6 +52,7 @@ class Order:
     connections: int | None = None
     wait: float | None = None
     force: bool = False
+    clean: bool = False
     digest: str = ""
     version: str = __version__
     source: Source | None = field(default=None, compare=False, repr=False)
@@ -68,7 +69,7 @@ class Order:
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
             environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
             run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
-            wait=asked.wait, force=asked.force, source=source,
+            wait=asked.wait, force=asked.force, clean=asked.clean, source=source,
         )  # fmt: skip
 
     def packed(self) -> Order:
@@ -128,7 +129,7 @@ class Order:
         return Request(
             self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
             self.share_limits, self.run_id, start, self.connections, self.wait,
-            environ=self.environ, account=self.account or None, force=self.force,
+            environ=self.environ, account=self.account or None, force=self.force, clean=self.clean,
         )  # fmt: skip
 
 

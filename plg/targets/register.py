@@ -112,6 +112,11 @@ class Registration:
         self._written = True
         return ()
 
+    @property
+    def known(self) -> Known:
+        """The run as the target knows of it."""
+        return Known(self.entry, (self.entry.text(),) if self._written else ())
+
     def leave(self, *, sent: int) -> None:
         """The run is over; where nothing of it can be left, it need not be known any more."""
         told = [queue.traces(self.entry.run) for queue in self.entry.queues]

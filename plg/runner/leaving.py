@@ -28,13 +28,13 @@ def asks_for_residue(scenario: Scenario) -> bool:
 def clear_up(target: Target, registration: Registration, sent: int, *, clean: bool, counts: bool) -> Left:
     """Remove what the run left (``clean``), or only count it (``counts``). Never raises `TargetError`."""
     try:
-        if clean or counts:
-            return _clear_up(target, registration, clean=clean)
-        registration.leave(sent=sent)
+        left = _clear_up(target, registration, clean=clean) if clean or counts else Left()
+        if not clean:
+            registration.leave(sent=sent)
+        return left
     except TargetError as error:
         said = f"what the run left could not be {'removed' if clean else 'counted'}: {error}"
         return Left(None, said, (said,) if clean else ())
-    return Left()
 
 
 def _clear_up(target: Target, registration: Registration, *, clean: bool) -> Left:

@@ -21,6 +21,7 @@ from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
+from plg.runner.far_place import left_in_queue, place_silent
 from plg.runner.leaving import Left, again, asks_for_residue, clear_up
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
@@ -215,7 +216,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             begun = clock.now() - start - _waited_for_others(ready.budget, start)
             recording = Run(sender, monitor, recorder, run_clock).run(start)
         ends.pop_all()
-    recording = _far_side(ready, recording, started, observer)
+    recording = _far_side(ready, target, recording, started, observer)
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
@@ -245,13 +246,19 @@ def _leave(ready: Ready, target: Target, prepared: Prepared, recording: Recordin
         return Left(None, said, (f"not all that the run left was removed: {again(prepared.run_id)}",) if clean else ())
 
 
-def _far_side(ready: Ready, recording: Recording, started: float, observer: Observer) -> Recording:
+def _place_silent(ready: Ready, target: Target) -> None:
+    if ready.far is not None and not ready.far.jobs.recorded.all():
+        place_silent(ready.far.jobs, ready.before, left_in_queue(target))
+
+
+def _far_side(ready: Ready, target: Target, recording: Recording, started: float, observer: Observer) -> Recording:
     """The recording with what the workers did, after a last look at the jobs that had not ended."""
     if ready.far is None:
         return nobody_asked(recording, ready.no_far) if ready.no_far else recording
     _soon(ready.far.stop, observer)
     if recording.stop != "target":
         _soon(ready.far.last_look, observer)
+        _soon(lambda: _place_silent(ready, target), observer)
     _soon(ready.far.close, observer)
     return fold(recording, ready.far, started)
 

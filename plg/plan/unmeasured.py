@@ -82,8 +82,10 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
             elif subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
             elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
-                why = f"{subject.measure} has no data: {silent_kinds} jobs leave no record of what a worker did"
-                found.append(Foreseen("never-measured", why, place))
+                why = f"{subject.measure} has no data: {silent_kinds}"
+                found.append(Foreseen("never-measured", why, place, _NUMBERED))
+            elif subject.measure in FAR and (told := _told_by_workers(scenario, subject.measure)):
+                found.append(Foreseen("workers-tell", told, place, _HOOK))
             elif why := _never(scenario, subject, spans, watch):
                 found.append(Foreseen("never-measured", why, place))
         if not found or found[-1].path != place:
@@ -134,10 +136,29 @@ def _undated(scenario: Scenario) -> str:
     return f"while jobs of {names} wait: a raw job in a list does not say when it was enqueued"
 
 
+_NUMBERED = "leave `encoding raw` out, or put the jobs into the queue of a framework"
+_HOOK = "add plg.worker to the workers, which is one line: docs/workers.md"
+
+
 def _unrecorded(scenario: Scenario) -> str:
-    """The kinds of queue in use whose framework records nothing of a single job; empty where all record it."""
-    silent = [job.queue.kind for job in scenario.jobs if format_of(job.queue.kind).tracing(job, "") is None]
-    return " and ".join(dict.fromkeys(silent))
+    """Why nobody can tell what became of a job; empty where somebody can of each."""
+    silent = [job.name for job in scenario.jobs if format_of(job.queue.kind).tracing(job, "") is None]
+    if not silent:
+        return ""
+    names = ", ".join(silent[:3]) + (" and others" if len(silent) > 3 else "")
+    return f"jobs of {names} do not say which they are, so no worker can tell what became of them"
+
+
+def _told_by_workers(scenario: Scenario, measure: str) -> str:
+    """Which kinds of queue leave it to their workers to tell of a measure, in a sentence; empty where none does."""
+    tracings = {job.queue.kind: format_of(job.queue.kind).tracing(job, "") for job in scenario.jobs}
+    kinds = [
+        kind for kind, tracing in tracings.items()
+        if tracing is not None and (tracing.read is None or measure in dict(tracing.untold))
+    ]  # fmt: skip
+    if not kinds:
+        return ""
+    return f"{measure} has data only where the workers tell of their jobs: {' and '.join(kinds)} does not record it"
 
 
 def _untold(scenario: Scenario) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 _EXPIRES = 86_400.0
 """Seconds after which arq forgets a job that nobody took."""
@@ -42,6 +43,9 @@ class ArqFormat(Usual):
                 (constant("ZADD"), constant(job.queue.name), (Slot("now_ms", delay),), number),
             )
         )
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "arq"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The set: those to come are delayed, and of the others those whose id is marked are with a worker."""

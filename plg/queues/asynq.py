@@ -12,6 +12,7 @@ from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 _TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
 """Numbers of the fields of a ``TaskMessage``."""
@@ -59,6 +60,9 @@ class AsynqFormat(Usual):
                 (constant("LPUSH"), constant(f"{base}pending"), number),
             )
         )
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "asynq"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """Pending and active tasks, those to come (scheduled, or after a failure), and archived ones."""

@@ -14,6 +14,7 @@ from plg.queues.list_account import accounted
 from plg.queues.messages import oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Made, Mine, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 _A_PRIORITY = 1 << 32
 """Between two priorities, in the scores of the set of prioritized jobs."""
@@ -69,6 +70,9 @@ class BullmqFormat(Usual):
             score = constant(str(job.priority * _A_PRIORITY))
             return Recipe((stored, (constant("ZADD"), constant(f"{base}prioritized"), score, number), awake))
         return Recipe((stored, (constant("LPUSH"), constant(f"{base}wait"), number), awake))
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "bullmq"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """Jobs that wait, with and without a priority, those with workers, delayed and failed ones."""

@@ -16,6 +16,7 @@ from plg.queues.list_account import accounted
 from plg.queues.messages import fields, json_in, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 _BETWEEN = "\x06\x16"
 _STEPS = (0, 3, 6, 9)
@@ -63,6 +64,9 @@ class CeleryFormat(Usual):
             b',"delivery_tag":', *quoted, b"}}",
         )  # fmt: skip
         return Recipe(((constant("LPUSH"), constant(_list(job)), message),), MOST_JOBS_A_COMMAND)
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "celery"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The lists of all priorities; what workers hold, in one hash for all queues, and prefetched ones among it."""

@@ -15,6 +15,7 @@ from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 _MOST_WORKERS = 999
 
@@ -57,6 +58,9 @@ class DramatiqFormat(Usual):
                 (constant("RPUSH"), constant(key), number),
             )
         )
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "dramatiq message"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list; messages that are in no list are with a worker; delayed and dead ones have keys of their own."""

@@ -28,6 +28,11 @@ def envelope(job: Job, run_id: str) -> Word:
     return (*texts, Spelled(job.payload, "json"), b"}")
 
 
+def number_of(run_id: str) -> Word:
+    """The id of a job: of the run, and its number."""
+    return (f"{json.dumps(run_id, ensure_ascii=False)[1:-1]}-".encode(), Slot("seq"))
+
+
 def _head(run_id: str) -> bytes:
     """What the jobs of a run begin with, and no others do."""
     return f'{{"id":{json.dumps(run_id)[:-1]}-'.encode()

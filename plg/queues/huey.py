@@ -14,6 +14,7 @@ from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest
 from plg.queues.traces import Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 MOST_JOBS_A_COMMAND = 256
 _ID = re.compile(rb"plg-[0-9a-f]{12}-([0-9a-f]{12})-\d{13}")
@@ -34,18 +35,20 @@ class HueyFormat(Usual):
         return {_key(job): "list"}
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
-        run = _run(run_id, job)
         # A time to come is a datetime in UTC: made by its own parser, whose name with a dot needs protocol 4.
         eta: Word = (b"N",)
         if job.delay is not None:
             eta = (b"cdatetime\ndatetime.fromisoformat\n(V", Slot("now_iso", job.delay), b"\ntR")
         retries, backoff = (job.retry.max, job.retry.backoff) if job.retry is not None else (0, 0.0)
         message: Word = (
-            b"\x80\x04chuey.registry\nMessage\n(Vplg-", run, b"-", Slot("seq_hex"), b"-", Slot("now_ms"), b"\n",
+            b"\x80\x04chuey.registry\nMessage\n(V", *_number(run_id, job), b"\n",
             Spelled(job.call, "pickle"), *eta, Spelled(retries, "pickle"), Spelled(backoff, "pickle"), b"N",
             Spelled(list(job.args), "pickle"), Spelled(dict(job.kwargs), "pickle"), b"tR.",
         )  # fmt: skip
         return Recipe(((constant("LPUSH"), constant(_key(job)), message),), MOST_JOBS_A_COMMAND)
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(_number(run_id, job))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The length, the oldest message at the right end, and the schedule. What a worker has stands nowhere."""
@@ -93,3 +96,8 @@ def _key(job: Job) -> str:
 def _run(run_id: str, job: Job) -> bytes:
     """The part of the ids that jobs of one kind in one run have in common."""
     return b"%012x" % (digest("huey", run_id, job.name) >> 16)
+
+
+def _number(run_id: str, job: Job) -> Word:
+    """The id of a job; it tells when the job was sent, too."""
+    return (b"plg-", _run(run_id, job), b"-", Slot("seq_hex"), b"-", Slot("now_ms"))

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Sight, Survey, Usual
-from plg.queues.envelope import UNNAMED, age, envelope, number_in, places_of
+from plg.queues.envelope import UNNAMED, age, envelope, number_in, number_of, places_of
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Recipe, constant
 from plg.queues.traces import Place, Traces
+from plg.queues.tracing import Tracing
 
 MOST_JOBS_A_COMMAND = 512
 """LPUSH takes any number of values; beyond this the gain is gone and one refusal would cost ever more jobs."""
@@ -44,6 +45,9 @@ class ListFormat(Usual):
             return Sight(length, age(oldest, now, places)) if length and oldest else Sight(0, 0.0)
 
         return accounted(Survey((("LLEN", key), ("LINDEX", key, -1)), seen), [key])
+
+    def tracing(self, job: Job, run_id: str) -> Tracing | None:
+        return None if job.encoding == "raw" else Tracing(number_of(run_id))
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         blind = UNNAMED if any(job.encoding == "raw" for job in jobs) else ""

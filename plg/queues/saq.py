@@ -14,6 +14,7 @@ from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 
 class SaqFormat(Usual):
@@ -49,6 +50,9 @@ class SaqFormat(Usual):
         if job.delay is None:
             commands.append((constant("RPUSH"), constant(f"saq:{queue}:queued"), key))
         return Recipe(tuple(commands))
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "saq"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list, what workers have, and those of the incomplete jobs that are neither: they are delayed."""

@@ -11,6 +11,7 @@ from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, digest, json_of
 from plg.queues.traces import Ids, Made, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 MOST_JOBS_A_COMMAND = 512
 
@@ -38,16 +39,19 @@ class SidekiqFormat(Usual):
 
     def recipe(self, job: Job, run_id: str) -> Recipe:
         now = Slot("now_s" if job.queue.settings.get("moments") == "s" else "now_ms")
-        head = _head(run_id, job)
+        number: Word = (_head(run_id, job), Slot("seq_hex"))
         retry = True if job.retry is None else job.retry.max or False
         body: Word = (
             b'{"class":', json_of(job.call), b',"args":', Spelled(list(job.args), "json"), b',"retry":', json_of(retry),
-            b',"queue":', json_of(job.queue.name), b',"jid":"', head, Slot("seq_hex"), b'","created_at":', now,
+            b',"queue":', json_of(job.queue.name), b',"jid":"', *number, b'","created_at":', now,
         )  # fmt: skip
         if job.delay is not None:
             return Recipe(((constant("ZADD"), constant("schedule"), (Slot("now_s", job.delay),), (*body, b"}")),))
         pushed = (*body, b',"enqueued_at":', now, b"}")
         return Recipe(((constant("LPUSH"), constant(f"queue:{job.queue.name}"), pushed),), MOST_JOBS_A_COMMAND)
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing((_head(run_id, job), Slot("seq_hex")))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list; delayed, failed and dead jobs stand in sets that all queues share."""

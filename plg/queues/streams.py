@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from plg.queues.base import Change, Job, Sight, Survey, Usual
-from plg.queues.envelope import UNNAMED, envelope, number_in
+from plg.queues.envelope import UNNAMED, envelope, number_in, number_of
 from plg.queues.recipe import Recipe, constant
 from plg.queues.stream_account import StreamAccount
 from plg.queues.stream_state import Book, Group, StreamEnds, StreamState, group_questions, id_of
 from plg.queues.traces import Made, Place, Traces
+from plg.queues.tracing import Tracing
 
 
 class StreamFormat(Usual):
@@ -62,6 +63,9 @@ class StreamFormat(Usual):
             frozenset({"XPENDING"}),
             (("XINFO", "STREAM", key), *account.questions),
         )
+
+    def tracing(self, job: Job, run_id: str) -> Tracing | None:
+        return None if job.encoding == "raw" else Tracing(number_of(run_id))
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         blind = UNNAMED if any(job.encoding == "raw" for job in jobs) else ""

@@ -15,6 +15,7 @@ from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.streams import StreamFormat
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
+from plg.queues.tracing import Tracing
 
 MOST_JOBS_A_COMMAND = 256
 _INT, _STR, _FLOAT, _BOOL = 2, 3, 4, 5
@@ -34,6 +35,9 @@ class TaskiqFormat(Usual):
     def recipe(self, job: Job, run_id: str) -> Recipe:
         words = (constant("LPUSH"), constant(job.queue.name), _message(job, run_id))
         return Recipe((words,), MOST_JOBS_A_COMMAND)
+
+    def tracing(self, job: Job, run_id: str) -> Tracing:
+        return Tracing(unique_id(run_id, job.name, "taskiq"))
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The length, and the oldest message at the right end. What a worker has taken stands nowhere."""

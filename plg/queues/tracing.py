@@ -36,19 +36,25 @@ class Trace:
 GONE = Trace("gone")
 
 
+STREAM = "plg:far:"
+"""What the stream that workers with `plg.worker` tell of their jobs in is called, before the head of their ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """How to ask what is recorded of the jobs of one kind.
+    """How it is learnt what became of the jobs of one kind: by what the framework records, and what workers tell.
 
-    ``number`` is the id of a job. ``questions`` are put to the server for one id, and ``read`` gets the answers (errors
-    as exceptions). A record is kept for ``keeps`` seconds after its job has ended; None: until somebody removes it.
-    ``source`` names who keeps it. ``untold`` are the measures that it does not give, each with the reason.
+    ``number`` is the id of a job; all of it before the number of the job is the ``head`` of their stream. ``questions``
+    are put to the server for one id, and ``read`` gets the answers (errors as exceptions); None where the framework
+    records nothing of a single job. A record is kept for ``keeps`` seconds after its job has ended; None: until
+    somebody removes it. ``source`` names who keeps it. ``untold`` are the measures that only workers can tell of, with
+    the reason.
     """
 
     number: Word
-    questions: Callable[[bytes], Sequence[tuple[str | bytes | int | float, ...]]]
-    read: Callable[[Sequence[Any]], Trace]
-    source: str
+    questions: Callable[[bytes], Sequence[tuple[str | bytes | int | float, ...]]] | None = None
+    read: Callable[[Sequence[Any]], Trace] | None = None
+    source: str = "the workers' own records"
     keeps: float | None = None
     untold: tuple[tuple[str, str], ...] = ()
 
@@ -56,9 +62,36 @@ class Tracing:
         """The id of the job with this number."""
         return b"".join(_piece(piece, seq) for piece in self.number)
 
+    @property
+    def head(self) -> bytes:
+        """What the ids of all jobs begin with."""
+        pieces = []
+        for piece in self.number:
+            if not isinstance(piece, bytes):
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    @property
+    def stream(self) -> str:
+        """The stream in which workers tell of the jobs."""
+        return STREAM + self.head.decode().removesuffix("-" if self._decimal else "")
+
+    @property
+    def _decimal(self) -> bool:
+        return any(isinstance(piece, Slot) and piece.kind == "seq" for piece in self.number)
+
+    def seq_of(self, number: bytes) -> int | None:
+        """The number of the job whose id this is; None where it is no job of the kind."""
+        digits = number[len(self.head) :]
+        try:
+            return int(digits) if self._decimal else int(digits[:12], 16)
+        except ValueError:
+            return None
+
 
 def _piece(piece: Any, seq: int) -> bytes:
     if isinstance(piece, bytes):
         return piece
     assert isinstance(piece, Slot), "an id has no templates"
-    return b"%012x" % seq if piece.kind == "seq_hex" else b"%d" % seq
+    return {"seq_hex": b"%012x" % seq, "seq": b"%d" % seq}.get(piece.kind, b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,11 @@ from plg.runner.recording import FAR_COUNTERS, FarRecord, Floats, Histograms, In
 from plg.units import format_duration
 
 Flags = npt.NDArray[np.bool_]
+_SILENT = "no worker told of its jobs: add plg.worker to the workers, which is one line"
 EARLY = 0.005
 """Seconds by which a worker's clock may show a start before the job was due: clocks differ by as much."""
 MOST_STEPS = 4000
+_MOST_FOUND = 10
 
 
 def fold(recording: Recording, reader: FarReader, wall: float) -> Recording:
@@ -42,6 +45,7 @@ class _Fold:
 
     def recording(self) -> Recording:
         jobs, cells = self.jobs, self._cells()
+        jobs.correct(self.offsets)
         written = ~jobs.are(None, "gone")
         counters = {name: np.zeros(self.run.cells, dtype=np.int64) for name in FAR_COUNTERS}
         for name, amounts in (
@@ -62,6 +66,11 @@ class _Fold:
             histograms={**self.run.histograms, **histograms},
             far=self._record(written, int(counters["lost"].sum())),
         )
+
+    @property
+    def offsets(self) -> Mapping[str, float]:
+        """How far the server's clock is ahead of each worker's, of those that told of their jobs themselves."""
+        return {} if self.reader.hooks is None else self.reader.hooks.offsets
 
     def _cells(self) -> Ints:
         edges = self.run.edges
@@ -94,17 +103,36 @@ class _Fold:
     def _record(self, written: Flags, lost: int) -> FarRecord:
         jobs, reader = self.jobs, self.reader
         step, started, completed = self._flow()
-        sources = dict.fromkeys(tracing.source for tracing in jobs.tracings if tracing is not None)
-        untold = {name: why for tracing in jobs.tracings if tracing is not None for name, why in tracing.untold}
-        if early := self._early():
-            untold |= dict.fromkeys(("queue_wait", "end_to_end"), early)
+        untold = self._untold()
         return FarRecord(
-            jobs=jobs.planned, read=int(np.count_nonzero(jobs.state)), source=" and ".join(sources),
-            questions=reader.questions, size=reader.size, waiting=int(jobs.are("waiting").sum()),
+            jobs=jobs.planned, read=int(np.count_nonzero(jobs.state)), source=self._source(),
+            questions=reader.questions,
+            size=reader.size + (reader.hooks.size if reader.hooks is not None else 0),
+            waiting=int(jobs.are("waiting").sum()),
             in_flight=int(jobs.are("running").sum()), delayed=int(jobs.are("delayed").sum()),
             workers=len(jobs.workers) or None, clock_offset_s=reader.offset, untold=untold,
             doubt=self._doubt(), found=self._found(lost), step=step, started=started, completed=completed,
         )  # fmt: skip
+
+    def _source(self) -> str:
+        own = dict.fromkeys(t.source for t in self.jobs.tracings if t is not None and t.read is not None)
+        told = ["the workers' own records"] if self.jobs.hooked.any() or not own else []
+        return " and ".join([*own, *told])
+
+    def _untold(self) -> dict[str, str]:
+        """Why measures have no data, where what is recorded does not give them and no worker told of its jobs."""
+        jobs, silent = self.jobs, dict[str, str]()
+        ways = "; no worker told of its jobs (plg.worker)" + (f": {self.reader.deaf}" if self.reader.deaf else "")
+        for kind, tracing in enumerate(jobs.tracings):
+            if tracing is None or (jobs.hooked & (jobs.kind == kind)).any():
+                continue
+            silent |= {name: f"{why}{ways}" for name, why in tracing.untold}
+            there = (jobs.kind == kind) & ~jobs.are("waiting", "delayed")
+            if tracing.read is None and there.any():
+                silent |= dict.fromkeys(FAR, _SILENT)
+        if early := self._early():
+            silent |= dict.fromkeys(("queue_wait", "end_to_end"), early)
+        return silent
 
     def _early(self) -> str:
         """Why starts cannot be compared with due times, where the clocks of the workers are behind the server's."""
@@ -141,10 +169,24 @@ class _Fold:
         again = int(self.jobs.duplicates.sum())
         found = []
         if lost:
-            found.append(f"{lost:,} job{'s' * (lost != 1)} that Redis confirmed can be found nowhere")
+            found.append(f"{lost:,} job{'s' * (lost != 1)} that Redis confirmed can be found nowhere{self._where_to()}")
         if again:
             found.append(f"jobs were run {again:,} time{'s' * (again != 1)} more often than their retries explain")
-        return tuple(found)
+        for worker, offset in self.offsets.items():
+            if offset:
+                side = "behind" if offset > 0 else "ahead of"
+                by = format_duration(round(abs(offset), 3))
+                found.append(f"the clock of worker {worker} is {by} {side} the server's, which is corrected")
+        return tuple(found[:_MOST_FOUND])
+
+    def _where_to(self) -> str:
+        """What may have become of jobs that are lost, as the end of a sentence."""
+        jobs = self.jobs
+        begun = int((jobs.are("gone") & jobs.hooked).sum())
+        if begun:
+            return f": {begun:,} of them a worker began and never finished"
+        silent = bool((jobs.are("gone") & ~jobs.recorded).any())
+        return ", unless a worker without plg.worker ran them" if silent else ""
 
     def _flow(self) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
         """Jobs started and ended by the moment of it, in steps of the run; of a sample as many as all would be."""

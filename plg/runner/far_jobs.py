@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from plg.plan import Plan
 from plg.queues.tracing import SETTLED, State, Trace, Tracing
+from plg.runner.far_hooks import Told
 from plg.runner.recording import Floats, Ints
 
 MOST = 100_000
@@ -42,7 +43,16 @@ class FarJobs:
         self.started, self.began, self.finished = (np.full(count, np.nan) for _ in range(3))
         self.failures, self.retries, self.duplicates = (np.zeros(count, dtype=np.int32) for _ in range(3))
         self.traceable = np.array([tracing is not None for tracing in tracings])[self.kind]
+        self.recorded = np.array([tracing is not None and tracing.read is not None for tracing in tracings])[self.kind]
+        """Of which jobs the framework itself has a record."""
         self.workers: set[str] = set()
+        self.hooked: npt.NDArray[np.bool_] = np.zeros(count, dtype=np.bool_)
+        """Of which jobs a worker itself has told."""
+        self.runs = np.zeros(count, dtype=np.int32)
+        self.begun: dict[int, set[tuple[str, int]]] = {}
+        """Runs that a worker has begun and not ended: who, and which run it was."""
+        self._names: dict[str, int] = {"": 0}
+        self.started_by, self.ended_by = (np.zeros(count, dtype=np.int32) for _ in range(2))
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -56,6 +66,11 @@ class FarJobs:
         """What was found of the job at this ``place``."""
         if trace.state == "gone" and STATES[self.state[place]] in SETTLED:
             return  # its record has expired since
+        if self.hooked[place]:
+            # What its worker tells is more: only where the job is now is taken from the framework.
+            if not self.settled(place):
+                self.state[place] = _CODES[trace.state]
+            return
         self.state[place] = _CODES[trace.state]
         for column, value in (
             (self.started, trace.started),
@@ -68,6 +83,61 @@ class FarJobs:
         self.duplicates[place] = trace.duplicates
         if trace.worker:
             self.workers.add(trace.worker)
+
+    def hear(self, told: Told) -> None:
+        """What a worker itself tells of a job."""
+        place = int(np.searchsorted(self.seq, told.seq))
+        if place >= len(self.seq) or self.seq[place] != told.seq:
+            return  # not of the sample
+        if not self.hooked[place]:
+            self.hooked[place] = True
+            self.started[place] = self.began[place] = self.finished[place] = np.nan
+            self.failures[place] = self.retries[place] = self.duplicates[place] = 0
+        who = self._names.setdefault(told.worker, len(self._names))
+        self.workers.add(told.worker)
+        if told.started is not None:
+            self.began[place] = told.started
+            if np.isnan(self.started[place]) or told.started < self.started[place]:
+                self.started[place], self.started_by[place] = told.started, who
+        run = (told.worker, told.attempt)
+        if not told.end:
+            self.begun.setdefault(place, set()).add(run)
+            if not self.settled(place):
+                self.state[place] = _CODES["running"]
+            return
+        if place in self.begun:
+            self.begun[place].discard(run)
+        self.runs[place] += 1
+        if told.finished is not None:
+            self.finished[place], self.ended_by[place] = told.finished, who
+        self.failures[place] += told.end != "done"
+        self.retries[place] += told.end == "retry"
+        if told.end == "retry":
+            if not self.settled(place):
+                self.state[place] = _CODES["delayed"]
+        elif STATES[self.state[place]] != "completed":
+            self.state[place] = _CODES["completed" if told.end == "done" else "dead"]
+
+    def correct(self, offsets: Mapping[str, float]) -> None:
+        """Count repeated runs, and move what workers told to the server's clock, which is so much ahead of theirs."""
+        begun = np.zeros(len(self), dtype=np.int32)
+        for place, open_runs in self.begun.items():
+            begun[place] = len(open_runs)
+        runs = self.runs + begun
+        self.duplicates = np.where(self.hooked, np.maximum(runs - 1 - self.retries, 0), self.duplicates)
+        ahead = np.zeros(len(self._names))
+        for name, offset in offsets.items():
+            if name in self._names:
+                ahead[self._names[name]] = offset
+        own = self.hooked
+        for column, by in (
+            (self.started, self.started_by), (self.began, self.ended_by), (self.finished, self.ended_by),
+        ):  # fmt: skip
+            column[own] += ahead[by[own]]
+
+    def put(self, places: npt.NDArray[np.intp], state: State) -> None:
+        """Say of jobs, of which nobody tells by itself, where they are."""
+        self.state[places] = _CODES[state]
 
     def is_open(self, place: int) -> bool:
         """Whether a job may still change: not one that has ended, or of which there is nothing."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from plg.clock import Clock, MonotonicClock
 from plg.measures import FAR
 from plg.plan import Plan
+from plg.plan.watching import watch_length
 from plg.queues.base import Question
 from plg.queues.registry import format_of
+from plg.runner.far_hooks import Hooks
 from plg.runner.far_jobs import FEW, MOST, FarJobs
 from plg.scenario import Scenario
 from plg.targets.base import Target, TargetError
@@ -23,6 +26,8 @@ from plg.targets.inquiry import Inquiry
 
 WHILE_SENDING, AFTERWARDS = 400, 4000
 """Most jobs asked after a second: while jobs are sent, and after the last send."""
+TOLD_WHILE_SENDING, TOLD_AFTERWARDS = 1000, 20_000
+"""Most records of workers read a second."""
 MOST_BYTES = 4_000_000
 """Most bytes of answers a second."""
 _TICK = 0.1
@@ -33,21 +38,27 @@ _SETTLE = 1.0
 """Seconds after it is due that a job is first asked after, while others are still sent."""
 _AGAIN = 0.5
 """Seconds until a job that had not ended is asked after again."""
+_SILENT = 3.0
+"""Seconds after the queue is empty that a worker may take to tell of its first job."""
 LAST_LOOK = 15.0
 """Seconds that the last look at all jobs that had not ended may take."""
 
 
 def open_reader(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> tuple[FarReader | None, str]:
-    """A reader that is connected, or why there is none: empty where no line misses it."""
+    """A reader that is connected, or why there is none: empty where no line misses it.
+
+    Workers are listened to where a line asks for what they do, or else only the framework's own records are read.
+    """
     wanted = any(side.measure in FAR for line in scenario.expect for side in (line.subject, line.relative) if side)
     tracings = [format_of(job.queue.kind).tracing(job, run_id) for job in scenario.jobs]
+    if not wanted:
+        tracings = [tracing if tracing is not None and tracing.read is not None else None for tracing in tracings]
     if not any(tracings):
-        kinds = " and ".join(dict.fromkeys(job.queue.kind for job in scenario.jobs))
-        return None, f"{kinds} jobs leave no record of what a worker did" if wanted else ""
+        return None, "the jobs do not say which they are, so no worker can tell of them" if wanted else ""
     inquiry = Inquiry(target)
     try:
         reader = FarReader(FarJobs(plan, tracings, MOST if wanted else FEW), inquiry, wanted=wanted)
-        reader.prepare()
+        reader.prepare(run_id, scenario.guardrails.max_duration + watch_length(scenario))
     except TargetError as error:
         inquiry.close()
         return None, f"what the workers do cannot be read: {error}" if wanted else ""
@@ -63,21 +74,32 @@ class FarReader:
     def __init__(self, jobs: FarJobs, inquiry: Inquiry, *, wanted: bool) -> None:
         self.jobs, self.wanted = jobs, wanted
         self._inquiry = inquiry
+        self.hooks = Hooks(jobs.tracings, inquiry) if wanted else None
+        self._silent_since: float | None = None
         self._queue: deque[tuple[float, int]] = deque()
         self._next = 0
         self.questions = self.size = self.failed = 0
         self.looked = 0.0
         self.offset: float | None = None
-        self.fault = ""
+        self.fault = self.deaf = ""
         self._all_sent = self._stopped = False
         self._wake = threading.Event()
         self._clock: Clock = MonotonicClock()
         self._zero = 0.0
         self._thread = threading.Thread(target=self._run, name="plg-far-side", daemon=True)
 
-    def prepare(self) -> None:
-        """Connect, and compare the clocks. Raises `TargetError`."""
+    def prepare(self, run_id: str, lasting: float) -> None:
+        """Connect, compare the clocks, and make the streams that workers tell of their jobs in, for a run that lasts so
+        many seconds. Raises `TargetError`."""
         self.offset = self._inquiry.clock_offset()
+        if self.hooks is None:
+            return
+        try:
+            self.hooks.open(run_id, lasting)
+        except TargetError as error:
+            if not self.jobs.recorded.any():
+                raise
+            self.hooks, self.deaf = None, str(error)
 
     def start(self, clock: Clock, zero: float) -> None:
         """Begin; the run counts its seconds from ``zero`` of the clock."""
@@ -90,8 +112,15 @@ class FarReader:
         self._wake.set()
 
     def awaits(self) -> bool:
-        """Whether the watch has to go on for jobs that a worker may have and has not finished."""
-        return self.wanted and not self.fault and self.jobs.any_open()
+        """Whether the watch has to go on for jobs that a worker may have and has not finished; asked once no job waits
+        in the queue any more."""
+        if not self.wanted or self.fault or not self.jobs.any_open():
+            return False
+        if self.jobs.recorded.all() or (self.hooks is not None and self.hooks.heard):
+            return True
+        now = self._now()
+        self._silent_since = now if self._silent_since is None else self._silent_since
+        return now - self._silent_since < _SILENT
 
     def stop(self) -> None:
         """Ask no more."""
@@ -104,7 +133,9 @@ class FarReader:
         """Ask once more after every job that had not ended, after `stop`."""
         until = self._now() + LAST_LOOK
         self.fault = ""
-        open_jobs = [p for p in range(len(self.jobs)) if self.jobs.traceable[p] and not self.jobs.settled(p)]
+        while self._listen(TOLD_AFTERWARDS // 10) and self._now() < until:
+            pass
+        open_jobs = [p for p in range(len(self.jobs)) if self.jobs.recorded[p] and not self.jobs.settled(p)]
         for first in range(0, len(open_jobs), _LAST_BATCH):
             if self._now() > until:
                 self.fault = f"the server was too slow to tell of all jobs within {LAST_LOOK:g} s"
@@ -113,8 +144,11 @@ class FarReader:
                 return
 
     def close(self) -> None:
-        """Stop, and hang up."""
+        """Stop, remove the streams of the workers, and hang up."""
         self.stop()
+        if self.hooks is not None:
+            with suppress(TargetError):
+                self.hooks.close()
         self._inquiry.close()
 
     def _now(self) -> float:
@@ -125,6 +159,7 @@ class FarReader:
             self._wake.wait(_TICK)
             self._wake.clear()
             began, size = self._now(), self.size
+            self._listen(round((TOLD_AFTERWARDS if self._all_sent else TOLD_WHILE_SENDING) * _TICK))
             budget = round((AFTERWARDS if self._all_sent else WHILE_SENDING) * _TICK)
             while budget > 0 and not self._stopped and self.size - size < MOST_BYTES * _TICK:
                 places = self._due_for_a_look(min(budget, _BATCH), began)
@@ -133,12 +168,26 @@ class FarReader:
                 self._queue.extend((began, place) for place in places if not self.jobs.settled(place))
                 budget -= len(places)
 
+    def _listen(self, most: int) -> bool:
+        """Take in what workers told. Whether there may be more."""
+        if self.hooks is None:
+            return False
+        try:
+            found, more = self.hooks.read(most)
+        except TargetError as error:
+            self.failed, self.fault = self.failed + 1, str(error)
+            return False
+        for told in found:
+            self.jobs.hear(told)
+        self.looked = self._now()
+        return more
+
     def _due_for_a_look(self, most: int, now: float) -> list[int]:
         """Those that were never asked after and are due, then those that were so longest ago."""
         jobs, places = self.jobs, list[int]()
         patience = 0.0 if self._all_sent else _SETTLE
         while self._next < len(jobs) and len(places) < most and jobs.due[self._next] + patience <= now:
-            if jobs.traceable[self._next]:
+            if jobs.recorded[self._next]:
                 places.append(self._next)
             self._next += 1
         while self._queue and len(places) < most and self._queue[0][0] + _AGAIN <= now:
@@ -152,6 +201,7 @@ class FarReader:
         tracings = [jobs.tracings[kind] for kind in kinds]
         for place, tracing in zip(places, tracings, strict=True):
             assert tracing is not None, "only jobs with a record are asked after"
+            assert tracing.questions is not None, "only jobs with a record are asked after"
             questions += tracing.questions(tracing.id_of(int(jobs.seq[place])))
             cuts.append(len(questions))
         asked = self._now()
@@ -167,6 +217,7 @@ class FarReader:
             if failed is not None:
                 return self._not_answered(places[number:], str(failed))
             assert tracing is not None, "only jobs with a record are asked after"
+            assert tracing.read is not None, "only jobs with a record are asked after"
             jobs.note(place, tracing.read(own))
         self.fault, self.looked = "", asked
         return True

@@ -1,6 +1,7 @@
 """Workers of the job frameworks: what is installed for each, what its worker runs, and how it is started.
 
-Each worker writes a line of JSON for each job that it runs: ``{"seq": …, "text": …, "at": …}``.
+Each worker writes a line of JSON for each job that it runs: ``{"seq": …, "text": …, "at": …, "end": …}``, the moments
+in seconds since the epoch. A job takes some milliseconds.
 """
 
 from __future__ import annotations
@@ -15,12 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plg import worker
+
 NOTE = """
-import json, os, time
-def note(seq, text):
-    line = json.dumps({"seq": seq, "text": text, "at": time.time()}) + "\\n"
+import asyncio, json, os, time
+def write(**noted):
     with open(os.environ["SEEN"], "a") as file:
-        file.write(line)
+        file.write(json.dumps(noted) + "\\n")
+def note(seq, text):
+    at = time.time()
+    time.sleep(0.004)
+    write(seq=seq, text=text, at=at, end=time.time())
+async def noted(seq, text):
+    at = time.time()
+    await asyncio.sleep(0.004)
+    write(seq=seq, text=text, at=at, end=time.time())
 """
 PYTHON = {
     "celery": """
@@ -35,7 +45,7 @@ def work(seq, text, **more):
     "arq": """
 from arq.connections import RedisSettings
 async def work(ctx, seq, text):
-    note(seq, text)
+    await noted(seq, text)
 class WorkerSettings:
     functions = [work]
     redis_settings = RedisSettings.from_dsn(os.environ["REDIS"])
@@ -55,20 +65,20 @@ from taskiq_redis import ListQueueBroker
 broker = ListQueueBroker(os.environ["REDIS"], queue_name="shop")
 @broker.task(task_name="work")
 async def work(seq, text):
-    note(seq, text)
+    await noted(seq, text)
 """,
     "taskiq_stream": """
 from taskiq_redis import RedisStreamBroker
 broker = RedisStreamBroker(os.environ["REDIS"], queue_name="shop")
 @broker.task(task_name="work")
 async def work(seq, text):
-    note(seq, text)
+    await noted(seq, text)
 """,
     "saq": """
 from saq import Queue
 queue = Queue.from_url(os.environ["REDIS"], name="shop")
 async def work(ctx, *, seq, text):
-    note(seq, text)
+    await noted(seq, text)
 settings = {"queue": queue, "functions": [("work", work)], "concurrency": 20}
 """,
     "huey": """
@@ -79,6 +89,16 @@ def work(seq, text):
     note(seq, text)
 """,
 }
+HOOKS = {
+    "celery": "plg.worker.celery(app)",
+    "arq": "WorkerSettings = plg.worker.arq(WorkerSettings)",
+    "dramatiq": "plg.worker.dramatiq(dramatiq.get_broker())",
+    "taskiq": "plg.worker.taskiq(broker)",
+    "taskiq_stream": "plg.worker.taskiq(broker)",
+    "saq": "settings = plg.worker.saq(settings)",
+    "huey": "plg.worker.huey(huey)",
+}
+"""The line by which the worker of each tells plg of its jobs."""
 SIDEKIQ = """
 require "json"
 require "sidekiq"
@@ -86,7 +106,10 @@ Sidekiq.configure_server { |config| config.redis = { url: ENV["REDIS"] } }
 class Work
   include Sidekiq::Worker
   def perform(seq, text)
-    File.open(ENV["SEEN"], "a") { |f| f.write({ seq: seq, text: text, at: Time.now.to_f }.to_json + "\\n") }
+    at = Time.now.to_f
+    sleep 0.004
+    line = { seq: seq, text: text, at: at, end: Time.now.to_f }.to_json + "\\n"
+    File.open(ENV["SEEN"], "a") { |f| f.write(line) }
   end
 end
 """
@@ -96,7 +119,9 @@ const { appendFileSync } = require("fs");
 const url = new URL(process.env.REDIS);
 new Worker("shop", async (job) => {
   if (job.name !== "work") throw new Error(job.name);
-  appendFileSync(process.env.SEEN, JSON.stringify({ ...job.data, at: Date.now() / 1000 }) + "\\n");
+  const at = Date.now() / 1000;
+  await new Promise((done) => setTimeout(done, 4));
+  appendFileSync(process.env.SEEN, JSON.stringify({ ...job.data, at, end: Date.now() / 1000 }) + "\\n");
 }, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 10 });
 """
 ASYNQ = """
@@ -116,6 +141,7 @@ type job struct {
 	Seq  int     `json:"seq"`
 	Text string  `json:"text"`
 	At   float64 `json:"at"`
+	End  float64 `json:"end"`
 }
 
 func main() {
@@ -133,6 +159,8 @@ func main() {
 			return err
 		}
 		found.At = float64(time.Now().UnixMicro()) / 1e6
+		time.Sleep(4 * time.Millisecond)
+		found.End = float64(time.Now().UnixMicro()) / 1e6
 		line, _ := json.Marshal(found)
 		lock.Lock()
 		defer lock.Unlock()
@@ -227,6 +255,10 @@ class Worker:
         """The jobs that were run so far, in the order in which they were."""
         return [json.loads(line) for line in self._seen.read_text().splitlines()] if self._seen.exists() else []
 
+    def log(self) -> str:
+        """The last of what it said."""
+        return self._log.read_text()[-3000:]
+
     def waits_for(self, jobs: int, seconds: float = 60.0) -> list[dict[str, Any]]:
         """The jobs, once so many have been run; what there is after that many ``seconds``."""
         until = time.monotonic() + seconds
@@ -237,16 +269,23 @@ class Worker:
 
 
 @contextmanager
-def working(framework: Framework, bin: Path, folder: Path, url: str) -> Iterator[Worker]:
-    """A worker of the framework, for as long as it is needed."""
+def working(
+    framework: Framework, bin: Path, folder: Path, url: str, *, hook: str = "", more: tuple[str, ...] = ()
+) -> Iterator[Worker]:
+    """A worker of the framework, for as long as it is needed; with the line of a ``hook`` it tells plg of its jobs, as
+    one does that has nothing of plg but this module. ``more`` are further words of its command."""
     for name, text in framework.files.items():
         if not (folder / name).exists():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text + (f"import plg.worker\n{hook}\n" if hook else ""))
+    if hook:
+        (folder / "plg").mkdir(exist_ok=True)
+        (folder / "plg" / "__init__.py").touch()
+        (folder / "plg" / "worker.py").write_text(Path(worker.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     seen, log = folder / "seen", folder / "worker.log"
-    more = {"REDIS": url, "SEEN": str(seen), "PYTHONPATH": str(folder), "NODE_PATH": str(bin)}
+    given = {"REDIS": url, "SEEN": str(seen), "PYTHONPATH": str(folder), "NODE_PATH": str(bin)}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            framework.command(bin), cwd=folder, stdout=output, stderr=output, env=os.environ | more,
+            [*framework.command(bin), *more], cwd=folder, stdout=output, stderr=output, env=os.environ | given,
             start_new_session=True,
         )  # fmt: skip
     try:

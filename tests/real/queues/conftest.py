@@ -3,10 +3,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from support.clusters import RealCluster
+from support.frameworks import FRAMEWORKS, Framework
+from support.installing import install, npm
 from support.real_servers import launcher
 
 
@@ -47,3 +50,31 @@ def environment(tmp_path_factory):
         return place / "bin"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def made(environment, tmp_path_factory):
+    """Makes the environment of a framework: ``made("celery")``."""
+
+    @cache
+    def make(name: str) -> Path:
+        framework = FRAMEWORKS[name]
+        if name == "sidekiq":
+            if shutil.which("sidekiq") is None:
+                pytest.skip("no sidekiq on PATH")
+            return Path()
+        if name == "bullmq":
+            return npm(tmp_path_factory.mktemp("node"), *framework.requirements)
+        if name == "asynq":
+            return _go(tmp_path_factory.mktemp("go"), framework)
+        return environment(name, *framework.requirements)
+
+    return make
+
+
+def _go(folder: Path, framework: Framework) -> Path:
+    (folder / "main.go").write_text(framework.files["main.go"])
+    install("go", "mod", "init", "worker", folder=folder)
+    install("go", "get", *framework.requirements, folder=folder)
+    subprocess.run(["go", "build", "-o", "worker", "."], cwd=folder, check=True, capture_output=True)
+    return folder

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections import Counter
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 import pytest
-from support.frameworks import FRAMEWORKS, TAKES, Framework, working
-from support.installing import install, npm
+from support.frameworks import FRAMEWORKS, TAKES, working
 
 from plg import session
 from plg.outcome import Outcome
@@ -30,34 +26,6 @@ scenario "work" {{
 """
 JOB = 'job {name} {{ queue {kind} "{queue}"  call "{call}"  {takes}  {more} }}'
 JOBS = 140
-
-
-@pytest.fixture(scope="session")
-def made(environment, tmp_path_factory):
-    """Makes the environment of a framework: ``made("celery")``."""
-
-    @cache
-    def make(name: str) -> Path:
-        framework = FRAMEWORKS[name]
-        if name == "sidekiq":
-            if shutil.which("sidekiq") is None:
-                pytest.skip("no sidekiq on PATH")
-            return Path()
-        if name == "bullmq":
-            return npm(tmp_path_factory.mktemp("node"), *framework.requirements)
-        if name == "asynq":
-            return _go(tmp_path_factory.mktemp("go"), framework)
-        return environment(name, *framework.requirements)
-
-    return make
-
-
-def _go(folder: Path, framework: Framework) -> Path:
-    (folder / "main.go").write_text(framework.files["main.go"])
-    install("go", "mod", "init", "worker", folder=folder)
-    install("go", "get", *framework.requirements, folder=folder)
-    subprocess.run(["go", "build", "-o", "worker", "."], cwd=folder, check=True, capture_output=True)
-    return folder
 
 
 def check(name: str, folder: Path, server, *delays: str, watch: str, expect: str) -> Outcome:

@@ -50,7 +50,7 @@ def planned(path: Path) -> list[tuple[str, str, int | None]]:
         ("queue_age during calm < 2 * queue_age during rush", RAW, "queue_age has no data while jobs of mail wait"),
         ("queue_age < 30s", DATED, ""), ("queue_age < 30s", STREAM, ""), ("queue_age < 30s", "", ""),
         ("queue_depth < 30", RAW, ""),
-        ("dead == 0", RAW, "dead has no data: list jobs leave no record of what a worker did"),
+        ("dead == 0", RAW, "dead has no data: jobs of mail do not say which they are, so no worker can tell"),
         ("p50(queue_wait) < 1s", 'job j { queue rq "q" call "f" }', ""),
         ("p99.9(queue_depth) < 30 during calm", "watch 0s", "during calm has no data: it takes 1,000 looks"),
         ("p99(queue_depth) < 30 during calm", "watch 0s", "it takes 100 looks, there are 20"),

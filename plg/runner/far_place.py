@@ -1,0 +1,68 @@
+"""Where the jobs are that no worker told the end of, by what is left in the queue after the watch.
+
+A framework that records nothing of a single job still counts what waits, what is to come and what its workers have. Of
+the jobs that nobody has heard of as many are there; what is more than that is nowhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from plg.runner.far_jobs import FarJobs
+from plg.targets.base import Depth, Target, TargetError
+
+Places = npt.NDArray[np.intp]
+
+
+def left_in_queue(target: Target) -> Depth | None:
+    """A last look at the queues; None where it fails."""
+    probe = target.probe()
+    try:
+        probe.rehearse()
+        return probe.look()
+    except TargetError:
+        return None
+    finally:
+        probe.close()
+
+
+def place_silent(jobs: FarJobs, before: Depth | None, after: Depth | None) -> None:
+    """Say of each job of which there is no record where it is, by how many more there are than ``before`` the run."""
+    own = jobs.traceable & ~jobs.recorded
+    if after is None or before is None or not own.any():
+        return
+    running = np.flatnonzero(own & jobs.are("running"))
+    again = np.flatnonzero(own & jobs.are("delayed"))
+    silent = np.flatnonzero(own & jobs.are(None))
+    share = len(jobs) / max(1, jobs.planned)
+    waiting = _more(after.waiting, before.waiting, share)
+    delayed = _more(after.delayed, before.delayed, share)
+    held = None if after.in_flight is None else _more(after.in_flight, before.in_flight, share)
+    # Workers take what was sent first: what waits was sent last.
+    silent = silent[np.argsort(jobs.asked_for[silent], kind="stable")]
+    rest, there = _last(silent, waiting)
+    jobs.put(there, "waiting")
+    later = rest[jobs.asked_for[rest] > jobs.due[rest]]
+    _, there = _last(later, max(0, delayed - len(again)))
+    jobs.put(there, "delayed")
+    rest = np.setdiff1d(rest, there)
+    if held is not None:
+        # A worker that died holds its jobs no longer, unless the framework gives them to another.
+        running = running[np.argsort(jobs.began[running], kind="stable")]
+        gone, _ = _last(running, held)
+        jobs.put(gone, "gone")
+        rest, there = _last(rest, max(0, held - len(running)))
+        jobs.put(there, "running")
+    jobs.put(rest, "gone")
+
+
+def _more(after: int | None, before: int | None, share: float) -> int:
+    """How many of the jobs asked after that may be."""
+    return round(max(0, (after or 0) - (before or 0)) * share)
+
+
+def _last(places: Places, count: int) -> tuple[Places, Places]:
+    """All but the last ``count``, and these."""
+    cut = max(0, len(places) - count)
+    return places[:cut], places[cut:]

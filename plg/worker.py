@@ -1,0 +1,386 @@
+"""What a worker adds so that plg learns when it started and finished each job of a run, and how it ended: one line.
+
+    import plg.worker; plg.worker.celery(app)          # Celery: in the module of the app
+    plg.worker.dramatiq(broker)                        # dramatiq: after the broker is made
+    plg.worker.huey(huey)                              # huey: after the instance is made
+    plg.worker.taskiq(broker)                          # taskiq: after the broker is made
+    settings = plg.worker.saq({...})                   # SAQ: around the settings
+    WorkerSettings = plg.worker.arq(WorkerSettings)    # arq: after the class
+    rq worker --job-class plg.worker.RqJob             # RQ: an option of the worker
+
+This file needs nothing but Python's own library and the Redis client that the worker has already. It can be copied.
+Only jobs of plg are told of, known by their ids; a worker never waits for it and never fails by it. Records are kept
+back for some hundredths of a second and sent together, by a thread of their own; of more than 10,000 that wait the
+oldest go.
+
+A record is an entry of the stream ``plg:far:HEAD``. HEAD is the id of the job without its last twelve characters::
+
+    XADD plg:far:HEAD NOMKSTREAM * id ID s STARTED f FINISHED end done n 1 w HOST:PID t NOW
+
+``s``, ``f`` and ``t`` (the moment of sending) are seconds since the epoch by the worker's clock: plg compares ``t``
+with the id of the entry, which is the server's time, and so knows how far the two clocks are apart. ``end`` is
+``done``, ``failed`` (for good) or ``retry``; an entry without ``f`` and ``end`` says that the job was started. ``n`` is
+the number of the run of the job, from 1. With NOMKSTREAM nothing is written where no run of plg has made the stream.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+PREFIX = "plg:far:"
+_KEPT = 10_000
+_PAUSE = 0.03
+_BATCH = 500
+_TAIL = 12
+_UUID = 36
+_DRAMATIQ_RETRIES = 20
+"""What dramatiq gives an actor that says nothing."""
+_CAP = "1000000"
+"""Entries of a stream that nobody reads any more."""
+
+
+def head_of(number: str) -> str | None:
+    """What the ids of all jobs of one kind and run begin with; None where it is no id that plg made."""
+    if len(number) == _UUID and number[14:15] == "4" and number[19:20] == "8":
+        mark = sha256(number[:18].encode()).digest()[7]
+        return number[:-_TAIL] if number[21:23] == f"{mark:02x}" else None
+    if number.startswith("plg-"):  # huey: the run, the number, the moment of sending
+        return number[:17]
+    return None
+
+
+class Recorder:
+    """Sends what happens to jobs to the Redis that ``connect`` gives a client of (redis-py, 4 or later)."""
+
+    def __init__(self, connect: Callable[[], Any], *, at_once: bool = False) -> None:
+        self._connect, self._at_once = connect, at_once
+        self._client: Any = None
+        self._process = 0
+        self._lock = threading.Lock()
+        self._waiting: deque[dict[str, str]] = deque(maxlen=_KEPT)
+        self._running: dict[str, tuple[float, dict[str, str]]] = {}
+        self._wake, self._last = threading.Event(), False
+        self._name = ""
+
+    def started(self, number: object, attempt: int = 1) -> None:
+        """A worker begins with the job of this id, for the ``attempt``-th time."""
+        number = str(number)
+        if head_of(number) is None:
+            return
+        now = time.time()
+        record = {"id": number, "s": f"{now:.6f}", "n": str(attempt)}
+        if len(self._running) < _KEPT:
+            self._running[number] = now, record
+        self._put(record)
+
+    def ended(self, number: object, end: str, attempt: int = 1, *, started: float | None = None) -> None:
+        """It is done with it: ``end`` is done, failed or retry."""
+        number, now = str(number), time.time()
+        if head_of(number) is None:
+            return
+        began, first = self._running.pop(number, (started, None))
+        if first is not None:
+            first["gone"] = "1"  # where it was not sent yet, this record says it all
+        more = {} if began is None else {"s": f"{began:.6f}"}
+        self._put({"id": number, **more, "f": f"{now:.6f}", "end": end, "n": str(attempt)})
+
+    def _put(self, record: dict[str, str]) -> None:
+        if self._process != os.getpid():
+            self._begin()
+        self._waiting.append(record)
+        if self._at_once and "end" in record:
+            self.flush()
+
+    def _begin(self) -> None:
+        """In each process anew: threads and connections do not outlive a fork."""
+        with self._lock:
+            if self._process == os.getpid():
+                return
+            self._process, self._client, self._last = os.getpid(), None, False
+            self._waiting.clear()
+            self._wake = threading.Event()
+            self._name = f"{socket.gethostname()}:{self._process}"
+            if not self._at_once:
+                atexit.register(self._end)
+                threading.Thread(target=self._run, name="plg-worker", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._last:
+            self._wake.wait(_PAUSE)
+            self.flush()
+
+    def _end(self) -> None:
+        self._last = True
+        self._wake.set()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send all that waits. What cannot be sent is given up."""
+        with self._lock:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                try:
+                    self._send([record for record in batch if "gone" not in record])
+                except Exception:  # whatever it is, the worker's own work goes on
+                    self._client = None
+                    time.sleep(0 if self._at_once else _PAUSE)
+
+    def _send(self, records: list[dict[str, str]]) -> None:
+        if not records:
+            return
+        if self._client is None:
+            self._client = self._connect()
+        pipeline = self._client.pipeline(transaction=False)
+        for record in records:
+            key = PREFIX + str(head_of(record["id"]))
+            fields = {**record, "w": self._name, "t": f"{time.time():.6f}"}
+            words = [word for pair in fields.items() for word in pair]
+            pipeline.execute_command("XADD", key, "NOMKSTREAM", "MAXLEN", "~", _CAP, "*", *words)
+        pipeline.execute()
+
+
+def _quiet(call: Callable[..., Any]) -> Callable[..., None]:
+    """The call, and nothing of what goes wrong in it."""
+
+    def quietly(*given: Any, **named: Any) -> None:
+        try:
+            call(*given, **named)
+        except Exception:
+            return
+
+    return quietly
+
+
+def _client(redis: Any, otherwise: Callable[[], Any]) -> Callable[[], Any]:
+    """Makes the client: from what the caller gives, a URL or a client, or as the framework has it."""
+    if redis is None:
+        return otherwise
+    if isinstance(redis, str):
+        return lambda: _library().Redis.from_url(redis)
+    return lambda: redis
+
+
+def _library() -> Any:
+    import redis
+
+    return redis
+
+
+# -- the frameworks ----------------------------------------------------------------------------------------------------
+
+
+def celery(app: Any, redis: Any = None) -> Recorder:
+    """Tell of the tasks of a Celery app; by its broker's connection, or by a ``redis`` client or URL."""
+    from celery import signals  # type: ignore[import-not-found, unused-ignore]
+
+    recorder = Recorder(_client(redis, lambda: app.connection_for_write().default_channel.client))
+
+    def attempt(task: Any) -> int:
+        return int(task.request.retries or 0) + 1
+
+    def before(task_id: Any = None, task: Any = None, **_: Any) -> None:
+        recorder.started(task_id, attempt(task))
+
+    def after(task_id: Any = None, task: Any = None, state: Any = None, **_: Any) -> None:
+        end = {"SUCCESS": "done", "RETRY": "retry"}.get(str(state), "failed")
+        recorder.ended(task_id, end, attempt(task))
+
+    def failed(task_id: Any = None, exception: Any = None, **_: Any) -> None:
+        if type(exception).__name__ in ("WorkerLostError", "TimeLimitExceeded"):  # the process that had it is gone
+            recorder.ended(task_id, "failed")
+
+    for signal, call in ((signals.task_prerun, before), (signals.task_postrun, after), (signals.task_failure, failed)):
+        signal.connect(_quiet(call), weak=False)
+    return recorder
+
+
+def dramatiq(broker: Any, redis: Any = None) -> Recorder:
+    """Tell of the messages of a dramatiq broker, by its own connections, or by a ``redis`` client or URL."""
+    from dramatiq import Middleware  # type: ignore[import-not-found, unused-ignore]
+
+    recorder = Recorder(_client(redis, lambda: broker.client))
+
+    def attempt(message: Any) -> int:
+        return int(message.options.get("retries", 0) or 0) + 1
+
+    def ended(message: Any, exception: Any) -> None:
+        actor = broker.get_actor(message.actor_name).options
+        most = message.options.get("max_retries", actor.get("max_retries", _DRAMATIQ_RETRIES))
+        throws = message.options.get("throws") or actor.get("throws")
+        final = attempt(message) > int(most) or bool(throws and isinstance(exception, throws))
+        end = "done" if exception is None else "failed" if final else "retry"
+        recorder.ended(message.message_id, end, attempt(message))
+
+    class Told(Middleware):  # type: ignore[misc, unused-ignore]
+        def before_process_message(self, _: Any, message: Any) -> None:
+            _quiet(recorder.started)(message.message_id, attempt(message))
+
+        def after_process_message(self, _: Any, message: Any, *, result: Any = None, exception: Any = None) -> None:
+            _quiet(ended)(message, exception)
+
+        after_skip_message = after_process_message
+
+    broker.add_middleware(Told())
+    return recorder
+
+
+def huey(instance: Any, redis: Any = None) -> Recorder:
+    """Tell of the tasks of a huey instance, by its storage's connections, or by a ``redis`` client or URL."""
+    recorder = Recorder(_client(redis, lambda: instance.storage.conn))
+    tries: dict[str, int] = {}
+
+    def told(signal: str, task: Any, *_: Any) -> None:
+        number = str(task.id)
+        if signal == "executing":
+            tries[number] = tries.get(number, 0) + 1
+            recorder.started(number, tries[number])
+        elif signal == "complete":
+            recorder.ended(number, "done", tries.pop(number, 1))
+        elif signal in ("error", "timeout", "interrupted"):
+            again = bool(getattr(task, "retries", 0)) and signal != "interrupted"
+            recorder.ended(number, "retry" if again else "failed", tries.get(number, 1))
+            if not again or len(tries) > _KEPT:
+                tries.pop(number, None)
+
+    def quietly(signal: str, task: Any, *more: Any) -> None:
+        if head_of(str(task.id)) is not None:
+            _quiet(told)(signal, task, *more)
+
+    for name in ("executing", "complete", "error", "timeout", "interrupted"):
+        instance.signal(name)(quietly)
+    return recorder
+
+
+def taskiq(broker: Any, redis: Any = None) -> Recorder:
+    """Tell of the tasks of a taskiq broker; its pool's settings make the connection, or a ``redis`` client or URL."""
+    from taskiq import TaskiqMiddleware  # type: ignore[import-not-found, unused-ignore]
+
+    recorder = Recorder(_client(redis, lambda: _from_pool(broker.connection_pool)))
+
+    def attempt(message: Any) -> int:
+        return int(message.labels.get("_retries", 0)) + 1
+
+    def ended(message: Any, result: Any) -> None:
+        labels = message.labels
+        again = str(labels.get("retry_on_error")).lower() == "true" and attempt(message) < int(
+            labels.get("max_retries", 0)
+        )
+        end = "done" if not result.is_err else "retry" if again else "failed"
+        recorder.ended(message.task_id, end, attempt(message))
+
+    class Told(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
+        def pre_execute(self, message: Any) -> Any:
+            _quiet(recorder.started)(message.task_id, attempt(message))
+            return message
+
+        def post_execute(self, message: Any, result: Any) -> None:
+            _quiet(ended)(message, result)
+
+    broker.add_middlewares(Told())
+    return recorder
+
+
+def _from_pool(pool: Any) -> Any:
+    """A client that waits, made with the settings of a pool for asyncio."""
+    known = ("host", "port", "db", "username", "password", "path", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile")
+    settings = {name: value for name, value in pool.connection_kwargs.items() if name in known and value is not None}
+    if "SSL" in pool.connection_class.__name__:
+        settings["ssl"] = True
+    if "path" in settings:
+        settings["unix_socket_path"] = settings.pop("path")
+    return _library().Redis(**settings)
+
+
+def saq(settings: dict[str, Any], redis: Any = None) -> dict[str, Any]:
+    """The settings of a SAQ worker with two hooks more, by its queue's connection or a ``redis`` client or URL."""
+    recorder = Recorder(_client(redis, lambda: _from_pool(settings["queue"].redis.connection_pool)))
+
+    def before(context: Any) -> None:
+        recorder.started(context["job"].key, int(context["job"].attempts))
+
+    def after(context: Any) -> None:
+        job = context["job"]
+        status = getattr(job.status, "value", job.status)
+        end = {"complete": "done", "queued": "retry", "new": "retry"}.get(str(status), "failed")
+        recorder.ended(job.key, end, int(job.attempts))
+
+    def also(hooks: Any, call: Callable[[Any], None]) -> list[Any]:
+        async def quietly(context: Any) -> None:
+            _quiet(call)(context)
+
+        return [*(hooks if isinstance(hooks, (list, tuple)) else [hooks] if hooks else []), quietly]
+
+    found = {"before_process": before, "after_process": after}
+    return {**settings, **{name: also(settings.get(name), call) for name, call in found.items()}}
+
+
+def arq(settings: Any, redis: Any = None) -> Any:
+    """The settings class of an arq worker, each of its functions told of; may stand above it as a decorator."""
+    from functools import wraps
+
+    def connect() -> Any:
+        told = settings.redis_settings
+        names = ("host", "port", "username", "password", "unix_socket_path", "ssl")
+        known = {name: getattr(told, name) for name in names if getattr(told, name, None) is not None}
+        return _library().Redis(db=told.database, **known)
+
+    recorder = Recorder(_client(redis, connect))
+
+    def wrapped(function: Any) -> Any:
+        coroutine = getattr(function, "coroutine", None)
+        if coroutine is not None:  # made by arq.worker.func
+            function.coroutine = wrapped(coroutine)
+            return function
+
+        @wraps(function)
+        async def told(context: Any, *given: Any, **named: Any) -> Any:
+            number, attempt = context.get("job_id"), context.get("job_try", 1)
+            _quiet(recorder.started)(number, attempt)
+            end = "failed"
+            try:
+                found = await function(context, *given, **named)
+                end = "done"
+                return found
+            except BaseException as fault:
+                end = "retry" if type(fault).__name__ in ("Retry", "RetryJob", "CancelledError") else "failed"
+                raise
+            finally:
+                _quiet(recorder.ended)(number, end, attempt)
+
+        return told
+
+    settings.functions = [wrapped(function) for function in settings.functions]
+    return settings
+
+
+def __getattr__(name: str) -> Any:
+    """``RqJob``, the class of jobs for ``rq worker --job-class plg.worker.RqJob``."""
+    if name != "RqJob":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rq.job import Job  # type: ignore[import-not-found, unused-ignore]
+
+    class RqJob(Job):  # type: ignore[misc, unused-ignore]
+        """A job that tells of itself. Its process may end right after it, so it sends its record itself."""
+
+        def perform(self) -> Any:
+            recorder = Recorder(lambda: self.connection, at_once=True)
+            attempt = int(getattr(self, "number_of_retries", 0) or 0) + 1
+            _quiet(recorder.started)(self.id, attempt)
+            try:
+                found = super().perform()
+            except BaseException:
+                _quiet(recorder.ended)(self.id, "retry" if self.retries_left else "failed", attempt)
+                raise
+            _quiet(recorder.ended)(self.id, "done", attempt)
+            return found
+
+    globals()[name] = RqJob
+    return RqJob

@@ -72,6 +72,8 @@ here."""
 QUEUE_GAUGES = tuple(name for name, gauge in GAUGES.items() if gauge.queue)
 BACKLOG = ("queue_depth", "queue_age")
 """The gauges of what waits, which every format has; the other gauges of the queue only some can give."""
+RECKONED_FROM = {"backlog_slope": "queue_depth", "flaps": "workers"}
+"""Figures that are reckoned from the samples of a gauge."""
 
 MEASURES: dict[str, Measure] = {
     m.name: m
@@ -95,6 +97,8 @@ MEASURES: dict[str, Measure] = {
         Measure("drain_time", "figure", "s", "from the last send until the queue is back to its depth at the start"),
         Measure("residue", "figure", "jobs", "jobs of which something is left in the target at the end", "none"),
         *GAUGES.values(),
+        Measure("backlog_slope", "figure", "jobs/s", "how fast the number of waiting jobs grows, by least squares"),
+        Measure("flaps", "count", "jobs", "changes of direction of the number of workers", "none"),
         Measure("queue_wait", "time", "s", "started by a worker - due"),
         Measure("run_time", "time", "s", "finished - started: how long a worker had the job", "none"),
         Measure("end_to_end", "time", "s", "finished - due"),

@@ -13,9 +13,10 @@ from plg.dataclass import dataclass
 from plg.guardrails.guard import Hit
 from plg.histogram import BUCKETS, lower_edge
 from plg.judge import far_bounds
+from plg.judge.from_samples import RECKONERS
 from plg.judge.looks import gaps, known, undated
-from plg.judge.windows import PhaseIndex, WindowCache, Windows, check_fit
-from plg.measures import FAR, MEASURES, QUEUE_GAUGES, percentile, samples_needed
+from plg.judge.windows import PhaseIndex, WindowCache, Windows, check_fit, ended, watched_gauge
+from plg.measures import FAR, MEASURES, RECKONED_FROM, percentile, samples_needed
 from plg.runner.recording import Floats, Ints, Recording, sample_step
 from plg.scenario import Subject
 
@@ -115,6 +116,8 @@ class Reader:
         kind = MEASURES[subject.measure].kind
         if subject.measure in FAR:
             return self._far(subject, windows, width)
+        if subject.measure in RECKONERS:
+            return self._reckoned(subject, windows)
         if kind == "gauge":
             return self._gauge(subject, windows)
         if subject.measure == "guardrail_hits":
@@ -124,6 +127,14 @@ class Reader:
         if kind == "time":
             return self._time(subject, windows, width)
         return self._figure(subject, windows, width)
+
+    def _reckoned(self, subject: Subject, windows: Windows) -> Aggregates:
+        gauge = RECKONED_FROM[subject.measure]
+        times, values = known(self.recording, gauge)
+        until = np.inf if watched_gauge(subject.measure) else ended(self.recording)
+        seen = times <= until
+        found, basis = RECKONERS[subject.measure](times[seen], values[seen], windows)
+        return replace(_plain(found, basis, basis < 0), blind=self._blind(gauge, windows))
 
     def _far(self, subject: Subject, windows: Windows, width: float | None) -> Aggregates:
         far_bounds.check_told(self.recording, subject.measure)
@@ -135,7 +146,7 @@ class Reader:
 
     def cells(self, during: str | None, width: float | None, measure: str = "") -> Cells:
         """The cells of the windows that a measure is read in."""
-        key = (during, width, measure if measure in QUEUE_GAUGES else "")
+        key = (during, width, watched_gauge(measure))
         if key not in self._cells:
             windows, edges = self.windows.get(during, width, measure), self.recording.edges
             first, last = windows.reach(edges)

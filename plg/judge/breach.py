@@ -17,7 +17,7 @@ import numpy.typing as npt
 from plg.histogram import bucket_of
 from plg.judge.aggregate import Reader, deviation, error_rate, hits_counted, middle, overlapping
 from plg.judge.looks import known
-from plg.measures import MEASURES, percentile
+from plg.measures import MEASURES, RECKONED_FROM, percentile
 from plg.runner.recording import Floats, Ints
 from plg.scenario import Subject
 
@@ -65,7 +65,7 @@ def first_breach_time(reader: Reader, subject: Subject, op: str, bound: float, v
 
     ``value`` is the reading of the whole span, known to break the bound.
     """
-    if subject.measure == "drain_time" or _fell_short(subject, op, value, bound):
+    if subject.measure == "drain_time" or subject.measure in RECKONED_FROM or _fell_short(subject, op, value, bound):
         return None
     kind = MEASURES[subject.measure].kind
     if kind == "gauge":

@@ -21,7 +21,7 @@ from plg.judge.residue import judge_residue
 from plg.judge.soundness import excuse, idle_in, raised, spoiled, unkept
 from plg.judge.windows import NoData, phase_at
 from plg.judge.wording import counted, figure, moment, nothing_to_read, subject_text, where
-from plg.measures import FAR, MEASURES, OF_THE_RUN, QUEUE_GAUGES, percentile, samples_needed
+from plg.measures import FAR, MEASURES, OF_THE_RUN, QUEUE_GAUGES, RECKONED_FROM, percentile, samples_needed
 from plg.outcome import ExpectationResult, RecoveryResult
 from plg.runner.live import Live
 from plg.runner.recording import Recording
@@ -239,7 +239,7 @@ def _span(reader: Reader, expectation: Expectation, bound: float) -> Finding:
 
 def _basis(reader: Reader, subject: Subject, basis: int) -> str:
     """What the value rests on."""
-    if MEASURES[subject.measure].kind in ("time", "gauge"):
+    if MEASURES[subject.measure].kind in ("time", "gauge") or subject.measure in RECKONED_FROM:
         return f"from {counted(basis, 'sample')}"
     if subject.measure == "error_rate":
         return f"{counted(int(reader.counter('errors', subject)[0]), 'error')} in {basis:,} sent"

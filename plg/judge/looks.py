@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.judge.wording import counted, moment
-from plg.measures import BACKLOG, QUEUE_GAUGES
+from plg.measures import BACKLOG, QUEUE_GAUGES, RECKONED_FROM
 from plg.runner.recording import Floats, Intervals, Ints, Recording, sample_step
 
 BLIND = 1.0
@@ -64,7 +64,8 @@ def gaps(recording: Recording, gauge: str) -> tuple[Floats, Floats]:
 
 
 def why_unseen(recording: Recording, gauge: str) -> str:
-    """Why a gauge has no data for a part of the run."""
+    """Why a gauge, or what is reckoned from it, has no data for a part of the run."""
+    gauge = RECKONED_FROM.get(gauge, gauge)
     if gauge == "queue_age" and len(at := undated(recording)):
         looks = int(np.count_nonzero(~np.isnan(recording.samples["queue_depth"])))
         return (

@@ -18,7 +18,7 @@ from plg.judge.breach import holds
 from plg.judge.looks import BLIND
 from plg.judge.windows import NoData, Windows, ended
 from plg.judge.wording import where
-from plg.measures import BACKLOG, MEASURES, QUEUE_GAUGES
+from plg.measures import BACKLOG, MEASURES, QUEUE_GAUGES, RECKONED_FROM
 from plg.runner.recording import Floats, Histograms, Recording, Stall
 from plg.scenario import Expectation, Subject
 from plg.units import format_duration, format_percent
@@ -37,7 +37,7 @@ STALL = 0.2
 WORKERS = "plg's own reference workers"
 _BY_WORKERS = (*QUEUE_GAUGES, "drain_time")
 """What the reference workers have a part in."""
-_HELD = (*BACKLOG, "in_flight", "delayed", "drain_time")
+_HELD = (*BACKLOG, "in_flight", "delayed", "drain_time", "backlog_slope")
 """What is read off the jobs that a queue holds."""
 
 
@@ -214,6 +214,8 @@ def _could_hold(reader: Reader, subject: Subject, op: str, value: float, bound: 
         idle = sum(stall.length_s for stall in reader.recording.stalls if stall.workers)
         return _fits(op, value - _asleep_in_the_end(reader.recording) - idle, value, bound)
     kind = MEASURES[subject.measure].kind
+    if subject.measure in RECKONED_FROM:
+        return False
     if kind == "gauge" and not reader.recording.stalls:
         return False
     if kind == "gauge":

@@ -185,6 +185,12 @@ def check_fit(recording: Recording, windows: Windows, width: float) -> None:
         raise NoData("the run was not recorded finely enough for these windows")
 
 
+def watched_gauge(measure: str) -> str:
+    """The gauge of the queue that a measure reads until the watch is over; empty where it reads none, or while the plan
+    lasts alone."""
+    return "workers" if measure == "flaps" else measure if measure in QUEUE_GAUGES else ""
+
+
 @dataclass(slots=True)
 class WindowCache:
     """The windows of one recording, built once for all the expectations that ask for them."""
@@ -194,11 +200,11 @@ class WindowCache:
 
     def put(self, during: str | None, width: float | None, windows: Windows, measure: str = "") -> None:
         """Read a measure, or all but the gauges of the queue, in these windows."""
-        self._built[during, width, measure if measure in QUEUE_GAUGES else ""] = windows
+        self._built[during, width, watched_gauge(measure)] = windows
 
     def get(self, during: str | None, width: float | None = None, measure: str = "") -> Windows:
         """The windows that a measure is read in; only those of a gauge of the queue differ."""
-        gauge = measure if measure in QUEUE_GAUGES else ""
+        gauge = watched_gauge(measure)
         key = (during, width, gauge)
         if key not in self._built:
             self._built[key] = self._build(during, width, gauge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plg.measures import MEASURES
+from plg.measures import MEASURES, RECKONED_FROM
 from plg.scenario import Subject
 from plg.units import counted as counted
 from plg.units import format_duration, format_percent, format_rate, format_size
@@ -41,6 +41,8 @@ def moment(t: float, phase: str | None) -> str:
 def nothing_to_read(subject: Subject, *, acked: bool = True) -> str:
     """Why a subject has no value over its span; ``acked``: jobs of another time were answered in it."""
     kind = MEASURES[subject.measure].kind
+    if subject.measure in RECKONED_FROM:
+        return f"too few {RECKONED_FROM[subject.measure]} samples{where(subject)}"
     if kind in ("time", "gauge"):
         return f"no {subject.measure} samples{where(subject)}"
     if subject.measure == "deviation":

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from plg.diagnostics import Fault, nearest
 from plg.language import otherwise, strings
 from plg.language.expectation_text import WITHIN, expectation_tree
-from plg.measures import AGGREGATES, MEASURES, OF_THE_RUN, Measure, is_aggregate
+from plg.measures import AGGREGATES, MEASURES, OF_THE_RUN, RECKONED_FROM, Measure, is_aggregate
 from plg.scenario import Expectation, Recovery, Subject
 from plg.units import (
     DURATION_UNITS,
@@ -73,6 +73,7 @@ class _Reader:
             bound, relative, factor = self.bound(parts["bound"], measure, subject)
         window, quota = self.window(tails.get("window"), measure)
         recovery = self.recovery(operator, tails, measure)
+        self.stops(measure, tails.get("stop"))
         if subject is None or measure is None:
             return None
         op = "<=" if operator.type in ("RETURNS", "DRAINED") else str(operator)
@@ -107,7 +108,7 @@ class _Reader:
         counted = kind == "reaches" and measure is not None and measure.kind not in ("time", "gauge")
         if measure is not None and (counted or measure.name in OF_THE_RUN):
             self.fault(
-                "unexpected-deadline", f"{measure.name} is counted, and does not come back to anything",
+                "unexpected-deadline", f"{measure.name} is one figure of its span, and has no moment",
                 tails["within"], "leave `within …` out; times and gauges take it, such as queue_depth or p95(latency)",
             )  # fmt: skip
         if "during" in tails:
@@ -120,6 +121,12 @@ class _Reader:
         if "stop" in tails:
             help = "leave `or stop` out: the line is known when its time is over"
             self.fault("unexpected-stop", "a line with a deadline does not end a run", tails["stop"], help)
+
+    def stops(self, measure: Measure | None, node: Any) -> None:
+        """What is reckoned from all samples of a span is known when it is over."""
+        if node is not None and measure is not None and measure.name in RECKONED_FROM:
+            help = "leave `or stop` out; queue_depth and workers take it"
+            self.fault("unexpected-stop", f"{measure.name} is known when its span is over", node, help)
 
     def tail(self, node: Any, tails: dict[str, Any]) -> None:
         kind = "window" if node.data.endswith(("window", "windows")) else str(node.data)
@@ -258,11 +265,11 @@ class _Reader:
     def amount(self, token: Any, measure: Measure) -> float | None:
         """The bound in the base unit of ``measure``."""
         text = strings.compact(token)
-        if text.startswith("-"):
+        if text.startswith("-") and measure.name != "backlog_slope":
             self.fault("out-of-range", f"{measure.name} is never negative", token)
             return None
         try:
-            return _amount(text, measure)
+            return -_amount(text[1:], measure) if text.startswith("-") else _amount(text, measure)
         except UnitError as error:
             if not error.known:
                 self.fault("out-of-range", str(error), token)

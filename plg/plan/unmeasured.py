@@ -9,7 +9,7 @@ import numpy as np
 
 from plg.dataclass import dataclass
 from plg.diagnostics import Path
-from plg.measures import FAR, MEASURES, ON_LATENCY, TAKEN, percentile, samples_needed
+from plg.measures import FAR, MEASURES, ON_LATENCY, RECKONED_FROM, TAKEN, percentile, samples_needed
 from plg.patterns.base import Floats
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan
 from plg.plan.watching import LOOK_EVERY, QUEUE, hold_of, watch_length
@@ -42,7 +42,7 @@ def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
     kinds = dict.fromkeys(job.queue.kind for job in scenario.jobs)
     own = _OWN if scenario.workers is not None and (scenario.own_workers is not None or not scenario.placed) else ()
     for index, line in enumerate(scenario.expect):
-        for measure in dict.fromkeys("workers" if s.measure == "flaps" else s.measure for s in _sides(line)):
+        for measure in dict.fromkeys(RECKONED_FROM.get(s.measure, s.measure) for s in _sides(line)):
             if measure not in _GAUGES_OF_FORMATS or measure in own:
                 continue
             silent = [kind for kind in kinds if measure not in format_of(kind).gauges]

@@ -14,7 +14,7 @@ MOST = 60.0
 """Seconds of watch at the most, where the scenario does not say how long."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at the queue."""
-QUEUE = (*QUEUE_GAUGES, "drain_time", *FAR)
+QUEUE = (*QUEUE_GAUGES, "drain_time", "backlog_slope", *FAR)
 """The measures that are read off the queue or its workers, and tell when jobs are taken."""
 COUNT_OFTEN, COUNT_NOW_AND_THEN = 0.5, 2.0
 """Seconds between two looks at who works: where a line asks for it, and for the report alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from support.judged import Glance, acked, record, steady
 
@@ -154,3 +155,38 @@ def test_what_plg_held_up_is_no_failure() -> None:
 def test_lost_jobs_drain_nothing() -> None:
     result = judged("drained within 7s after rush", ran(hill, lost="3 jobs vanished"))
     assert (result.verdict, result.detail) == ("no_data", "3 jobs vanished")
+
+
+def test_the_slope_of_a_backlog_is_that_of_least_squares() -> None:
+    """Five more a second in the rush, from 4 s to 8 s; then two less."""
+    recording = ran(lambda t: 0 if t < 4 else 5 * (t - 4) if t < 8 else 20 - 2 * (t - 8), 16)
+    rush = judged("backlog_slope <= 4/s during rush", recording)
+    assert (rush.verdict, rush.observed, rush.unit) == ("fail", pytest.approx(5.0, rel=0.02), "jobs/s")
+    assert rush.first_breach_s is None
+    assert judged("backlog_slope <= -1.9/s during rest", recording).verdict == "pass"
+    windows = judged("backlog_slope < 5.2/s in every 2s", recording)
+    assert (windows.verdict, windows.observed) == ("pass", pytest.approx(5.0, rel=0.02))
+    # Against NumPy's own fit, on samples that lie nowhere near a line.
+    wild = ran(lambda t: (37 * t * t) % 23, 12)
+    times, depth = wild.sample_times, wild.samples["queue_depth"]
+    whole = times <= 10
+    slope = float(np.polyfit(times[whole], depth[whole], 1)[0])
+    assert judged("backlog_slope < 1000/s", wild).observed == pytest.approx(slope, abs=1e-9)
+
+
+def test_a_slope_needs_samples() -> None:
+    assert judged("backlog_slope < 1/s during rest", ran(hill, 8.15)).verdict == "no_data"
+    assert judged("backlog_slope < 1/s", ran(hill, 0.0)).verdict == "no_data"
+    unseen = judged("backlog_slope < 1/s during rush", ran(lambda t: None if 5 < t < 7 else hill(t)))
+    assert (unseen.verdict, "could not be seen" in unseen.detail) == ("no_data", True)
+
+
+def test_flaps_are_turns_of_the_number_of_workers_until_the_watch_is_over() -> None:
+    def crew(t: float) -> float:
+        return 1 if t < 4 else 8 if t < 9 else 3 if t < 12 else 5 if t < 13 else 1
+
+    recording = ran(hill, 15, workers=crew)
+    assert (judged("flaps <= 3", recording).verdict, judged("flaps <= 3", recording).observed) == ("pass", 3.0)
+    assert judged("flaps <= 2", recording).verdict == "fail"
+    assert judged("flaps <= 0 during rush", recording).verdict == "pass"
+    assert judged("flaps <= 1", ran(hill)).verdict == "no_data"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
@@ -28,7 +29,7 @@ class AsynqFormat(Usual):
     name = "asynq"
     meaning = "Asynq: tasks for its Server"
     expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
-    gauges = frozenset({"in_flight", "delayed"})
+    gauges = frozenset({"in_flight", "delayed", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = {f"{_base(job)}pending": "list", "asynq:queues": "set"}
@@ -97,6 +98,13 @@ class AsynqFormat(Usual):
             ),
             [f"{base}pending"],
         )
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Servers that work at the queue; each tells of itself every five seconds, under a key that lives for ten."""
+        # In the map of a server's queues (Protocol Buffers), the name of one stands behind its number and length.
+        name = jobs[0].queue.name.encode()
+        entry = varint(1 << 3 | 2) + varint(len(name)) + name
+        return crews.in_sorted_set("asynq:servers", lambda key: ("GET", key), lambda told: entry in (told or b""))
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """All lists and sets of ids, those with a lease among them, and each task."""

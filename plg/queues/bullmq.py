@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
@@ -29,7 +30,7 @@ class BullmqFormat(Usual):
     meaning = "BullMQ: jobs for its Worker"
     settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
     expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
-    gauges = frozenset({"in_flight", "delayed"})
+    gauges = frozenset({"in_flight", "delayed", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)
@@ -108,6 +109,11 @@ class BullmqFormat(Usual):
             ),
             [f"{base}wait"],
         )
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Connections that are named as those of a worker of the queue; not told where a server has over a thousand."""
+        queue = jobs[0].queue
+        return crews.named_clients(str(queue.settings.get("prefix", "bull")), queue.name)
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """All lists and sets of ids, the events, and each job with its log and the lock that its worker has."""

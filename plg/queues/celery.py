@@ -10,6 +10,7 @@ from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
@@ -35,7 +36,7 @@ class CeleryFormat(Usual):
     }
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
     shared = frozenset({"in_flight"})
-    gauges = frozenset({"in_flight"})
+    gauges = frozenset({"in_flight", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = f"{_prefix(job)}{job.queue.name}"
@@ -82,6 +83,10 @@ class CeleryFormat(Usual):
 
         questions = [question for key in lists for question in (("LLEN", key), ("LINDEX", key, -1))]
         return accounted(Survey((("HLEN", f"{prefix}unacked"), *questions), seen), lists)
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Workers that listen to remote control, which all do unless it is turned off; of all queues of the broker."""
+        return crews.subscribers(_prefix(jobs[0]) + "/{db}.celery.pidbox")
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """The lists of all priorities, what workers hold in one hash for all queues, and the results."""

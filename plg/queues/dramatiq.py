@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
@@ -27,7 +28,7 @@ class DramatiqFormat(Usual):
     meaning = "dramatiq: messages for `dramatiq`"
     settings: Mapping[str, str] = {"namespace": "the namespace of the broker (default: dramatiq)"}
     expresses = frozenset({"call", "args", "kwargs", "delay", "timeout", "retry", "backoff"})
-    gauges = frozenset({"in_flight", "delayed"})
+    gauges = frozenset({"in_flight", "delayed", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         later = {} if job.delay is None else {f"{_key(job)}.DQ": "list", f"{_key(job)}.DQ.msgs": "hash"}
@@ -91,6 +92,10 @@ class DramatiqFormat(Usual):
             [key],
             LEFT,
         )
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Processes that gave a sign within five seconds; of all queues of the namespace, and clients that enqueue."""
+        return crews.Heartbeats(f"{jobs[0].queue.settings.get('namespace', 'dramatiq')}:__heartbeats__").survey()
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """The lists and dead messages, the hashes beside them, and results, where the workers keep them.

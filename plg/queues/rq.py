@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plg.queues.base import MOST_WORKERS, Crew, Job, Question, Sight, Survey, Usual
+from plg.queues import crews
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import LEFT, accounted
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
@@ -129,21 +130,7 @@ class RqFormat(Usual):
     def census(self, jobs: Sequence[Job]) -> Survey:
         """The names that workers of the queue have registered, and which of them have a key that lives: one that was
         killed has it for some minutes."""
-        name = f"rq:workers:{jobs[0].queue.name}"
-
-        def seen(answers: Sequence[Any], _: float) -> Crew | Survey:
-            many, names = answers
-            if not isinstance(many, int) or not isinstance(names, list) or many > MOST_WORKERS:
-                return Crew(None)
-            found = sorted(names)
-
-            def alive(there: Sequence[Any], _: float) -> Crew:
-                known = all(isinstance(each, int) for each in there)
-                return Crew(frozenset(n.decode() for n, up in zip(found, there, strict=True) if up) if known else None)
-
-            return Survey((), alive, aside=[("EXISTS", each) for each in found])
-
-        return Survey((), seen, aside=(("SCARD", name), ("SRANDMEMBER", name, MOST_WORKERS)))
+        return crews.in_set(f"rq:workers:{jobs[0].queue.name}", crews.exists, bool)
 
 
 _REGISTRIES = ("scheduled", "deferred", "finished", "failed", "canceled")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
@@ -23,7 +24,7 @@ class SaqFormat(Usual):
     name = "saq"
     meaning = "SAQ: jobs for `saq`"
     expresses = frozenset({"call", "kwargs", "delay", "timeout", "retry", "backoff"})
-    gauges = frozenset({"in_flight", "delayed"})
+    gauges = frozenset({"in_flight", "delayed", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {f"saq:{job.queue.name}:queued": "list", f"saq:{job.queue.name}:incomplete": "zset"}
@@ -82,6 +83,10 @@ class SaqFormat(Usual):
             [f"saq:{queue}:queued"],
             LEFT,
         )
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Workers write down their figures every ten seconds, under a key that lives for eleven."""
+        return crews.in_sorted_set(f"saq:{jobs[0].queue.name}:stats", crews.exists, bool)
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """The list, what workers have, those that are not done, and each job, which is there until it expires."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
@@ -24,7 +25,7 @@ class SidekiqFormat(Usual):
     settings: Mapping[str, str] = {"moments": "ms (Sidekiq 8, the default) or s (Sidekiq 7 and before)"}
     expresses = frozenset({"call", "args", "delay", "retry"})
     shared = frozenset({"delayed", "dead"})
-    gauges = frozenset({"delayed"})
+    gauges = frozenset({"delayed", "workers"})
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("moments", "ms") not in ("ms", "s"):
@@ -68,6 +69,16 @@ class SidekiqFormat(Usual):
             ),
             [key],
         )
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Processes that work at the queue and are not quiet; one that was killed is there for a minute."""
+        queue = jobs[0].queue.name
+
+        def works(told: Any) -> bool:
+            info, quiet = told
+            return quiet != b"true" and queue in (fields(info).get("queues") or ())
+
+        return crews.in_set("processes", lambda name: ("HMGET", name, "info", "quiet"), works)
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """The list, and the sets that all queues share. What a worker has stands in no queue."""

@@ -23,6 +23,7 @@ class StreamFormat(Usual):
     settings: Mapping[str, str] = {"max_len": "the length the stream is trimmed to"}
     expresses = frozenset({"payload", "encoding", "priority", "timeout", "retry", "enqueued_at"})
     taken = "group"
+    gauges = frozenset({"in_flight"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "stream"}
@@ -47,7 +48,7 @@ class StreamFormat(Usual):
             state = StreamState(ends, Book.read(book), Group.all_of(groups))
             if not ends.length or not state.groups:
                 age = max(0.0, now - ends.first[0] / 1e3) if ends.length else 0.0
-                return Sight(ends.length, age, change=account.look(state, aside))
+                return Sight(ends.length, age, 0, change=account.look(state, aside))
             return _placed(state, now, lambda placed: account.look(placed, aside))
 
         return Survey(
@@ -103,7 +104,8 @@ def _sight(state: StreamState, now: float, *, hidden: bool) -> Sight:
     waiting = state.waiting
     # What was there when the groups were asked for and is not now has been dealt with: nothing waits.
     if not waiting or not (oldest or hidden):
-        return Sight(0, 0.0)
+        return Sight(0, 0.0, 0)
     # Among several groups a job is taken as soon as one of them has it.
     untaken = min(waiting, *(group.not_given(stream) for group in state.groups))
-    return Sight(waiting, None if hidden else max(0.0, now - min(oldest)[0] / 1e3), untaken=untaken)
+    age = None if hidden else max(0.0, now - min(oldest)[0] / 1e3)
+    return Sight(waiting, age, waiting - untaken, untaken=untaken)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
@@ -65,6 +66,7 @@ class TaskiqStreamFormat(TaskiqFormat):
 
     name = "taskiq_stream"
     meaning = "taskiq: messages for a RedisStreamBroker"
+    gauges = frozenset({"in_flight", "workers"})
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "stream"}
@@ -76,6 +78,10 @@ class TaskiqStreamFormat(TaskiqFormat):
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """See `StreamFormat.survey`."""
         return StreamFormat().survey(jobs)
+
+    def census(self, jobs: Sequence[Job]) -> Survey:
+        """Consumers of the groups that asked for messages within ten seconds."""
+        return crews.consumers(jobs[0].queue.name)
 
 
 def _message(job: Job, run_id: str) -> Word:

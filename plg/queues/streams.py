@@ -108,4 +108,5 @@ def _sight(state: StreamState, now: float, *, hidden: bool) -> Sight:
     # Among several groups a job is taken as soon as one of them has it.
     untaken = min(waiting, *(group.not_given(stream) for group in state.groups))
     age = None if hidden else max(0.0, now - min(oldest)[0] / 1e3)
-    return Sight(waiting, age, waiting - untaken, untaken=untaken)
+    # A job is in the hands of the group that has most to acknowledge.
+    return Sight(waiting, age, max(group.pending for group in state.groups), untaken=untaken)

@@ -49,10 +49,14 @@ def test_every_job_is_run_once_with_its_arguments(name: str, made, server, tmp_p
         if name == "taskiq_stream":  # its group sees what comes after it
             while server.ask("EXISTS", "shop") != b":1\r\n":
                 assert worker.process.poll() is None
-        outcome = check(name, tmp_path, server, "", watch="20s", expect="drain_time < 20s  queue_age < 20s")
+        counted = "workers <= 1" if "workers" in format_of(name).gauges else ""
+        expect = f"drain_time < 20s  queue_age < 20s  {counted}"
+        outcome = check(name, tmp_path, server, "", watch="20s", expect=expect)
         assert outcome.exit_code == 0, outcome.reason
         assert outcome.ledger.acked == JOBS
         once_each(worker.waits_for(JOBS))
+        if "workers" in format_of(name).gauges:
+            assert max(seen for seen in outcome.series["workers"] if seen is not None) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in FRAMEWORKS if name != "taskiq_stream"])

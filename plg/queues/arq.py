@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plg.queues.base import Job, Sight, Survey, Usual
+from plg.queues.base import Job, Question, Sight, Survey, Usual
+from plg.queues.pickles import plain
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
-from plg.queues.tracing import Tracing
+from plg.queues.tracing import GONE, Trace, Tracing
 
 _EXPIRES = 86_400.0
 """Seconds after which arq forgets a job that nobody took."""
+_KEPT = 3600.0
+"""Seconds for which arq keeps a result that says nothing."""
+_MOST_BYTES = 1 << 16
+"""Bytes of a result that are read: it holds the arguments and what the function returned."""
 _LOOK = 50
 """Ids at the front of the set that are asked whether a worker has them: more are not seen to be in flight."""
 
@@ -45,7 +50,15 @@ class ArqFormat(Usual):
         )
 
     def tracing(self, job: Job, run_id: str) -> Tracing:
-        return Tracing(unique_id(run_id, job.name, "arq"))
+        """The result that a worker keeps for an hour, and where the job is before."""
+        number = unique_id(run_id, job.name, "arq")
+
+        def questions(job_id: bytes) -> Sequence[Question]:
+            marks = [("EXISTS", f"arq:{where}:".encode() + job_id) for where in ("in-progress", "job")]
+            return (("GETRANGE", b"arq:result:" + job_id, 0, _MOST_BYTES), *marks)
+
+        untold = (("duplicates", "arq does not record every run of a job"),)
+        return Tracing(number, questions, _trace, "arq's own results", keeps=_KEPT, untold=untold)
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The set: those to come are delayed, and of the others those whose id is marked are with a worker."""
@@ -79,3 +92,25 @@ class ArqFormat(Usual):
         held = [Own(f"arq:in-progress:{head}", held=True) for head in heads]
         sets = (jobs[0].queue.name, "arq:abort")
         return Traces([Place(key, "zset", ids.element) for key in sets], (*own, *held))
+
+
+def _trace(answers: Sequence[Any]) -> Trace:
+    """One job, from its result and whether a worker has it or it waits."""
+    result, running, waiting = answers
+    if not result:
+        return Trace("running" if running else "waiting") if running or waiting else GONE
+    found = plain(result)
+    if not isinstance(found, dict):
+        return Trace("completed")  # too large to be read: its end is known, its moments are not
+    tries, done = found.get("t"), found.get("s") is True
+    again = tries - 1 if isinstance(tries, int) and tries > 1 else 0
+    began, finished = (_seconds(found.get(name)) for name in ("st", "ft"))
+    # The result tells of the last run.
+    return Trace(
+        "completed" if done else "dead", None if again else began, began, finished, failures=again + (not done),
+        retries=again,
+    )  # fmt: skip
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, int) else None

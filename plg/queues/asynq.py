@@ -5,7 +5,7 @@ As the scripts of ``Client.Enqueue`` of Asynq 0.26 write them: ``msg`` is the ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues import crews
@@ -13,10 +13,15 @@ from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.list_account import accounted
 from plg.queues.recipe import Measured, Recipe, Slot, Spelled, Word, constant, unique_id, varint
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
-from plg.queues.tracing import Tracing
+from plg.queues.tracing import GONE, State, Trace, Tracing
 
-_TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _TIMEOUT = 1, 2, 3, 4, 5, 8
+_TYPE, _PAYLOAD, _ID, _QUEUE, _RETRY, _RETRIED, _TIMEOUT, _RETENTION = 1, 2, 3, 4, 5, 6, 8, 12
 """Numbers of the fields of a ``TaskMessage``."""
+_MOST_KEPT = 30 * 86_400
+_STATES: Mapping[bytes, State] = {
+    b"pending": "waiting", b"aggregating": "waiting", b"active": "running", b"scheduled": "delayed",
+    b"retry": "delayed", b"completed": "completed", b"archived": "dead",
+}  # fmt: skip
 _LOOK = 5
 """Tasks at the right end that are asked for their moments: workers may take some meanwhile."""
 _TRIES, _PATIENCE = 25, 1800
@@ -28,8 +33,14 @@ class AsynqFormat(Usual):
 
     name = "asynq"
     meaning = "Asynq: tasks for its Server"
+    settings: Mapping[str, str] = {"retention": "seconds for which Asynq keeps a task that is done (default: none)"}
     expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+
+    def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        kept = queue.get("retention", 0)
+        if isinstance(kept, bool) or not isinstance(kept, int) or not 0 <= kept <= _MOST_KEPT:
+            yield "retention", f"must be a whole number of seconds, {_MOST_KEPT:,} at most"
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = {f"{_base(job)}pending": "list", "asynq:queues": "set"}
@@ -45,7 +56,7 @@ class AsynqFormat(Usual):
         message: Word = (
             *_text(_TYPE, (job.call or job.name).encode()), *_text(_PAYLOAD, Spelled(job.payload, "json")),
             *_text(_ID, *number), *_text(_QUEUE, job.queue.name.encode()), *_number(_RETRY, tries),
-            *_number(_TIMEOUT, patience),
+            *_number(_TIMEOUT, patience), *_number(_RETENTION, int(job.queue.settings.get("retention", 0))),
         )  # fmt: skip
         head = (constant("HSET"), (f"{base}t:".encode(), *number), constant("msg"), message, constant("state"))
         if job.delay is not None:
@@ -63,7 +74,16 @@ class AsynqFormat(Usual):
         )
 
     def tracing(self, job: Job, run_id: str) -> Tracing:
-        return Tracing(unique_id(run_id, job.name, "asynq"))
+        """The task's own hash, where Asynq keeps it after its end; it does not say when the task was started."""
+        number, head = unique_id(run_id, job.name, "asynq"), f"{_base(job)}t:".encode()
+        if not job.queue.settings.get("retention"):
+            return Tracing(number)
+        why = "Asynq does not record when a task was started"
+        untold = ((name, why) for name in ("queue_wait", "run_time", "end_to_end", "duplicates"))
+        return Tracing(
+            number, lambda task: (("HMGET", head + task, "state", "msg"),), _trace, "Asynq's own records",
+            keeps=float(job.queue.settings["retention"]), untold=tuple(untold),
+        )  # fmt: skip
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """Pending and active tasks, those to come (scheduled, or after a failure), and archived ones."""
@@ -138,3 +158,38 @@ def _number(field: int, value: int) -> Word:
 
 def _base(job: Job) -> str:
     return f"asynq:{{{job.queue.name}}}:"
+
+
+def _trace(answers: Sequence[Any]) -> Trace:
+    """One task, from its state and its message."""
+    state, message = answers[0]
+    if state is None:
+        return GONE
+    found, retried = _STATES.get(state, "waiting"), _field(message or b"", _RETRIED)
+    return Trace(found, failures=retried + (found == "dead"), retries=retried)
+
+
+def _field(message: bytes, wanted: int) -> int:
+    """A field of a message that is a number; 0 where it is not there, or the message is broken."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if tag & 7 == 2:  # what has a length is passed over
+            at += value
+        elif tag & 7 != 0:
+            return 0
+        elif tag >> 3 == wanted:
+            return value
+    return 0
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number in base 128, and where the next one begins."""
+    value = shift = 0
+    while at < len(message):
+        value |= (message[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if message[at - 1] < 0x80:
+            break
+    return value, at

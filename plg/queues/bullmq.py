@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plg.queues import crews
-from plg.queues.base import Job, Sight, Survey, Usual
+from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Made, Mine, Own, Place, Traces, by_job
-from plg.queues.tracing import Tracing
+from plg.queues.tracing import GONE, Trace, Tracing
 
+_TRACED = ("timestamp", "processedOn", "finishedOn", "atm", "ats", "delay", "pb")
+"""``atm`` counts runs that ended, ``ats`` those that began."""
 _A_PRIORITY = 1 << 32
 """Between two priorities, in the scores of the set of prioritized jobs."""
 _NO_JOB = frozenset({b"drained"})
@@ -73,7 +75,13 @@ class BullmqFormat(Usual):
         return Recipe((stored, (constant("LPUSH"), constant(f"{base}wait"), number), awake))
 
     def tracing(self, job: Job, run_id: str) -> Tracing:
-        return Tracing(unique_id(run_id, job.name, "bullmq"))
+        """The job's hash, which BullMQ keeps unless the worker says otherwise."""
+        base = _base(job).encode()
+
+        def questions(number: bytes) -> Sequence[Question]:
+            return (("HMGET", base + number, *_TRACED), ("HEXISTS", base + number, "returnvalue"))
+
+        return Tracing(unique_id(run_id, job.name, "bullmq"), questions, _trace, "BullMQ's own records")
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """Jobs that wait, with and without a priority, those with workers, delayed and failed ones."""
@@ -149,3 +157,28 @@ def _event_of(ids: Ids) -> Mine:
         return ids.seq(names[names.index(b"jobId") + 1]) if b"jobId" in names[:-1] else None
 
     return mine
+
+
+def _trace(answers: Sequence[Any]) -> Trace:
+    """One job, from the fields of its hash, and whether it has returned."""
+    [stamp, *moments, made, starts, delay, worker], done = answers
+    if stamp is None:
+        return GONE
+    began, finished = (_seconds(moment) for moment in moments)
+    ended, begun = (int(count) if count and count.isdigit() else 0 for count in (made, starts))
+    who = worker.decode("utf-8", "replace") if worker else ""
+    # What the hash says of a start is of the last run.
+    first = began if begun <= 1 else None
+    failures = max(0, ended - bool(done))
+    if finished is not None:
+        # A run that ended neither way was given to another worker, as its own was silent for too long.
+        again = max(0, begun - ended)
+        return Trace("completed" if done else "dead", first, began, finished, failures, max(0, ended - 1), again, who)
+    if begun > ended:
+        return Trace("running", first, began, None, failures, failures, worker=who)
+    later = ended > 0 or (delay not in (None, b"0") and began is None)
+    return Trace("delayed" if later else "waiting", None, None, None, failures, failures)
+
+
+def _seconds(milliseconds: bytes | None) -> float | None:
+    return int(milliseconds) / 1000 if milliseconds and milliseconds.isdigit() else None

@@ -15,7 +15,14 @@ from plg.queues.list_account import LEFT, accounted
 from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
-from plg.queues.tracing import Tracing
+from plg.queues.tracing import GONE, State, Trace, Tracing
+
+_KEPT = 600.0
+"""Seconds for which SAQ keeps a job that says nothing."""
+_STATES: Mapping[str, State] = {
+    "new": "waiting", "queued": "waiting", "active": "running", "aborting": "running", "complete": "completed",
+    "failed": "dead", "aborted": "dead",
+}  # fmt: skip
 
 
 class SaqFormat(Usual):
@@ -53,7 +60,13 @@ class SaqFormat(Usual):
         return Recipe(tuple(commands))
 
     def tracing(self, job: Job, run_id: str) -> Tracing:
-        return Tracing(unique_id(run_id, job.name, "saq"))
+        """The job itself, which SAQ keeps for ten minutes after its end."""
+        head = f"saq:job:{job.queue.name}:".encode()
+        untold = (("duplicates", "SAQ does not record every run of a job"),)
+        return Tracing(
+            unique_id(run_id, job.name, "saq"), lambda key: (("GET", head + key),), _trace, "SAQ's own records",
+            keeps=_KEPT, untold=untold,
+        )  # fmt: skip
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The list, what workers have, and those of the incomplete jobs that are neither: they are delayed."""
@@ -104,3 +117,26 @@ class SaqFormat(Usual):
 
 def _age(job: Any, now: float) -> float | None:
     return oldest([moment(fields(job).get("queued"), now)], now)
+
+
+def _trace(answers: Sequence[Any]) -> Trace:
+    """One job, from its JSON."""
+    if answers[0] is None:
+        return GONE
+    job = fields(answers[0])
+    state, runs = _STATES.get(str(job.get("status", "new")), "waiting"), job.get("attempts", 0)
+    runs = runs if isinstance(runs, int) else 0
+    ended = state in ("completed", "dead")
+    again = max(0, runs - 1) if ended or state == "running" else runs
+    began, finished = (_seconds(job.get(name)) for name in ("started", "completed"))
+    if state == "waiting" and again:
+        state = "delayed"
+    # What the job says of a start is of the last run.
+    return Trace(
+        state, None if again else began, began, finished if ended else None, failures=again + (state == "dead"),
+        retries=again, worker=str(job.get("worker_id") or ""),
+    )  # fmt: skip
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, int | float) and milliseconds else None

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -268,19 +268,43 @@ class Worker:
         return self.seen()
 
 
+def snippet(language: str) -> str:
+    """What the page on workers shows in this language."""
+    page = (Path(__file__).parents[2] / "docs" / "workers.md").read_text(encoding="utf-8")
+    return page.partition("## Node, Ruby and Go")[2].partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def told(name: str) -> Framework:
+    """A worker that tells plg of its jobs, as the page on workers says: one that has nothing of plg but `plg.worker`,
+    or what the page shows in its language."""
+    framework = FRAMEWORKS[name]
+    if name in HOOKS:
+        own = f"{framework.files['shop.py']}import plg.worker\n{HOOKS[name]}\n"
+        module = Path(worker.__file__).read_text(encoding="utf-8")
+        return replace(framework, files={"shop.py": own, "plg/__init__.py": "", "plg/worker.py": module})
+    if name == "sidekiq":
+        chain = "Sidekiq.configure_server { |config| config.server_middleware { |chain| chain.add TellPlg } }\n"
+        return replace(framework, files={"worker.rb": SIDEKIQ + snippet("ruby") + chain})
+    if name == "bullmq":
+        given = 'new Worker("shop", tellPlg(new (require("ioredis"))(process.env.REDIS), async (job) => {'
+        own = BULLMQ.replace('new Worker("shop", async (job) => {', given).replace(
+            "}, { connection", "}), { connection"
+        )
+        return replace(framework, files={"worker.js": snippet("js") + own})
+    use = 'mux := asynq.NewServeMux()\n\tlink, _ := redis.ParseURL(os.Getenv("REDIS"))\n'
+    use += "\tmux.Use(TellPlg(redis.NewClient(link)))\n"
+    own = ASYNQ.replace("mux := asynq.NewServeMux()\n", use).replace('"context"', '"context"\n\t"fmt"')
+    own = own.replace('hibiken/asynq"', 'hibiken/asynq"\n\t"github.com/redis/go-redis/v9"')
+    files = {"main.go": own + snippet("go")}
+    return replace(framework, command=lambda bin: [str(bin / "told")], files=files)
+
+
 @contextmanager
-def working(
-    framework: Framework, bin: Path, folder: Path, url: str, *, hook: str = "", more: tuple[str, ...] = ()
-) -> Iterator[Worker]:
-    """A worker of the framework, for as long as it is needed; with the line of a ``hook`` it tells plg of its jobs, as
-    one does that has nothing of plg but this module. ``more`` are further words of its command."""
+def working(framework: Framework, bin: Path, folder: Path, url: str, *, more: tuple[str, ...] = ()) -> Iterator[Worker]:
+    """A worker of the framework, for as long as it is needed. ``more`` are further words of its command."""
     for name, text in framework.files.items():
-        if not (folder / name).exists():
-            (folder / name).write_text(text + (f"import plg.worker\n{hook}\n" if hook else ""))
-    if hook:
-        (folder / "plg").mkdir(exist_ok=True)
-        (folder / "plg" / "__init__.py").touch()
-        (folder / "plg" / "worker.py").write_text(Path(worker.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     seen, log = folder / "seen", folder / "worker.log"
     given = {"REDIS": url, "SEEN": str(seen), "PYTHONPATH": str(folder), "NODE_PATH": str(bin)}
     with log.open("ab") as output:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.clusters import RealCluster
-from support.frameworks import FRAMEWORKS, Framework
+from support.frameworks import FRAMEWORKS, Framework, told
 from support.installing import install, npm
 from support.real_servers import launcher
 
@@ -73,8 +73,13 @@ def made(environment, tmp_path_factory):
 
 
 def _go(folder: Path, framework: Framework) -> Path:
+    """Two programs: the worker, and the one that tells plg of its jobs."""
     (folder / "main.go").write_text(framework.files["main.go"])
+    (folder / "telling").mkdir()
+    (folder / "telling" / "main.go").write_text(told("asynq").files["main.go"])
     install("go", "mod", "init", "worker", folder=folder)
     install("go", "get", *framework.requirements, folder=folder)
-    subprocess.run(["go", "build", "-o", "worker", "."], cwd=folder, check=True, capture_output=True)
+    install("go", "mod", "tidy", folder=folder)
+    for name, place in (("worker", "."), ("told", "./telling")):
+        subprocess.run(["go", "build", "-o", name, place], cwd=folder, check=True, capture_output=True)
     return folder

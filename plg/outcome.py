@@ -85,6 +85,29 @@ class RecoveryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleUp:
+    """The rise to the deepest backlog of a run and the workers that came meanwhile; moments in seconds of the run.
+
+    The backlog began at ``backlog_s``, with ``before`` workers; the first new one registered at ``registered_s`` and
+    was seen with a job at ``first_job_s`` (None where that was not seen); ``all_there_s`` is when ``most`` were there
+    first, for ``growing_s`` (s) after which the backlog still grew. It was ``deepest`` at ``deepest_s`` and drained at
+    ``drained_s``, None where it never was. ``slowest`` is the link that took longest, None where none took long.
+    """
+
+    backlog_s: float
+    registered_s: float
+    first_job_s: float | None
+    all_there_s: float
+    deepest_s: float
+    deepest: int
+    drained_s: float | None
+    before: int
+    most: int
+    growing_s: float
+    slowest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectationResult:
     """One judged line. ``observed`` and ``bound`` are in ``unit`` (s, jobs, jobs/s, fraction, bytes)."""
 
@@ -262,6 +285,7 @@ class Outcome:
     series: Mapping[str, list[float | None]]
     recording: Recording
     queue: QueueResult = QueueResult()
+    scale_up: ScaleUp | None = None
     far_side: FarSide | None = None
     residue: int | None = None
     queue_wait_s: Percentiles | None = None

@@ -36,6 +36,7 @@ from plg.outcome import (
     PhaseResult,
     QueueResult,
     RecoveryResult,
+    ScaleUp,
     ShardInfo,
     ShardResult,
     TargetInfo,
@@ -87,6 +88,7 @@ def to_json(outcome: Outcome) -> str:
         "stalls": [asdict(stall) for stall in outcome.stalls],
         "warnings": list(outcome.warnings),
         "errors": [{"text": text, "count": count} for text, count in outcome.errors],
+        "scale_up": None if outcome.scale_up is None else asdict(outcome.scale_up),
         "far_side": None if outcome.far_side is None else asdict(outcome.far_side),
         "workers": None if outcome.workers is None else asdict(outcome.workers),
         "shard": None if outcome.shard is None else asdict(outcome.shard),
@@ -257,6 +259,7 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         warnings=tuple(document["warnings"]),
         recording=recording,
         queue=QueueResult(**document.get("queue", {})),  # an earlier plg did not save it
+        scale_up=None if document.get("scale_up") is None else ScaleUp(**document["scale_up"]),
         far_side=None if document.get("far_side") is None else _far_side_from(document["far_side"]),
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),

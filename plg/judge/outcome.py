@@ -16,6 +16,7 @@ from plg.histogram import Distribution
 from plg.judge.expectations import judge
 from plg.judge.far import far_side
 from plg.judge.remains import queue_result
+from plg.judge.scaling import scale_up
 from plg.judge.series import series
 from plg.judge.verdict import decide
 from plg.judge.windows import lasted
@@ -103,6 +104,7 @@ def make_outcome(
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=tuple(warnings), series=series(recording),
         recording=recording, queue=queue_result(recording, failed_in_worker),
+        scale_up=scale_up(recording),
         **far_results(recording),
         workers=_workers_result(workers), errors=recording.errors, stalls=recording.stalls, plg_version=__version__,
     )  # fmt: skip

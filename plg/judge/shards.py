@@ -12,6 +12,7 @@ from plg.judge.expectations import judge
 from plg.judge.outcome import deviation_of, far_results, percentiles, phase_results
 from plg.judge.remains import queue_result
 from plg.judge.saved_lines import read_lines, refusal
+from plg.judge.scaling import scale_up
 from plg.judge.series import series
 from plg.judge.verdict import decide
 from plg.judge.windows import lasted
@@ -226,6 +227,7 @@ def _judged(outcomes: Sequence[Outcome], recording: Recording, shard: ShardInfo)
         lag_s=times["lag"], service_time_s=times["service_time"], latency_s=times["latency"],
         expectations=results, guardrail_hits=recording.hits, warnings=_warnings(outcomes), series=series(recording),
         recording=recording, queue=queue_result(recording, failed),
+        scale_up=scale_up(recording),
         **far_results(recording),
         workers=merge_workers([o.workers for o in outcomes]), errors=recording.errors, stalls=recording.stalls,
         shard=shard,

@@ -86,7 +86,7 @@ class CeleryFormat(Usual):
 
     def census(self, jobs: Sequence[Job]) -> Survey:
         """Workers that listen to remote control, which all do unless it is turned off; of all queues of the broker."""
-        return crews.subscribers(_prefix(jobs[0]) + "/{db}.celery.pidbox")
+        return crews.broadcast_to(f"{_prefix(jobs[0])}_kombu.binding.celery.pidbox")
 
     def traces(self, jobs: Sequence[Job], run_id: str) -> Traces:
         """The lists of all priorities, what workers hold in one hash for all queues, and the results."""

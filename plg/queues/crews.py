@@ -14,8 +14,7 @@ from plg.queues.base import MOST_WORKERS, Crew, Question, Survey
 
 _CLIENTS = re.compile(rb"^connected_clients:(\d+)", re.MULTILINE)
 _CLIENT = re.compile(rb"^id=(\d+) .*? name=(\S+)", re.MULTILINE)
-_DATABASE = re.compile(rb"\bdb=(\d+)")
-_DATABASES = 16
+_LISTENS = re.compile(rb"\bpsub=[1-9]")
 _IDLE = 10_000
 """Milliseconds for which a consumer of a stream may be silent: it asks anew every two seconds, unless it is full."""
 _SILENT = 5.0
@@ -112,20 +111,24 @@ def named_clients(prefix: str, queue: str) -> Survey:
     return Survey((), counted, aside=(("INFO", "clients"),))
 
 
-def subscribers(channel: str) -> Survey:
-    """Workers of Celery that listen to its remote control: one subscription each. ``channel`` holds the place of the
-    database, which the connection itself tells."""
-    channels = [channel.format(db=database) for database in range(_DATABASES)]
+def broadcast_to(bindings: str) -> Survey:
+    """Workers of Celery that hear broadcasts: those whose mailboxes are bound, no more than connections listen. One of
+    several that was killed goes on being counted."""
 
-    def counted(answers: Sequence[Any], _: float) -> Crew:
-        about, counts = answers
-        found = _DATABASE.search(about) if isinstance(about, bytes) else None
-        if found is None or int(found[1]) >= _DATABASES or not isinstance(counts, list):
+    def listened(names: Sequence[bytes], answers: Sequence[Any]) -> Crew:
+        [clients] = answers
+        if not isinstance(clients, bytes):
             return UNKNOWN
-        many = dict(zip(counts[::2], counts[1::2], strict=True)).get(channels[int(found[1])].encode(), 0)
-        return Crew(frozenset(f"{channel}-{number}" for number in range(int(many))))
+        return crew_of(sorted(names)[: len(_LISTENS.findall(clients))])
 
-    return Survey((), counted, aside=(("CLIENT", "INFO"), ("PUBSUB", "NUMSUB", *channels)))
+    def bound(answers: Sequence[Any], _: float) -> Crew | Survey:
+        names, about = answers
+        many = _CLIENTS.search(about) if isinstance(about, bytes) else None
+        if not isinstance(names, list) or many is None or max(len(names), int(many[1])) > MOST_WORKERS:
+            return UNKNOWN
+        return Survey((), lambda told, _: listened(names, told), aside=(("CLIENT", "LIST", "TYPE", "PUBSUB"),))
+
+    return Survey((), bound, aside=(("SRANDMEMBER", bindings, MOST_WORKERS + 1), ("INFO", "clients")))
 
 
 def consumers(key: str) -> Survey:

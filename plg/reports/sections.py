@@ -8,7 +8,8 @@ from plg.escaping import markup
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
-from plg.reports.html_page import FULLY, ROOM, cell, empty, row_heading, section, short, table, within
+from plg.reports.figure import Chart
+from plg.reports.html_page import FULLY, ROOM, cell, empty, pair, row_heading, section, short, table, within
 from plg.reports.still import bar, patch
 from plg.units import format_duration
 
@@ -272,6 +273,12 @@ def shards(outcome: Outcome) -> str:
             + cell(short(sentence(shard.reason), 300), "What became of it", "wide")
         )
     return section("Shards", table("The generators that made this run together.", headings, rows, ROOM["phases"]))
+
+
+def recovery(outcome: Outcome, charts: Sequence[Chart]) -> str:
+    """How soon what was disturbed came back, and what the workers did about it."""
+    lead = " ".join(sentence(line) for line in wording.work_lines(outcome))
+    return section("Recovery", pair(charts), lead=lead)
 
 
 def hits(outcome: Outcome) -> str:

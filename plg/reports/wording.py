@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from plg.guardrails.guard import Hit
+from plg.judge import bottleneck, scaling
 from plg.judge.windows import phase_at
 from plg.outcome import ExpectationResult, FarSide, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
@@ -277,7 +278,14 @@ def far_ledger_sentence(far: FarSide) -> str:
 
 def far_lines(outcome: Outcome) -> list[str]:
     """What the workers did, and how that is known; nothing where nobody asked them."""
-    return [*_far_lines(outcome), *_residue_lines(outcome)]
+    return [*_far_lines(outcome), *work_lines(outcome), *_residue_lines(outcome)]
+
+
+def work_lines(outcome: Outcome) -> list[str]:
+    """Whether the workers kept up, and what an autoscaler did about a backlog; nothing where that is not known."""
+    kept_up = bottleneck.sentence(outcome.recording)
+    rose = [] if outcome.scale_up is None else [scaling.told(outcome.scale_up)]
+    return [*([kept_up] if kept_up else []), *rose]
 
 
 def _residue_lines(outcome: Outcome) -> list[str]:

@@ -186,6 +186,8 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
         (top["expectations"]["items"], outcomes.ExpectationResult), (top["guardrail_hits"]["items"], Hit),
         (top["stalls"]["items"], Stall),
         (top["workers"]["oneOf"][1], outcomes.WorkersResult), (top["far_side"]["oneOf"][1], outcomes.FarSide),
+        (top["scale_up"]["oneOf"][1], outcomes.ScaleUp),
+        (top["expectations"]["items"]["properties"]["recovery"]["oneOf"][1], outcomes.RecoveryResult),
         (recording["far"]["oneOf"][1], FarRecord), (schema()["$defs"]["histograms"], Histograms),
     ]  # fmt: skip
     for node, kind in pairs:

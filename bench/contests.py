@@ -143,6 +143,11 @@ def _held(peers: Peers, size: Size, rate: int) -> Contest:
         entries["Locust"] = entrants.locust(peers, 10, 1, rate / 10, seconds)
         if rate >= 10_000:
             entries["Locust, pipelines of 100"] = entrants.locust(peers, 1, 100, rate / 100, seconds)
+    if "k6" in peers.programs:
+        shape = {"executor": "constant-arrival-rate", "rate": rate, "duration": f"{size.hold_s:g}s"}
+        entries["k6"] = entrants.k6(peers, shape, size.hold_s)
+    if "vegeta" in peers.programs:
+        entries["vegeta through webdis"] = entrants.vegeta(peers, rate, size.hold_s)
     if "artillery" in peers.programs and rate <= 1000:
         entries["Artillery"] = entrants.artillery(peers, {"duration": size.hold_s, "arrivalRate": rate})
     return Contest(f"hold-{rate}", f"{rate:,} jobs a second held", entries, held(arrivals.steady(rate, size.hold_s)))
@@ -163,6 +168,10 @@ def _ramp_entries(peers: Peers, size: Size) -> dict[str, Entry]:
         entries["memtier, stairs"] = entrants.memtier_stairs(peers, 1000, length)
     if "locust" in peers.programs:
         entries["Locust"] = entrants.locust(peers, 100, 1, 10, length, spawn=100 / length)
+    if "k6" in peers.programs:
+        stages = [{"target": 1000, "duration": f"{length}s"}]
+        shape = {"executor": "ramping-arrival-rate", "startRate": 0, "stages": stages}
+        entries["k6"] = entrants.k6(peers, shape, length)
     if "artillery" in peers.programs:
         entries["Artillery"] = entrants.artillery(peers, {"duration": length, "arrivalRate": 1, "rampTo": 1000})
     return entries

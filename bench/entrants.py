@@ -225,6 +225,39 @@ def wrk(peers: Peers, connections: int, seconds: int) -> Entry:
     return once
 
 
+def k6(peers: Peers, shape: Mapping[str, object], seconds: float) -> Entry:
+    """k6 with its Redis module; ``shape`` are the options of an executor for open-loop arrivals.
+
+    Its processor time is that of the whole process: its start, about half a second of work, is part of it.
+    """
+
+    def once(server: Server) -> Figures:
+        options = json.dumps({"preAllocatedVUs": 100, "maxVUs": 500, "timeUnit": "1s", "gracefulStop": "0s", **shape})
+        words = [peers.programs["k6"], "run", "--quiet", "--no-usage-report", "--no-summary", driver("k6.js")]
+        finished = run(words, env={"BENCH_URL": server.url, "BENCH_SHAPE": options})
+        return _whole(finished, server.length()) | {"wall_s": seconds}
+
+    return once
+
+
+def vegeta(peers: Peers, rate: int, seconds: float) -> Entry:
+    """A held rate through a gateway with one connection to the server; the gateway's cost is the client's."""
+
+    def once(server: Server) -> Figures:
+        with gateway(peers.programs["webdis"], server) as door, tempfile.NamedTemporaryFile("w") as targets:
+            targets.write(f"GET {door.url}/LPUSH/{QUEUE}/{VALUE}\n")
+            targets.flush()
+            begun = door.cpu_s()
+            finished = run([
+                peers.programs["vegeta"], "attack", f"-targets={targets.name}", f"-rate={rate}/1s",
+                f"-duration={seconds:g}s", "-output=/dev/null",
+            ])  # fmt: skip
+            cost = finished.cpu_s + door.cpu_s() - begun
+        return {"jobs": server.length(), "wall_s": seconds, "cpu_s": cost}
+
+    return once
+
+
 def artillery(peers: Peers, phase: Mapping[str, float]) -> Entry:
     """One phase of arrivals, each arrival one push."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ DRIVERS = Path(__file__).parent / "drivers"
 
 _PYTHON = {"locust": ["locust", "redis"], "rq": ["rq"], "celery": ["celery[redis]"], "arq": ["arq"]}
 """Each in an environment of its own: they do not agree on a version of redis-py."""
+_GO = {"k6": "go.k6.io/k6@v0.57.0", "vegeta": "github.com/tsenart/vegeta/v12@latest"}
+"""Go modules, built into ``.cache/bench/bin``. k6 of that version holds its Redis module; later ones fetch it apart."""
 _UNTOLD = {"webdis"}
 """These have no way to say their version."""
 _MEMTIER = "not on the PATH nor in .cache/bench/bin; it is in no package index, build it from its own sources"
@@ -50,6 +53,14 @@ def find_peers(*, install: bool) -> Peers:
             skipped[name] = reason
         else:
             programs[name] = str(CACHE / name / "bin" / ("locust" if name == "locust" else "python"))
+    for name, module in _GO.items():
+        reason = _built(CACHE / "bin" / name, module, install=install)
+        if name == "vegeta" and "webdis" not in programs:
+            reason = "needs webdis on the PATH (package of that name): it speaks HTTP only"
+        if reason:
+            skipped[name] = reason
+        else:
+            programs[name] = str(CACHE / "bin" / name)
     reason = _artillery(CACHE / "artillery", install=install)
     if reason:
         skipped["artillery"] = reason
@@ -76,6 +87,24 @@ def environment(folder: Path, packages: list[str], *, install: bool) -> str | No
     except (subprocess.SubprocessError, OSError) as error:
         return f"could not be installed: {_words(error)}"
     stamp.touch()
+    return None
+
+
+def _built(program: Path, module: str, *, install: bool) -> str | None:
+    """Why a program of Go could not be built, or None where it is there."""
+    if program.exists():
+        return None
+    go = shutil.which("go")
+    if go is None or not install:
+        return "needs go on the PATH" if go is None else "not built; run without --no-install"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(
+            [go, "install", module], check=True, capture_output=True, text=True, timeout=1800,
+            env={**os.environ, "GOBIN": str(program.parent)},
+        )  # fmt: skip
+    except (subprocess.SubprocessError, OSError) as error:
+        return f"could not be built: {_words(error)}"
     return None
 
 
@@ -112,7 +141,8 @@ def _version(name: str, program: str) -> str:
     elif name == "artillery":
         words = ["node", "-p", f"require('{Path(program).parents[1]}/package.json').version"]
     else:
-        words = [program, "--version"]
+        # These of Go print more than their version, or know the word without dashes only.
+        words = [program, "version" if name == "k6" else "-version" if name == "vegeta" else "--version"]
     done = subprocess.run(words, capture_output=True, text=True)
     # Some tell where they are installed as well, which says nothing of them.
     return (done.stdout.strip() or "unknown").splitlines()[0].partition(" from ")[0]

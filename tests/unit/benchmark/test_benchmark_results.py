@@ -138,6 +138,8 @@ def test_rivals_that_are_absent_are_named_with_a_reason(monkeypatch, tmp_path):
         "arq",
         "artillery",
         "wrk",
+        "k6",
+        "vegeta",
     }
     assert all(peers.skipped.values())
 

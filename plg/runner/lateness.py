@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
 from plg.answers import Answers
 from plg.pacing import HELD_LAG
 from plg.runner.recorder import Recorder
@@ -52,24 +49,27 @@ class Lateness:
         """Nothing is overdue any more."""
         self._catching_up = False
 
-    def is_own(self, due: Floats, now: float, least: float = HELD_LAG) -> npt.NDArray[np.bool_]:
-        """Which arrivals are overdue at ``now`` by more than ``least`` (s) through plg alone."""
-        waited = now - np.maximum(due, self._blocked_until)
-        return np.asarray((now - due > least) & ((due <= self._owed_until) | (waited > least)))
+    def own(self, due: Floats, now: float, least: float = HELD_LAG) -> int:
+        """How many of the arrivals, which are in order of their due times, are overdue at ``now`` by more than
+        ``least`` (s) through plg alone: the first so many."""
+        until = now - least
+        if self._blocked_until < until:
+            return int(due.searchsorted(until, "left"))
+        return int(due.searchsorted(min(self._owed_until, math.nextafter(until, -math.inf)), "right"))
 
     # -- what is counted ------------------------------------------------------------------------------------------
 
     def sent(self, due: Floats, now: float) -> None:
         """Arrivals in order of their due times leave."""
         if len(due) and now - due[0] > HELD_LAG:
-            own = due[self.is_own(due, now)]
-            self._recorder.add_held(own)
-            self._recorder.add_overdue(now, len(own))
+            own = self.own(due, now)
+            self._recorder.add_held(due[:own])
+            self._recorder.add_overdue(now, own)
 
     def dropped(self, due: Floats, now: float) -> None:
         """Arrivals are not sent any more, being overdue."""
         # With little patience a short delay is enough to lose a job.
-        self._recorder.add_held(due[self.is_own(due, now, self._least)])
+        self._recorder.add_held(due[: self.own(due, now, self._least)])
 
     def read_late(self, answers: Answers, since: float = -math.inf) -> None:
         """Answers, or those read at ``since`` or later, may have waited for plg to wake."""

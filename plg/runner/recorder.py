@@ -70,8 +70,10 @@ class Recorder:
     def add_sent(self, due: Floats, moments: Sequence[float], sizes: Sequence[int]) -> None:
         """The jobs due at ``due`` were written, ``sizes[i]`` of them at ``moments[i]``."""
         self.sent += len(due)
-        firsts = due[np.cumsum([0, *sizes[:-1]])] if len(sizes) > 1 else due[:1]
-        self.worst_lag = max(self.worst_lag, float((np.array(moments) - firsts).max()))
+        first = 0
+        for moment, size in zip(moments, sizes, strict=True):
+            self.worst_lag = max(self.worst_lag, moment - float(due[first]))
+            first += size
         departed = self._departed
         departed.add(due, moments, sizes)
         if departed.jobs >= _FLUSH_JOBS or len(departed.moments) >= _FLUSH_GROUPS:
@@ -111,7 +113,7 @@ class Recorder:
     def add_overdue(self, now: float, jobs: int) -> None:
         """A number of the held ``jobs`` leave after all."""
         if jobs:
-            self._count("overdue", np.array([now]), np.array([jobs]))
+            self._counters["overdue"][self._cell_of(now)] += jobs
 
     def add_sample(self, sample: Sample) -> None:
         """A look at the gauges."""
@@ -261,9 +263,18 @@ class Recorder:
         np.add.at(self._counters[counter], self._cells_of(moments), jobs)
 
     def _count_due(self, counter: str, due: Floats) -> None:
-        """Add one at each due time."""
-        if len(due):
-            np.add.at(self._counters[counter], self._cells_of(due), 1)
+        """Add one at each due time; they are in order."""
+        if not len(due):
+            return
+        column, first, last = self._counters[counter], self._cell_of(due[0]), self._cell_of(due[-1])
+        if first == last:
+            column[first] += len(due)
+            return
+        # How many lie before each edge between them is all there is to know of arrivals in order.
+        before = due.searchsorted(self._edges[first + 1 : last + 1], "left")
+        column[first:last] += before
+        column[first + 1 : last] -= before[:-1]
+        column[last] += len(due) - before[-1]
 
     def _add(self, time: str, due: Floats, value: Floats) -> None:
         np.maximum(value, 0.0, out=value)
@@ -275,10 +286,13 @@ class Recorder:
 
     def _cells_between(self, moments: Floats) -> tuple[int, int]:
         """The first and the last cell of any moment."""
-        edges = self._edges
-        last = int(edges.searchsorted(moments.max(), "right")) - 1
-        self._reached = max(self._reached, last)
-        return int(edges.searchsorted(moments.min(), "right")) - 1, last
+        last = self._cell_of(moments.max())
+        return self._cell_of(moments.min()), last
+
+    def _cell_of(self, moment: float) -> int:
+        cell = int(self._edges.searchsorted(moment, "right")) - 1
+        self._reached = max(self._reached, cell)
+        return cell
 
     def _cells_of(self, moments: Floats) -> Ints:
         """The cell of each moment, whatever their order."""

@@ -217,7 +217,7 @@ class Sender:
 
     def _slept_past(self, now: float) -> bool:
         """Whether a plan that fits into max_duration is not over by then through plg alone: what is left is late."""
-        own = self.fits and bool(self._lateness.is_own(np.array([self._schedule.head]), now)[0])
+        own = self.fits and self._lateness.own(np.array([self._schedule.head]), now) > 0
         if own:
             self._drop_before(math.inf, now)
         return own

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from plg.judge.aggregate import Rows, add_up, tally
 from plg.measures import GAUGES
-from plg.runner.recording import Floats, Ints, Recording, tile
+from plg.runner.recording import FarRecord, Floats, Ints, Recording, tile
 
 MAX_ROWS = 4000
 """Rows of the plan's own time; a finer grid is drawn in wider steps."""
@@ -18,6 +20,12 @@ COLUMNS = (
     "errors", "shed", "late", "lag_p99_s", "latency_p50_s", "latency_p90_s", "latency_p99_s", "latency_max_s",
     "service_p50_s", "service_p99_s",
 )  # fmt: skip
+FAR_COLUMNS = (
+    "started", "completed", "queue_wait_p50_s", "queue_wait_p95_s", "queue_wait_p99_s", "run_time_p50_s",
+    "run_time_p95_s", "run_time_p99_s",
+)  # fmt: skip
+"""Those of a run of which it was read what the workers did: jobs started and ended in the row, and by due time how long
+they waited and ran."""
 _COUNTS = ("sent", "planned", "errors", "shed", "late")
 _QUANTILES = {
     "lag_p99_s": ("lag", 0.99), "latency_p50_s": ("latency", 0.5), "latency_p90_s": ("latency", 0.9),
@@ -52,7 +60,24 @@ def series(recording: Recording) -> dict[str, list[float | None]]:
     rows = {measure: add_up(recording, measure, cells, count) for measure in recording.histograms}
     columns |= {name: rows[measure].quantile(q) for name, (measure, q) in _QUANTILES.items()}
     columns["latency_max_s"] = _maxima(rows["latency"])
-    return {name: _listed(columns[name], whole=name in _COUNTS) for name in COLUMNS}
+    found = {name: _listed(columns[name], whole=name in _COUNTS) for name in COLUMNS}
+    return found if recording.far is None else found | _far(recording.far, starts, rows)
+
+
+def _far(far: FarRecord, starts: Floats, rows: Mapping[str, Rows]) -> dict[str, list[float | None]]:
+    """The columns of the workers; counts are None where nobody told of any job."""
+    columns: dict[str, Floats] = {}
+    for name, counts in (("started", far.started), ("completed", far.completed)):
+        steps: Floats = np.arange(len(counts), dtype=np.float64) * far.step + far.step / 2
+        column = (
+            tally(_rows_of(steps, starts), np.array(counts), len(starts)) if counts else np.full(len(starts), np.nan)
+        )
+        columns[name] = column
+    for name in FAR_COLUMNS[2:]:
+        measure, _, quantile = name.removesuffix("_s").rpartition("_p")
+        there = measure in rows and measure not in far.untold
+        columns[name] = rows[measure].quantile(int(quantile) / 100) if there else np.full(len(starts), np.nan)
+    return {name: _listed(columns[name], whole=name in ("started", "completed")) for name in FAR_COLUMNS}
 
 
 def _listed(column: Floats, whole: bool) -> list[float | None]:

@@ -21,8 +21,14 @@ from plg import worker
 NOTE = """
 import asyncio, json, os, time
 def write(**noted):
+    if str(noted["seq"]) == os.environ.get("KILL") and not os.path.exists(os.environ["SEEN"] + ".killed"):
+        open(os.environ["SEEN"] + ".killed", "w").close()
+        time.sleep(0.2)
+        os.kill(os.getpid(), 9)
     with open(os.environ["SEEN"], "a") as file:
         file.write(json.dumps(noted) + "\\n")
+    if os.environ.get("FAIL"):
+        raise ValueError("planted")
 def note(seq, text):
     at = time.time()
     time.sleep(0.004)
@@ -109,7 +115,13 @@ class Work
     at = Time.now.to_f
     sleep 0.004
     line = { seq: seq, text: text, at: at, end: Time.now.to_f }.to_json + "\\n"
+    if seq.to_s == ENV["KILL"] && !File.exist?(ENV["SEEN"] + ".killed")
+      File.write(ENV["SEEN"] + ".killed", "")
+      sleep 0.2
+      Process.kill(9, Process.pid)
+    end
     File.open(ENV["SEEN"], "a") { |f| f.write(line) }
+    raise "planted" if ENV["FAIL"]
   end
 end
 """
@@ -122,6 +134,7 @@ new Worker("shop", async (job) => {
   const at = Date.now() / 1000;
   await new Promise((done) => setTimeout(done, 4));
   appendFileSync(process.env.SEEN, JSON.stringify({ ...job.data, at, end: Date.now() / 1000 }) + "\\n");
+  if (process.env.FAIL) throw new Error("planted");
 }, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 10 });
 """
 ASYNQ = """
@@ -130,6 +143,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"sync"
 	"time"
@@ -170,6 +184,9 @@ func main() {
 		}
 		defer file.Close()
 		_, err = file.Write(append(line, '\\n'))
+		if os.Getenv("FAIL") != "" {
+			return errors.New("planted")
+		}
 		return err
 	})
 	if err := server.Run(mux); err != nil {
@@ -300,16 +317,22 @@ def told(name: str) -> Framework:
 
 
 @contextmanager
-def working(framework: Framework, bin: Path, folder: Path, url: str, *, more: tuple[str, ...] = ()) -> Iterator[Worker]:
-    """A worker of the framework, for as long as it is needed. ``more`` are further words of its command."""
+def working(
+    framework: Framework, bin: Path, folder: Path, url: str, *, again: bool = False, **more: str
+) -> Iterator[Worker]:
+    """A worker of the framework, for as long as it is needed. ``more`` goes into its environment; one that dies is
+    started ``again``: with KILL it dies in the midst of the job of this number, with FAIL its jobs fail."""
     for name, text in framework.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     seen, log = folder / "seen", folder / "worker.log"
     given = {"REDIS": url, "SEEN": str(seen), "PYTHONPATH": str(folder), "NODE_PATH": str(bin)}
+    command = framework.command(bin)
+    if again:
+        command = ["sh", "-c", 'while true; do "$@"; sleep 0.2; done', "sh", *command]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*framework.command(bin), *more], cwd=folder, stdout=output, stderr=output, env=os.environ | given,
+            command, cwd=folder, stdout=output, stderr=output, env=os.environ | given | more,
             start_new_session=True,
         )  # fmt: skip
     try:

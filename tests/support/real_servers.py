@@ -66,8 +66,13 @@ class RealServer:
 
     def said(self, *words):
         """The text of an answer that is one bulk string; None for none."""
+        answer = self.raw(*words)
+        return None if answer is None else answer.decode()
+
+    def raw(self, *words):
+        """The bytes of an answer that is one bulk string; None for none."""
         answer = self.ask(*words, many=True)
-        return None if answer.startswith(b"$-1") else answer.split(b"\r\n", 1)[1][:-2].decode()
+        return None if answer.startswith(b"$-1") else answer.split(b"\r\n", 1)[1][:-2]
 
     def number(self, *words):
         answer = self.ask(*words)

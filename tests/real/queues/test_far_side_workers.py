@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -31,7 +33,9 @@ KEPT = (
 )
 
 
-def check(name: str, folder: Path, server, expect: str, *, more: str = "", watch: str = "20s") -> tuple[Outcome, Plan]:
+def check(
+    name: str, folder: Path, server, expect: str, *, more: str = "", watch: str = "20s", progress=None
+) -> tuple[Outcome, Plan]:
     framework = FRAMEWORKS[name]
     if name == "saq":
         # A worker that has just started sweeps, and aborts what it has just taken. This is the mark of a sweep made.
@@ -40,7 +44,7 @@ def check(name: str, folder: Path, server, expect: str, *, more: str = "", watch
     path = folder / "work.plg"
     path.write_text(SCENARIO.format(more=more, watch=watch, expect=expect, **given))
     prepared = prepare(path, Request({}, target=server.url(), seed=1))
-    return session.run(prepared, session.Observer()), prepared.plan
+    return session.run(prepared, session.Observer(progress=progress, progress_every=0.2)), prepared.plan
 
 
 def agrees(outcome: Outcome, plan: Plan, seen: list[dict]) -> None:
@@ -84,3 +88,75 @@ def test_a_worker_with_the_hook_tells_what_it_did(name: str, made, server, tmp_p
     assert (far.completed, far.lost, far.duplicates, far.read) == (JOBS, 0, 0, JOBS)
     assert outcome.workers_seen is not None
     assert server.ask("KEYS", "plg:far:*") == b"*0\r\n"
+
+
+RETRYING = {"dramatiq": 3, "huey": 3, "saq": 3, "bullmq": 3}
+"""Frameworks whose jobs say how often they are tried, and how often that is with two retries."""
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_jobs_that_fail_are_counted_by_their_runs(name: str, made, server, tmp_path: Path) -> None:
+    bin, runs = made(name), RETRYING.get(name, 1)
+    if name == "taskiq_stream":
+        pytest.skip("its jobs fail as those of taskiq do")
+    expect = f"dead == {JOBS}  job_failures == {runs * JOBS}  retried == {(runs - 1) * JOBS}  completed == 0  lost == 0"
+    retry = "retry { max 2 backoff 100ms }" if runs > 1 else "retry 0" if name in ("sidekiq", "asynq") else ""
+    with working(told(name), bin, tmp_path, server.url(), FAIL="1") as worker:
+        outcome, _ = check(name, tmp_path, server, expect, more=retry, watch="30s")
+        seen = worker.waits_for(runs * JOBS)
+    assert outcome.exit_code == 0, (outcome.reason, worker.log())
+    assert len(seen) == runs * JOBS
+    assert outcome.far_side.failed_attempts == runs * JOBS
+
+
+LOSING = {"huey", "taskiq", "sidekiq"}
+"""Frameworks that give a job away for good when a worker takes it."""
+
+
+@pytest.mark.parametrize("name", ["celery", "dramatiq", "huey", "taskiq", "taskiq_stream", "sidekiq"])
+def test_a_worker_that_is_killed_shows_as_its_framework_has_it(name: str, made, server, tmp_path: Path) -> None:
+    """In the midst of a job. Others that it had then share its fate; what it had not told yet is not known either."""
+    bin = made(name)
+    with working(told(name), bin, tmp_path, server.url(), again=True, KILL="40") as worker:
+        if name == "taskiq_stream":
+            while server.ask("EXISTS", "shop") != b":1\r\n":
+                assert worker.process.poll() is None
+        outcome, _ = check(name, tmp_path, server, "lost == 0", watch="12s")
+        seen = worker.seen()
+    far = outcome.far_side
+    assert (tmp_path / "seen.killed").exists()
+    assert far.completed <= len(seen) < JOBS
+    assert far.completed + far.dead + far.waiting + far.in_flight + far.delayed + far.lost == JOBS
+    [_, lost] = outcome.expectations
+    if name in LOSING:
+        assert far.lost >= 1
+        assert (lost.verdict, outcome.exit_code) == ("fail", 3)
+        assert "can be found nowhere" in far.found[0]
+    else:
+        assert (far.lost, lost.verdict) == (0, "pass"), (far, worker.log())
+        assert far.in_flight >= 1
+
+
+@pytest.mark.parametrize("name", ["celery", "huey", "taskiq"])
+def test_a_job_that_is_given_to_workers_twice_is_a_duplicate(name: str, made, server, tmp_path: Path) -> None:
+    bin, key = made(name), {"huey": "huey.redis.shop"}.get(name, "shop")
+    framework = told(name)
+    twice = []
+
+    def progress(seen) -> None:
+        if seen.stage == "draining" and not twice:
+            twice.append(server.number("LPUSH", key, server.raw("LINDEX", key, "0")))
+            working_from_now.set()
+
+    working_from_now = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(check, name, tmp_path, server, "duplicates == 0", watch="30s", progress=progress)
+        assert working_from_now.wait(30)
+        with working(framework, bin, tmp_path, server.url()) as worker:
+            outcome, _ = ran.result(60)
+            seen = worker.waits_for(JOBS + 1)
+    assert twice == [JOBS + 1]
+    assert len(seen) == JOBS + 1
+    [_, line] = outcome.expectations
+    assert (line.verdict, line.observed) == ("fail", 1)
+    assert (outcome.far_side.completed, outcome.far_side.duplicates, outcome.far_side.lost) == (JOBS, 1, 0)

@@ -93,6 +93,17 @@ def test_times_and_counts_are_those_of_the_jobs(plan) -> None:
     assert recording.far.clock_offset_s == 0.25
 
 
+def test_the_series_show_when_jobs_were_started_and_how_long_they_waited(plan) -> None:
+    traces = {place: Trace("completed", 1.0, 1.0, 1.5 + (place > 9)) for place in range(JOBS)}
+    found = outcome_of(folded(plan, traces)).series
+    assert sum(filter(None, found["started"])) == sum(filter(None, found["completed"])) == JOBS
+    at = found["t_s"].index(1.0)
+    assert found["started"][at] == 1, "the first job is due at 0.25 s and waits a second"
+    assert found["queue_wait_p50_s"][0] == pytest.approx(1.0, rel=0.01)
+    assert [x for x in found["run_time_p95_s"] if x is not None][-1] == pytest.approx(1.5, rel=0.01)
+    assert "started" not in outcome_of(record(steady(2.0))).series
+
+
 def test_jobs_that_were_not_started_count_with_what_they_have_waited_at_least(plan) -> None:
     """Two of twenty, due at 9.25 and 9.75 s, are still waiting at 12 s."""
     recording = folded(plan, {18: Trace("waiting"), 19: Trace("waiting")})

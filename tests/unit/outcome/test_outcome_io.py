@@ -23,7 +23,7 @@ from plg import outcome as outcomes
 from plg.diagnostics import ScenarioError
 from plg.guardrails.guard import Hit
 from plg.judge import rejudge
-from plg.judge.series import COLUMNS
+from plg.judge.series import COLUMNS, FAR_COLUMNS
 from plg.measures import GAUGES
 from plg.outcome import Outcome, StopResult
 from plg.outcome_io import from_json, pack, read_outcome, to_json, unpack
@@ -196,7 +196,7 @@ def test_the_schema_names_what_the_dataclasses_name() -> None:
         assert set(node["required"]) == set(node["properties"]) - {"reaction_s", "invalid", "foreign", "recovery"} - (
             {"workers"} if kind is Stall else set()
         )
-    assert tuple(top["series"]["properties"]) == COLUMNS
+    assert tuple(top["series"]["properties"]) == (*COLUMNS, *FAR_COLUMNS)
     assert set(schema()["$defs"]["percentiles"]["properties"]) == set(outcomes.PERCENTILES)
     for name, known in (
         ("counters", (*COUNTERS, *FAR_COUNTERS)), ("histograms", (*TIMES, *FAR_HISTOGRAMS)), ("samples", GAUGES),

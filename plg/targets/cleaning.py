@@ -67,7 +67,7 @@ class Cleaner:
         while True:
             held = self._held()
             before = removed.found
-            for place in self._places(held=False):
+            for place in (*(self._places(held=True) if self._force else ()), *self._places(held=False)):
                 self._clear(place, held, removed)
             now = self._clock()
             if removed.found != before:
@@ -76,9 +76,6 @@ class Cleaner:
             if not held.held or self._force or now >= until:
                 break
             self._pause(_APART)
-        if self._force:
-            for place in self._places(held=True):
-                self._clear(place, Tally(), removed)
         for own in self._own():
             self._unlink(own, held, removed)
         return removed

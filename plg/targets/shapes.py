@@ -21,6 +21,8 @@ def fits(command: Sequence[Any], answer: Any) -> bool:
         return True
     if command[:2] == ("XINFO", "CONSUMERS"):
         shape = _list_of(_consumer)
+    if command[0] == "XPENDING" and len(command) > 3:
+        shape = _list_of(_row_of(_id, _text, _number, _number))
     if command[0] == "HMGET":
         return shape(answer) and len(answer) == len(command) - 2
     return shape(answer)

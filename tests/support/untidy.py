@@ -119,15 +119,18 @@ const worker = new Worker("shop", async (job) => {
 }, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 2 });
 process.on("SIGTERM", async () => { await worker.close(); process.exit(0); });
 """
+PLANTED = """		if found.Seq%5 == 1 {
+			return errors.New("planted")
+		}
+		return err
+	})"""
 GO = (
-    FRAMEWORKS["asynq"].files["main.go"],
-    [
-        ("_, err = file.Write", "defer time.Sleep(20 * time.Millisecond)\n\t\t_, err = file.Write"),
-        ("		return err\n	})", "		if found.Seq%5 == 1 {\n			return errors.New(\"planted\")\n		}\n		return err\n	})"),
-        ('	"encoding/json"\n', '	"encoding/json"\n	"errors"\n'),
-        ("Concurrency: 10", "Concurrency: 2"),
-    ],
-)  # fmt: skip
+    ("_, err = file.Write", "defer time.Sleep(20 * time.Millisecond)\n\t\t_, err = file.Write"),
+    ("\t\treturn err\n\t})", PLANTED),
+    ('\t"encoding/json"\n', '\t"encoding/json"\n\t"errors"\n'),
+    ("Concurrency: 10", "Concurrency: 2"),
+)
+"""What is changed in the worker of Asynq."""
 _RQ = Framework(
     "shop", "shop.work", "args",
     lambda bin: ["sh", "-c", f"exec {bin}/rq worker --quiet --url $REDIS --path . "
@@ -136,7 +139,7 @@ _RQ = Framework(
 )  # fmt: skip
 REGISTERED = {
     "rq": (b"rq:worker", b"rq:clean_"),
-    "celery": (b"_kombu.binding.", b"unacked_mutex"),
+    "celery": (b"_kombu.binding", b"unacked_mutex"),
     "arq": (b"arq:queue:health-check",),
     "dramatiq": (b"dramatiq:__heartbeats__",),
     "taskiq": (),
@@ -162,8 +165,8 @@ def untidy(name: str, bin: Path) -> Framework:
         return replace(FRAMEWORKS[name], files={"worker.rb": RUBY})
     folder = bin / "untidy"
     if not folder.exists():
-        text, changes = GO
-        for old, new in changes:
+        text = FRAMEWORKS[name].files["main.go"]
+        for old, new in GO:
             assert old in text, old
             text = text.replace(old, new)
         folder.mkdir()

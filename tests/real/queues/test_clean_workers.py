@@ -84,7 +84,6 @@ def test_nothing_is_left_of_what_a_worker_has_done_and_not_done(name: str, prepa
         worker.process.wait(20)
     assert len(others(name, client)) > 1
     remains = clean(server.url())
-    print(name, remains.removed.counts, remains.left)
     if remains.left.held:  # it was stopped in the middle of a job
         remains = clean(server.url(), force=True)
     assert remains.left.jobs == 0, remains.left
@@ -107,7 +106,6 @@ def test_what_a_killed_worker_held_is_left_unless_asked_for(name: str, prepared,
     with open_target(server.url(), ()) as target, Leftovers(target) as leftovers:
         held = leftovers.look(leftovers.known()["left"].entry).left.held
     first = clean(server.url())
-    print(name, held, first.removed.counts, first.left)
     assert first.left.held == first.left.jobs == held
     if held:
         assert clean(server.url(), force=True).left.jobs == 0
@@ -128,7 +126,7 @@ def test_a_worker_that_goes_on_does_each_job_at_most_once(name: str, prepared, s
         assert worker.process.poll() is None
         # What it had at hand when plg gave up waiting it may still do.
         assert len(worker.seen()) <= ran + 10
-        worker.process.terminate()
+        os.killpg(worker.process.pid, 9)
         worker.process.wait(20)
     if b"left" in b"".join(client.zrange("plg:runs", 0, -1)):
         assert clean(server.url(), force=True).left.jobs == 0

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.shipped import FACTS, FOLDER, SHIPPED, Facts
+from support.shipped import FACTS, FOLDER, WITHOUT_EXAMPLE, Facts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -41,7 +41,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield started
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WITHOUT_EXAMPLE, ids=lambda path: path.stem)
 def test_it_passes_as_shipped(path: Path, runs: Runs) -> None:
     out, run = runs[path]
     done = run.result()

@@ -46,7 +46,7 @@ def test_the_plan_holds_what_is_expected_of_it(path: Path, capsys: pytest.Captur
 
 
 def test_all_together_end_within_three_minutes() -> None:
-    assert sum(facts.duration for facts in FACTS.values()) < 170
+    assert sum(facts.duration for facts in FACTS.values() if not facts.example) < 170
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

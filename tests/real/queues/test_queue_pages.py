@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
-from support.installing import install
+from support.examples import EXAMPLES, PAGES, ROOT, console, example, page_of
 from support.pages import as_shown, blocks, commands
+from support.shipped import FACTS
+from support.shipped import SHIPPED as SCENARIOS
 
 from plg.cli.main import main
-from plg.queues.registry import SHIPPED
+from plg.queues.registry import SHIPPED, format_of
+from plg.targets.doctor.examination import examine
 
-ROOT = Path(__file__).parents[3]
-PAGES, EXAMPLES = ROOT / "docs" / "queues", ROOT / "examples"
 KINDS = [kind for kind in SHIPPED if kind not in ("list", "stream")]
-ORDER = re.compile(r"charged order (\d+):")
 MEASURE = re.compile(r"`([a-z_]+)`")
-
-
-def page_of(kind: str) -> Path:
-    return PAGES / f"{kind}.md"
-
-
-def console(page: Path, title: str) -> str:
-    [text] = [text for language, name, text in blocks(page) if (language, name) == ("console", title)]
-    return text
 
 
 def test_every_framework_has_its_page_and_example_and_the_overview_leads_there() -> None:
@@ -87,77 +71,35 @@ def test_the_compose_file_is_valid_and_runs_the_commands_of_the_pages() -> None:
         assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
 
-@contextmanager
-def started(command: str, folder: Path, environ: dict[str, str], ready: str) -> Iterator[Path]:
-    """The log of a worker that has said that it is ``ready``."""
-    log = folder / "worker.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, shell=True, cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        until = time.monotonic() + 30
-        while ready not in log.read_text(errors="replace"):
-            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-            assert time.monotonic() < until, log.read_text(errors="replace")[-2000:]
-            time.sleep(0.05)
-        yield log
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(10)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        process.wait()
-
-
-def prepared(kind: str, folder: Path, environment) -> tuple[str, str]:
-    """Install what the page says, in ``folder``; the command of the worker, and a PATH on which it is found."""
-    *first, (worker, _) = commands(console(page_of(kind), "the worker"))
-    path = os.environ["PATH"]
-    for command, _ in first:
-        words = shlex.split(command)
-        if words[:2] == ["pip", "install"]:
-            path = f"{environment(kind, *words[2:])}:{path}"
-        else:
-            install(*words, folder=folder)
-    if kind == "sidekiq" and shutil.which("sidekiq") is None:
-        pytest.skip("no sidekiq on PATH")
-    return worker, path
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_worker_runs_what_the_scenario_sends(kind: str, environment, server, tmp_path: Path) -> None:
-    folder = tmp_path / kind
-    shutil.copytree(EXAMPLES / kind, folder)
-    worker, path = prepared(kind, folder, environment)
-    program = tmp_path / "bin" / "plg"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m plg "$@"\n')
-    program.chmod(0o755)
-    environ = os.environ | {
-        "PATH": f"{program.parent}:{path}", "REDIS_URL": server.url(), "PYTHONUNBUFFERED": "1", "COLUMNS": "100",
-    }  # fmt: skip
-    [ready] = re.findall(r"Once the\s+worker says `(.*?)`", page_of(kind).read_text(encoding="utf-8"))
     [(command, shown)] = commands(console(page_of(kind), "plg"))
-    with started(worker, folder, environ, ready) as log:
-        for _ in range(3):
-            before = log.stat().st_size
-            done = subprocess.run(
-                command, shell=True, cwd=folder, env=environ, capture_output=True, text=True, timeout=120
-            )
-            if done.returncode != 5:  # a busy machine
-                break
+    with example(kind, tmp_path, server.url(), environment) as running:
+        done = running.run(command)
         assert done.returncode == 0, done.stdout + done.stderr
         printed = iter(done.stdout.splitlines())
         for line in shown:
             assert any(as_shown(line, each) for each in printed), (line, done.stdout)
-        [outcome] = [json.loads(path.read_text()) for path in folder.glob("plg-report/*.outcome.json")]
-        assert outcome["ledger"]["acked"] == outcome["ledger"]["planned"] == 150
-        charged = Counter(map(int, ORDER.findall(log.read_bytes()[before:].decode("utf-8", "replace"))))
-        assert charged == Counter(range(150))
+        [outcome] = [json.loads(path.read_text()) for path in running.folder.glob("plg-report/*.outcome.json")]
+        assert outcome["ledger"]["acked"] == outcome["ledger"]["planned"]
+        assert running.charged(outcome["ledger"]["planned"]) == Counter(range(outcome["ledger"]["planned"]))
+        [queue] = [each for each in examine(server.url()).document()["queues"] if each["kind"] == kind] or [{}]
+        assert queue.get("waiting", 0) == 0
+        if "workers" in format_of(kind).gauges:
+            assert queue["workers"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("path", [path for path in SCENARIOS if FACTS[path.name].example], ids=lambda path: path.stem)
+def test_a_shipped_scenario_passes_as_shipped(path: Path, environment, server, tmp_path: Path) -> None:
+    facts = FACTS[path.name]
+    with example(facts.example, tmp_path, server.url(), environment) as running:
+        done = running.run(f"plg check {path} --out {tmp_path}/out --quiet", path.parent.parent)
+        assert done.returncode == 0, done.stdout + done.stderr
+        outcome = json.loads((tmp_path / "out" / f"{path.stem}.outcome.json").read_text())
+        assert outcome["ledger"]["acked"] == outcome["ledger"]["planned"] == facts.planned
+        assert {e["verdict"] for e in outcome["expectations"]} == {"pass"}
+        assert running.charged(facts.planned) == Counter(range(facts.planned))

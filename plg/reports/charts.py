@@ -140,24 +140,27 @@ def machine_charts(outcome: Outcome, view: View) -> list[Chart]:
 _TIMES = {
     "latency": ("Latency", "From the moment a job was due until the queue confirmed it: a stall cannot hide here."),
     "service_time": ("Service time", "From the actual send until the answer, on the same scale: the queue alone."),
+    "queue_wait": ("Wait", "From the moment a job was due until a worker started it, by that moment."),
+    "run_time": ("Run time", "From there until the worker was done with it, on the same scale."),
     "lag": ("Lag", "The generator's own delay, from due to sent."),
 }
 
 
 def latency_charts(outcome: Outcome, view: View) -> list[Chart]:
     """Latency and service time side by side on one scale: where they differ, jobs waited for the generator's turn."""
-    return _time_charts(outcome, view, ("latency", "service_time"))
+    return time_charts(outcome, view, ("latency", "service_time"))
 
 
-def _time_charts(outcome: Outcome, view: View, measures: Sequence[str]) -> list[Chart]:
-    """Charts of times on one scale: percentiles where a window has the samples for them, else the jobs themselves."""
+def time_charts(outcome: Outcome, view: View, measures: Sequence[str], *, log: bool = False) -> list[Chart]:
+    """Charts of times on one scale: percentiles where a window has the samples for them, else the jobs themselves. The
+    scale is logarithmic where it has to be, or ``log`` is set."""
     found = {measure: times(outcome.recording, measure, view.points) for measure in measures}
     values = finite(*(part for each in found.values() for part in (*each.curves.values(), each.jobs)))
     positive = values[values > 0]
     if not positive.size:
         return [Chart(measure, _TIMES[measure][0], "", absent="No job was answered in this run.") for measure in found]
     span = float(positive.min()), float(positive.max())
-    log = span[1] > 100 * span[0]
+    log = log or span[1] > 100 * span[0]
     return [_time_chart(view, measure, each, span, log) for measure, each in found.items()]
 
 
@@ -203,7 +206,7 @@ def loss_charts(outcome: Outcome, view: View) -> list[Chart]:
         caption = f"Jobs in each {format_duration(width)}. Errors: refused, or the connection died."
         caption += " Shed: clipped by a guardrail. Late: overdue."
         losses = Chart("errors", title, caption, frame(view, traces, height=LOW, suffix=""))
-    return [losses, *_time_charts(outcome, view, ("lag",))]
+    return [losses, *time_charts(outcome, view, ("lag",))]
 
 
 def _bins(outcome: Outcome, names: Sequence[str]) -> tuple[Floats, float, dict[str, Floats]]:

@@ -9,7 +9,7 @@ import numpy as np
 from plg.escaping import markup
 from plg.measures import ON_LATENCY
 from plg.outcome import Outcome
-from plg.reports import charts, recovery_charts, sections, wording
+from plg.reports import charts, recovery_charts, sections, wording, worker_charts
 from plg.reports.axes import TimeAxis, bridge
 from plg.reports.comparison import compare
 from plg.reports.figure import Chart, Limit, View, curve, frame
@@ -35,6 +35,7 @@ def report(outcome: Outcome) -> str:
             *charts.loss_charts(outcome, view),
             *charts.machine_charts(outcome, view),
             charts.guardrail_chart(outcome, view),
+            *worker_charts.charts_of(outcome, view),
             *recovery_charts.charts_of(outcome, view),
         ]
 
@@ -47,12 +48,15 @@ def report(outcome: Outcome) -> str:
         drawn[7:9],
         drawn[9],
     )
+    last = 10 + worker_charts.count(outcome)
+    working, recovered = drawn[10:last], drawn[last:]
     parts = [
         sections.expectations(outcome),
         sections.ledger(outcome),
         section("Load", figure(load, heading=False)),
         section("Queue", pair(queue)),
-        *([sections.recovery(outcome, drawn[10:])] if drawn[10:] else []),
+        *([sections.workers(outcome, working)] if working else []),
+        *([sections.recovery(outcome, recovered)] if recovered else []),
         section("Times", pair(latency), sections.times(outcome), lead=sections.sentence(ON_LATENCY)),
         section("Losses", pair(losses)),
         section("The generator itself", pair(machine)),

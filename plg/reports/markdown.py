@@ -139,6 +139,7 @@ def _remarks(outcome: Outcome) -> list[str]:
     lines += [f"- {_text(wording.shard_sentence(outcome, shard))}" for shard in outcome.shards[:_MOST_SHARDS]]
     if len(outcome.shards) > _MOST_SHARDS:
         lines.append(f"- and {len(outcome.shards) - _MOST_SHARDS} more shards")
+    lines += [f"- {_text(line)}" for line in wording.far_lines(outcome)]
     lines += [f"- {_text(remark)}" for remark in wording.remarks(outcome)]
     lines += [f"- {_code(text)} ({wording.plural(times, 'time')})" for text, times in outcome.errors]
     seed = "" if outcome.seed is None else f", seed {outcome.seed}"

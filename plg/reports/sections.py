@@ -9,7 +9,7 @@ from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
 from plg.reports.figure import Chart
-from plg.reports.html_page import FULLY, ROOM, cell, empty, pair, row_heading, section, short, table, within
+from plg.reports.html_page import FULLY, ROOM, cell, empty, figure, pair, row_heading, section, short, table, within
 from plg.reports.still import bar, patch
 from plg.units import format_duration
 
@@ -160,9 +160,24 @@ def ledger(outcome: Outcome) -> str:
         _equation("planned", book.planned, first),
         _equation("sent", book.sent, second),
         _strip(book),
+        _far(outcome),
         _remarks([f"{text[:900]} ({wording.plural(times, 'time')})" for text, times in outcome.errors], "errors"),
         lead=lead,
     )
+
+
+def _far(outcome: Outcome) -> str:
+    """What became of the jobs that Redis confirmed; nothing where nobody asked the workers."""
+    far = outcome.far_side
+    if far is None:
+        return ""
+    names = ("completed", "dead", "waiting", "in_flight", "delayed", "lost")
+    parts = [(name.replace("_", " "), getattr(far, name)) for name in names]
+    # Where not every job was read, they do not add up to what Redis confirmed.
+    total = "acked" if far.lost is not None else "read"
+    known = [(name, amount) for name, amount in parts if amount is not None]
+    value = outcome.ledger.acked if far.lost is not None else sum(amount for _, amount in known)
+    return _equation(total, value, known) + _remarks(wording.far_lines(outcome))
 
 
 def _equation(total: str, value: int, parts: Sequence[tuple[str, int]]) -> str:
@@ -273,6 +288,12 @@ def shards(outcome: Outcome) -> str:
             + cell(short(sentence(shard.reason), 300), "What became of it", "wide")
         )
     return section("Shards", table("The generators that made this run together.", headings, rows, ROOM["phases"]))
+
+
+def workers(outcome: Outcome, charts: Sequence[Chart]) -> str:
+    """What the workers did with the jobs."""
+    lead = " ".join(sentence(line) for line in wording.work_lines(outcome))
+    return section("Workers", figure(charts[0]), pair(charts[1:]), lead=lead)
 
 
 def recovery(outcome: Outcome, charts: Sequence[Chart]) -> str:

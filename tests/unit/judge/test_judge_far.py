@@ -6,60 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.far_runs import JOBS, folded, plan_in
 from support.judged import expect, outcome_of, record, steady
 
 from plg.histogram import Distribution
 from plg.judge import rejudge
 from plg.judge.expectations import judge
 from plg.outcome_io import from_json, to_json
-from plg.plan import make_plan
 from plg.queues.tracing import Trace
-from plg.runner.far_fold import fold, nobody_asked
-from plg.runner.far_jobs import FarJobs
+from plg.runner.far_fold import nobody_asked
 from plg.runner.merge import merge
 from plg.runner.recording import Recording
-
-JOBS = 20
-WALL = 1_800_000_000.0
-
-
-class Reader:
-    """What `plg.runner.far_side.FarReader` leaves behind."""
-
-    def __init__(self, jobs: FarJobs, looked: float) -> None:
-        self.jobs, self.looked, self.offset = jobs, looked, 0.25
-        self.questions, self.size, self.fault = 2 * len(jobs), 100, ""
-        self.hooks, self.deaf = None, ""
 
 
 @pytest.fixture
 def plan(tmp_path):
-    from plg.language.load import load
-
-    path = tmp_path / "s.plg"
-    path.write_text(
-        'scenario s { job a { queue rq "q" call "f" } traffic { only: steady 2/s over 10s }'
-        " guardrails { max_rate 9/s max_total_jobs 99 max_duration 1m } }"
-    )
-    return make_plan(load(path).scenario)
-
-
-def folded(plan, traces: dict[int, Trace], looked: float = 12.0, acked: int = JOBS) -> Recording:
-    """A run of 2 jobs/s for 10 s of which the server's clock is 0.25 s ahead; a trace says seconds of the run."""
-    from plg.queues.registry import format_of
-
-    [job] = plan.scenario.jobs
-    jobs = FarJobs(plan, [format_of("rq").tracing(job, "run")])
-    server = WALL + 0.25
-    for place in range(len(jobs)):
-        trace = traces.get(place, Trace("completed", 1.0, 1.0, 1.5))
-        moved = {
-            name: None if getattr(trace, name) is None else getattr(trace, name) + server + jobs.due[place]
-            for name in ("started", "began", "finished")
-        }
-        jobs.note(place, replace(trace, **moved))
-    recording = record(steady(2.0)[:acked], duration=10.0, spans={"only": ((0.0, 10.0),)})
-    return fold(recording, Reader(jobs, looked), WALL)
+    return plan_in(tmp_path)
 
 
 def verdict(recording: Recording, line) -> tuple[str, float | None]:

@@ -181,6 +181,25 @@ def test_a_worker_that_starts_late_is_named(cluster, order_for):
     assert "(shard 4 last)" in outcome.reason
 
 
+def test_a_worker_that_freezes_makes_the_run_invalid_within_its_deadline(cluster, order_for):
+    """It neither ends nor answers, and its connection stays: the scheduler takes it for alive for minutes."""
+    handle, heard = ordered(order_for("steady 400/s over 6s"), cluster)
+    handle.begin()
+    await_event(heard, Windows)
+    worker = handle._shards[1].seat.where
+    frozen = cluster.pid(worker)
+    os.kill(frozen, signal.SIGSTOP)
+    begin = time.monotonic()
+    try:
+        outcome = handle.outcome()
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert time.monotonic() - begin < 40
+    assert (outcome.verdict, outcome.exit_code) == ("invalid", 5), outcome.reason
+    assert outcome.reason == f"not judged: shard 2 of 4 on {worker} gave no outcome by the end of the run"
+    assert outcome.ledger.acked > 0
+
+
 def test_a_task_that_is_run_again_is_one_too_many(cluster, order_for):
     """What a second attempt at the shard says comes by the same way: it is told apart and never begun."""
     handle, heard = ordered(order_for("steady 400/s over 40s"), cluster)

@@ -16,6 +16,8 @@ from plg.runner.recording import Floats, Recording
 
 _LEAST = 5
 """Jobs above the depth at the start that make a backlog, at its deepest."""
+_AT_ONCE = 0.05
+"""Seconds that nobody can tell from none."""
 _TOLERANCE = 0.02
 """Share of the deepest that may wait without being a backlog yet."""
 
@@ -76,7 +78,8 @@ def told(found: ScaleUp) -> str:
     said = f"scale-up from {found.before:,} to {counted(found.most, 'worker')}: a backlog began at {_at(began)}"
     said += f", the first new worker registered {_for(came - began)} later"
     if found.first_job_s is not None:
-        said += f" and had a job {_for(found.first_job_s - came)} after that"
+        soon = found.first_job_s - came
+        said += f" and had a job {_for(soon)} after that" if soon >= _AT_ONCE else " and had a job at once"
     if found.all_there_s > came:
         said += f", all were there at {_at(found.all_there_s)}"
     if found.growing_s > 0:

@@ -63,12 +63,12 @@ _PLAIN = (
 _MARKS = (
     "window", "duration", "ended_s", "start_depth", "end_depth", "end_age_s", "last_send_s", "drain_s",
     "drain_waited_s", "stop", "stop_detail", "stop_s", "stop_by", "incomplete", "sample_step", "start_untaken",
-    "end_untaken", "lost", "taken", "residue", "residue_said",
+    "end_untaken", "delayed_s", "lost", "taken", "residue", "residue_said",
 )  # fmt: skip
 """Fields of a recording that are plain data already."""
 _SINCE: Mapping[str, Any] = {
     "sample_step": None, "end_age_s": None, "last_send_s": None, "stop_s": None, "stop_by": "", "start_untaken": None,
-    "end_untaken": None, "lost": "", "taken": None, "residue": None, "residue_said": "",
+    "end_untaken": None, "delayed_s": 0.0, "lost": "", "taken": None, "residue": None, "residue_said": "",
 }  # fmt: skip
 """Those that an earlier plg did not save."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")

@@ -142,6 +142,11 @@ class Scenario:
     placed: bool = True
 
     @property
+    def longest_delay(self) -> float:
+        """Seconds after its sending at which the job is due that is delayed the longest."""
+        return max((job.delay or 0.0 for job in self.jobs), default=0.0)
+
+    @property
     def own_workers(self) -> Workers | None:
         """The reference consumers that start with a run at this target; None where none do."""
         asked = self.workers

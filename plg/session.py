@@ -322,6 +322,7 @@ def _soon(end: Callable[[], object], observer: Observer) -> None:
 def _watch(ready: Ready, scenario: Scenario) -> Watch:
     before, length = ready.before, watch_length(scenario)
     watch = Watch(None, length) if before is None else Watch(before.waiting, length, before.not_taken)
+    watch.delayed = scenario.longest_delay
     if ready.far is not None:
         watch.awaits, watch.all_sent = ready.far.awaits, ready.far.all_sent
     return watch

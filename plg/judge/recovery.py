@@ -77,7 +77,9 @@ def _by_looks(reader: Reader, line: Expectation, bound: float, start: float, dea
     """Of a bare gauge: the first look that shows it, and where it has to return, goes on showing it."""
     recording, subject = reader.recording, line.subject
     times, values = known(recording, subject.measure)
-    after = times >= start
+    # Before the last delayed job is due nothing is drained.
+    drained = line.recovery is not None and line.recovery.kind == "drained"
+    after = times >= start + (recording.delayed_s if drained else 0.0)
     times, values = times[after], values[after]
     if not len(times):
         return Arrival(start, deadline, "no_data", why=_nothing_seen(recording, subject, start))

@@ -202,6 +202,7 @@ class Plan:
                 {"guardrail": clip.guardrail, "start_s": clip.start_s, "end_s": clip.end_s, "shed": clip.shed}
                 for clip in self.clips
             ],
+            "delays": [{"job": job.name, "delay_s": job.delay} for job in self.scenario.jobs if job.delay],
             "watched_for": None
             if self.awaited is None
             else {"line": self.awaited.text, "until_s": self.awaited.until_s},

@@ -80,7 +80,9 @@ def watch_length(scenario: Scenario) -> float:
     # Where jobs do not say when they were enqueued, a line about their age has no data as long as they wait.
     undated = any(job.queue.kind == "list" and moment_in(job) is None for job in scenario.jobs)
     lines = [line for line in scenario.expect if not (undated and line.subject.measure == "queue_age")]
-    return max((needed(expectation) for expectation in lines), default=0.0)
+    longest = max((needed(expectation) for expectation in lines), default=0.0)
+    # Jobs that are delayed are still to come when the last has been sent.
+    return longest + scenario.longest_delay if longest else 0.0
 
 
 def needed(expectation: Expectation) -> float:

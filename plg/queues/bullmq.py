@@ -12,7 +12,7 @@ from plg.queues import crews
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
-from plg.queues.messages import oldest
+from plg.queues.messages import fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Made, Mine, Own, Place, Traces, by_job
 from plg.queues.tracing import GONE, Trace, Tracing
@@ -97,8 +97,8 @@ class BullmqFormat(Usual):
             if not heads:
                 return sight(0.0)
             return Survey(
-                [("HGET", base.encode() + head, "timestamp") for head in heads],
-                lambda found, _: sight(oldest([moment(each and each.decode(), now) for each in found], now)),
+                [("HMGET", base.encode() + head, "timestamp", "opts") for head in heads],
+                lambda found, _: sight(oldest([_due(each, now) for each in found], now)),
             )
 
         return accounted(
@@ -113,7 +113,7 @@ class BullmqFormat(Usual):
                     ("ZCARD", f"{base}failed"),
                 ),
                 seen,
-                (("HGET", f"{base}plg", "timestamp"),),
+                (("HMGET", f"{base}plg", "timestamp", "opts"),),
             ),
             [f"{base}wait"],
         )
@@ -143,6 +143,13 @@ class BullmqFormat(Usual):
         ]
         others = (*waiting, held, *done)
         return Traces(places, own, (Made(f"{base}marker", None, others), Made(events, None, others, _NO_JOB)))
+
+
+def _due(told: Sequence[Any], now: float) -> float | None:
+    """When a job was due: its timestamp is of when it was added, the delay stands in its options."""
+    stamp, options = told
+    added, delay = moment(stamp and stamp.decode(), now), fields(options).get("delay")
+    return added if added is None or not isinstance(delay, int | float) else added + delay / 1e3
 
 
 def _base(job: Job) -> str:

@@ -14,7 +14,7 @@ from plg.queues import crews
 from plg.queues.base import Job, Question, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
-from plg.queues.messages import fields, json_in, oldest
+from plg.queues.messages import due, fields, json_in, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Made, Own, Place, Traces, by_job
 from plg.queues.tracing import Tracing
@@ -78,8 +78,9 @@ class CeleryFormat(Usual):
             held, lengths, ends = answers[0], answers[1::2], answers[2::2]
             waiting = sum(lengths)
             messages = [end for end in ends if end is not None]
-            ages = [moment(fields(fields(message).get("headers")).get("plg_sent"), now) for message in messages]
-            return Sight(waiting, oldest(ages, now) if waiting else 0.0, in_flight=held)
+            heads = [fields(fields(message).get("headers")) for message in messages]
+            moments = [due(moment(head.get("plg_sent"), now), head.get("eta"), now) for head in heads]
+            return Sight(waiting, oldest(moments, now) if waiting else 0.0, in_flight=held)
 
         questions = [question for key in lists for question in (("LLEN", key), ("LINDEX", key, -1))]
         return accounted(Survey((("HLEN", f"{prefix}unacked"), *questions), seen), lists)

@@ -13,7 +13,7 @@ from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
-from plg.queues.messages import fields, oldest
+from plg.queues.messages import due, fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
 from plg.queues.tracing import Tracing
@@ -45,7 +45,11 @@ class DramatiqFormat(Usual):
             if job.retry.backoff:
                 options["min_backoff"] = options["max_backoff"] = round(job.retry.backoff * 1000)
         more = b"," + json_of(options)[1:-1] if options else b""
-        eta: Word = () if job.delay is None else (b',"eta":', Slot("now_ms", job.delay))
+        eta: Word = (
+            ()
+            if job.delay is None
+            else (b',"eta":', Slot("now_ms", job.delay), b',"plg_due":', Slot("now_ms", job.delay))
+        )
         name = job.queue.name if job.delay is None else f"{job.queue.name}.DQ"
         message: Word = (
             b'{"queue_name":', json_of(name), b',"actor_name":', json_of(job.call), b',"args":',
@@ -131,7 +135,11 @@ class DramatiqFormat(Usual):
 
 
 def _age(message: Any, now: float) -> float | None:
-    return oldest([moment(fields(message).get("message_timestamp"), now)], now)
+    told = fields(message)
+    # Of a delayed message the timestamp stays that of its sending.
+    return oldest(
+        [due(moment(told.get("message_timestamp"), now), fields(told.get("options")).get("plg_due"), now)], now
+    )
 
 
 def _key(job: Job) -> str:

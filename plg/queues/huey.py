@@ -1,7 +1,7 @@
 """huey with ``RedisHuey``: one list, a pickled ``Message`` a job, as ``Huey.enqueue`` of huey 3 writes it.
 
 Workers take from the right. The pickle is written out: a call of ``huey.registry.Message`` with eight of its fields.
-A message does not say when it was sent, so its id does.
+A message does not say when it was sent, so its id says when the job is due.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_JOBS_A_COMMAND = 256
 _ID = re.compile(rb"plg-[0-9a-f]{12}-([0-9a-f]{12})-\d{13}")
 _HEAD = 120
 """Bytes of a message in which its id begins."""
-_SENT = re.compile(rb"Vplg-[0-9a-f]{12}-[0-9a-f]{12}-(\d{13})\n")
+_DUE = re.compile(rb"plg-[0-9a-f]{12}-[0-9a-f]{12}-(\d{13})")
 
 
 class HueyFormat(Usual):
@@ -58,8 +58,8 @@ class HueyFormat(Usual):
             length, tail, delayed = answers
             if not length or tail is None:
                 return Sight(0, 0.0, delayed=delayed)
-            sent = _SENT.search(tail)
-            return Sight(length, None if sent is None else max(0.0, now - int(sent[1]) / 1000), delayed=delayed)
+            due = _DUE.search(tail)
+            return Sight(length, None if due is None else max(0.0, now - int(due[1]) / 1000), delayed=delayed)
 
         return accounted(Survey((("LLEN", key), ("LINDEX", key, -1), ("ZCARD", f"huey.schedule.{name}")), seen), [key])
 
@@ -99,5 +99,5 @@ def _run(run_id: str, job: Job) -> bytes:
 
 
 def _number(run_id: str, job: Job) -> Word:
-    """The id of a job; it tells when the job was sent, too."""
-    return (b"plg-", _run(run_id, job), b"-", Slot("seq_hex"), b"-", Slot("now_ms"))
+    """The id of a job; it tells when the job is due, too."""
+    return (b"plg-", _run(run_id, job), b"-", Slot("seq_hex"), b"-", Slot("now_ms", job.delay or 0.0))

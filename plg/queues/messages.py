@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from plg.queues.envelope import moment
+
 
 def fields(message: Any) -> dict[str, Any]:
     """The fields of a message: an object, or its JSON; none of anything else."""
@@ -20,6 +22,17 @@ def json_in(text: bytes | str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def due(sent: float | None, later: Any, now: float) -> float | None:
+    """When a job was due that was ``sent`` then (s since the epoch): a delayed one ``later``, a moment that its message
+    tells."""
+    at = None if later in (None, 0) else moment(later, now + _DISTANT)
+    return sent if sent is None or at is None else max(sent, at)
+
+
+_DISTANT = 3e8
+"""Seconds, ten years, by which a job may be due later."""
 
 
 def oldest(moments: Iterable[float | None], now: float) -> float | None:

@@ -12,7 +12,7 @@ from plg.queues import crews
 from plg.queues.base import Job, Sight, Survey, Usual
 from plg.queues.envelope import moment
 from plg.queues.list_account import LEFT, accounted
-from plg.queues.messages import fields, oldest
+from plg.queues.messages import due, fields, oldest
 from plg.queues.recipe import Recipe, Slot, Spelled, Word, constant, json_of, unique_id
 from plg.queues.traces import Ids, Own, Place, Traces, by_job
 from plg.queues.tracing import GONE, State, Trace, Tracing
@@ -45,15 +45,15 @@ class SaqFormat(Usual):
         if job.retry is not None:
             settings |= {"retries": job.retry.max + 1, "retry_delay": job.retry.backoff}
         # Seconds with a fraction: SAQ writes whole ones, and compares them as numbers.
-        due: Word = (b"0",) if job.delay is None else (Slot("now_s", job.delay),)
+        later: Word = (b"0",) if job.delay is None else (Slot("now_s", job.delay),)
         body: Word = (
             b'{"function":', json_of(job.call), b',"kwargs":', Spelled(dict(job.kwargs), "json"), b',"key":"', *number,
-            b'","queued":', Slot("now_ms"), b',"touched":', Slot("now_ms"), b',"scheduled":', *due, b",",
+            b'","queued":', Slot("now_ms"), b',"touched":', Slot("now_ms"), b',"scheduled":', *later, b",",
             json_of(settings)[1:-1], b"}",
         )  # fmt: skip
         commands = [
             (constant("SET"), key, body),
-            (constant("ZADD"), constant(f"saq:{queue}:incomplete"), due, key),
+            (constant("ZADD"), constant(f"saq:{queue}:incomplete"), later, key),
         ]
         if job.delay is None:
             commands.append((constant("RPUSH"), constant(f"saq:{queue}:queued"), key))
@@ -116,7 +116,8 @@ class SaqFormat(Usual):
 
 
 def _age(job: Any, now: float) -> float | None:
-    return oldest([moment(fields(job).get("queued"), now)], now)
+    told = fields(job)
+    return oldest([due(moment(told.get("queued"), now), told.get("scheduled"), now)], now)
 
 
 def _trace(answers: Sequence[Any]) -> Trace:

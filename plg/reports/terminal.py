@@ -162,6 +162,7 @@ def draw_plan(plan: Curve, *, width: int = 80, rows: int = 8, colour: bool = Fal
     lines = [
         _plan_heading(document, colour, steady),
         *(drawing[:1] if steady and len(phases) < 2 else drawing),
+        *_delays(document, width, colour),
         *_watched_for(document, width, colour),
         *(f"  {paint('clip', 'yellow', colour)} {_clip(clip)}" for clip in document["clips"][:5]),
         *(f"  and {wording.plural(len(document['clips']) - 5, 'more clip')}" for _ in document["clips"][5:6]),
@@ -186,6 +187,19 @@ def _plan_heading(document: Mapping[str, Any], colour: bool, steady: bool) -> st
     length = format_duration(float(document["duration_s"]))
     rate = f"{'steady' if steady else 'peak'} {format_rate(document['peak_rate'])}"
     return f"{name}: {wording.plural(planned, 'job')} in {length}, {rate}{fewer}"
+
+
+def _delays(document: Mapping[str, Any], width: int, colour: bool) -> list[str]:
+    """From when on delayed jobs are measured, where there are any."""
+    found = document.get("delays") or []
+    names = ", ".join(f"{printable(str(row['job']))} {format_duration(float(row['delay_s']))}" for row in found[:5])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    if not found:
+        return []
+    told = (
+        f"{names}{more} after sending: that is when these jobs are due, and what queue_wait, end_to_end and queue_age "
+    )
+    return remark("delay", f"{told}count from; latency is the answer of Redis to the sending", width, colour)
 
 
 def _watched_for(document: Mapping[str, Any], width: int, colour: bool) -> list[str]:

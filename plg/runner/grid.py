@@ -69,6 +69,8 @@ class Grid:
     planned: Ints
     target_rate: Floats
     allowed_rate: Floats
+    delayed: float = 0.0
+    """Seconds after its sending at which the job is due that is delayed the longest."""
 
     @staticmethod
     def of(plan: Plan, expectations: Iterable[Expectation] = ()) -> Grid:
@@ -96,6 +98,7 @@ class Grid:
             plan.planned_in(edges),
             np.diff(plan.target_count(inner)) / width,
             np.diff(plan.allowed_count(inner)) / width,
+            plan.scenario.longest_delay,
         )
 
 

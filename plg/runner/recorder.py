@@ -169,6 +169,7 @@ class Recorder:
             samples=samples,
             target_rate=grid.target_rate,
             allowed_rate=grid.allowed_rate,
+            delayed_s=grid.delayed,
             hits=hits,
             ended_s=ended,
             start_depth=watch.start_depth,

@@ -166,6 +166,8 @@ class Recording:
     target_rate: Floats
     """Planned jobs a second per cell: the mean of the pattern's rate over the cell."""
     allowed_rate: Floats
+    delayed_s: float = 0.0
+    """Seconds after its sending at which the job is due that is delayed the longest."""
     hits: tuple[Hit, ...] = ()
     ended_s: float = 0.0
     start_depth: int | None = None

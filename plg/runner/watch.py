@@ -41,6 +41,8 @@ class Watch:
     losses: dict[str, int] = field(default_factory=dict)
     taken: bool | None = None
     looked: bool = False
+    delayed: float = 0.0
+    """Seconds after the last send until the last job is due: before, nothing is drained."""
     awaits: Callable[[], bool] = lambda: False
     """Whether jobs are with a worker, and a line asks how they end."""
     all_sent: Callable[[], None] = lambda: None
@@ -67,7 +69,7 @@ class Watch:
         if failed or self.start_depth is None or self.last_send is None or self.drain_s is not None:
             return
         after = max(0.0, sample.t - self.last_send)
-        if sample["queue_depth"] > self.start_depth:
+        if sample["queue_depth"] > self.start_depth or after < self.delayed:
             self.waiting_s = after
         else:
             self.drain_s = after

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
+from datetime import datetime
 
 import pytest
 import redis
 
+from plg import session
+from plg.prepare import Request, prepare
 from plg.queues.base import Job, Queue
 from plg.queues.registry import SHIPPED, format_of
 from plg.queues.use import queues_of
@@ -151,3 +154,42 @@ def test_a_user_who_may_not_ask_is_told_nothing(kind, server, client):
     look = probe.look()
     assert (look.waiting, look.workers) == (0, None)
     probe.close()
+
+
+DELAYED = ("bullmq", "dramatiq", "saq", "celery", "huey")
+
+
+@pytest.mark.parametrize("kind", DELAYED)
+def test_a_delayed_job_is_as_old_as_the_time_since_it_was_due(kind, server, client, tmp_path):
+    """Sent with a delay of a second, and moved to the queue as the framework does when it is due; three seconds later
+    it is two seconds old."""
+    call = "tasks.work" if kind == "huey" else "work"
+    (tmp_path / "s.plg").write_text(
+        f'scenario s {{ job a {{ queue {kind} "shop" call "{call}" delay 1s }} traffic {{ steady 10/s over 500ms }}'
+        " guardrails { max_rate 50/s max_total_jobs 9 max_duration 1m } watch 0s expect { errors == 0 } }"
+    )
+    prepared = prepare(tmp_path / "s.plg", Request({}, target=server.url()))
+    outcome = session.run(prepared, session.Observer())
+    assert outcome.ledger.acked == 5
+    if kind == "bullmq":
+        ids = client.zrange("bull:shop:delayed", 0, -1)
+        client.lpush("bull:shop:wait", *ids)
+    elif kind == "dramatiq":
+        for number, message in client.hgetall("dramatiq:shop.DQ.msgs").items():
+            told = json.loads(message)
+            assert told["options"].pop("eta") > told["message_timestamp"]
+            client.hset("dramatiq:shop.msgs", number, json.dumps({**told, "queue_name": "shop"}))
+        client.rpush("dramatiq:shop", *client.lrange("dramatiq:shop.DQ", 0, -1))
+    elif kind == "saq":
+        client.rpush("saq:shop:queued", *client.zrange("saq:shop:incomplete", 0, -1))
+    now = outcome_start(outcome) + 4.0
+    probe = RedisProbe(parse_address(server.url()), queues_of(prepared.scenario.jobs), clock=lambda: now)
+    look = probe.look()
+    probe.close()
+    assert look.waiting == 5
+    # Sent at 50 ms, due at 1.05 s, looked at as if it were at 4 s.
+    assert look.oldest_age == pytest.approx(2.95, abs=0.25)
+
+
+def outcome_start(outcome):
+    return datetime.fromisoformat(outcome.started_at).timestamp()

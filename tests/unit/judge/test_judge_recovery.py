@@ -190,3 +190,11 @@ def test_flaps_are_turns_of_the_number_of_workers_until_the_watch_is_over() -> N
     assert judged("flaps <= 2", recording).verdict == "fail"
     assert judged("flaps <= 0 during rush", recording).verdict == "pass"
     assert judged("flaps <= 1", ran(hill)).verdict == "no_data"
+
+
+def test_nothing_is_drained_before_the_last_delayed_job_is_due() -> None:
+    """Jobs are due two seconds after they are sent: until then the queue looks empty."""
+    recording = ran(lambda t: 0 if t < 10.05 or t > 12.05 else 9, delayed_s=2.0)
+    assert judged("drained within 9s after rush", recording).observed == pytest.approx(2.0, abs=0.11)
+    late = ran(lambda t: 0 if t < 9.95 or t > 12.05 else 9, delayed_s=2.0)
+    assert judged("drained within 9s after rush", late).observed == pytest.approx(4.1)

@@ -176,3 +176,14 @@ def test_what_a_format_cannot_tell_is_refused(tmp_path: Path, capsys: pytest.Cap
     # Plg's own workers tell of themselves.
     path = scenario(tmp_path, "workers >= 1\nmax(in_flight) < 5\nqueue_depth < 5", "workers 1 each 1ms")
     assert main(["plan", str(path)]) == 0
+
+
+def test_the_plan_says_from_when_on_delayed_jobs_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = 'job mail { queue bullmq "mail" call "welcome" payload { } delay 8s }'
+    path = scenario(tmp_path, "drain_time < 5s\nqueue_depth < 9", job)
+    plan = make_plan(load(path).scenario)
+    assert plan.to_document()["delays"] == [{"job": "mail", "delay_s": 8.0}]
+    assert main(["plan", str(path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "delay mail 8s after sending: that is when these jobs are due" in said
+    assert "latency is the answer of Redis to the sending" in said

@@ -39,6 +39,8 @@ PREFIX = "plg:far:"
 _KEPT = 10_000
 _PAUSE = 0.03
 _BATCH = 500
+_AT_THE_END = 1.0
+"""Seconds that a process which ends gives its last records."""
 _TAIL = 12
 _UUID = 36
 _DRAMATIQ_RETRIES = 20
@@ -69,6 +71,7 @@ class Recorder:
         self._running: dict[str, tuple[float, dict[str, str]]] = {}
         self._wake, self._last = threading.Event(), False
         self._name = ""
+        self._thread: threading.Thread | None = None
 
     def started(self, number: object, attempt: int = 1) -> None:
         """A worker begins with the job of this id, for the ``attempt``-th time."""
@@ -109,18 +112,24 @@ class Recorder:
             self._wake = threading.Event()
             self._name = f"{socket.gethostname()}:{self._process}"
             if not self._at_once:
+                self._thread = threading.Thread(target=self._run, name="plg-worker", daemon=True)
+                self._thread.start()
                 atexit.register(self._end)
-                threading.Thread(target=self._run, name="plg-worker", daemon=True).start()
 
     def _run(self) -> None:
-        while not self._last:
+        while True:
+            last = self._last
             self._wake.wait(_PAUSE)
             self.flush()
+            if last:
+                return
 
     def _end(self) -> None:
-        self._last = True
-        self._wake.set()
-        self.flush()
+        """Send the rest, at the end of the process, which does not wait long for that."""
+        if self._process == os.getpid() and self._thread is not None:
+            self._last = True
+            self._wake.set()
+            self._thread.join(_AT_THE_END)
 
     def flush(self) -> None:
         """Send all that waits. What cannot be sent is given up."""

@@ -158,6 +158,8 @@ class _Fold:
             return f"{unread:,} of {jobs.planned:,} jobs were not asked after"
         if unknown := self.run.total("unknown"):
             return f"of {unknown:,} jobs it is not known whether Redis took them"
+        if jobs.parts > 1 and (~jobs.recorded & jobs.are("waiting", "delayed", "running", "gone")).any():
+            return "what is left in the queue is of all generators, and it is not known which jobs are whose"
         keeps = min((tracing.keeps for tracing in jobs.tracings if tracing and tracing.keeps), default=None)
         if keeps is not None and self.run.ended_s > keeps / 2 and jobs.are("gone").any():
             return (

@@ -13,6 +13,7 @@ from plg.targets.inquiry import Inquiry
 
 _SPARE = 3600.0
 """Seconds for which a stream outlives its run, where plg does not live to remove it."""
+_PAGE = 1000
 APART = 0.005
 """Clocks that differ by less (s) count as one: it cannot be told from the way to the server."""
 
@@ -32,9 +33,14 @@ class Told:
 
 class Hooks:
     """The streams of a run. ``heard`` records came so far; ``offsets`` says by worker how far (s) the server's clock is
-    ahead of its own."""
+    ahead of its own.
 
-    def __init__(self, tracings: Sequence[Tracing | None], inquiry: Inquiry) -> None:
+    Several generators of one run (``parts``) read the same streams: each reads all, and none takes anything away. The
+    last that is done removes them, which each tells by what the others leave there.
+    """
+
+    def __init__(self, tracings: Sequence[Tracing | None], inquiry: Inquiry, parts: int = 1) -> None:
+        self._parts, self._left = parts, 0
         self._tracings = {tracing.stream: tracing for tracing in tracings if tracing is not None}
         self._inquiry = inquiry
         self._last: dict[str, bytes] = dict.fromkeys(self._tracings, b"-")
@@ -64,7 +70,8 @@ class Hooks:
                 found += [told] if told is not None else []
             if entries:
                 self._last[key] = b"(" + entries[-1][0]
-                read.append(("XTRIM", key, "MINID", entries[-1][0]))
+                if self._parts == 1:
+                    read.append(("XTRIM", key, "MINID", entries[-1][0]))
                 self.size += sum(len(word) + 6 for _, fields in entries for word in fields or [])
         if read:
             self._inquiry.ask(read)
@@ -73,6 +80,7 @@ class Hooks:
 
     def _told(self, tracing: Tracing, stamp: bytes, fields: Sequence[bytes]) -> Told | None:
         given = dict(zip(fields[::2], fields[1::2], strict=False))
+        self._left += b"left" in given
         seq = tracing.seq_of(given.get(b"id", b""))
         if seq is None:
             return None
@@ -93,7 +101,14 @@ class Hooks:
         return {worker: 0.0 if abs(offset) < APART else offset for worker, offset in self._offsets.items()}
 
     def close(self) -> None:
-        """Remove the streams. Raises `TargetError`."""
+        """Remove the streams, once all generators have left them. Raises `TargetError`."""
+        if self._parts > 1:
+            first = next(iter(self._tracings))
+            self._inquiry.ask([("XADD", first, "NOMKSTREAM", "*", "left", "1")])
+            while self.read(_PAGE)[1]:
+                pass
+            if self._left < self._parts:
+                return
         self._inquiry.ask([("DEL", key) for key in self._tracings])
 
 

@@ -31,6 +31,7 @@ class FarJobs:
 
     def __init__(self, plan: Plan, tracings: Sequence[Tracing | None], most: int = MOST) -> None:
         index, shards = plan.shard
+        self.parts = shards
         self.tracings, self.planned = tracings, plan.planned
         local = _sample(plan.planned, most, plan.seed)
         self.seq: Ints = local * shards + index

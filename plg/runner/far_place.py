@@ -35,7 +35,8 @@ def place_silent(jobs: FarJobs, before: Depth | None, after: Depth | None) -> No
     running = np.flatnonzero(own & jobs.are("running"))
     again = np.flatnonzero(own & jobs.are("delayed"))
     silent = np.flatnonzero(own & jobs.are(None))
-    share = len(jobs) / max(1, jobs.planned)
+    # The queue holds the jobs of all generators of the run.
+    share = len(jobs) / max(1, jobs.planned) / jobs.parts
     waiting = _more(after.waiting, before.waiting, share)
     delayed = _more(after.delayed, before.delayed, share)
     held = None if after.in_flight is None else _more(after.in_flight, before.in_flight, share)

@@ -74,7 +74,7 @@ class FarReader:
     def __init__(self, jobs: FarJobs, inquiry: Inquiry, *, wanted: bool) -> None:
         self.jobs, self.wanted = jobs, wanted
         self._inquiry = inquiry
-        self.hooks = Hooks(jobs.tracings, inquiry) if wanted else None
+        self.hooks = Hooks(jobs.tracings, inquiry, jobs.parts) if wanted else None
         self._silent_since: float | None = None
         self._queue: deque[tuple[float, int]] = deque()
         self._next = 0

@@ -1,0 +1,186 @@
+"""A worker of a plain list that tells of its jobs by the published entry: its clock, several generators, a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis, RedisCluster
+from support.checked import plg
+
+from plg import session
+from plg.outcome import Outcome
+from plg.outcome_io import read_outcome
+from plg.prepare import Request, prepare
+
+SCENARIO = """
+scenario "told" {{
+  job work {{ queue "{queue}"  payload {{ }} }}
+  traffic {{ steady {rate}/s over 1s }}
+  guardrails {{ max_rate 1_000/s  max_total_jobs 10_000  max_duration 1m }}
+  watch {watch}
+  expect {{ errors == 0  {expect} }}
+}}
+"""
+KEPT = "p90(queue_wait) < 2s  max(run_time) < 1s  completed == {n}  lost == 0  duplicates == 0  dead == 0"
+
+
+@contextmanager
+def worker(redis: Redis, queue: str = "shop", *, behind: float = 0.0, mute: int = -1) -> Iterator[list[int]]:
+    """One whose clock is so many seconds ``behind``; of the job with the number ``mute`` it does not tell."""
+    over, done = threading.Event(), list[int]()
+
+    def now() -> float:
+        return time.time() - behind
+
+    def work() -> None:
+        while not over.is_set():
+            taken = redis.brpop([queue], timeout=0.2)
+            if taken is None:
+                continue
+            job, began = json.loads(taken[1]), now()
+            time.sleep(0.001)
+            done.append(job["seq"])
+            if job["seq"] != mute:
+                entry = {"id": job["id"], "s": began, "f": now(), "end": "done", "n": 1, "w": "me", "t": now()}
+                redis.execute_command(
+                    "XADD", f"plg:far:{job['run']}", "NOMKSTREAM", "*", *(w for pair in entry.items() for w in pair)
+                )
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield done
+    finally:
+        over.set()
+        thread.join(5)
+
+
+def check(folder: Path, url: str, expect: str, *, rate: int = 40, watch: str = "10s", queue: str = "shop") -> Outcome:
+    path = folder / "told.plg"
+    path.write_text(SCENARIO.format(expect=expect, rate=rate, watch=watch, queue=queue))
+    return session.run(prepare(path, Request({}, target=url, seed=1)), session.Observer())
+
+
+def test_jobs_are_told_of_by_any_worker(tmp_path: Path, server) -> None:
+    with Redis.from_url(server.url()) as redis, worker(redis) as done:
+        outcome = check(tmp_path, server.url(), KEPT.format(n=40))
+    assert outcome.exit_code == 0, outcome.reason
+    assert sorted(done) == list(range(40))
+    assert outcome.workers_seen == 1
+    assert server.ask("KEYS", "plg:*") == b"*0\r\n"
+
+
+@pytest.mark.parametrize("behind", [3.0, -3.0])
+def test_the_clock_of_a_worker_is_corrected_by_the_servers(tmp_path: Path, server, behind: float) -> None:
+    with Redis.from_url(server.url()) as redis, worker(redis, behind=behind):
+        outcome = check(tmp_path, server.url(), KEPT.format(n=40))
+    assert outcome.exit_code == 0, outcome.reason
+    [said] = outcome.far_side.found
+    side = "behind" if behind > 0 else "ahead of"
+    assert said.startswith("the clock of worker me is ")
+    assert said.endswith(f"s {side} the server's, which is corrected")
+    assert abs(float(said.split()[6].removesuffix("s")) - 3.0) < 0.05, said
+    assert outcome.queue_wait_s["max"] < 2.0
+
+
+def test_a_job_that_nobody_tells_of_is_lost_as_far_as_can_be_seen(tmp_path: Path, server) -> None:
+    with Redis.from_url(server.url()) as redis, worker(redis, mute=7):
+        outcome = check(tmp_path, server.url(), "lost == 0  p50(queue_wait) < 2s", watch="2s")
+    verdicts = [result.verdict for result in outcome.expectations]
+    assert verdicts == ["pass", "fail", "pass"]
+    assert "unless a worker without plg.worker ran them" in outcome.far_side.found[0]
+
+
+def test_where_no_worker_tells_there_is_no_data_and_the_watch_ends_soon(tmp_path: Path, server) -> None:
+    over = threading.Event()
+
+    def take() -> None:
+        with Redis.from_url(server.url()) as redis:
+            while not over.is_set():
+                redis.brpop(["shop"], timeout=0.2)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    began = time.monotonic()
+    outcome = check(tmp_path, server.url(), "lost == 0  p50(queue_wait) < 2s  completed >= 0", watch="40s")
+    took = time.monotonic() - began
+    over.set()
+    thread.join()
+    assert [result.verdict for result in outcome.expectations] == ["pass", "no_data", "no_data", "no_data"]
+    assert "add plg.worker" in outcome.expectations[1].detail
+    assert took < 15
+
+
+def test_a_user_who_may_not_make_the_stream_is_told(tmp_path: Path, server) -> None:
+    server.ask("ACL", "SETUSER", "ann", "on", ">pw", "+@all", "~shop", "~plg:runs", "~plg:run*")
+    outcome = check(tmp_path, server.url("ann:pw"), "lost == 0", watch="0s")
+    [_, line] = outcome.expectations
+    assert line.verdict == "no_data"
+    assert "what the workers do cannot be read: plg:far:" in line.detail
+
+
+def test_several_generators_of_one_run_read_one_stream(tmp_path: Path, server) -> None:
+    path = tmp_path / "told.plg"
+    path.write_text(SCENARIO.format(expect=KEPT.format(n=300), rate=300, watch="10s", queue="shop"))
+    with Redis.from_url(server.url()) as redis, worker(redis) as done:
+        ran = plg("check", path, "--launch", "local:3", "--target", server.url(), "--out", "out", cwd=tmp_path)
+    assert sorted(done) == list(range(300))
+    outcome = read_outcome(tmp_path / "out" / "told.outcome.json")
+    assert ran.code == 0, ran.said
+    assert (outcome.far_side.completed, outcome.far_side.jobs, outcome.workers_seen) == (300, 300, 1)
+    assert server.ask("KEYS", "plg:*") == b"*0\r\n"
+
+
+def test_in_a_cluster_the_stream_lies_where_its_key_belongs(tmp_path: Path, cluster) -> None:
+    url = cluster.nodes[0].url()
+    redis = RedisCluster.from_url(url)
+    with worker(redis, "shop") as done:
+        outcome = check(tmp_path, url, KEPT.format(n=40))
+    redis.close()
+    assert outcome.exit_code == 0, outcome.reason
+    assert len(done) == 40
+
+
+HOOKED = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from redis import Redis
+from plg.worker import Recorder, head_of
+redis = Redis.from_url(sys.argv[1], socket_timeout=0.5)
+recorder = Recorder(lambda: redis)
+number = sys.argv[3]
+slowest = 0.0
+for round in range(3000):
+    began = time.perf_counter()
+    recorder.started(number)
+    recorder.ended(number, "done")
+    slowest = max(slowest, time.perf_counter() - began)
+print(slowest)
+"""
+
+
+def test_a_worker_is_not_held_up_where_the_server_is_silent(tmp_path: Path) -> None:
+    """It listens and never answers: records are given up, and the worker's own thread waits for nothing."""
+    from plg.queues.recipe import unique_id
+
+    number = (unique_id("run", "work", "celery")[0] + b"%012x" % 7).decode()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        root = str(Path(__file__).parents[3])
+        command = [sys.executable, "-c", HOOKED, url, root, number]
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=os.environ, check=True)
+    assert float(done.stdout) < 0.1
+    assert time.monotonic() - began < 15, "nor is it kept from ending"

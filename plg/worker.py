@@ -344,6 +344,10 @@ def arq(settings: Any, redis: Any = None) -> Any:
     recorder = Recorder(_client(redis, connect))
 
     def wrapped(function: Any) -> Any:
+        if isinstance(function, str):  # where it can be imported from
+            from arq.utils import import_string  # type: ignore[import-not-found, unused-ignore]
+
+            function = import_string(function)
         coroutine = getattr(function, "coroutine", None)
         if coroutine is not None:  # made by arq.worker.func
             function.coroutine = wrapped(coroutine)

@@ -74,6 +74,7 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
     found: list[Foreseen] = []
     spans = {phase.name: phase for phase in phases}
     silent, watch = _undated(scenario), watch_length(scenario)
+    left: dict[str, dict[str, Path]] = {}
     for index, expectation in enumerate(scenario.expect):
         place: Path = ("expect", index)
         for subject in _sides(expectation):
@@ -84,12 +85,13 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
             elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
                 why = f"{subject.measure} has no data: {silent_kinds}"
                 found.append(Foreseen("never-measured", why, place, _NUMBERED))
-            elif subject.measure in FAR and (told := _told_by_workers(scenario, subject.measure)):
-                found.append(Foreseen("workers-tell", told, place, _HOOK))
+            elif subject.measure in FAR and (kinds := _left_to_workers(scenario, subject.measure)):
+                left.setdefault(kinds, {}).setdefault(subject.measure, place)
             elif why := _never(scenario, subject, spans, watch):
                 found.append(Foreseen("never-measured", why, place))
         if not found or found[-1].path != place:
             found += _watch_too_short(watch, expectation, place)
+    found += [_workers_tell(kinds, places) for kinds, places in left.items()]
     if scenario.guardrails.max_queue_age is not None and silent:
         place = ("guardrails", "max_queue_age")
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
@@ -149,16 +151,24 @@ def _unrecorded(scenario: Scenario) -> str:
     return f"jobs of {names} do not say which they are, so no worker can tell what became of them"
 
 
-def _told_by_workers(scenario: Scenario, measure: str) -> str:
-    """Which kinds of queue leave it to their workers to tell of a measure, in a sentence; empty where none does."""
+def _left_to_workers(scenario: Scenario, measure: str) -> str:
+    """Which kinds of queue leave it to their workers to tell of a measure, in words; empty where none does."""
     tracings = {job.queue.kind: format_of(job.queue.kind).tracing(job, "") for job in scenario.jobs}
-    kinds = [
+    return " and ".join(
         kind for kind, tracing in tracings.items()
         if tracing is not None and (tracing.read is None or measure in dict(tracing.untold))
-    ]  # fmt: skip
-    if not kinds:
-        return ""
-    return f"{measure} has data only where the workers tell of their jobs: {' and '.join(kinds)} does not record it"
+    )  # fmt: skip
+
+
+def _workers_tell(kinds: str, places: Mapping[str, Path]) -> Foreseen:
+    """One warning for all measures that the same kinds of queue leave to their workers, at the first of them."""
+    *others, last = places
+    names, plural = (f"{', '.join(others)} and {last}", True) if others else (last, False)
+    told = (
+        f"{names} {'have' if plural else 'has'} data only where the workers tell of their jobs: "
+        f"{kinds} does not record {'them' if plural else 'it'}"
+    )
+    return Foreseen("workers-tell", told, next(iter(places.values())), _HOOK)
 
 
 def _untold(scenario: Scenario) -> str:

@@ -187,3 +187,15 @@ def test_the_plan_says_from_when_on_delayed_jobs_count(tmp_path: Path, capsys: p
     said = " ".join(capsys.readouterr().out.split())
     assert "delay mail 8s after sending: that is when these jobs are due" in said
     assert "latency is the answer of Redis to the sending" in said
+
+
+def test_what_workers_must_tell_is_said_once(tmp_path):
+    lines = "errors == 0\np50(queue_wait) < 1s\np50(run_time) < 1s\nlost == 0\np75(queue_wait) < 1s\nqueue_depth < 9"
+    path = scenario(tmp_path, lines, 'job j { queue celery "q" call "w" }')
+    found = [(w.message, w.line) for w in make_plan(load(path).scenario).warnings if w.code == "workers-tell"]
+    assert found == [
+        (
+            "queue_wait, run_time and lost have data only where the workers tell of their jobs: "
+            "celery does not record them; add plg.worker to the workers, which is one line: docs/workers.md", 6,
+        )
+    ]  # fmt: skip

@@ -13,11 +13,11 @@ import numpy as np
 
 from plg.dataclass import dataclass
 from plg.judge.aggregate import Aggregates, Flags, Reader
-from plg.judge.breach import holds
+from plg.judge.breach import decided, holds
 from plg.judge.looks import BLIND, gaps, known, step_of, why_unseen
 from plg.judge.windows import NoData, Windows, intervals_of
 from plg.judge.wording import counted, figure, subject_text
-from plg.measures import MEASURES
+from plg.measures import FAR, MEASURES
 from plg.outcome import RecoveryResult
 from plg.plan.watching import MARGIN, deadlines, hold_of
 from plg.runner.live import Live
@@ -178,7 +178,10 @@ def windows_after(recording: Recording, line: Expectation, start: float, deadlin
 def _untold(read: Aggregates, line: Expectation, bound: float) -> Flags:
     """Windows of which nothing can be told: a percentile of too few samples is, where all of them agree."""
     doubtful = read.thin & (holds(line.op, read.low, bound) != holds(line.op, read.high, bound))
-    return np.asarray(np.isnan(read.values) | doubtful | read.blind)
+    sure = decided(line.subject, line.op, read.values, bound)
+    if line.subject.measure in FAR and line.op in ("<", "<="):
+        sure |= ~holds(line.op, read.values, bound)  # what is known of jobs that have not ended is the least they take
+    return np.asarray(np.isnan(read.values) | doubtful | (read.blind & ~sure))
 
 
 def _why_untold(line: Expectation, read: Aggregates, untold: Flags, length: float) -> str:

@@ -78,15 +78,15 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
     for index, expectation in enumerate(scenario.expect):
         place: Path = ("expect", index)
         for subject in _sides(expectation):
-            if expectation.recovery is not None and subject is expectation.subject:
-                found += _in_time(scenario, expectation, expectation.recovery, spans, place)
-            elif subject.measure == "queue_age" and silent:
+            if subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
             elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
                 why = f"{subject.measure} has no data: {silent_kinds}"
                 found.append(Foreseen("never-measured", why, place, _NUMBERED))
             elif subject.measure in FAR and (kinds := _left_to_workers(scenario, subject.measure)):
                 left.setdefault(kinds, {}).setdefault(subject.measure, place)
+            elif expectation.recovery is not None and subject is expectation.subject:
+                found += _in_time(scenario, expectation, expectation.recovery, spans, place)
             elif why := _never(scenario, subject, spans, watch):
                 found.append(Foreseen("never-measured", why, place))
         if not found or found[-1].path != place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plg.escaping import markup
+from plg.judge import scaling
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome, Percentiles, PhaseResult
 from plg.reports import wording
@@ -297,8 +298,8 @@ def workers(outcome: Outcome, charts: Sequence[Chart]) -> str:
 
 
 def recovery(outcome: Outcome, charts: Sequence[Chart]) -> str:
-    """How soon what was disturbed came back, and what the workers did about it."""
-    lead = " ".join(sentence(line) for line in wording.work_lines(outcome))
+    """How soon what was disturbed came back, and what an autoscaler did about it."""
+    lead = "" if outcome.scale_up is None else sentence(scaling.told(outcome.scale_up))
     return section("Recovery", pair(charts), lead=lead)
 
 

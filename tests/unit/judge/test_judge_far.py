@@ -12,6 +12,8 @@ from support.judged import expect, outcome_of, record, steady
 from plg.histogram import Distribution
 from plg.judge import rejudge
 from plg.judge.expectations import judge
+from plg.language.expectation import read_expectation
+from plg.outcome import ExpectationResult
 from plg.outcome_io import from_json, to_json
 from plg.queues.tracing import Trace
 from plg.runner.far_fold import nobody_asked
@@ -166,3 +168,42 @@ def test_percentiles_agree_with_all_values_at_hand(plan) -> None:
             expected = ("pass" if verdicts == {True} else "fail") if enough else "no_data"
             assert verdict(recording, line)[0] == expected, (q, bound, least[rank], most[rank])
     assert isinstance(recording.histograms["queue_wait"].over(recording.whole()), Distribution)
+
+
+def test_a_time_of_the_workers_returns_to_what_it_was(plan) -> None:
+    """Jobs due before 6 s wait for five seconds, those before 8 s for three, later ones for a tenth."""
+    traces = {
+        k: Trace("completed", wait, wait, wait + 1)
+        for k in range(JOBS)
+        for wait in [5 if k < 12 else 3 if k < 16 else 0.1]
+    }
+    spans = {"rush": ((0.0, 6.0),), "rest": ((6.0, 10.0),)}
+
+    def judged(text: str, **more: Trace) -> ExpectationResult:
+        recording = replace(folded(plan, {**traces, **{int(k[1:]): v for k, v in more.items()}}), spans=spans)
+        line, faults = read_expectation(text, list(spans))
+        assert line is not None, faults
+        [result] = judge([line], recording)
+        return result
+
+    back = judged("p50(queue_wait) returns to 500ms in every 1s within 3s after rush")
+    assert (back.verdict, back.observed) == ("pass", pytest.approx(2.0))
+    assert back.detail == "p50(queue_wait) returned to 100ms 2s after rush (bound 3s)"
+    assert judged("max(end_to_end) returns to 2s in every 1s within 1500ms after rush").verdict == "fail"
+    assert (
+        judged("p50(queue_wait) returns to 0.1 * p50(queue_wait) during rush in every 1s within 3s after rush").verdict
+        == "pass"
+    )
+    # Whether jobs that nobody saw start have waited shorter cannot be told.
+    assert (
+        judged("p50(queue_wait) returns to 500ms in every 1s within 1500ms after rush", j12=Trace("waiting")).verdict
+        == "fail"
+    )
+    assert (
+        judged(
+            "max(queue_wait) returns to 60s in every 1s within 1500ms after rush",
+            j12=Trace("waiting"),
+            j14=Trace("waiting"),
+        ).verdict
+        == "no_data"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -193,7 +193,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     )
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
-        sampler = ThreadSampler(ready.probe, clock, own_workers=ready.consumers.gauges if ready.consumers else dict)
+        sampler = ThreadSampler(ready.probe, clock, own_workers=_own_gauges(ready, plan.shard))
         recorder, run_clock = Recorder(prepared.grid), RunClock(clock)
         sender = Sender(
             plan, prepared.limits, ready.transport, encode, recorder, run_clock,
@@ -317,6 +317,11 @@ def _wind_up(
 def _soon(end: Callable[[], object], observer: Observer) -> None:
     with suppress(Interrupted):
         attend(end, observer.interrupted, grace=WIND_UP)
+
+
+def _own_gauges(ready: Ready, shard: tuple[int, int]) -> Callable[[], Mapping[str, float]]:
+    """What plg's own workers tell of themselves; of a shard nothing, which has only a part of them."""
+    return ready.consumers.gauges if ready.consumers is not None and shard[1] == 1 else dict
 
 
 def _watch(ready: Ready, scenario: Scenario) -> Watch:

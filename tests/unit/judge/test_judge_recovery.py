@@ -13,6 +13,7 @@ from plg.judge.expectations import judge
 from plg.language.expectation import read_expectation
 from plg.outcome import ExpectationResult
 from plg.plan.watching import deadlines
+from plg.runner.merge import merge
 from plg.runner.recording import Recording, Stall
 from plg.scenario import Recovery
 
@@ -198,3 +199,13 @@ def test_nothing_is_drained_before_the_last_delayed_job_is_due() -> None:
     assert judged("drained within 9s after rush", recording).observed == pytest.approx(2.0, abs=0.11)
     late = ran(lambda t: 0 if t < 9.95 or t > 12.05 else 9, delayed_s=2.0)
     assert judged("drained within 9s after rush", late).observed == pytest.approx(4.1)
+
+
+def test_shards_look_at_one_crew() -> None:
+    """Two generators count the same workers at other moments; the whole run has what either saw."""
+    first = ran(hill, workers=lambda t: 1 if t < 6 else 4)
+    second = ran(lambda t: 0 if t < 4 or t > 14.25 else 30, workers=lambda t: 1 if t < 5.55 else 4)
+    whole = merge([first, second], 2, {})
+    assert judged("workers >= 4 within 3s of rush", whole).observed == pytest.approx(1.6)
+    assert judged("drained within 9s after rush", whole).observed == pytest.approx(6.1)
+    assert judged("flaps <= 1", ran(hill, workers=lambda t: 1 if t < 6 or t > 9 else 4)).observed == 1

@@ -6,7 +6,11 @@ import time
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-dramatiq.set_broker(RedisBroker(url=os.environ.get("REDIS_URL", "redis://localhost:6379/0")))
+import plg.worker
+
+broker = RedisBroker(url=os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
+dramatiq.set_broker(broker)
+plg.worker.dramatiq(broker)  # tells plg when each of its messages was started and done
 
 
 @dramatiq.actor(actor_name="charge", queue_name="shop")

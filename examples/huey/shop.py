@@ -5,7 +5,10 @@ import time
 
 from huey import RedisHuey
 
+import plg.worker
+
 huey = RedisHuey("shop", url=os.environ.get("REDIS_URL", "redis://localhost:6379/0"), results=False)
+plg.worker.huey(huey)  # tells plg when each of its tasks was started and done
 
 
 @huey.task()

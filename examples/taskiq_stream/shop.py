@@ -5,7 +5,10 @@ import os
 
 from taskiq_redis import RedisStreamBroker
 
+import plg.worker
+
 broker = RedisStreamBroker(os.environ.get("REDIS_URL", "redis://localhost:6379/0"), queue_name="shop")
+plg.worker.taskiq(broker)  # tells plg when each of its tasks was started and done
 
 
 @broker.task(task_name="charge")

@@ -67,7 +67,8 @@ def test_the_compose_file_is_valid_and_runs_the_commands_of_the_pages() -> None:
     for kind in KINDS:
         service, (*_, (worker, _)) = services[kind], commands(console(page_of(kind), "the worker"))
         assert service["command"][-1].replace("$$", "$").endswith(f"&& exec {worker}")
-        assert service["volumes"] == [f"./{kind}:/shop:ro"]
+        own = "plg.worker" in "".join(path.read_text(encoding="utf-8") for path in (EXAMPLES / kind).glob("*.py"))
+        assert service["volumes"] == [f"./{kind}:/shop:ro", *["../plg:/packages/plg:ro"] * own]
         assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
 

@@ -110,6 +110,8 @@ def _expressed(form: Format, job: Document, path: Path) -> Iterator[Fault]:
     if isinstance(retry, dict) and "backoff" in retry and "backoff" not in form.expresses:
         message = f"{form.name} jobs cannot express `backoff`"
         yield Fault("not-expressed", message, (*path, "retry", "backoff"), "write retry 3", at_key=True)
+    for name, wrong in form.job_faults(job):
+        yield Fault("out-of-range", f"`{name}` {wrong}", (*path, name))
     if "call" in form.expresses and "call" not in job:
         help = 'name what its workers run, for example call "shop.tasks.charge"'
         yield Fault("missing-field", f"this {form.name} job has no `call`", path, help, missing="call")

@@ -72,7 +72,8 @@ def _endless(document: Document) -> Iterator[Fault]:
             stack += [((*path, index), child) for index, child in enumerate(value) if not isinstance(child, str)]
         elif isinstance(value, int | float) and not abs(value) <= HUGE:
             found = "infinite" if abs(value) > HUGE else "not a number"
-            yield Fault("out-of-range", f"{_field(path)} is {found}", path)
+            help = "JSON has no such value: write null or a text" if {"args", "kwargs", "payload"} & {*path} else ""
+            yield Fault("out-of-range", f"{_field(path)} is {found}", path, help)
 
 
 _PROBE = {"type": "steady", "base_rate": 1, "duration": 1}

@@ -320,7 +320,9 @@ class _Reader:
 
     def unknown_tag(self, event: Any) -> YamlFault:
         tag = event.tag.replace(_TAG, "!!")
-        return YamlFault(self.fault("syntax", f"the tag {tag} is not supported", span_of(event)), span_of(event)[0])
+        help = "values are what JSON has: texts, numbers, true, false, null, lists and mappings"
+        fault = self.fault("syntax", f"the tag {tag} is not supported", span_of(event), help)
+        return YamlFault(fault, span_of(event)[0])
 
     def typed(self, event: Any) -> Any:
         value, tag = event.value, event.tag

@@ -155,6 +155,10 @@ class Format(Protocol):
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Settings of a ``queue`` that hold what they cannot: the name of each, and words that follow it."""
 
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Settings of a job, as a document has them, that mean nothing to the framework: the name of each, and words
+        that follow it."""
+
     def keys(self, job: Job) -> Mapping[str, str]:
         """The keys that jobs of this kind share, with the type of the value each holds.
 
@@ -196,6 +200,9 @@ class Usual:
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return ()
 
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return ()
+
     def announcement(self, job: Job) -> Sequence[Question]:
         return ()
 
@@ -207,3 +214,11 @@ class Usual:
 
     def census(self, jobs: Sequence[Job]) -> Survey | None:
         return None
+
+
+def beyond(job: Mapping[str, Any], name: str, least: int, most: int, words: str) -> Iterable[tuple[str, str]]:
+    """The fault of a whole number among the settings of a job that is not from ``least`` to ``most``; ``words`` say
+    what may be written."""
+    value = job.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and not least <= value <= most:
+        yield name, f"must be from {least} to {most:,}, and is {value:,}: {words}"

@@ -5,11 +5,11 @@ As the scripts of ``Queue.add`` of BullMQ 6 write them, but for the entries in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues import crews
-from plg.queues.base import Job, Question, Sight, Survey, Usual
+from plg.queues.base import Job, Question, Sight, Survey, Usual, beyond
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import fields, oldest
@@ -33,6 +33,9 @@ class BullmqFormat(Usual):
     settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
     expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return beyond(job, "priority", 0, 2_097_152, "BullMQ knows 1, which comes first, to 2,097,152, and 0 for none")
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)

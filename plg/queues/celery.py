@@ -7,11 +7,11 @@ message does not say when it was sent, so a header of plg's own does: tasks find
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues import crews
-from plg.queues.base import Job, Question, Sight, Survey, Usual
+from plg.queues.base import Job, Question, Sight, Survey, Usual, beyond
 from plg.queues.envelope import moment
 from plg.queues.list_account import accounted
 from plg.queues.messages import due, fields, json_in, oldest
@@ -37,6 +37,9 @@ class CeleryFormat(Usual):
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
     shared = frozenset({"in_flight"})
     gauges = frozenset({"in_flight", "workers"})
+
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return beyond(job, "priority", 0, 9, "Celery on Redis knows 0, which comes first, to 9")
 
     def keys(self, job: Job) -> Mapping[str, str]:
         main = f"{_prefix(job)}{job.queue.name}"

@@ -7,7 +7,7 @@ A message does not say when it was sent, so its id says when the job is due.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plg.queues.base import Job, Sight, Survey, Usual
@@ -30,6 +30,11 @@ class HueyFormat(Usual):
     meaning = "huey: tasks for `huey_consumer` with RedisHuey"
     expresses = frozenset({"call", "args", "kwargs", "delay", "retry", "backoff"})
     gauges = frozenset({"delayed"})
+
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        call = job.get("call")
+        if isinstance(call, str) and "." not in call:
+            yield "call", f"must be module and name of the task, such as shop.{call}"
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {_key(job): "list"}

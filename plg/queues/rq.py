@@ -7,6 +7,7 @@ without running anything. RQ compresses the data; a worker takes it as it is too
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -42,6 +43,11 @@ class RqFormat(Usual):
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("serializer", "pickle") not in ("pickle", "json"):
             yield "serializer", "must be pickle or json"
+
+    def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        call = job.get("call")
+        if isinstance(call, str) and "." not in call and not hasattr(builtins, call):
+            yield "call", f"must be the dotted path of a function that workers can import, such as shop.{call}"
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {_key(job): "list", "rq:queues": "set"}

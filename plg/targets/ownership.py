@@ -13,7 +13,7 @@ from typing import Any
 from plg.dataclass import dataclass
 from plg.queues import registry as formats
 from plg.queues.base import Question
-from plg.queues.owners.base import Inquiry, Mark, Owner, Spelling
+from plg.queues.owners.base import Inquiry, Mark, Owner, Spelling, another
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import QueueInUse
 from plg.targets.asked import Asked, Placed
@@ -204,6 +204,9 @@ class Look:
                 how = next((how for value in values if (how := owner.by_value(value))), None)
                 if how is not None:
                     found.setdefault(queue.key, _belonging(queue, owner, how))
+            own = next((owner for owner in OWNERS if queue.format.name in owner.kinds), None)
+            if own and any(map(own.alien, values)):
+                found.setdefault(queue.key, Belonging(another(own), strange(own), None))
         return found
 
 
@@ -218,6 +221,11 @@ def _belonging(queue: QueueInUse, owner: Owner, found: str | Mark) -> Belonging:
     if isinstance(found, Mark):
         return Belonging(owner, found.how, found.spelling)
     return Belonging(owner, found, owner.spelling(queue.key, queue.keys[queue.key]))
+
+
+def strange(owner: Owner) -> str:
+    """How a queue is told to hold jobs of somebody else."""
+    return f"a job waits in it that is none of {owner.name}'s"
 
 
 def _ends(queue: QueueInUse) -> tuple[Question, Question]:

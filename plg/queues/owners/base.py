@@ -86,6 +86,9 @@ class Owner(Protocol):
     def by_value(self, value: bytes) -> str | None:
         """How a job that waits gives the queue away: an element of a list, or a field of a stream's entry."""
 
+    def alien(self, value: bytes) -> bool:
+        """Whether what waits in a queue of the framework can be none of its jobs."""
+
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         """What to ask about the marks that the framework sets beside a queue whose value is of type ``kind``."""
 
@@ -108,9 +111,19 @@ class Owner(Protocol):
         """Who else names queues: living workers, and jobs that wait for their time."""
 
 
+def another(owner: Owner) -> Owner:
+    """Whoever wrote jobs that are none of ``owner``'s into a queue of it."""
+    found = Unmarked()
+    found.name, found.harm = "another program", owner.harm
+    return found
+
+
 class Unmarked:
     """What most recognisers have nothing to say to."""
 
+    kinds: frozenset[str] = frozenset()
+    name = ""
+    harm = ""
     prefetches = False
     usual = ""
     registers: tuple[str, ...] = ()
@@ -121,6 +134,9 @@ class Unmarked:
 
     def by_value(self, value: bytes) -> str | None:
         return None
+
+    def alien(self, value: bytes) -> bool:
+        return False
 
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         return None

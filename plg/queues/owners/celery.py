@@ -69,6 +69,9 @@ class Celery(Unmarked):
             return "a Celery message waits in it"
         return None
 
+    def alien(self, value: bytes) -> bool:
+        return self.by_value(value) is None
+
     def inquiry(self, key: str, kind: str) -> Inquiry:
         """The set of the exchange of the same name, under each prefix that the key may have; then all exchanges.
 

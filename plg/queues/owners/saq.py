@@ -26,6 +26,9 @@ class Saq(Unmarked):
     def by_key(self, key: str) -> str | None:
         return "saq:NAME:… are the names that SAQ gives to its keys" if _OWN.match(key) else None
 
+    def alien(self, value: bytes) -> bool:
+        return not value.startswith(b"saq:job:")
+
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         name = _name(key)
         if name is None:

@@ -38,6 +38,9 @@ class Sidekiq(Unmarked):
     def by_value(self, value: bytes) -> str | None:
         return "a Sidekiq job waits in it" if {"class", "jid", "args"} <= fields(value).keys() else None
 
+    def alien(self, value: bytes) -> bool:
+        return self.by_value(value) is None
+
     def inquiry(self, key: str, kind: str) -> Inquiry | None:
         space, colon, last = key.rpartition(":")
         if last in _RECORDS:

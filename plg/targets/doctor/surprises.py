@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from plg.queues.owners.base import Owner
 from plg.queues.owners.registry import OWNERS
 from plg.targets.doctor.diagnosis import FoundQueue, Remark
+from plg.targets.ownership import strange
 from plg.targets.slots import slot_of
 from plg.units import format_duration
 
@@ -65,16 +66,16 @@ def on_streams(silent: Sequence[FoundQueue]) -> Iterator[Remark]:
 def on_foreign_jobs(found: Sequence[FoundQueue], ends: Mapping[str, Sequence[bytes]]) -> Iterator[Remark]:
     """Queues of one framework that hold jobs of another one, by the jobs at the ends."""
     for each in found:
-        for owner in _others(each):
-            how = next((how for value in ends.get(each.queue.key, ()) if (how := owner.by_value(value))), None)
-            if how:
-                own = _owner(each)
-                whose = own.name if own else each.kind
-                yield Remark(
-                    "foreign-jobs",
-                    f"{each.queue.key!r} is a queue of {whose}, but {how}: one of the two sends to the wrong queue",
-                )
-                break
+        own, values = _owner(each), ends.get(each.queue.key, ())
+        if own is None:
+            continue
+        others = [owner for owner in OWNERS if owner is not own]
+        how = next((how for owner in others for value in values if (how := owner.by_value(value))), None)
+        if how is None and any(map(own.alien, values)):
+            how = strange(own)
+        if how:
+            words = f"{each.queue.key!r} is a queue of {own.name}, but {how}: one of the two sends to the wrong queue"
+            yield Remark("foreign-jobs", words)
 
 
 def on_cluster(found: Sequence[FoundQueue]) -> Iterator[Remark]:
@@ -86,10 +87,6 @@ def on_cluster(found: Sequence[FoundQueue]) -> Iterator[Remark]:
             f"the keys of {_names(split)} lie in several slots of the cluster: scripts and transactions of a "
             "framework fail there, unless a part of the name or prefix stands in { }",
         )
-
-
-def _others(each: FoundQueue) -> Iterable[Owner]:
-    return [owner for owner in OWNERS if each.kind not in ("list", "stream") and each.kind not in owner.kinds]
 
 
 def _owner(each: FoundQueue) -> Owner | None:

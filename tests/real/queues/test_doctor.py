@@ -170,6 +170,13 @@ def test_a_queue_that_holds_jobs_of_another_framework(server):
     )
 
 
+def test_a_queue_that_holds_what_no_framework_wrote(server):
+    lay(server, [binding("pay", "pay"), ("LPUSH", "pay", '{"id": 1}')])
+    assert "'pay' is a queue of Celery, but a job waits in it that is none of Celery's" in said(
+        examine(server.url()), "foreign-jobs"
+    )
+
+
 def test_another_database_holds_the_queues(server):
     server.ask("LPUSH", "plain", "a")
     found = examine(server.url(database=3))

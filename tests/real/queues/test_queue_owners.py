@@ -20,7 +20,9 @@ from support.queue_layouts import (
     state,
 )
 
+from plg import session
 from plg.language.load import load
+from plg.prepare import Request, prepare
 from plg.queues.base import Job, Queue
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import queues_of
@@ -210,3 +212,32 @@ def test_in_a_cluster_the_marks_may_stand_at_any_node(cluster):
         assert remarks(url, job(queue)) == ()
         assert cluster.nodes[cluster.place(str(words[1]))].ask(*words) == b":1\r\n"
         assert f"the set _kombu.binding.{queue} names it" in refusal(url, job(queue))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "held", "name"),
+    [
+        ("celery", "pay", '{"id": "1", "job": "charge"}', "Celery"),
+        ("sidekiq", "queue:pay", "12", "Sidekiq"),
+        ("saq", "saq:pay:queued", '{"id": "1"}', "SAQ"),
+    ],
+)
+def test_a_queue_that_holds_what_its_own_workers_cannot_read_is_refused(server, kind, key, held, name):
+    lay(server, [("LPUSH", key, held)])
+    before = state(server)
+    own = Job("job", queue=Queue(kind, "pay"), call="shop.charge")
+    said = refusal(server.url(), own)
+    assert f"is a queue of another program (a job waits in it that is none of {name}'s)" in said
+    assert "--force" in said
+    assert state(server) == before
+    [told] = [note for note in remarks(server.url(), own, force=True) if "another program" in note]
+    assert "written to all the same" in told
+
+
+@pytest.mark.parametrize("kind", ["celery", "sidekiq", "saq", "rq", "taskiq", "huey", "bullmq", "dramatiq", "asynq"])
+def test_what_plg_itself_has_left_there_is_no_reason_to_refuse(server, kind, tmp_path):
+    takes = "payload {}" if kind in ("bullmq", "asynq") else ""
+    path = tmp_path / "load.plg"
+    path.write_text(ADVISED.format(f'queue {kind} "pay" {takes}'), encoding="utf-8")
+    for _ in range(2):
+        assert session.run(prepare(path, Request({}, target=server.url())), session.Observer()).ledger.acked == 50

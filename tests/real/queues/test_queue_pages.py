@@ -86,9 +86,10 @@ def test_the_worker_runs_what_the_scenario_sends(kind: str, environment, server,
         [outcome] = [json.loads(path.read_text()) for path in running.folder.glob("plg-report/*.outcome.json")]
         assert outcome["ledger"]["acked"] == outcome["ledger"]["planned"]
         assert running.charged(outcome["ledger"]["planned"]) == Counter(range(outcome["ledger"]["planned"]))
+        # An idle queue of dramatiq, huey and taskiq leaves nothing to be seen.
         [queue] = [each for each in examine(server.url()).document()["queues"] if each["kind"] == kind] or [{}]
         assert queue.get("waiting", 0) == 0
-        if "workers" in format_of(kind).gauges:
+        if queue and "workers" in format_of(kind).gauges:
             assert queue["workers"] == 1
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from plg.cli.console import Console
@@ -40,7 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _clean(options: argparse.Namespace, console: Console, leftovers: Leftovers) -> int:
-    known = _asked_for(options.run, leftovers)
+    known = _saved(Path(options.run), leftovers) if _is_file(options.run) else _asked_for(options.run, leftovers)
     entry = known.entry
     _refuse_going(entry, leftovers)
     remains = leftovers.look(entry) if options.dry_run else leftovers.clean(known, force=options.force)
@@ -63,6 +65,26 @@ def _clean(options: argparse.Namespace, console: Console, leftovers: Leftovers) 
     if not options.json:
         console.print(last_line(code, reason, colour=console.colour))
     return code
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".json") or "/" in name
+
+
+def _saved(path: Path, leftovers: Leftovers) -> Known:
+    """The run of an outcome, also where the target knows nothing of it. Raises `ScenarioError`."""
+    from plg.language.build import jobs_in
+    from plg.outcome_io import read_outcome
+
+    outcome = read_outcome(path)
+    with suppress(TargetError):
+        if known := leftovers.known().get(outcome.run_id):
+            return known
+    started = datetime.fromisoformat(outcome.started_at).timestamp()
+    planned = int(outcome.plan["planned"])
+    planned = planned if outcome.shard is None else (planned + 1) * outcome.shard.of
+    jobs = jobs_in(dict(outcome.scenario))
+    return Known(RunEntry(outcome.run_id, outcome.name, started, started, planned, jobs), ())
 
 
 def _asked_for(name: str, leftovers: Leftovers) -> Known:

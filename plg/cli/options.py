@@ -311,7 +311,7 @@ def _clean(commands: Commands) -> None:
         "  plg clean --list --target redis://localhost:6379/0\n"
         "  plg clean 3f9c01d2ab47 --target redis://localhost:6379/0 --dry-run",
     )  # fmt: skip
-    parser.add_argument("run", nargs="?", metavar="RUN", help="name of the run, as its report and --list say")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name of the run, as --list says, or its outcome.json")
     parser.add_argument("--list", action="store_true", help="list the runs that the target knows of")
     parser.add_argument(
         "--target", metavar="URL", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"

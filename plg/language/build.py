@@ -44,7 +44,7 @@ def build_scenario(
     return Scenario(
         name=document["name"],
         pattern=_pattern(document["pattern"], files),
-        jobs=_jobs(document),
+        jobs=jobs_in(document),
         guardrails=read_guardrails(document["guardrails"]),
         target=target or "embedded",
         placed=bool(target),
@@ -78,7 +78,7 @@ def _pattern(phase: Document, files: Files) -> Pattern:
     return pattern
 
 
-def _jobs(document: Document) -> tuple[Job, ...]:
+def jobs_in(document: Document) -> tuple[Job, ...]:
     """The kinds of job; a scenario that says nothing of jobs has one with an empty payload."""
     return tuple(_job(job) for _, job in each_job(document)) or (_job({}),)
 

@@ -143,7 +143,7 @@ class Cleaner:
     def _there(self, own: Own, seqs: Sequence[int]) -> list[int]:
         """Those of the jobs whose key exists."""
         if self._routed.alone:
-            [many] = self._server.ask([("EXISTS", *map(own.key, seqs))], len(seqs))
+            [many] = self._server.ask([("EXISTS", *map(own.key, seqs))])
             if not many:
                 return []
         answers = self._server.ask([("EXISTS", own.key(seq)) for seq in seqs])
@@ -182,7 +182,7 @@ class Cleaner:
         if kind != b"stream":
             return True
         if made.nothing:
-            [entries] = self._server.ask([("XRANGE", key, "-", "+", "COUNT", _KEYS)], _KEYS)
+            [entries] = self._server.ask([("XRANGE", key, "-", "+", "COUNT", _KEYS)])
             return len(entries) < _KEYS and all(value_of(fields) in made.nothing for _, fields in entries)
         groups = [name for name in self._server.groups(key) if name != GROUP.encode()]
         return not groups and self._server.ask([("XLEN", key)]) == [0]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
 from typing import Any
 
 from plg.dataclass import dataclass
 from plg.queues.traces import Place
+from plg.targets.base import TargetError
 from plg.targets.client import Command
 from plg.targets.faults import explain
 from plg.targets.routed import Routed
 
 _STEP, _BYTES = 500, 256 * 1024
 """Elements and bytes of a page: a few milliseconds of the server's time."""
+_FIRST = 20
+"""Elements of the first page: nobody knows how long they are."""
+_AGAIN = 4
+"""How often, on average, an element of a list may be seen, where others put in jobs meanwhile."""
 _A_SECOND = 50_000
-"""Commands and elements a second at the most."""
+"""Commands a second at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,10 @@ class Server:
 
     routed: Routed
     pause: Callable[[float], None] = time.sleep
-    _size: int = field(default=_STEP, init=False)
 
-    def ask(self, commands: Sequence[Command], elements: int = 0) -> list[Any]:
-        """Answers to ``commands``, which are about so many ``elements``. None stands for a key of another type, which
-        is none of a queue. Raises `TargetError`."""
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Answers to ``commands``. None stands for a key of another type, which is none of a queue. Raises
+        `TargetError`."""
         begun = time.monotonic()
         answers = self.routed.ask(commands)
         for at, answer in enumerate(answers):
@@ -61,7 +65,7 @@ class Server:
                     raise explain(answer, f"{self.routed.shown}, key {shown!r},")
                 answers[at] = None
         took = time.monotonic() - begun
-        self.pause(max(took, (len(commands) + elements) / _A_SECOND))
+        self.pause(max(took, len(commands) / _A_SECOND))
         return answers
 
     def in_steps(self, commands: Sequence[Command]) -> Iterator[Any]:
@@ -75,22 +79,29 @@ class Server:
         yield from {"list": self._list, "stream": self._stream}.get(place.kind, self._scan)(place)
 
     def _list(self, place: Place) -> Iterator[Page]:
-        """From the end that jobs are put in at: what is taken from the other end moves nothing on the way there."""
-        offset, size, left = 0, min(_STEP, self._size), place.worker == "right"
-        while True:
+        """From the end that jobs are put in at: what is taken from the other end moves nothing on the way there.
+
+        What is put in meanwhile is moved over what was seen before, and seen again.
+        """
+        offset, size, left, seen, most = 0, _FIRST, place.worker == "right", 0, math.inf
+        while seen <= most:
             first, last = (offset, offset + size - 1) if left else (-offset - size, -offset - 1)
-            length, values = self.ask((("LLEN", place.key), ("LRANGE", place.key, first, last)), size)
+            length, values = self.ask((("LLEN", place.key), ("LRANGE", place.key, first, last)))
             if not values:
                 return
+            most = _AGAIN * (length + _STEP) if most == math.inf else most
+            seen += len(values)
             page = Page(self._mine(place, [(value, value) for value in values]), left == (offset <= length / 2))
             yield page
             offset += len(values) - page.removed
             size = max(1, min(_STEP, _BYTES * len(values) // max(1, sum(map(len, values)))))
+        words = f"jobs are put into {place.key!r} faster than plg looks through it"
+        raise TargetError("refused", f"{self.routed.shown}: {words}", "try again when it is calmer")
 
     def _scan(self, place: Place) -> Iterator[Page]:
         cursor, command = b"0", {"zset": "ZSCAN", "hash": "HSCAN", "set": "SSCAN"}[place.kind]
         while True:
-            [answer] = self.ask(((command, place.key, cursor, "COUNT", _STEP),), _STEP)
+            [answer] = self.ask(((command, place.key, cursor, "COUNT", _STEP),))
             if answer is None:
                 return
             cursor, flat = answer
@@ -103,11 +114,14 @@ class Server:
     def _stream(self, place: Place) -> Iterator[Page]:
         groups = self.groups(place.key)
         held = {entry for group in groups for entry in self._pending(place.key, group)}
-        after = "-"
-        while True:
-            [entries] = self.ask((("XRANGE", place.key, after, "+", "COUNT", _STEP),), _STEP)
+        after, size = "-", _FIRST
+        [last] = self.ask((("XREVRANGE", place.key, "+", "-", "COUNT", 1),))
+        while last:
+            # Not what comes meanwhile: that might go on for ever.
+            [entries] = self.ask((("XRANGE", place.key, after, last[0][0], "COUNT", size),))
             if not entries:
                 return
+            size = _STEP
             found = self._mine(place, [(entry, value_of(fields)) for entry, fields in entries])
             kept = [each for each in found if (each.element in held) == place.held]
             yield Page(kept, groups=groups)
@@ -126,7 +140,7 @@ class Server:
         """The entries that consumers of a group were given and have not acknowledged."""
         after = "-"
         while True:
-            [rows] = self.ask((("XPENDING", key, group, after, "+", _STEP),), _STEP)
+            [rows] = self.ask((("XPENDING", key, group, after, "+", _STEP),))
             if not rows:
                 return
             yield from (row[0] for row in rows)
@@ -134,7 +148,7 @@ class Server:
 
     def _mine(self, place: Place, pairs: Sequence[tuple[bytes, bytes]]) -> list[Found]:
         if place.messages is not None and pairs:
-            [messages] = self.ask((("HMGET", place.messages, *(element for element, _ in pairs)),), len(pairs))
+            [messages] = self.ask((("HMGET", place.messages, *(element for element, _ in pairs)),))
             given = zip(pairs, messages or [None] * len(pairs), strict=True)
             pairs = [(element, message) for (element, _), message in given if message is not None]
         told = ((element, place.mine(element, value)) for element, value in pairs)

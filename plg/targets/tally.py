@@ -14,8 +14,8 @@ class Tally:
 
     counts: dict[str, int] = field(default_factory=dict)
     held_counts: dict[str, int] = field(default_factory=dict)
-    _seen: bytearray = field(default_factory=bytearray)
-    _held: bytearray = field(default_factory=bytearray)
+    _seen: bytearray = field(default_factory=bytearray, repr=False)
+    _held: bytearray = field(default_factory=bytearray, repr=False)
 
     def add(self, where: str, seqs: list[int], *, held: bool = False) -> None:
         if not seqs:

@@ -153,6 +153,13 @@ def test_a_user_who_may_write_the_queue_alone_is_told(here, server, client, clea
     done = plg("check", "left.plg", "--target", f"redis://app:pw@127.0.0.1:{server.port}/0", cwd=here)
     assert (done.code, client.keys("*")) == (0, [b"q"])
     assert "plg clean --list will not know of this run" in done.out.replace("\n", " ")
+    app = f"redis://app:pw@127.0.0.1:{server.port}/0"
+    assert clean(str(done.outcome("left")["run_id"]), target=app).code == 6, "it may not be read either"
+    client.lpush("q", "theirs")
+    cleaned = clean("plg-report/left.outcome.json", target=app)
+    assert (cleaned.code, client.lrange("q", 0, -1)) == (0, [b"theirs"])
+    assert ": 99 jobs removed" in cleaned.last
+    assert "there is no file" in clean("plg-report/lost.outcome.json").said
     client.execute_command("ACL", "SETUSER", "app", "~plg:runs")
     done = plg("check", "left.plg", "--target", f"redis://app:pw@127.0.0.1:{server.port}/0", cwd=here)
     assert "plg clean --list" not in done.out
@@ -198,3 +205,32 @@ def test_workers_may_take_jobs_meanwhile(run, clean, server, client):
     assert removed + len(ours) == 8000
     theirs = [job for job in taken if job.startswith(b"theirs")] + client.lrange("q", 0, -1)[::-1]
     assert theirs == [b"theirs-%d" % n for n in range(500)]
+
+
+def test_where_the_clients_may_not_be_listed_a_run_is_over_when_its_plan_is(here, server, client, clean):
+    """A run that was killed, and a user who cannot see that it was."""
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-client|list")
+    app = f"redis://app:pw@127.0.0.1:{server.port}/0"
+    (here / "left.plg").write_text(f'scenario "left" {{ {ALL} traffic {{ steady 100/s over 30s }} {LIMITS} }}')
+    with Started("check", "left.plg", "--target", app, "--run-id", "crashed", cwd=here) as started:
+        until(lambda: client.llen("lists") > 5)
+        os.kill(started.process.pid, signal.SIGKILL)
+        started.process.wait()
+    done = clean("crashed", target=app)
+    assert done.code == 2
+    assert "may still be going on: this user may not list the clients of the server" in done.said
+    assert "is over at 20" in done.said
+    assert clean("crashed").code == 0
+    assert client.dbsize() == 0
+
+
+def test_both_shards_are_one_run(here, server, client, clean):
+    (here / "left.plg").write_text(f'scenario "left" {{ {ALL} traffic {{ steady 200/s over 1s }} {LIMITS} }}')
+    for part in ("1/2", "2/2"):
+        target = f"unix://{server.path}"
+        done = plg("check", "left.plg", "--target", target, "--run-id", "both", "--shard", part, cwd=here)
+        assert done.outcome(f"left.shard-{part[0]}-of-2")["ledger"]["acked"] == 100, done.said
+    [row] = json.loads(clean("--list", "--json").out)["runs"]
+    assert (row["run"], row["planned"], row["jobs_left"]) == ("both", 200, 200)
+    assert clean("both").code == 0
+    assert client.dbsize() == 0

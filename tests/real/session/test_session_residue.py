@@ -73,7 +73,7 @@ def test_jobs_that_do_not_say_of_which_run_they_are_stay_and_are_told(play, clie
     [
         ("residue == 0 during a", "residue is one value of the whole run: it is what is left at the end"),
         ("residue == 0 in every 1s", "residue is one value for the whole run"),
-        ("residue returns to 0 within 5s after a", "residue is counted, and does not come back to anything"),
+        ("residue returns to 0 within 5s after a", "residue is one figure of its span, and has no moment"),
         ("acked > residue", "residue is one value of the run and bounds nothing"),
         ("p50(residue) == 0", "residue is one value and takes no aggregate"),
         ("residu == 0", "did you mean residue?"),

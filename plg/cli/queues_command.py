@@ -6,8 +6,10 @@ import argparse
 import json
 
 from plg.cli.console import Console
-from plg.queues.base import Format
+from plg.measures import FAR
+from plg.queues.base import Format, Job, Queue
 from plg.queues.registry import format_of, names
+from plg.queues.tracing import Tracing
 
 _ORDER = (
     "call",
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for each in formats:
         console.raw(f'queue {each.name} "NAME"\n  {each.meaning}\n')
         console.raw(f"  a job says: {', '.join(_said(each))}\n")
+        console.raw(f"  what its workers did: {_told(each)}\n")
         for name, meaning in each.settings.items():
             console.raw(f"  setting {name}: {meaning}\n")
     return 0
@@ -42,6 +45,30 @@ def _said(form: Format) -> list[str]:
     return sorted(form.expresses, key=_ORDER.index)
 
 
+def _tracing(form: Format) -> Tracing | None:
+    return form.tracing(Job("work", Queue(form.name, "NAME"), call="call"), "")
+
+
+def _told(form: Format) -> str:
+    """How it is learnt what became of a job."""
+    tracing = _tracing(form)
+    if tracing is None:
+        return "not known"
+    if tracing.read is None:
+        return "told by workers that have plg.worker, or write its entry"
+    but = " and ".join(name for name, _ in tracing.untold)
+    return f"read from {tracing.source}" + (f"; {but} from workers that have plg.worker" if but else "")
+
+
+def _measured(form: Format) -> dict[str, list[str]]:
+    """Measures of the workers by who tells of them: the framework's ``own`` records, or ``workers`` with plg.worker."""
+    tracing = _tracing(form)
+    if tracing is None:
+        return {"own": [], "workers": []}
+    untold = set(FAR) if tracing.read is None else {name for name, _ in tracing.untold}
+    return {"own": [name for name in FAR if name not in untold], "workers": [name for name in FAR if name in untold]}
+
+
 def _document(form: Format) -> dict[str, object]:
     return {
         "kind": form.name,
@@ -49,4 +76,5 @@ def _document(form: Format) -> dict[str, object]:
         "expresses": _said(form),
         "settings": dict(form.settings),
         "reference_workers": form.taken is not None,
+        "far_side": _measured(form),
     }

@@ -51,6 +51,11 @@ def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
                 givers = ", ".join(name for name in SHIPPED if measure in format_of(name).gauges)
                 help_ = f"{_INSTEAD[measure]}; these tell it: {givers}"
                 found.append(Foreseen("measure-not-given", told, ("expect", index), help_))
+        asked = [side.measure for side in _sides(line) if side.measure in FAR]
+        if asked and (silent_jobs := _unrecorded(scenario)):
+            found.append(
+                Foreseen("measure-not-given", f"{asked[0]} cannot be told: {silent_jobs}", ("expect", index), _NUMBERED)
+            )
         if any(side.measure == "residue" for side in _sides(line)) and (why := _untold(scenario)):
             help_ = "leave the line out, or let every job say which run it is of (no `encoding raw`)"
             found.append(Foreseen("measure-not-given", f"residue cannot be told: {why}", ("expect", index), help_))
@@ -80,9 +85,6 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
         for subject in _sides(expectation):
             if subject.measure == "queue_age" and silent:
                 found.append(Foreseen("never-measured", f"queue_age has no data {silent}", place, _DATED))
-            elif subject.measure in FAR and (silent_kinds := _unrecorded(scenario)):
-                why = f"{subject.measure} has no data: {silent_kinds}"
-                found.append(Foreseen("never-measured", why, place, _NUMBERED))
             elif subject.measure in FAR and (kinds := _left_to_workers(scenario, subject.measure)):
                 left.setdefault(kinds, {}).setdefault(subject.measure, place)
             elif expectation.recovery is not None and subject is expectation.subject:
@@ -153,6 +155,8 @@ def _unrecorded(scenario: Scenario) -> str:
 
 def _left_to_workers(scenario: Scenario, measure: str) -> str:
     """Which kinds of queue leave it to their workers to tell of a measure, in words; empty where none does."""
+    if scenario.own_workers is not None:
+        return ""  # plg's own do
     tracings = {job.queue.kind: format_of(job.queue.kind).tracing(job, "") for job in scenario.jobs}
     return " and ".join(
         kind for kind, tracing in tracings.items()

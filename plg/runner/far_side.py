@@ -44,12 +44,17 @@ LAST_LOOK = 15.0
 """Seconds that the last look at all jobs that had not ended may take."""
 
 
+def asks_what_workers_did(scenario: Scenario) -> bool:
+    """Whether a line asks what the workers did."""
+    return any(side.measure in FAR for line in scenario.expect for side in (line.subject, line.relative) if side)
+
+
 def open_reader(target: Target, scenario: Scenario, plan: Plan, run_id: str) -> tuple[FarReader | None, str]:
     """A reader that is connected, or why there is none: empty where no line misses it.
 
     Workers are listened to where a line asks for what they do, or else only the framework's own records are read.
     """
-    wanted = any(side.measure in FAR for line in scenario.expect for side in (line.subject, line.relative) if side)
+    wanted = asks_what_workers_did(scenario)
     tracings = [format_of(job.queue.kind).tracing(job, run_id) for job in scenario.jobs]
     if not wanted:
         tracings = [tracing if tracing is not None and tracing.read is not None else None for tracing in tracings]

@@ -10,7 +10,7 @@ from plg.plan import Plan
 from plg.plan.watching import COUNT_NOW_AND_THEN, COUNT_OFTEN, asks_for_workers, watch_length
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
-from plg.runner.far_side import FarReader, open_reader
+from plg.runner.far_side import FarReader, asks_what_workers_did, open_reader
 from plg.runner.sight import doubts, first_look, refuse_workers
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
@@ -118,7 +118,8 @@ def _start_workers(
     count = 0 if asked is None else asked.count // shards + (index < asked.count % shards)
     if asked is None or count == 0:
         return None
-    workers = ReferenceWorkers(target, scenario.jobs, count, asked.each, run_id=run_id, all_of_it=all_of_it)
+    tell = asks_what_workers_did(scenario)
+    workers = ReferenceWorkers(target, scenario.jobs, count, asked.each, run_id=run_id, all_of_it=all_of_it, tell=tell)
     workers.start()
     return workers
 

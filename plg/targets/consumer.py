@@ -29,6 +29,7 @@ from plg.targets.cluster import Cluster
 from plg.targets.cluster_source import ClusterSource
 from plg.targets.gate import Gate
 from plg.targets.job_source import Jobs, Source, make_groups
+from plg.targets.telling import Teller
 
 _TIMEOUT = 5.0
 _PAUSE = 0.1
@@ -86,7 +87,13 @@ class Consumer(threading.Thread):
     """
 
     def __init__(
-        self, name: str, source: Jobs, each: float, places: Sequence[Place] = (ENVELOPE,), head: bytes = b""
+        self,
+        name: str,
+        source: Jobs,
+        each: float,
+        places: Sequence[Place] = (ENVELOPE,),
+        head: bytes = b"",
+        teller: Teller | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.tally = Tally()
@@ -94,7 +101,7 @@ class Consumer(threading.Thread):
         self._each = each
         self._source = source
         self._places = places
-        self._head = head
+        self._head, self._teller = head, teller
         # A job taken this soon after the last was finished had waited for us: our own overhead, not its arrival.
         self._overhead = min(0.002, each / 4)
         self._free_since = 0.0
@@ -129,6 +136,8 @@ class Consumer(threading.Thread):
         self._free_since = end
         self.tally.processed += 1
         self.busy = False
+        if self._teller is not None:
+            self._teller.tell(self.name, job, wall, time.time())
         if receipt is not None:
             self._source.acknowledge(*receipt)
 
@@ -212,13 +221,29 @@ def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
     return lambda name: ClusterSource(name, found, queues, orders["count"], client, orders["begin"])
 
 
-def _start(orders: Mapping[str, Any]) -> list[Consumer]:
+def _teller(orders: Mapping[str, Any]) -> Teller | None:
+    """Who tells plg what the consumers did, where a line of the scenario asks for it."""
+    if orders.get("tell") is None:
+        return None
+    gate = None if orders["gate"] is None else Gate.from_document(orders["gate"])
+    client = Client(parse_address(orders["url"], gate), connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)
+    if orders["cluster"]:
+        cluster = Cluster.found_by(client, [orders["tell"]])
+        place = None if cluster is None else cluster.holder(orders["tell"])
+        client.close()
+        if place is None:
+            return None
+        client = Client(place, connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)
+    return Teller(client, orders["tell"], orders["head"].encode())
+
+
+def _start(orders: Mapping[str, Any], teller: Teller | None) -> list[Consumer]:
     source = _sources(orders)
     threading.stack_size(_STACK)  # there may be hundreds of consumers, none of which goes deep
     names = [f"plg-{os.getpid()}-{i}" for i in range(orders["count"])]
     places = [tuple(place) for place in orders["places"]]
     head = (orders["head"] or "").encode()
-    consumers = [Consumer(name, source(name), orders["each"], places, head) for name in names]
+    consumers = [Consumer(name, source(name), orders["each"], places, head, teller) for name in names]
     for consumer in consumers:
         consumer.open()
     return consumers
@@ -233,10 +258,13 @@ def main() -> None:
     """See the top of the file. ``parent`` is in the orders, as plg may be gone before this line runs."""
     orders = json.loads(io.FileIO(0, closefd=False).readline())  # unbuffered: select must see what follows
     try:
-        consumers = _start(orders)
+        teller = _teller(orders)
+        consumers = _start(orders, teller)
     except TargetError as error:
         _say({"error": str(error), "kind": error.kind})
         return
+    if teller is not None:
+        teller.start()
     for consumer in consumers:
         consumer.start()
     pulse = Pulse(orders["pulse"], consumers)
@@ -249,4 +277,6 @@ def main() -> None:
     until = time.monotonic() + _LET_GO
     for consumer in consumers:
         consumer.join(max(0.0, until - time.monotonic()))
+    if teller is not None:
+        teller.stop(_LET_GO)
     _say({**_report(consumers), "stalls": pulse.stalls})

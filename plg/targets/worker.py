@@ -19,6 +19,7 @@ from plg.dataclass import dataclass
 from plg.histogram import BUCKETS, Distribution
 from plg.queues.base import Job
 from plg.queues.envelope import head_of, places_of
+from plg.queues.tracing import STREAM
 from plg.queues.use import queues_of
 from plg.targets.base import Target, TargetError
 from plg.targets.consumer import SIGN
@@ -61,6 +62,7 @@ class ReferenceWorkers:
 
     They take whatever comes into the queues of ``jobs``, count what is not of the run ``run_id``, and end with plg even
     where nobody stops them. Of a stream that others have read they take also what it holds by now where ``all_of_it``.
+    Where asked to ``tell``, they say of each job of the run when they had it.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ReferenceWorkers:
         *,
         run_id: str | None = None,
         all_of_it: bool = True,
+        tell: bool = False,
     ) -> None:
         self._count = count
         self._each = each
@@ -86,6 +89,7 @@ class ReferenceWorkers:
             "count": count,
             "each": each,
             "head": None if head is None else head.decode(),
+            "tell": None if head is None or not tell else STREAM + (run_id or ""),
             "begin": FIRST if all_of_it else NEXT,
             "parent": os.getpid(),
         }

@@ -31,7 +31,7 @@ def plan_in(folder: Path) -> Plan:
     """The plan of the run."""
     path = folder / "s.plg"
     path.write_text(
-        'scenario s { job a { queue rq "q" call "f" } traffic { only: steady 2/s over 10s }'
+        'scenario s { job a { queue rq "q" call "shop.f" } traffic { only: steady 2/s over 10s }'
         " guardrails { max_rate 9/s max_total_jobs 99 max_duration 1m } }"
     )
     return make_plan(load(path).scenario)

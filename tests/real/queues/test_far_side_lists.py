@@ -151,6 +151,20 @@ def test_in_a_cluster_the_stream_lies_where_its_key_belongs(tmp_path: Path, clus
     assert len(done) == 40
 
 
+def test_plgs_own_workers_tell_what_they_did(tmp_path: Path, server) -> None:
+    path = tmp_path / "own.plg"
+    path.write_text(
+        'scenario own { job a { queue "q" payload { } } job b { stream "s" payload { } } workers 2 each 10ms '
+        "traffic { steady 100/s over 1s } guardrails { max_rate 500/s max_total_jobs 1_000 max_duration 1m } "
+        f"expect {{ {KEPT.format(n=100)}  min(run_time) > 5ms  drain_time < 20s }} }}"
+    )
+    outcome = session.run(prepare(path, Request({}, target=server.url(), seed=1)), session.Observer())
+    assert outcome.exit_code == 0, outcome.reason
+    assert outcome.workers.processed == outcome.far_side.completed == 100
+    assert outcome.workers_seen == 2
+    assert outcome.queue_wait_s["max"] < outcome.workers.wait_s["max"] + 0.05
+
+
 HOOKED = """
 import sys, time
 sys.path.insert(0, sys.argv[2])

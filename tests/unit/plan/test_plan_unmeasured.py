@@ -50,8 +50,7 @@ def planned(path: Path) -> list[tuple[str, str, int | None]]:
         ("queue_age during calm < 2 * queue_age during rush", RAW, "queue_age has no data while jobs of mail wait"),
         ("queue_age < 30s", DATED, ""), ("queue_age < 30s", STREAM, ""), ("queue_age < 30s", "", ""),
         ("queue_depth < 30", RAW, ""),
-        ("dead == 0", RAW, "dead has no data: jobs of mail do not say which they are, so no worker can tell"),
-        ("p50(queue_wait) < 1s", 'job j { queue rq "q" call "f" }', ""),
+        ("p50(queue_wait) < 1s", 'job j { queue rq "q" call "shop.f" }', ""),
         ("p99.9(queue_depth) < 30 during calm", "watch 0s", "during calm has no data: it takes 1,000 looks"),
         ("p99(queue_depth) < 30 during calm", "watch 0s", "it takes 100 looks, there are 20"),
         ("p99(queue_depth) < 30", "", ""), ("p90(queue_depth) < 30", "watch 0s", ""),
@@ -176,6 +175,17 @@ def test_what_a_format_cannot_tell_is_refused(tmp_path: Path, capsys: pytest.Cap
     # Plg's own workers tell of themselves.
     path = scenario(tmp_path, "workers >= 1\nmax(in_flight) < 5\nqueue_depth < 5", "workers 1 each 1ms")
     assert main(["plan", str(path)]) == 0
+
+
+def test_what_became_of_jobs_that_do_not_say_which_they_are_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = scenario(tmp_path, "dead == 0\nwarn p50(queue_wait) < 2 * p50(queue_wait) during calm\nqueue_depth < 5", RAW)
+    assert main(["lint", str(path), "--format", "json"]) == 2
+    found = [fault for fault in json.loads(capsys.readouterr().out) if fault["severity"] == "error"]
+    assert [(fault["code"], fault["line"]) for fault in found] == [("measure-not-given", line) for line in (5, 6)]
+    assert found[0]["message"].startswith("dead cannot be told: jobs of mail do not say which they are")
+    assert main(["plan", str(scenario(tmp_path, "dead == 0\nqueue_depth < 5"))]) == 0
 
 
 def test_the_plan_says_from_when_on_delayed_jobs_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

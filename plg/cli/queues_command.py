@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 
 from plg.cli.console import Console
 from plg.measures import FAR
@@ -11,6 +12,8 @@ from plg.queues.base import Format, Job, Queue
 from plg.queues.registry import format_of, names
 from plg.queues.tracing import Tracing
 
+_OF_ALL = ("queue_depth", "backlog_slope", "queue_age", "drain_time")
+_GAUGES = ("in_flight", "delayed", "workers")
 _ORDER = (
     "call",
     "args",
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for each in formats:
         console.raw(f'queue {each.name} "NAME"\n  {each.meaning}\n')
         console.raw(f"  a job says: {', '.join(_said(each))}\n")
+        console.raw(_wrapped(f"measured: {', '.join(_measures(each))}", console.width))
         console.raw(f"  what its workers did: {_told(each)}\n")
         for name, meaning in each.settings.items():
             console.raw(f"  setting {name}: {meaning}\n")
@@ -45,8 +49,28 @@ def _said(form: Format) -> list[str]:
     return sorted(form.expresses, key=_ORDER.index)
 
 
+def _wrapped(text: str, width: int) -> str:
+    lines = textwrap.wrap(text, max(30, width - 2), subsequent_indent="  ")
+    return "".join(f"  {line}\n" for line in lines)
+
+
+def _measures(form: Format) -> list[str]:
+    """What is measured of a queue and its jobs where no worker tells of anything."""
+    told = [*_OF_ALL, *(name for name in _GAUGES if name in form.gauges)]
+    if "workers" in form.gauges:
+        told.append("flaps")
+    traces = form.traces([_job(form)], "")
+    if traces is not None and not traces.blind:
+        told.append("residue")
+    return [*told, *_measured(form)["own"]]
+
+
+def _job(form: Format) -> Job:
+    return Job("work", Queue(form.name, "NAME"), call="call")
+
+
 def _tracing(form: Format) -> Tracing | None:
-    return form.tracing(Job("work", Queue(form.name, "NAME"), call="call"), "")
+    return form.tracing(_job(form), "")
 
 
 def _told(form: Format) -> str:
@@ -76,5 +100,6 @@ def _document(form: Format) -> dict[str, object]:
         "expresses": _said(form),
         "settings": dict(form.settings),
         "reference_workers": form.taken is not None,
+        "measures": _measures(form),
         "far_side": _measured(form),
     }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.queue_layouts import CELERY_MESSAGE, LAYOUTS, SIDEKIQ_JOB, binding, lay, state
+from support.real_servers import free_port
 
 from plg.cli.main import main
 from plg.queues.base import Job, Queue
@@ -311,3 +314,42 @@ def test_the_page_names_every_warning():
         code for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for code in re.findall(r"`([a-z-]+)`", row)
     }
     assert given == named
+
+
+def test_a_server_that_does_not_answer(servers, any_binary, capsys):
+    stopped = servers(any_binary)
+    stopped.process.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    assert main(["doctor", stopped.url("", 0, socket_timeout=0.5)]) == 6
+    assert time.monotonic() - begun < 3
+    assert "no answer in time" in capsys.readouterr().err
+
+
+def test_a_wrong_password(servers, any_binary, capsys):
+    server = servers(any_binary, "--requirepass", "secret")
+    assert main(["doctor", server.url(":wrong")]) == 6
+    said = capsys.readouterr().err
+    assert "WRONGPASS" in said
+    assert "wrong@" not in said
+
+
+def test_a_server_that_comes_up_meanwhile_is_waited_for(servers, any_binary):
+    port = free_port()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(main, ["doctor", f"redis://127.0.0.1:{port}/0?wait=20s"])
+        time.sleep(0.5)
+        assert not waiting.done()
+        servers(any_binary, "--port", str(port), wait=False)
+        assert waiting.result(20) == 0
+
+
+def test_many_keys_are_looked_at_up_to_a_bound(server, monkeypatch):
+    monkeypatch.setattr("plg.targets.doctor.discovery._PAGE", 100)
+    monkeypatch.setattr("plg.targets.doctor.discovery._PAGES", 3)
+    lay(server, [("SET", f"session:{n}", "x") for n in range(2000)])
+    lay(server, [("SADD", "rq:queues", "rq:queue:mail")])
+    found = examine(server.url())
+    assert found.looked.keys < 600
+    assert found.looked.of == 2001
+    assert "of 2,001 keys were looked at" in said(found, "not-all-keys-seen")
+    assert ("rq", "mail") in counts(found)

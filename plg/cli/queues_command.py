@@ -30,7 +30,7 @@ _ORDER = (
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Print each format: what it is, what a job says in it and what its queue takes beside its name."""
+    """Print each format: what it is, what a job says in it, what its queue takes beside its name, what is measured."""
     formats = [format_of(name) for name in names()]
     if options.json:
         console.raw(json.dumps([_document(each) for each in formats], indent=2) + "\n")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 
+import pytest
 from support.checked import Started, plg, until
 
 SCENARIO = """
@@ -25,6 +26,7 @@ def held(cluster) -> list[int]:
     return [node.number("DBSIZE") for node in cluster.nodes]
 
 
+@pytest.mark.slow
 def test_a_run_and_a_crashed_one_are_cleaned(cluster, tmp_path) -> None:
     target = cluster.nodes[1].url()
     keys = [cluster.key_at(place) for place in range(3)]

@@ -32,7 +32,8 @@ def run(play):
     """A run with these jobs: ``run(jobs)``; its outcome."""
 
     def start(jobs: str, traffic: str = "steady 1000/s over 200ms", **asked) -> Outcome:
-        outcome = play(f'scenario "left" {{ {jobs} traffic {{ {traffic} }} {LIMITS} }}', **asked).outcome
+        limits = LIMITS.replace("5000/s", "50_000/s")
+        outcome = play(f'scenario "left" {{ {jobs} traffic {{ {traffic} }} {limits} }}', **asked).outcome
         assert outcome.ledger.acked == outcome.ledger.planned  # whether plg was late matters little here
         return outcome
 
@@ -175,8 +176,8 @@ def test_an_outcome_that_is_not_there_is_told(server, here):
 
 def test_what_is_broken_off_is_cleaned_later(run, clean, here, server, client):
     """Broken off in the middle: what is left is left whole, and goes at the next time."""
-    name = run(ALL, "steady 4000/s over 1500ms").run_id
-    for number, code, below in ((signal.SIGKILL, -9, 1500), (signal.SIGINT, 130, 1000)):
+    name = run(ALL, "steady 20_000/s over 1s").run_id
+    for number, code, below in ((signal.SIGKILL, -9, 5000), (signal.SIGINT, 130, 4000)):
         with Started("clean", name, "--target", f"unix://{server.path}", cwd=here) as started:
             until(lambda below=below: client.llen("lists") < below)
             started.process.send_signal(number)

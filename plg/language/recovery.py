@@ -117,6 +117,13 @@ class Recovery:
             return "such as: workers 4 each 50ms"
         if accepted == {"_LBRACE"} and re.match(r"\w", found):
             return "a name with a blank in it stands in double quotes"
+        if {"_AFTER", "_OF"} <= accepted:
+            return "`within 90s after PHASE` counts from its end, `within 45s of PHASE` from its start"
+        if getattr(next(iter(self.stack(error)[-1:]), None), "type", "") == "DRAINED":
+            return "write for example `drained within 90s after PHASE`"
+        if "RETURNS" in accepted and found in ("within", "return", "after"):
+            example = "workers >= 8 within 45s of PHASE"
+            return "did you mean `returns to`?" if found == "return" else f"the bound stands before the time: {example}"
         if "OPERATOR" in accepted:
             words = re.compile(r"(?:is\s+|must\s+be\s+|should\s+be\s+)?([a-z]+)").match(self.text, first)
             meant = otherwise.OPERATORS.get(words[1]) if words else None

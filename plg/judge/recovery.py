@@ -253,6 +253,8 @@ def recovering(
 
 
 def _is_open(reader: Reader, line: Expectation, now: float, bound_of: Callable[[Reader, Expectation], float]) -> bool:
+    if not len(known(reader.recording, line.subject.measure)[0]):
+        return False  # nobody can see it here: waiting tells nothing
     try:
         found = arrivals(reader, line, bound_of(reader, line))
     except NoData:

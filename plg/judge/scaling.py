@@ -75,7 +75,7 @@ def _first_job(recording: Recording, began: float, came: float, before: float) -
 def told(found: ScaleUp) -> str:
     """The sentence of every report."""
     began, came = found.backlog_s, found.registered_s
-    said = f"scale-up from {found.before:,} to {counted(found.most, 'worker')}: a backlog began at {_at(began)}"
+    said = f"scaled up from {found.before:,} to {counted(found.most, 'worker')}: a backlog began at {_at(began)}"
     said += f", the first new worker registered {_for(came - began)} later"
     if found.first_job_s is not None:
         soon = found.first_job_s - came

@@ -11,7 +11,7 @@ from plg.plan.watching import COUNT_NOW_AND_THEN, COUNT_OFTEN, asks_for_workers,
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
 from plg.runner.far_side import FarReader, asks_what_workers_did, open_reader
-from plg.runner.sight import doubts, first_look, refuse_workers
+from plg.runner.sight import doubts, first_look, refuse_workers, uncounted
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
@@ -73,6 +73,7 @@ def get_ready(
         before, notes = first_look(probe, limits)
         if before is not None and not target.private:
             notes += doubts(before.change)
+        notes += uncounted(before, scenario)
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
         if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)

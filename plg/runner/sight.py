@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 from plg.clock import Clock
+from plg.plan.watching import asks_for_workers
 from plg.queues.base import Change
 from plg.queues.use import QueueInUse
 from plg.runner.recording import Recording
-from plg.scenario import Guardrails
+from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target, TargetError
 from plg.units import format_duration
 
@@ -38,6 +39,16 @@ def first_look(probe: QueueProbe, limits: Guardrails) -> tuple[Depth | None, tup
     if limits.max_queue_age is not None:
         raise TargetError("refused", f"max_queue_age cannot be held: {hidden}: {ageless}") from ageless
     return look, (f"{hidden}, so queue_age has no data while there are any: {ageless}",)
+
+
+def uncounted(before: Depth | None, scenario: Scenario) -> tuple[str, ...]:
+    """A remark where a line asks for the workers, and the first look could not count them."""
+    if before is None or before.workers is not None or scenario.own_workers is not None:
+        return ()
+    if not asks_for_workers(scenario):
+        return ()
+    why = "this user may not ask for their names, or more than 1,000 are registered"
+    return (f"workers cannot be counted here, so what is asked of them has no data: {why}",)
 
 
 def doubts(change: Change) -> tuple[str, ...]:

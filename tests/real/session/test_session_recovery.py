@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from support.session_runs import scenario
+
+from plg import session
+from plg.prepare import Request, prepare
 
 RUSH = "calm: steady 20/s over 500ms then rush: steady 100/s over 1s"
 
@@ -37,3 +42,19 @@ def test_a_watch_that_is_too_short_tells_nothing(play):
     [result] = played.outcome.expectations
     assert (result.verdict, result.observed) == ("no_data", None)
     assert "only" in result.detail
+
+
+def test_where_workers_cannot_be_counted_the_run_says_so_and_waits_for_nobody(server, tmp_path):
+    """The user may not ask for their names."""
+    server.ask("ACL", "SETUSER", "shy", "on", ">pw", "~*", "&*", "+@all", "-srandmember")
+    text = 'job mail { queue rq "q" call "shop.mail" }'
+    lines = "expect { workers >= 1 within 20s of rush  errors == 0 }"
+    (tmp_path / "s.plg").write_text(scenario(RUSH, lines, jobs=text))
+    url = server.url().replace("redis://", "redis://shy:pw@")
+    began = time.monotonic()
+    outcome = session.run(prepare(tmp_path / "s.plg", Request({}, target=url)), session.Observer())
+    assert time.monotonic() - began < 12
+    asked = outcome.expectations[0]
+    assert (asked.verdict, asked.detail) == ("no_data", "no workers samples")
+    assert any(note.startswith("workers cannot be counted here") for note in outcome.warnings)
+    assert server.ask("LLEN", "rq:queue:q") == b":110\r\n"

@@ -46,7 +46,7 @@ def test_a_late_decision_is_named() -> None:
     assert found.first_job_s == pytest.approx(14.2, abs=0.11)
     assert found.drained_s == pytest.approx(19.2, abs=0.2)
     assert "the first new worker registered 9.8s later and had a job 200ms after that" in told(found)
-    assert told(found).startswith("scale-up from 1 to 4 workers: a backlog began at 4.2s")
+    assert told(found).startswith("scaled up from 1 to 4 workers: a backlog began at 4.2s")
     assert "the slowest link was the decision" in told(found)
 
 

@@ -58,7 +58,7 @@ def test_every_report_has_the_sentence_of_each_line() -> None:
     assert 'message="expected drained within 5s after rush, drained 6s after rush (bound 5s)"' in xml
     assert "workers had not come to" in text
     for each in (page, xml, text):
-        assert "scale-up from 1 to 4 workers: a backlog began at 4".casefold() in each.casefold()
+        assert "scaled up from 1 to 4 workers: a backlog began at 4".casefold() in each.casefold()
 
 
 def test_the_backlog_is_drawn_with_its_slope_and_the_moment_it_was_gone() -> None:

@@ -38,9 +38,9 @@ def why_open(reader: Reader, subject: Subject) -> str:
 
 
 def far_side(recording: Recording) -> FarSide | None:
-    """The ledger of the workers; None where nobody read what they did."""
+    """The ledger of the workers; None where nobody knows what they did."""
     far = recording.far
-    if far is None or "traced" not in recording.counters:
+    if far is None or "traced" not in recording.counters or "completed" in far.untold:
         return None
     exact = not far.doubt
     return FarSide(

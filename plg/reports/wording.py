@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from plg.guardrails.guard import Hit
 from plg.judge import bottleneck, scaling
 from plg.judge.windows import phase_at
+from plg.measures import FAR_TIMES
 from plg.outcome import ExpectationResult, FarSide, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
 from plg.units import counted, format_duration, format_percent, format_rate, format_size
@@ -297,15 +298,19 @@ def _residue_lines(outcome: Outcome) -> list[str]:
 
 
 def _far_lines(outcome: Outcome) -> list[str]:
-    far = outcome.far_side
-    if far is None:
+    far, record = outcome.far_side, outcome.recording.far
+    if record is None:
         return []
+    if far is None:
+        return [f"workers: {why}" for why in list(dict.fromkeys(record.untold.values()))[:1]]
     sample = "" if far.read == far.jobs else f", read {far.read:,d} of {far.jobs:,d} jobs"
     clock = ""
     if far.clock_offset_s is not None and abs(far.clock_offset_s) >= 0.001:
         way = "ahead" if far.clock_offset_s > 0 else "behind"
         clock = f"; the server's clock is {_micro(abs(far.clock_offset_s))} {way}"
-    lines = [f"workers: {far_ledger_sentence(far)} (by {far.source}{sample}{clock})"]
+    cost = f", {plural(record.questions, 'question')}" if record.questions else ""
+    cost += f", {format_size(record.size)} read" if record.size else ""
+    lines = [f"workers: {far_ledger_sentence(far)} (by {far.source}{sample}{cost}{clock})"]
     times = [
         f"{name} p50 {quantity(of['p50'], 's')}, p95 {quantity(of['p95'], 's')}, max {quantity(of['max'], 's')}"
         for name, of in (
@@ -314,7 +319,9 @@ def _far_lines(outcome: Outcome) -> list[str]:
         )
         if of is not None and of["p50"] is not None
     ]  # fmt: skip
-    return [*lines, *(["; ".join(times)] if times else []), *far.found]
+    reasons = {why: [name for name in FAR_TIMES if record.untold.get(name) == why] for why in record.untold.values()}
+    silent = [f"{' and '.join(names)}: {why}" for why, names in reasons.items() if names]
+    return [*lines, *(["; ".join(times)] if times else []), *silent, *far.found]
 
 
 def target_text(outcome: Outcome) -> str:

@@ -21,6 +21,7 @@ from plg import session
 from plg.outcome import Outcome
 from plg.outcome_io import read_outcome
 from plg.prepare import Request, prepare
+from plg.reports.terminal import summary
 
 SCENARIO = """
 scenario "told" {{
@@ -118,6 +119,8 @@ def test_where_no_worker_tells_there_is_no_data_and_the_watch_ends_soon(tmp_path
     thread.join()
     assert [result.verdict for result in outcome.expectations] == ["pass", "no_data", "no_data", "no_data"]
     assert "add plg.worker" in outcome.expectations[1].detail
+    assert outcome.far_side is None
+    assert "workers: no worker told of its jobs" in summary(outcome)
     assert took < 15
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from plg import session
+from plg import worker as hook
 from plg.outcome import Outcome
 from plg.outcome_io import from_json, to_json
 from plg.prepare import Request, prepare
@@ -125,6 +126,19 @@ def test_jobs_that_fail_are_counted_by_their_runs(tmp_path: Path, server, rq: Pa
     assert len(seen(tmp_path)) == 270
     far = outcome.far_side
     assert (far.completed, far.dead, far.failed_attempts, far.duplicates) == (0, 90, 270, 0)
+
+
+def test_with_the_hook_the_first_start_of_a_job_is_known_that_was_tried_again(tmp_path: Path, server, rq: Path) -> None:
+    """By a worker that forks: its process ends right after the job."""
+    (tmp_path / "plg").mkdir()
+    (tmp_path / "plg" / "__init__.py").touch()
+    (tmp_path / "plg" / "worker.py").write_text(Path(hook.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    expect = "max(queue_wait) < 29s  dead == 90  job_failures == 180  retried == 90  duplicates == 0"
+    with worker(rq, tmp_path, server, "--job-class", "plg.worker.RqJob"):
+        outcome, _ = check(tmp_path, server, "fails", expect, "retry 1", watch="40s")
+    assert outcome.exit_code == 0, outcome.reason
+    assert len(seen(tmp_path)) == 180
+    assert "the workers' own records" in outcome.far_side.source
 
 
 def test_a_job_whose_process_is_killed_fails_as_rq_says(tmp_path: Path, server, rq: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -88,6 +89,18 @@ def test_a_worker_with_the_hook_tells_what_it_did(name: str, made, server, tmp_p
     assert (far.completed, far.lost, far.duplicates, far.read) == (JOBS, 0, 0, JOBS)
     assert outcome.workers_seen is not None
     assert server.ask("KEYS", "plg:far:*") == b"*0\r\n"
+
+
+def test_processes_that_celery_forks_tell_of_their_own_jobs(made, server, tmp_path: Path) -> None:
+    framework = told("celery")
+    words = [word if word != "solo" else "prefork" for word in framework.command(made("celery"))]
+    words[words.index("-c") + 1] = "2"
+    with working(replace(framework, command=lambda bin: words), made("celery"), tmp_path, server.url()) as worker:
+        outcome, plan = check("celery", tmp_path, server, KEPT)
+        seen = worker.waits_for(JOBS)
+    assert outcome.exit_code == 0, (outcome.reason, worker.log())
+    agrees(outcome, plan, seen)
+    assert outcome.workers_seen == 2
 
 
 RETRYING = {"dramatiq": 3, "huey": 3, "saq": 3, "bullmq": 3}

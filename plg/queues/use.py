@@ -48,6 +48,12 @@ class QueueInUse:
         told = getattr(self.format, "traces", None)
         return None if told is None else told(self.jobs, run_id)
 
+    def tellings(self, run_id: str) -> list[str]:
+        """The streams in which workers tell of the jobs, as long as the run goes on."""
+        asked = getattr(self.format, "tracing", None)
+        told = [] if asked is None else [asked(job, run_id) for job in self.jobs]
+        return list(dict.fromkeys(tracing.stream for tracing in told if tracing is not None))
+
     def rehearsal(self) -> list[Question]:
         """The commands that write a job, with nothing in the job: what a server is asked whether it would take."""
         return [*self.announcement(), *self._hollow_job()]

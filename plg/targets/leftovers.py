@@ -13,6 +13,7 @@ from plg.targets.base import Target
 from plg.targets.cleaning import PATIENCE, Cleaner
 from plg.targets.register import Going, Known, RunEntry, forget, known_runs
 from plg.targets.routed import Routed
+from plg.targets.shared_limit import PREFIX
 from plg.targets.tally import Tally
 
 
@@ -53,6 +54,9 @@ class Leftovers:
         traces, blind = self._traces(entry)
         cleaner = self._cleaner(entry, traces, force=force)
         removed = cleaner.clean(patience)
+        # What plg keeps there while a run goes on, and a crashed one left; a user who may not remove it made none.
+        keys = [f"{PREFIX}{entry.run}", *(key for queue in entry.queues for key in queue.tellings(entry.run))]
+        self._routed.ask([("UNLINK", key) for key in dict.fromkeys(keys)])
         left = cleaner.look()
         if not left.jobs:
             cleaner.unmake(entry.fresh)

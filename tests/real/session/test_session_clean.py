@@ -97,7 +97,9 @@ def test_jobs_of_others_in_the_queue_stay_in_their_order(kind, run, clean, clien
 
 
 def test_a_crashed_run_is_listed_and_cleaned(here, server, client, clean):
-    (here / "left.plg").write_text(f'scenario "left" {{ {ALL} traffic {{ steady 500/s over 30s }} {LIMITS} }}')
+    (here / "left.plg").write_text(
+        f'scenario "left" {{ {ALL} traffic {{ steady 500/s over 30s }} {LIMITS} expect {{ lost == 0 }} }}'
+    )
     target = f"unix://{server.path}"
     with Started("check", "left.plg", "--target", target, "--run-id", "crashed", cwd=here) as started:
         until(lambda: client.llen("lists") > 20)
@@ -108,6 +110,7 @@ def test_a_crashed_run_is_listed_and_cleaned(here, server, client, clean):
         assert [(row["run"], row["running"]) for row in listed] == [("crashed", True)]
         os.kill(started.process.pid, signal.SIGKILL)
         started.process.wait()
+    assert client.keys("plg:far:*"), "what workers tell of their jobs is one of the traces"
     there = client.llen("lists") + client.xlen("streams") + client.llen("rq:queue:rqs")
     [row] = json.loads(clean("--list", "--json").out)["runs"]
     assert (row["run"], row["scenario"], row["running"], row["planned"]) == ("crashed", "left", False, 15_000)

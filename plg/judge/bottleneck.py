@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import numpy as np
 
 from plg.dataclass import dataclass
 from plg.judge.wording import figure
-from plg.runner.recording import Recording
+from plg.runner.recording import Intervals, Recording
 
 _FEWEST = 20
 """Jobs of a part of the run that its median is told from."""
 _MOST_PARTS = 50
-_WAIT_GROWS, _RUN_GROWS = 2.0, 1.5
-"""How many times the first part's median is growth: a wait near 0 doubles soon, so it also has to be felt."""
-_FELT = 0.02
+_GROWS = 1.5
+"""How many times the lowest median of a part is growth."""
+_WAIT_FELT, _RUN_FELT = 0.05, 0.005
 """Seconds by which a median has to grow to be growth."""
 
 
@@ -27,38 +28,47 @@ class _Part:
 
 
 def sentence(recording: Recording) -> str:
-    """``queue-bound: queue_wait p50 4ms in calm and 1.2s in stampede, run_time p50 10ms and 11ms``. Empty where the
-    workers left no record of when they started and finished jobs, or of too few of them."""
+    """``queue-bound: … queue_wait p50 4ms in calm, 1.2s in stampede, run_time p50 10ms in calm, 11ms in stampede``.
+
+    Empty where the workers left no record of when they started and finished jobs, or of too few of them.
+    """
     if not {"queue_wait_least", "run_time"} <= recording.histograms.keys():
         return ""
-    parts = list(_parts(recording))
+    parts = _parts(recording)
     if len(parts) < 2:
         return ""
-    first = parts[0]
-    waits = max(parts[1:], key=lambda part: part.wait)
-    runs = max(parts[1:], key=lambda part: part.run)
-    if runs.run > first.run * _RUN_GROWS and runs.run - first.run > _FELT:
-        return f"service-bound: the work itself took longer: {_compared(first, runs)}"
-    if waits.wait > first.wait * _WAIT_GROWS and waits.wait - first.wait > _FELT:
-        return f"queue-bound: jobs waited longer for a worker, and the work took no longer: {_compared(first, waits)}"
-    return f"keeping up: {_compared(first, waits)}"
+    calm, brisk = min(parts, key=lambda part: part.wait), min(parts, key=lambda part: part.run)
+    waits, runs = max(parts, key=lambda part: part.wait), max(parts, key=lambda part: part.run)
+    if runs.run > brisk.run * _GROWS and runs.run - brisk.run > _RUN_FELT:
+        return f"service-bound: the work itself took longer: {_compared(brisk, runs)}"
+    if waits.wait > calm.wait * _GROWS and waits.wait - calm.wait > _WAIT_FELT:
+        return f"queue-bound: jobs waited longer for a worker, and the work took no longer: {_compared(calm, waits)}"
+    return f"keeping up: {_compared(calm, waits)}"
 
 
 def _compared(first: _Part, other: _Part) -> str:
     def pair(a: float, b: float) -> str:
-        return f"{figure(_rounded(a), 's')} in {first.name} and {figure(_rounded(b), 's')} in {other.name}"
+        return f"{figure(_rounded(a), 's')} in {first.name}, {figure(_rounded(b), 's')} in {other.name}"
 
     return f"queue_wait p50 {pair(first.wait, other.wait)}, run_time p50 {pair(first.run, other.run)}"
 
 
-def _parts(recording: Recording) -> Iterator[_Part]:
-    """The phases, or the thirds of a run that has one, in order of time; those of too few jobs are left out."""
+def _parts(recording: Recording) -> list[_Part]:
+    """The phases in order of time, or the sixths of a run that has not two of them with enough jobs."""
     spans = {name: pieces for name, pieces in recording.spans.items() if pieces}
-    if not 1 < len(spans) <= _MOST_PARTS:
-        third = recording.duration / 3
-        spans = {
-            f"the {name} third": ((n * third, (n + 1) * third),) for n, name in enumerate(("first", "second", "last"))
-        }
+    phases = list(_read(recording, spans)) if 1 < len(spans) <= _MOST_PARTS else []
+    if len(phases) > 1:
+        return phases
+    edges = [recording.duration * n / 6 for n in range(7)]
+    sixths = {
+        f"{figure(_rounded(start), 's')}-{figure(_rounded(end), 's')}": ((start, end),)
+        for start, end in pairwise(edges)
+    }
+    return list(_read(recording, sixths))
+
+
+def _read(recording: Recording, spans: Mapping[str, Intervals]) -> Iterator[_Part]:
+    """Those of the parts in which enough jobs were due."""
     for name, pieces in sorted(spans.items(), key=lambda span: span[1][0]):
         cells = recording.within(pieces)
         # Jobs that wait still have waited so long at least: what is known of those done tells of a calmer run.

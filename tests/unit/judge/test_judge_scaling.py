@@ -106,5 +106,5 @@ def test_what_grew_is_named(wait: float, run: float, says: str) -> None:
     base.histograms["queue_wait_least"], base.histograms["run_time"] = times(0.003, wait), times(0.01, run)  # type: ignore[index]
     said = bottleneck.sentence(base)
     assert said.startswith(says)
-    assert "in doors and" in said
+    assert "in doors, " in said
     assert bottleneck.sentence(record(steady(10))) == ""

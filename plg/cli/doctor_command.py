@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if where in WORDS:
         raise usage_error(f"{where} is made for each run, and holds nothing before it", "give the URL of a server")
     try:
-        found = _examined(where)
+        found = _examined(where, wait_of(where) if options.wait is None else options.wait)
     except TargetError as error:
         console.error(f"exit {TARGET}: {hide_known(error.message)}" + f" ({_advice(error)})" * bool(_advice(error)))
         return TARGET
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _examined(where: str) -> Diagnosis:
-    """The diagnosis, also of a server that comes up while the URL says to wait for it. Raises `TargetError`."""
-    until = time.monotonic() + wait_of(where)
+def _examined(where: str, wait: float) -> Diagnosis:
+    """The diagnosis, also of a server that comes up within ``wait`` (s). Raises `TargetError`."""
+    until = time.monotonic() + wait
     while True:
         try:
             return examine(where)
@@ -60,4 +60,4 @@ def _advice(error: TargetError) -> str:
     return _NOBODY if "--target" in error.advice else error.advice
 
 
-_NOBODY = "is a server there? ?wait=30s at the end of the URL waits for one to come up"
+_NOBODY = "is a server there? --wait 30s waits for one to come up"

@@ -331,3 +331,4 @@ def _doctor(commands: Commands) -> None:
         "target", metavar="TARGET", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--wait", type=_duration, metavar="TIME", help="how long to wait for a server that is not up")

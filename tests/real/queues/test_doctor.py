@@ -336,7 +336,7 @@ def test_a_wrong_password(servers, any_binary, capsys):
 def test_a_server_that_comes_up_meanwhile_is_waited_for(servers, any_binary):
     port = free_port()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(main, ["doctor", f"redis://127.0.0.1:{port}/0?wait=20s"])
+        waiting = pool.submit(main, ["doctor", f"redis://127.0.0.1:{port}/0", "--wait", "20s"])
         time.sleep(0.5)
         assert not waiting.done()
         servers(any_binary, "--port", str(port), wait=False)

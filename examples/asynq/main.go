@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 type order struct {
@@ -33,13 +34,18 @@ func main() {
 	if url == "" {
 		url = "redis://localhost:6379/0"
 	}
-	redis, err := asynq.ParseRedisURI(url)
+	connection, err := asynq.ParseRedisURI(url)
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := asynq.NewServer(redis, asynq.Config{Concurrency: 5, Queues: map[string]int{"shop": 1}})
+	link, err := redis.ParseURL(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := asynq.NewServer(connection, asynq.Config{Concurrency: 5, Queues: map[string]int{"shop": 1}})
 	mux := asynq.NewServeMux()
 	mux.HandleFunc("charge", charge)
+	mux.Use(TellPlg(redis.NewClient(link))) // tells plg when each task was started and done
 	if err := server.Run(mux); err != nil {
 		log.Fatal(err)
 	}

@@ -35,7 +35,12 @@ def test_every_framework_has_its_page_and_example_and_the_overview_leads_there()
 def test_the_page_shows_the_files_and_commands_of_the_example(kind: str) -> None:
     folder = EXAMPLES / kind
     shown = {title: text for language, title, text in blocks(page_of(kind)) if language != "console"}
-    assert shown == {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.suffix != ".md"}
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.suffix != ".md"}
+    middleware = {name: files.pop(name) for name in [*files] if name.startswith("tell_plg.")}
+    assert shown == files
+    told = [text for language, _, text in blocks(ROOT / "docs" / "workers.md") if language in ("ruby", "go")]
+    assert all(any(text.endswith(each) for each in told) for text in middleware.values())
+    assert (kind in ("sidekiq", "asynq")) is bool(middleware)
     readme = folder / "README.md"
     assert console(readme, "the worker") == console(page_of(kind), "the worker")
     typed = [command for command, _ in commands(console(page_of(kind), "plg"))]

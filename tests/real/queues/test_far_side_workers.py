@@ -174,3 +174,17 @@ def test_a_job_that_is_given_to_workers_twice_is_a_duplicate(name: str, made, se
     [_, line] = outcome.expectations
     assert (line.verdict, line.observed) == ("fail", 1)
     assert (outcome.far_side.completed, outcome.far_side.duplicates, outcome.far_side.lost) == (JOBS, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["celery", "arq", "dramatiq", "saq", "huey", "bullmq", "asynq"])
+def test_a_delayed_job_waits_from_the_end_of_its_delay(name: str, made, server, tmp_path: Path) -> None:
+    bin = made(name)
+    with working(told(name), bin, tmp_path, server.url()) as worker:
+        outcome, _ = check(
+            name, tmp_path, server, "max(queue_wait) < 3s  completed == 140", more="delay 4s", watch="25s"
+        )
+        seen = worker.waits_for(JOBS)
+    assert outcome.exit_code == 0, (outcome.reason, worker.log())
+    zero = datetime.fromisoformat(outcome.started_at).timestamp()
+    assert min(job["at"] for job in seen) > zero + 4
+    assert outcome.end_to_end_s["max"] < 3

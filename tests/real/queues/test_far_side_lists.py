@@ -132,6 +132,7 @@ def test_a_user_who_may_not_make_the_stream_is_told(tmp_path: Path, server) -> N
     assert "what the workers do cannot be read: plg:far:" in line.detail
 
 
+@pytest.mark.slow
 def test_several_generators_of_one_run_read_one_stream(tmp_path: Path, server) -> None:
     path = tmp_path / "told.plg"
     path.write_text(SCENARIO.format(expect=KEPT.format(n=300), rate=300, watch="10s", queue="shop"))
@@ -144,6 +145,7 @@ def test_several_generators_of_one_run_read_one_stream(tmp_path: Path, server) -
     assert server.ask("KEYS", "plg:*") == b"*0\r\n"
 
 
+@pytest.mark.slow
 def test_in_a_cluster_the_stream_lies_where_its_key_belongs(tmp_path: Path, cluster) -> None:
     url = cluster.nodes[0].url()
     redis = RedisCluster.from_url(url)
@@ -186,6 +188,7 @@ print(slowest)
 """
 
 
+@pytest.mark.slow
 def test_a_worker_is_not_held_up_where_the_server_is_silent(tmp_path: Path) -> None:
     """It listens and never answers: records are given up, and the worker's own thread waits for nothing."""
     from plg.queues.recipe import unique_id

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
+from support.frameworks import HOOKS
 
 from plg import worker
 from plg.queues.base import Job, Queue, Retry
@@ -58,6 +60,15 @@ def test_a_worker_leaves_other_jobs_alone() -> None:
     ]
     assert sum(worker.head_of(each) is not None for each in draws) < 20
     assert worker.head_of("17") is worker.head_of("") is None
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_page_on_workers_shows_the_line_of_each_framework(name: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "workers.md").read_text(encoding="utf-8")
+    call = re.search(r"plg\.worker\.\w+\(", HOOKS[name])
+    assert call is not None
+    assert page.count(call[0]) >= 1
+    assert hasattr(worker, call[0][len("plg.worker.") : -1])
 
 
 def test_rq() -> None:

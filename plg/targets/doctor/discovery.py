@@ -88,7 +88,7 @@ class Discovery:
                 [answer] = self.reader.ask([(("SCAN", cursor, "COUNT", _PAGE), node)])
                 if isinstance(answer, Exception):
                     self.remarks.append(
-                        Remark("keys-not-seen", f"this user may not look at the names of keys: {words_of(answer)}")
+                        Remark("keys-not-seen", f"the names of keys could not be looked at: {words_of(answer)}")
                     )
                     return
                 cursor, found = answer

@@ -79,14 +79,22 @@ def on_foreign_jobs(found: Sequence[FoundQueue], ends: Mapping[str, Sequence[byt
 
 
 def on_cluster(found: Sequence[FoundQueue]) -> Iterator[Remark]:
-    """Queues whose keys lie in several slots, which scripts of their framework cannot reach together."""
-    split = [each for each in found if len({slot_of(key) for key in each.queue.keys}) > 1]
+    """Queues of which one job is written to several slots, which scripts of a framework cannot reach together."""
+    split = [each for each in found if len(set(_slots_of_a_job(each))) > 1]
     if split:
         yield Remark(
             "no-hash-tag",
             f"the keys of {_names(split)} lie in several slots of the cluster: scripts and transactions of a "
             "framework fail there, unless a part of the name or prefix stands in { }",
         )
+
+
+def _slots_of_a_job(each: FoundQueue) -> Iterator[int]:
+    announced = each.queue.announcement()
+    for command in each.queue.rehearsal():
+        if command not in announced:
+            key = command[1]
+            yield slot_of(key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key))
 
 
 def _owner(each: FoundQueue) -> Owner | None:

@@ -17,6 +17,7 @@ from plg.cli.main import main
 from plg.queues.base import Job, Queue
 from plg.queues.owners.registry import OWNERS
 from plg.queues.use import queues_of
+from plg.reports.diagnosis import drawn
 from plg.targets.doctor.diagnosis import Diagnosis
 from plg.targets.doctor.examination import examine
 
@@ -211,7 +212,38 @@ def test_what_a_user_may_not_see_is_said(server):
     server.ask("LPUSH", "plain", "a")
     server.ask("ACL", "SETUSER", "ann", "on", ">secret", "+@all", "-scan", "-acl", "~*")
     found = examine(server.url("ann:secret"))
-    assert "may not look at the names of keys" in said(found, "keys-not-seen")
+    assert "the names of keys could not be looked at" in said(found, "keys-not-seen")
+
+
+MARKS = ("celery-priority", "rq-idle", "bullmq-prefix", "sidekiq-idle", "asynq-idle", "arq-idle", "taskiq-stream-group",
+         "saq-filled", "dramatiq-idle")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [
+    "ping", "info", "time", "dbsize", "scan", "sscan", "zscan", "type", "llen", "lindex", "lrange", "hlen", "pttl",
+    "exists", "hget", "hmget", "get", "scard", "srandmember", "sismember", "zcard", "zcount", "zrange", "memory",
+    "config", "acl", "xlen", "xinfo", "xrange", "xrevrange", "client", "cluster",
+])  # fmt: skip
+def test_whatever_a_user_may_not_ask_the_rest_is_told(server, command):
+    lay(server, [words for layout in LAYOUTS if layout.title in MARKS for words in layout.commands])
+    lay(server, [("LPUSH", "plain", "a"), ("XADD", "silent", "*", "job", "{}")])
+    server.ask("ACL", "SETUSER", "ann", "on", ">secret", "+@all", f"-{command}", "~*")
+    if command == "ping":
+        assert main(["doctor", server.url("ann:secret")]) == 6
+        return
+    before = state(server)
+    found = examine(server.url("ann:secret"))
+    assert state(server) == before
+    assert found.queues
+    assert {each.kind for each in found.queues if each.sight} or command in ("info", "llen")
+
+
+def test_a_user_who_may_only_ping(server):
+    server.ask("ACL", "SETUSER", "ann", "on", ">secret", "-@all", "+ping", "+select", "~*")
+    found = examine(server.url("ann:secret"))
+    assert (found.queues, found.server.version, found.writing.allowed) == ((), "", None)
+    assert "keys-not-seen" in codes(found)
+    assert drawn(found, width=80)
 
 
 def test_the_server_is_given_no_command_that_writes_blocks_or_walks_all_keys(server):
@@ -248,13 +280,16 @@ def test_a_cluster_is_looked_at_as_a_whole(cluster):
         cluster.nodes[place].ask("LPUSH", key, "a")
     saq = cluster.place("saq:default:incomplete")
     cluster.nodes[saq].ask("ZADD", "saq:default:incomplete", "0", "saq:job:default:1")
+    cluster.nodes[cluster.place("asynq:queues")].ask("SADD", "asynq:queues", "low")
     found = examine(cluster.nodes[0].url())
     assert (found.server.mode, found.server.nodes) == ("cluster", 3)
     assert counts(found) == {("list", key): (1, None, None, None) for key in keys} | {
-        ("saq", "default"): (0, 0, 1, None)
+        ("saq", "default"): (0, 0, 1, None),
+        ("asynq", "low"): (0, 0, 0, 0),
     }
     assert 'saq "default"' in said(found, "no-hash-tag")
-    assert found.looked.keys == 4
+    assert "asynq" not in said(found, "no-hash-tag")
+    assert found.looked.keys == 5
 
 
 def test_a_sentinel_says_where_its_master_is(servers, any_binary):

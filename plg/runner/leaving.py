@@ -5,7 +5,6 @@ from __future__ import annotations
 from plg.dataclass import dataclass
 from plg.scenario import Scenario
 from plg.targets.base import Target, TargetError
-from plg.targets.leftovers import Leftovers
 from plg.targets.register import Registration
 from plg.units import counted
 
@@ -38,6 +37,8 @@ def clear_up(target: Target, registration: Registration, sent: int, *, clean: bo
 
 
 def _clear_up(target: Target, registration: Registration, *, clean: bool) -> Left:
+    from plg.targets.leftovers import Leftovers  # few runs need it
+
     with Leftovers(target) as leftovers:
         known = registration.known
         remains = leftovers.clean(known) if clean else leftovers.look(known.entry)

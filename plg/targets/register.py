@@ -15,16 +15,18 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plg.dataclass import dataclass
 from plg.queues.base import Job, Queue
 from plg.queues.use import QueueInUse, queues_of
 from plg.targets.base import Target, TargetError
-from plg.targets.cleaning import Cleaner, Fresh
 from plg.targets.client import Client
 from plg.targets.faults import own_words
 from plg.targets.routed import Routed
+
+if TYPE_CHECKING:
+    from plg.targets.cleaning import Fresh
 
 RUNS = "plg:runs"
 _KEPT, _MOST = 30 * 86_400, 1000
@@ -126,6 +128,8 @@ class Registration:
             return
         lists = [place.key for traces in found for place in traces.places]
         if not sent:
+            from plg.targets.cleaning import Cleaner  # few runs need it
+
             Cleaner(self._routed, found, 0).unmake(self.entry.fresh)
         elif any(answer != 0 for answer in self._routed.ask([("LLEN", key) for key in lists])):
             return

@@ -36,6 +36,11 @@ def _number_or_nothing(answer: Any) -> bool:
     return answer is None or isinstance(answer, int)
 
 
+def _number_or_queued(answer: Any) -> bool:
+    """Of a command that may stand in a transaction."""
+    return isinstance(answer, int) or answer == b"QUEUED"
+
+
 def _text(answer: Any) -> bool:
     return isinstance(answer, bytes)
 
@@ -130,6 +135,10 @@ _SHAPES: dict[str, Shape] = {
     "SCAN": _page,
     "SSCAN": _page,
     "ZSCAN": _pairs,
+    "HSCAN": _pairs,
+    "UNLINK": _number_or_queued,
+    "SREM": _number_or_queued,
+    "ZREVRANGE": _list_of(_text),
     "XRANGE": _list_of(_entry),
     "XREVRANGE": _list_of(_entry),
     "XINFO": _list_of(_group),
@@ -139,7 +148,7 @@ _SHAPES: dict[str, Shape] = {
     **dict.fromkeys(
         (
             "LLEN", "XLEN", "ZCARD", "ZCOUNT", "SCARD", "EXISTS", "SISMEMBER", "HSETNX", "HINCRBY", "EXPIRE", "DEL",
-            "XACK",
+            "XACK", "LREM", "ZREM", "HDEL", "XDEL",
         ),
         _number,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import redis
 from support.frameworks import FRAMEWORKS, TAKES
@@ -31,9 +33,10 @@ def run(server, tmp_path):
     def start(kind: str, run_id: str) -> str:
         framework = FRAMEWORKS.get(kind)
         call, takes = (framework.call, TAKES[framework.takes]) if framework else ("shop.work", TAKES["args"])
+        called = f'call "{call}" {takes}' if kind != "list" else TAKES["payload"]
         given = [text for name, text in VARIANTS.items() if name in format_of(kind).expresses]
         jobs = " ".join(
-            f'job j{number} {{ queue {kind} "shop" call "{call}" {takes} {more} }}'
+            f'job j{number} {{ queue {kind if kind != "list" else ""} "shop" {called} {more} }}'
             for number, more in enumerate(("", *given))
         )
         limits = "guardrails { max_rate 9000/s max_total_jobs 9_000 max_duration 1m }"
@@ -68,6 +71,26 @@ def test_one_run_goes_and_the_other_stays_and_then_nothing_is_left(kind: str, ru
     assert contents(client) == before
     assert cleaned(server, "app").removed.jobs == JOBS
     assert keyspace(client) == empty
+
+
+@pytest.mark.parametrize("kind", ["list", "celery", "taskiq", "sidekiq", "huey"])
+def test_jobs_of_others_that_speak_of_the_jobs_of_the_run_stay(kind: str, run, server, client) -> None:
+    """A task that one of the run's jobs has begun has the id of that job in it, as its parent, say."""
+    run(kind, "ours")
+    key = {"celery": "shop", "taskiq": "shop", "list": "shop", "sidekiq": "queue:shop", "huey": "huey.redis.shop"}[kind]
+    job = client.lindex(key, 0)
+    if kind == "celery":
+        message = json.loads(job)
+        child = message["headers"] | {"id": "another", "parent_id": message["headers"]["id"]}
+        theirs = json.dumps(message | {"headers": child}).encode()
+    elif kind == "huey":
+        theirs = b"\x80\x04chuey.registry\nMessage\n(V0aa5-11\n" + b"Vof another program\n" * 8 + job
+    else:
+        theirs = json.dumps({"id": "x", "task_id": "x", "jid": "x", "payload": job.decode(), "labels": {}}).encode()
+    client.lpush(key, theirs)
+    client.rpush(key, theirs)
+    assert cleaned(server, "ours").removed.jobs == JOBS
+    assert client.lrange(key, 0, -1) == [theirs, theirs]
 
 
 def contents(client) -> dict[bytes, object]:

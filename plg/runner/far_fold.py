@@ -152,8 +152,8 @@ class _Fold:
             return f"{len(jobs):,} of {jobs.planned:,} jobs were asked after"
         if untraceable:
             return f"{untraceable:,} of {jobs.planned:,} jobs leave no record"
-        if reader.fault:
-            return f"not all jobs could be asked after: {reader.fault}"
+        if reader.fault or reader.odd:
+            return f"not all jobs could be asked after: {reader.fault or reader.odd}"
         if unread:
             return f"{unread:,} of {jobs.planned:,} jobs were not asked after"
         if unknown := self.run.total("unknown"):

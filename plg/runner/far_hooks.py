@@ -14,6 +14,7 @@ from plg.targets.inquiry import Inquiry
 _SPARE = 3600.0
 """Seconds for which a stream outlives its run, where plg does not live to remove it."""
 _PAGE = 1000
+_MOST_SEQ = 1 << 62
 APART = 0.005
 """Clocks that differ by less (s) count as one: it cannot be told from the way to the server."""
 
@@ -82,7 +83,7 @@ class Hooks:
         given = dict(zip(fields[::2], fields[1::2], strict=False))
         self._left += b"left" in given
         seq = tracing.seq_of(given.get(b"id", b""))
-        if seq is None:
+        if seq is None or seq > _MOST_SEQ:
             return None
         worker = given.get(b"w", b"").decode("utf-8", "replace")
         sent = _number(given.get(b"t"))

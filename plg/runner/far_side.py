@@ -86,7 +86,7 @@ class FarReader:
         self.questions = self.size = self.failed = 0
         self.looked = 0.0
         self.offset: float | None = None
-        self.fault = self.deaf = ""
+        self.fault = self.deaf = self.odd = ""
         self._all_sent = self._stopped = False
         self._wake = threading.Event()
         self._clock: Clock = MonotonicClock()
@@ -183,7 +183,10 @@ class FarReader:
             self.failed, self.fault = self.failed + 1, str(error)
             return False
         for told in found:
-            self.jobs.hear(told)
+            try:
+                self.jobs.hear(told)
+            except (ValueError, OverflowError) as error:
+                self.odd = self.odd or f"a worker's entry cannot be read: {error}"
         self.looked = self._now()
         return more
 
@@ -223,7 +226,11 @@ class FarReader:
                 return self._not_answered(places[number:], str(failed))
             assert tracing is not None, "only jobs with a record are asked after"
             assert tracing.read is not None, "only jobs with a record are asked after"
-            jobs.note(place, tracing.read(own))
+            try:
+                jobs.note(place, tracing.read(own))
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+                # Whatever stands there in place of a record: it tells nothing of this job, and the others are read.
+                self.odd = self.odd or f"a record cannot be read: {error}"
         self.fault, self.looked = "", asked
         return True
 

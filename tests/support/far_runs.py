@@ -24,7 +24,7 @@ class Reader:
     def __init__(self, jobs: FarJobs, looked: float) -> None:
         self.jobs, self.looked, self.offset = jobs, looked, 0.25
         self.questions, self.size, self.fault = 2 * len(jobs), 100, ""
-        self.hooks, self.deaf = None, ""
+        self.hooks, self.deaf, self.odd = None, "", ""
 
 
 def plan_in(folder: Path) -> Plan:

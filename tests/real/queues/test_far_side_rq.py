@@ -19,6 +19,7 @@ from plg.outcome import Outcome
 from plg.outcome_io import from_json, to_json
 from plg.prepare import Request, prepare
 from plg.queues.registry import format_of
+from plg.reports.terminal import summary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -186,3 +187,20 @@ def test_jobs_that_are_deleted_are_lost(tmp_path: Path, server) -> None:
     [_, lost] = outcome.expectations
     assert (lost.verdict, lost.observed) == ("fail", 2)
     assert outcome.far_side.found[0] == "2 jobs that Redis confirmed can be found nowhere"
+
+
+def test_jobs_that_the_server_evicts_are_lost_and_the_report_says_why(tmp_path: Path, servers, any_binary) -> None:
+    server = servers(any_binary, "--maxmemory", "6mb", "--maxmemory-policy", "allkeys-random")
+    path = tmp_path / "rq.plg"
+    path.write_text(
+        'scenario rq { job work { queue rq "shop" call "shopjobs.work" args ["' + 5000 * "x" + '"] } '
+        "traffic { steady 600/s over 2s } guardrails { max_rate 1_000/s max_total_jobs 2_000 max_duration 1m } "
+        "watch 0s expect { errors == 0 lost == 0 } }"
+    )
+    outcome = session.run(prepare(path, Request({}, target=server.url(), seed=1)), session.Observer())
+    [_, lost] = outcome.expectations
+    assert lost.verdict == "fail"
+    assert outcome.far_side.lost == lost.observed > 100
+    assert outcome.far_side.lost + outcome.far_side.waiting == outcome.ledger.acked
+    assert "the server evicted" in outcome.recording.lost
+    assert "the server evicted" in summary(outcome)

@@ -133,6 +133,30 @@ def test_asynq() -> None:
     assert not list(format_of("asynq").faults({"retention": 600}))
 
 
+JUNK = (None, b"", b"\xff", b"-1", 7, [], [b"x"] * 9, b"9" * 40)
+
+
+@pytest.mark.parametrize("kind", ["rq", "arq", "saq", "bullmq", "asynq"])
+def test_what_is_no_record_is_refused_or_says_nothing(kind: str) -> None:
+    """It never brings anything about but the errors that the reader passes over."""
+    settings = {"retention": 60} if kind == "asynq" else {}
+    read = tracing(kind, **settings).read
+    assert read is not None
+    for first in (
+        *JUNK,
+        *([junk] * 7 for junk in JUNK),
+        *([junk] * 5 for junk in JUNK),
+        *([junk] * 2 for junk in JUNK),
+    ):
+        for second in JUNK:
+            for answers in ((first,), (first, second), (first, second, second)):
+                try:
+                    found = read(answers)
+                except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError):
+                    continue
+                assert isinstance(found, Trace)
+
+
 class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -6,6 +6,7 @@ The names are looked through page by page with SCAN, up to a bound; what a name 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
@@ -25,11 +26,12 @@ _PAGE, _PAGES = 5000, 40
 """Keys in one answer, and answers of one node."""
 _MEMBERS, _MEMBER_PAGES = 1000, 5
 _MOST_REGISTERS = 500
-_MOST_UNKNOWN, _MOST_PLAIN = 20_000, 100
+_MOST_UNKNOWN, _MOST_PLAIN = 5000, 100
 """Lists and streams that no name tells of: remembered, and looked into, the longest first."""
 _MOST_SUSPECTS = 500
 MOST_FOUND = 1000
 """Queues; there may be more where so many are found."""
+_NUMBER = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
 _USUAL = frozenset(owner.usual for owner in OWNERS if owner.usual)
 _SIZE = {"list": "LLEN", "stream": "XLEN"}
 
@@ -52,16 +54,24 @@ class Discovery:
     """Those whose keys are there, by the name of one of them."""
     _seen: int = field(default=0, init=False)
     _bounded: bool = field(default=False, init=False)
+    _unseen: str = field(default="", init=False)
+    _dull: set[str] = field(default_factory=set, init=False)
 
     def search(self) -> Looked:
         """Fill ``queues`` and ``remarks``; what it cost."""
         self._read_registers([register for owner in OWNERS for register in owner.registers])
         self._call([roll for owner in OWNERS if (roll := owner.roll())])
         there = self._count_keys()
-        until = time.monotonic() + self.patience
-        for page in self._pages(until):
-            self._take(page)
+        for kind in _SIZE:
+            for page in self._pages(kind):
+                self._take(page, kind)
+        for page in self._pages():
+            self._seen += len(page)
+            for name in page:
+                self._told_by(name)
         self._read_registers(list(self._registers)[:_MOST_REGISTERS])
+        if self._unseen:
+            self.remarks.append(Remark("keys-not-seen", f"the names of keys could not be looked at: {self._unseen}"))
         if self._bounded:
             of = "" if there is None else f" of {there:,}"
             self.remarks.append(
@@ -80,19 +90,18 @@ class Discovery:
         sizes = [answer for answer in answers if isinstance(answer, int)]
         return sum(sizes) if len(sizes) == len(answers) else None
 
-    def _pages(self, until: float) -> Iterator[list[str]]:
-        """The names of keys, those of each node in turn."""
+    def _pages(self, kind: str = "") -> Iterator[list[str]]:
+        """The names of the keys of a ``kind``, "" for all, of each node in turn."""
+        until = time.monotonic() + self.patience / 3
+        only = ("TYPE", kind) if kind else ()
         for node in self.reader.nodes:
             cursor: bytes = b"0"
             for number in range(_PAGES):
-                [answer] = self.reader.ask([(("SCAN", cursor, "COUNT", _PAGE), node)])
+                [answer] = self.reader.ask([(("SCAN", cursor, "COUNT", _PAGE, *only), node)])
                 if isinstance(answer, Exception):
-                    self.remarks.append(
-                        Remark("keys-not-seen", f"the names of keys could not be looked at: {words_of(answer)}")
-                    )
+                    self._unseen = words_of(answer)
                     return
                 cursor, found = answer
-                self._seen += len(found)
                 yield [name.decode("utf-8", "replace") for name in found]
                 if cursor == b"0":
                     break
@@ -100,16 +109,23 @@ class Discovery:
                     self._bounded = True
                     break
 
-    def _take(self, page: Iterable[str]) -> None:
-        """Sort out names: those that tell of a queue, those that may, and those that tell nothing."""
-        untold = [name for name in page if not self._told_by(name) and len(self._unknown) < _MOST_UNKNOWN]
-        for name, kind in zip(untold, self.reader.ask([(("TYPE", name), "") for name in untold]), strict=True):
-            if kind in (b"list", b"stream"):
-                self._unknown[name] = kind.decode()
+    def _take(self, page: Iterable[str], kind: str) -> None:
+        """Remember lists or streams whose names tell nothing."""
+        for name in page:
+            if self._told_by(name):
+                continue
+            if len(self._unknown) < _MOST_UNKNOWN:
+                self._unknown[name] = kind
+            else:
+                self._bounded = True
 
     def _told_by(self, name: str) -> bool:
-        """Whether the name alone says what the key is."""
-        told = False
+        """Whether the name alone says what the key is. Of names that differ in numbers alone, and say nothing, one is
+        looked at."""
+        shape = _NUMBER.sub("#", name)
+        if shape in self._dull:
+            return False
+        told = suspected = False
         for owner in OWNERS:
             if spelling := owner.named(name):
                 self._add(spelling)
@@ -117,12 +133,16 @@ class Discovery:
             if owner.is_register(name):
                 self._registers[name] = None
                 return True
-            if (suspect := owner.suspected(name)) and len(self._suspects) < _MOST_SUSPECTS:
-                self._suspects[suspect] = None
+            if suspect := owner.suspected(name):
+                suspected = True
+                if len(self._suspects) < _MOST_SUSPECTS:
+                    self._suspects[suspect] = None
             if name not in _USUAL and owner.by_key(name) is not None:
                 told = True
                 if owner not in self._frameworks.values():
                     self._frameworks[name] = owner
+        if not told and not suspected:
+            self._dull.add(shape)
         return told
 
     def _read_registers(self, registers: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from plg.targets.doctor.server import facts_of, on_databases, remarks_on
 from plg.targets.doctor.writing import may_write
 from plg.targets.preflight import greet, may_be_cluster
 
-PATIENCE = 4.0
+PATIENCE = 6.0
 """Seconds that the names of keys are looked through, and that the marks of frameworks are looked for."""
 MOST_QUEUES = 200
 

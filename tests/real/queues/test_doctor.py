@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.pages import as_shown, blocks, commands
 from support.queue_layouts import CELERY_MESSAGE, LAYOUTS, SIDEKIQ_JOB, binding, lay, state
 from support.real_servers import free_port
 
@@ -337,6 +338,29 @@ def test_names_that_move_cursors_are_written_out(server, capsys):
     server.ask("LPUSH", "a\x1b[2Jb", "x")
     assert main(["doctor", server.url()]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_page_shows_what_is_printed(server, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    lay(server, [binding("pay", "pay"), ("SADD", "rq:queues", "rq:queue:mail"), ("LPUSH", "invoices", "a", "b", "c")])
+    server.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert main(["doctor", server.url()]) == 0
+    finally:
+        server.ask("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
+    printed = iter(
+        capsys.readouterr()
+        .out.replace(server.url(), "redis://localhost:6379/0")
+        .replace("valkey ", "redis ")
+        .splitlines()
+    )
+    [_, (_, shown)] = [each for text in page_blocks() for each in commands(text)][::-1]
+    for line in shown:
+        assert any(as_shown(line, each) for each in printed), line
+
+
+def page_blocks() -> list[str]:
+    return [text for language, _, text in blocks(ROOT / "docs" / "doctor.md") if language == "console"]
 
 
 def test_the_page_names_every_warning():

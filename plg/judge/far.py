@@ -31,6 +31,9 @@ def why_open(reader: Reader, subject: Subject) -> str:
         missing = traced - float(reader.rows("queue_wait", subject.during, None).totals[0])
         return f"of {counted(int(missing), 'job')}{where(subject)} it is not known when a worker started them"
     open_jobs = float(reader.counter("unfinished", subject)[0])
+    nowhere = int(reader.counter("lost", subject)[0])
+    if not open_jobs and nowhere and subject.measure not in FAR_TIMES:
+        return f"{counted(nowhere, 'job')}{where(subject)} can be found nowhere, and may have ended in any way"
     if not open_jobs:
         missing = traced - float(reader.rows(subject.measure, subject.during, None).totals[0])
         return f"of {counted(int(missing), 'job')}{where(subject)} no worker has told how they ended"

@@ -40,7 +40,10 @@ def bounds(reader: Reader, subject: Subject, width: float | None) -> tuple[Float
     if subject.measure in FAR_TIMES:
         return _bounds_of_time(reader, subject, width)
     value = reader.counter(subject.measure, subject, width)
-    most = value if subject.measure == "lost" else value + reader.counter("unfinished", subject, width)
+    most = value
+    if subject.measure != "lost":
+        # A job that is nowhere may have been run, more than once, and failed, before its record went.
+        most = value + reader.counter("unfinished", subject, width) + reader.counter("lost", subject, width)
     return value, np.full(len(value), np.inf) if recording.far.doubt else most
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plg.dataclass import dataclass
-from plg.measures import FAR
+from plg.measures import FAR, FAR_COUNTS
 from plg.runner.cell_histogram import CellHistogram
 from plg.runner.far_jobs import FarJobs
 from plg.runner.far_side import FarReader
@@ -54,11 +54,11 @@ class _Fold:
             ("unfinished", written & ~jobs.are("completed", "dead")),
         ):  # fmt: skip
             np.add.at(counters[name], cells, amounts.astype(np.int64))
-        accepted = _accepted(self.run)
+        # What Redis confirmed and nobody has: lost where nothing is left out, and in any case not known.
+        missing = self._missing(cells, counters["traced"])
         if jobs.all_of_them:
-            # Nothing is left out, so what Redis confirmed and nobody has is lost.
-            counters["lost"] = np.maximum(accepted - counters["traced"], 0)
-            counters["traced"] = np.maximum(accepted, counters["traced"])
+            counters["lost"] = missing
+        counters["traced"] += missing
         histograms = self._histograms(cells)
         return replace(
             self.run,
@@ -66,6 +66,17 @@ class _Fold:
             histograms={**self.run.histograms, **histograms},
             far=self._record(written, int(counters["lost"].sum())),
         )
+
+    def _missing(self, cells: Ints, written: Ints) -> Ints:
+        """By cell, of how many of the jobs that were asked after and that Redis confirmed nothing is known."""
+        accepted = _accepted(self.run)
+        if self.jobs.all_of_them:
+            return np.asarray(np.maximum(accepted - written, 0))
+        # Of a sample it is not known which of them Redis refused: as many as of all.
+        asked = np.bincount(cells[self.jobs.traceable], minlength=self.run.cells)
+        planned = self.run.counters["planned"]
+        refused = np.ceil(asked * np.maximum(planned - accepted, 0) / np.maximum(planned, 1)).astype(np.int64)
+        return np.asarray(np.maximum(asked - refused - written, 0))
 
     @property
     def offsets(self) -> Mapping[str, float]:
@@ -94,7 +105,8 @@ class _Fold:
 
     def _histogram(self, cells: Ints, times: Floats) -> Histograms:
         """Of the times that are known, with their cells."""
-        histogram, known = CellHistogram(self.run.cells), ~np.isnan(times)
+        # A job that ends before it begins is one of a clock that was set: how long it took is not known.
+        histogram, known = CellHistogram(self.run.cells), times >= -EARLY
         order = np.argsort(cells[known], kind="stable")
         if known.any():
             histogram.add(cells[known][order], np.maximum(times[known][order], 0.0))
@@ -124,7 +136,12 @@ class _Fold:
         jobs, silent = self.jobs, dict[str, str]()
         ways = "; no worker told of its jobs (plg.worker)" + (f": {self.reader.deaf}" if self.reader.deaf else "")
         for kind, tracing in enumerate(jobs.tracings):
-            if tracing is None or (jobs.hooked & (jobs.kind == kind)).any():
+            if tracing is None:
+                continue
+            if (jobs.hooked & (jobs.kind == kind)).any():
+                deaf = int(((jobs.kind == kind) & jobs.are("completed", "dead") & ~jobs.hooked).sum())
+                many = f"; {deaf:,} job{'s' * (deaf != 1)} ran in workers without plg.worker"
+                silent |= {name: f"{why}{many}" for name, why in tracing.untold if deaf and name in FAR_COUNTS}
                 continue
             silent |= {name: f"{why}{ways}" for name, why in tracing.untold}
             there = (jobs.kind == kind) & ~jobs.are("waiting", "delayed")
@@ -136,12 +153,14 @@ class _Fold:
 
     def _early(self) -> str:
         """Why starts cannot be compared with due times, where the clocks of the workers are behind the server's."""
-        ahead = self.zero + self.jobs.asked_for - self.jobs.started
+        jobs = self.jobs
+        # Neither before it was due nor before a look that still found it waiting can a job have been started.
+        ahead = self.zero + np.fmax(jobs.asked_for, jobs.unstarted) - jobs.started
         worst = float(np.nanmax(ahead)) if np.any(~np.isnan(ahead)) else 0.0
         if worst <= EARLY:
             return ""
         by = format_duration(round(worst, 3))
-        return f"a worker's clock is at least {by} behind the server's: it started a job so long before it was due"
+        return f"a worker's clock is at least {by} behind the server's: a job was started before that can have been"
 
     def _doubt(self) -> str:
         """Why the counts may be too low."""
@@ -152,6 +171,8 @@ class _Fold:
             return f"{len(jobs):,} of {jobs.planned:,} jobs were asked after"
         if untraceable:
             return f"{untraceable:,} of {jobs.planned:,} jobs leave no record"
+        if reader.hooks is not None and reader.hooks.missed:
+            return reader.hooks.missed
         if reader.fault or reader.odd:
             return f"not all jobs could be asked after: {reader.fault or reader.odd}"
         if unread:

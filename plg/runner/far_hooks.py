@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plg.dataclass import dataclass
@@ -46,7 +46,10 @@ class Hooks:
         self._inquiry = inquiry
         self._last: dict[str, bytes] = dict.fromkeys(self._tracings, b"-")
         self._offsets: dict[str, float] = {}
+        self._entries = dict.fromkeys(self._tracings, 0)
         self.heard = self.size = 0
+        self.missed = ""
+        """Why not all was read that workers told; a clause."""
 
     def open(self, run_id: str, lasting: float) -> None:
         """Make the streams, for a run that lasts so many seconds at most. Raises `TargetError`."""
@@ -69,6 +72,7 @@ class Hooks:
             for stamp, fields in entries:
                 told = self._told(self._tracings[key], stamp, fields or [])
                 found += [told] if told is not None else []
+            self._entries[key] += len(entries)
             if entries:
                 self._last[key] = b"(" + entries[-1][0]
                 if self._parts == 1:
@@ -78,6 +82,27 @@ class Hooks:
             self._inquiry.ask(read)
         self.heard += len(found)
         return found, more
+
+    def take_stock(self) -> Callable[[], None]:
+        """Ask how much was told by now; what this gives is called once all of that has been read. Raises
+        `TargetError`."""
+        answers = self._inquiry.ask([("XINFO", "STREAM", key) for key in self._tracings])
+
+        def compare() -> None:
+            for key, answer in zip(self._tracings, answers, strict=True):
+                if isinstance(answer, Exception):
+                    if "no such key" in str(answer).lower():
+                        self.missed = f"{key}, in which workers tell of their jobs, was removed by somebody"
+                    continue
+                # Redis before 7 does not say how many entries there were.
+                added = dict(zip(answer[::2], answer[1::2], strict=False)).get(b"entries-added", 0)
+                if added > self._entries[key]:
+                    lost = added - self._entries[key]
+                    self.missed = (
+                        f"{lost:,} of {added:,} records of workers were removed from {key} before they were read"
+                    )
+
+        return compare
 
     def _told(self, tracing: Tracing, stamp: bytes, fields: Sequence[bytes]) -> Told | None:
         given = dict(zip(fields[::2], fields[1::2], strict=False))

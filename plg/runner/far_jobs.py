@@ -42,7 +42,13 @@ class FarJobs:
         count = len(local)
         self.state: npt.NDArray[np.int8] = np.zeros(count, dtype=np.int8)
         self.started, self.began, self.finished = (np.full(count, np.nan) for _ in range(3))
+        self.unstarted: Floats = np.full(count, np.nan)
+        """When (s of the run) a look last found that no worker had started the job yet."""
         self.failures, self.retries, self.duplicates = (np.zeros(count, dtype=np.int32) for _ in range(3))
+        self.recorded_runs = np.zeros((3, count), dtype=np.int32)
+        """Failures, retries and duplicates as the framework itself has them."""
+        self.recorded_state: npt.NDArray[np.int8] = np.zeros(count, dtype=np.int8)
+        """Where they are as the framework itself had it at the last look."""
         self.traceable = np.array([tracing is not None for tracing in tracings])[self.kind]
         self.recorded = np.array([tracing is not None and tracing.read is not None for tracing in tracings])[self.kind]
         """Of which jobs the framework itself has a record."""
@@ -63,13 +69,18 @@ class FarJobs:
         """Whether no arrival is left out."""
         return len(self) == self.planned and bool(self.traceable.all())
 
-    def note(self, place: int, trace: Trace) -> None:
-        """What was found of the job at this ``place``."""
+    def note(self, place: int, trace: Trace, at: float = np.nan) -> None:
+        """What a look at the moment ``at`` (s of the run) found of the job at this ``place``."""
+        self.recorded_state[place] = _CODES[trace.state]
         if trace.state == "gone" and STATES[self.state[place]] in SETTLED:
             return  # its record has expired since
+        self.recorded_runs[:, place] = trace.failures, trace.retries, trace.duplicates
+        if trace.state in ("waiting", "delayed") and not trace.failures:
+            self.unstarted[place] = at
         if self.hooked[place]:
-            # What its worker tells is more: only where the job is now is taken from the framework.
-            if not self.settled(place):
+            # What its worker tells is more: only where the job is now is taken from the framework, and that it failed
+            # after the worker was done with it, as one whose result cannot be stored.
+            if not self.settled(place) or trace.state == "dead":
                 self.state[place] = _CODES[trace.state]
             return
         self.state[place] = _CODES[trace.state]
@@ -120,12 +131,20 @@ class FarJobs:
             self.state[place] = _CODES["completed" if told.end == "done" else "dead"]
 
     def correct(self, offsets: Mapping[str, float]) -> None:
-        """Count repeated runs, and move what workers told to the server's clock, which is so much ahead of theirs."""
+        """Count repeated runs, and move what workers told to the server's clock, which is so much ahead of theirs.
+
+        Runs in workers that do not tell of them are those that the framework counts beside the others.
+        """
+        # What a worker was done with and the framework still has may yet fail there, or be run again.
+        still = self.recorded & self.are("completed", "dead") & _OPEN[self.recorded_state] & (self.recorded_state > 0)
+        self.state[still] = self.recorded_state[still]
         begun = np.zeros(len(self), dtype=np.int32)
         for place, open_runs in self.begun.items():
             begun[place] = len(open_runs)
         runs = self.runs + begun
         self.duplicates = np.where(self.hooked, np.maximum(runs - 1 - self.retries, 0), self.duplicates)
+        told = (self.failures, self.retries, self.duplicates)
+        self.failures, self.retries, self.duplicates = np.maximum(told, self.recorded_runs)
         ahead = np.zeros(len(self._names))
         for name, offset in offsets.items():
             if name in self._names:
@@ -147,6 +166,10 @@ class FarJobs:
     def any_open(self) -> bool:
         """Whether any job has not ended, or was not asked after yet."""
         return bool(_OPEN[self.state[self.traceable]].any())
+
+    def is_certain(self, place: int) -> bool:
+        """Whether a job has ended, and its framework, where it keeps records, says so too."""
+        return self.settled(place) and not (self.recorded[place] and _OPEN[self.recorded_state[place]])
 
     def settled(self, place: int) -> bool:
         """Whether a job has ended."""

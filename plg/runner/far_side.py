@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +40,8 @@ _AGAIN = 0.5
 """Seconds until a job that had not ended is asked after again."""
 _SILENT = 3.0
 """Seconds after the queue is empty that a worker may take to tell of its first job."""
+_TO_WRITE_DOWN = 0.3
+"""Seconds in which a framework has written down that a job is done, of which its worker has just told."""
 LAST_LOOK = 15.0
 """Seconds that the last look at all jobs that had not ended may take."""
 
@@ -138,15 +140,34 @@ class FarReader:
         """Ask once more after every job that had not ended, after `stop`."""
         until = self._now() + LAST_LOOK
         self.fault = ""
+        stock = self._stock()
         while self._listen(TOLD_AFTERWARDS // 10) and self._now() < until:
             pass
-        open_jobs = [p for p in range(len(self.jobs)) if self.jobs.recorded[p] and not self.jobs.settled(p)]
-        for first in range(0, len(open_jobs), _LAST_BATCH):
+        stock()
+        if self._ask_uncertain(until):
+            # Of these their worker was done just before: the framework writes that down in a moment.
+            self._wake.clear()
+            self._wake.wait(_TO_WRITE_DOWN)
+            self._ask_uncertain(until)
+
+    def _stock(self) -> Callable[[], None]:
+        if self.hooks is not None:
+            with suppress(TargetError):
+                return self.hooks.take_stock()
+        return lambda: None
+
+    def _ask_uncertain(self, until: float) -> bool:
+        """Ask after every job whose end is not certain. Whether a worker has told the end of one that its framework
+        still has."""
+        jobs = self.jobs
+        places = [p for p in range(len(jobs)) if jobs.recorded[p] and not jobs.is_certain(p)]
+        for first in range(0, len(places), _LAST_BATCH):
             if self._now() > until:
                 self.fault = f"the server was too slow to tell of all jobs within {LAST_LOOK:g} s"
-                return
-            if not self._ask(open_jobs[first : first + _LAST_BATCH]):
-                return
+                return False
+            if not self._ask(places[first : first + _LAST_BATCH]):
+                return False
+        return any(jobs.settled(p) and not jobs.is_certain(p) for p in places)
 
     def close(self) -> None:
         """Stop, remove the streams of the workers, and hang up."""
@@ -170,7 +191,7 @@ class FarReader:
                 places = self._due_for_a_look(min(budget, _BATCH), began)
                 if not places or not self._ask(places):
                     break
-                self._queue.extend((began, place) for place in places if not self.jobs.settled(place))
+                self._queue.extend((began, place) for place in places if not self.jobs.is_certain(place))
                 budget -= len(places)
 
     def _listen(self, most: int) -> bool:
@@ -227,7 +248,7 @@ class FarReader:
             assert tracing is not None, "only jobs with a record are asked after"
             assert tracing.read is not None, "only jobs with a record are asked after"
             try:
-                jobs.note(place, tracing.read(own))
+                jobs.note(place, tracing.read(own), asked)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 # Whatever stands there in place of a record: it tells nothing of this job, and the others are read.
                 self.odd = self.odd or f"a record cannot be read: {error}"

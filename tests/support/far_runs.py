@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,21 +28,31 @@ class Reader:
         self.hooks, self.deaf, self.odd = None, "", ""
 
 
-def plan_in(folder: Path) -> Plan:
+def plan_in(folder: Path, kind: str = "rq") -> Plan:
     """The plan of the run."""
     path = folder / "s.plg"
     path.write_text(
-        'scenario s { job a { queue rq "q" call "shop.f" } traffic { only: steady 2/s over 10s }'
+        f'scenario s {{ job a {{ queue {kind} "q" call "shop.f" }} traffic {{ only: steady 2/s over 10s }}'
         " guardrails { max_rate 9/s max_total_jobs 99 max_duration 1m } }"
     )
     return make_plan(load(path).scenario)
 
 
-def folded(plan, traces: dict[int, Trace], looked: float = 12.0, acked: int = JOBS) -> Recording:
-    """A run of 2 jobs/s for 10 s of which the server's clock is 0.25 s ahead; a trace says seconds of the run."""
+def folded(
+    plan,
+    traces: dict[int, Trace],
+    looked: float = 12.0,
+    acked: int = JOBS,
+    *,
+    most: int = JOBS,
+    before: Callable[[FarJobs, float], None] = lambda jobs, server: None,
+) -> Recording:
+    """A run of 2 jobs/s for 10 s of which the server's clock is 0.25 s ahead; a trace says seconds since the job was
+    due. ``before`` that the jobs are told what else is known, and the first moment of the run by the server."""
     [job] = plan.scenario.jobs
-    jobs = FarJobs(plan, [format_of("rq").tracing(job, "run")])
+    jobs = FarJobs(plan, [format_of(job.queue.kind).tracing(job, "run")], most)
     server = WALL + 0.25
+    before(jobs, server)
     for place in range(len(jobs)):
         trace = traces.get(place, Trace("completed", 1.0, 1.0, 1.5))
         moved = {

@@ -102,6 +102,28 @@ def test_a_job_that_nobody_tells_of_is_lost_as_far_as_can_be_seen(tmp_path: Path
     assert "unless a worker without plg.worker ran them" in outcome.far_side.found[0]
 
 
+@pytest.mark.parametrize("harm", [("XTRIM", "MAXLEN", "0"), ("DEL",)])
+def test_records_that_another_client_removes_before_they_are_read_are_missed(tmp_path: Path, server, harm) -> None:
+    """All jobs were told of: it is their second runs and failures that nobody can know of."""
+    over = threading.Event()
+
+    def remove() -> None:
+        with Redis.from_url(server.url()) as redis:
+            while not over.wait(0.3):
+                for key in redis.scan_iter("plg:far:*"):
+                    redis.execute_command("XADD", key, "NOMKSTREAM", "*", "id", "none")
+                    redis.execute_command(harm[0], key, *harm[1:])
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    with Redis.from_url(server.url()) as redis, worker(redis):
+        outcome = check(tmp_path, server.url(), "duplicates == 0  dead == 0", watch="3s")
+    over.set()
+    thread.join()
+    assert [result.verdict for result in outcome.expectations] == ["pass", "no_data", "no_data"]
+    assert "removed" in outcome.expectations[1].detail
+
+
 def test_where_no_worker_tells_there_is_no_data_and_the_watch_ends_soon(tmp_path: Path, server) -> None:
     over = threading.Event()
 

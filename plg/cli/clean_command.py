@@ -13,7 +13,7 @@ from plg.cli.console import Console
 from plg.cli.files import target_named, usage_error
 from plg.diagnostics import nearest
 from plg.judge.verdict import FAILED, PASS, TARGET
-from plg.queues.use import QueueInUse
+from plg.queues.registry import UnknownFormat
 from plg.reports.terminal import last_line
 from plg.targets.base import TargetError
 from plg.targets.leftovers import Leftovers, Remains
@@ -45,26 +45,34 @@ def _clean(options: argparse.Namespace, console: Console, leftovers: Leftovers) 
     known = _saved(Path(options.run), leftovers) if _is_file(options.run) else _asked_for(options.run, leftovers)
     entry = known.entry
     _refuse_going(entry, leftovers)
-    remains = leftovers.look(entry) if options.dry_run else leftovers.clean(known, force=options.force)
+    try:
+        remains = leftovers.look(entry) if options.dry_run else leftovers.clean(known, force=options.force)
+    except UnknownFormat as unknown:
+        words = f"the run {entry.run} has jobs of the format {unknown.name}, which is not installed here"
+        raise usage_error(words, "clean it where the package that brings the format is installed") from None
     if options.json:
         console.raw(json.dumps(_document(entry, remains, dry_run=options.dry_run), indent=2) + "\n")
     else:
         _tell(console, remains, dry_run=options.dry_run)
-    left = remains.left
-    if options.dry_run:
-        code, reason = PASS, f"{_jobs(left.jobs)} of the run {entry.run} would be removed"
-        if left.held:
-            reason = f"{_jobs(left.jobs - left.held)} of the run {entry.run} would be removed, {left.held:,} more "
-            reason += "are with a worker"
-    elif left.jobs:
-        code, reason = FAILED, f"{_jobs(left.jobs)} of the run {entry.run} stay{'s' * (left.jobs == 1)}"
-        if left.held:
-            reason += f", {left.held:,} with a worker (clean again once it is done, or with --force)"
-    else:
-        code, reason = PASS, f"nothing is left of the run {entry.run}: {_jobs(remains.removed.jobs)} removed"
+    code, reason = _end(entry.run, remains, dry_run=options.dry_run)
     if not options.json:
         console.print(last_line(code, reason, colour=console.colour))
     return code
+
+
+def _end(run: str, remains: Remains, *, dry_run: bool) -> tuple[int, str]:
+    """The exit code, and why."""
+    left, free = remains.left, remains.left.jobs - remains.left.held
+    if dry_run:
+        more = f", {left.held:,} more are with a worker" if left.held else ""
+        return PASS, f"{_jobs(free)} of the run {run} would be removed{more}"
+    if left.jobs:
+        held = f", {left.held:,} with a worker (clean again once it is done, or with --force)" if left.held else ""
+        return FAILED, f"{_jobs(left.jobs)} of the run {run} stay{'s' * (left.jobs == 1)}{held}"
+    removed = f"{_jobs(remains.removed.jobs)} removed"
+    if remains.blind:
+        return FAILED, f"{removed}; it is not known what else is left of the run {run}: {remains.blind[0]}"
+    return PASS, f"nothing is left of the run {run}: {removed}"
 
 
 def _is_file(name: str) -> bool:
@@ -148,15 +156,14 @@ def _list(options: argparse.Namespace, console: Console, leftovers: Leftovers) -
     going = leftovers.going()
     rows = []
     for number, known in enumerate(leftovers.known().values()):
-        entry = known.entry
-        left = leftovers.look(entry).left.jobs if number < _LOOKED_AT else None
-        rows.append((entry, left, going.has(entry)))
+        left = _count(known.entry, leftovers) if number < _LOOKED_AT else None
+        rows.append((known.entry, left, going.has(known.entry)))
     if options.json:
         console.raw(json.dumps({"runs": [_row(*row) for row in rows]}, indent=2) + "\n")
         return PASS
     for entry, left, goes_on in rows:
-        count = "not counted" if left is None else f"{_jobs(left)} left"
-        queues = ", ".join(f"{kind} {json.dumps(name)}" for kind, name in map(_named, entry.queues))
+        count = "it is not known how many are left" if left is None else f"{_jobs(left)} left"
+        queues = ", ".join(f"{kind} {json.dumps(name)}" for kind, name in _queues(entry))
         console.print(f"{entry.run}  {_moment(entry.started)}  {entry.scenario}  {queues}: {count}{_ON * goes_on}")
     some = sum(left != 0 for _, left, _ in rows)
     said = f"{len(rows):,} run{'s' * (len(rows) != 1)} known, {some:,} with something left"
@@ -167,16 +174,25 @@ def _list(options: argparse.Namespace, console: Console, leftovers: Leftovers) -
 _ON = " (still going on)"
 
 
+def _count(entry: RunEntry, leftovers: Leftovers) -> int | None:
+    """Jobs of which something is left; None where that cannot be told."""
+    with suppress(UnknownFormat):
+        remains = leftovers.look(entry)
+        return None if remains.blind else remains.left.jobs
+    return None
+
+
 def _row(entry: RunEntry, left: int | None, goes_on: bool) -> dict[str, Any]:
-    queues = [{"kind": kind, "name": name} for kind, name in map(_named, entry.queues)]
     return {
-        "run": entry.run, "scenario": entry.scenario, "started_at": _moment(entry.started), "queues": queues,
-        "planned": entry.planned, "jobs_left": left, "running": goes_on,
+        "run": entry.run, "scenario": entry.scenario, "started_at": _moment(entry.started),
+        "queues": [{"kind": kind, "name": name} for kind, name in _queues(entry)], "planned": entry.planned,
+        "jobs_left": left, "running": goes_on,
     }  # fmt: skip
 
 
-def _named(queue: QueueInUse) -> tuple[str, str]:
-    return queue.format.name, queue.jobs[0].queue.name
+def _queues(entry: RunEntry) -> list[tuple[str, str]]:
+    """Kind and name of each."""
+    return list(dict.fromkeys((job.queue.kind, job.queue.name) for job in entry.jobs))
 
 
 def _moment(seconds: float) -> str:

@@ -243,3 +243,24 @@ def test_both_shards_are_one_run(run, client, clean):
     assert (row["run"], row["planned"], row["jobs_left"]) == ("both", 200, 200)
     assert clean("both").code == 0
     assert client.dbsize() == 0
+
+
+def test_what_cannot_be_told_from_other_jobs_is_not_called_clean(run, clean, client):
+    name = run('job a { queue "q" encoding raw payload "x" } job b { queue "q" }').run_id
+    [row] = json.loads(clean("--list", "--json").out)["runs"]
+    assert (row["run"], row["jobs_left"]) == (name, None)
+    done = clean(name)
+    assert done.code == 3
+    assert "100 jobs removed; it is not known what else is left of the run" in done.last
+    assert client.lrange("q", 0, -1) == [b"x"] * 100
+
+
+def test_a_format_that_is_not_installed_here_is_named(run, clean, client):
+    name = run(ALL).run_id
+    [(member, score)] = client.zrange("plg:runs", 0, -1, withscores=True)
+    client.delete("plg:runs")
+    client.zadd("plg:runs", {member.replace(b'"kind":"rq"', b'"kind":"resque"'): score})
+    assert "it is not known how many are left" in clean("--list").out
+    done = clean(name)
+    assert (done.code, "jobs of the format resque, which is not installed here" in done.said) == (2, True)
+    assert client.llen("lists") == 50

@@ -194,7 +194,9 @@ class _Fold:
         if lost:
             found.append(f"{lost:,} job{'s' * (lost != 1)} that Redis confirmed can be found nowhere{self._where_to()}")
         if again:
-            found.append(f"jobs were run {again:,} time{'s' * (again != 1)} more often than their retries explain")
+            left = sum(bool(runs) and self.jobs.settled(place) for place, runs in self.jobs.begun.items())
+            why = f": {left:,} of them after a worker that began them and never finished" if left else ""
+            found.append(f"jobs were run {again:,} time{'s' * (again != 1)} more often than their retries explain{why}")
         for worker, offset in self.offsets.items():
             if offset:
                 side = "behind" if offset > 0 else "ahead of"

@@ -127,12 +127,17 @@ end
 """
 BULLMQ = """
 const { Worker } = require("bullmq");
-const { appendFileSync } = require("fs");
+const { appendFileSync, existsSync } = require("fs");
 const url = new URL(process.env.REDIS);
 new Worker("shop", async (job) => {
   if (job.name !== "work") throw new Error(job.name);
   const at = Date.now() / 1000;
   await new Promise((done) => setTimeout(done, 4));
+  if (String(job.data.seq) === process.env.KILL && !existsSync(process.env.SEEN + ".killed")) {
+    appendFileSync(process.env.SEEN + ".killed", "");
+    await new Promise((done) => setTimeout(done, 200));
+    process.kill(process.pid, 9);
+  }
   appendFileSync(process.env.SEEN, JSON.stringify({ ...job.data, at, end: Date.now() / 1000 }) + "\\n");
   if (process.env.FAIL) throw new Error("planted");
 }, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 10 });
@@ -145,7 +150,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -174,6 +181,13 @@ func main() {
 		}
 		found.At = float64(time.Now().UnixMicro()) / 1e6
 		time.Sleep(4 * time.Millisecond)
+		if strconv.Itoa(found.Seq) == os.Getenv("KILL") {
+			if mark, err := os.OpenFile(os.Getenv("SEEN")+".killed", os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+				mark.Close()
+				time.Sleep(200 * time.Millisecond)
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			}
+		}
 		found.End = float64(time.Now().UnixMicro()) / 1e6
 		line, _ := json.Marshal(found)
 		lock.Lock()

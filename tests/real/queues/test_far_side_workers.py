@@ -126,7 +126,7 @@ LOSING = {"huey", "taskiq", "sidekiq"}
 """Frameworks that give a job away for good when a worker takes it."""
 
 
-@pytest.mark.parametrize("name", ["celery", "dramatiq", "huey", "taskiq", "taskiq_stream", "sidekiq"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_worker_that_is_killed_shows_as_its_framework_has_it(name: str, made, server, tmp_path: Path) -> None:
     """In the midst of a job. Others that it had then share its fate; what it had not told yet is not known either."""
     bin = made(name)
@@ -188,3 +188,21 @@ def test_a_delayed_job_waits_from_the_end_of_its_delay(name: str, made, server, 
     zero = datetime.fromisoformat(outcome.started_at).timestamp()
     assert min(job["at"] for job in seen) > zero + 4
     assert outcome.end_to_end_s["max"] < 3
+
+
+def test_a_job_that_is_given_to_another_worker_after_a_crash_is_a_duplicate(made, server, tmp_path: Path) -> None:
+    """By dramatiq, which does so when it has not heard of a worker for some time: two seconds here."""
+    framework = told("dramatiq")
+    soon = 'RedisBroker(url=os.environ["REDIS"], heartbeat_timeout=2000, maintenance_chance=1_000_000)'
+    files = {name: text.replace('RedisBroker(url=os.environ["REDIS"])', soon) for name, text in framework.files.items()}
+    with working(
+        replace(framework, files=files), made("dramatiq"), tmp_path, server.url(), again=True, KILL="40"
+    ) as worker:
+        outcome, _ = check("dramatiq", tmp_path, server, "duplicates == 0  completed >= 130", watch="25s")
+        seen = worker.seen()
+    far = outcome.far_side
+    [_, duplicates, completed] = outcome.expectations
+    assert {job["seq"] for job in seen} == set(range(JOBS)), worker.log()
+    assert (duplicates.verdict, completed.verdict) == ("fail", "pass")
+    assert far.duplicates >= 1
+    assert "after a worker that began them and never finished" in " ".join(far.found)

@@ -35,7 +35,7 @@ class BullmqFormat(Usual):
     gauges = frozenset({"in_flight", "delayed", "workers"})
 
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return beyond(job, "priority", 0, 2_097_152, "BullMQ knows 1, which comes first, to 2,097,152, and 0 for none")
+        return beyond(job, "priority", 0, 2_097_151, "BullMQ knows 1, which comes first, to 2,097,151, and 0 for none")
 
     def keys(self, job: Job) -> Mapping[str, str]:
         base = _base(job)

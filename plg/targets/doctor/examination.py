@@ -18,6 +18,8 @@ from plg.targets.doctor.reader import Reader
 from plg.targets.doctor.server import facts_of, on_databases, remarks_on
 from plg.targets.doctor.writing import may_write
 from plg.targets.preflight import greet, may_be_cluster
+from plg.targets.register import RUNS
+from plg.units import counted
 
 PATIENCE = 6.0
 """Seconds that the names of keys are looked through, and that the marks of frameworks are looked for."""
@@ -77,6 +79,7 @@ def _of(reader: Reader, info: Mapping[str, str], cluster: Cluster | None) -> Dia
         remarks.append(Remark("not-all-queues-seen", words))
     found = look_into(reader, queues[:MOST_QUEUES])
     remarks += _surprises(reader, found, clustered=cluster is not None)
+    remarks += _on_runs(reader)
     remarks += on_databases(reader, info, _database(reader.seed.address), empty=not looked.of)
     writing = may_write(reader, facts, [each.queue for each in found])
     if writing.allowed is False:
@@ -92,6 +95,15 @@ def _surprises(reader: Reader, found: list[FoundQueue], *, clustered: bool) -> l
         *(surprises.on_cluster(found) if clustered else ()),
         *surprises.on_frameworks(found),
     ]
+
+
+def _on_runs(reader: Reader) -> list[Remark]:
+    """What is written down of earlier runs of plg."""
+    [runs] = reader.ask([(("ZCARD", RUNS), "")])
+    if not isinstance(runs, int) or not runs:
+        return []
+    words = f"{counted(runs, 'run')} of plg may have left jobs or results: plg clean --list --target URL tells which"
+    return [Remark("earlier-runs", words)]
 
 
 def _of_sentinel(seed: Client, info: Mapping[str, str]) -> Diagnosis:

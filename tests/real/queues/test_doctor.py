@@ -182,6 +182,11 @@ def test_a_queue_that_holds_what_no_framework_wrote(server):
     )
 
 
+def test_runs_that_left_something(server):
+    lay(server, [("ZADD", "plg:runs", "1", "{}", "2", "{ }")])
+    assert said(examine(server.url()), "earlier-runs").startswith("2 runs of plg may have left jobs")
+
+
 def test_another_database_holds_the_queues(server):
     server.ask("LPUSH", "plain", "a")
     found = examine(server.url(database=3))

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from plg.diagnostics import Fault, nearest
 from plg.language import otherwise, strings
-from plg.language.expectation_text import WITHIN, expectation_tree
+from plg.language.expectation_text import WITHIN, expectation_tree, means_deadline
 from plg.measures import AGGREGATES, MEASURES, OF_THE_RUN, RECKONED_FROM, Measure, is_aggregate
 from plg.scenario import Expectation, Recovery, Subject
 from plg.units import (
@@ -295,6 +295,11 @@ class _Reader:
 
     def window(self, node: Any, measure: Measure | None) -> tuple[float | None, float]:
         if node is None:
+            return None, 1.0
+        if means_deadline(node):
+            amount, phase = (strings.compact(child) for child in node.children)
+            help = f"write `within {amount} of {phase}`, or `within {amount} after {phase}` for the time from its end"
+            self.fault("unexpected-window", "`in … of` counts windows by a percentage", node, help)
             return None, 1.0
         if measure is not None and measure.name in OF_THE_RUN:
             self.fault("unexpected-window", f"{measure.name} is one value for the whole run", node, "leave `in …` out")

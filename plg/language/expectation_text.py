@@ -134,11 +134,19 @@ def params_of(text: str, params: Collection[str]) -> dict[tuple[int, int], str]:
             found[token.start_pos, token.end_pos] = str(token[1:])
     for node in tree.iter_subtrees():
         if node.data in ("bound", "factor", "every_window", "share_of_windows", *WITHIN):
-            for child in node.children[: 1 if node.data in WITHIN else None]:
+            for child in [] if means_deadline(node) else node.children[: 1 if node.data in WITHIN else None]:
                 token = _bare(child) if node.data == "bound" else child
                 if token is not None and token.type == "NAME" and (node.data != "bound" or token in params):
                     found[token.start_pos, token.end_pos] = str(token)
     return found
+
+
+def means_deadline(node: Any) -> bool:
+    """Whether the tail ``in 45s of calm`` means ``within 45s of calm``: it has a time and a name."""
+    if node.data != "share_of_windows":
+        return False
+    amount, width = node.children
+    return amount.type == "QUANTITY" and strings.compact(amount)[-1:].isalpha() and width.type in ("NAME", "STRING")
 
 
 def _bare(child: Any) -> Any:

@@ -300,7 +300,8 @@ def workers(outcome: Outcome, charts: Sequence[Chart]) -> str:
 def recovery(outcome: Outcome, charts: Sequence[Chart]) -> str:
     """How soon what was disturbed came back, and what an autoscaler did about it."""
     lead = "" if outcome.scale_up is None else sentence(scaling.told(outcome.scale_up))
-    return section("Recovery", pair(charts), lead=lead)
+    asked = any(result.recovery is not None for result in outcome.expectations)
+    return section("Recovery" if asked else "Backlog and workers", pair(charts), lead=lead)
 
 
 def hits(outcome: Outcome) -> str:

@@ -141,6 +141,7 @@ def test_every_measure_can_be_asked(name: str) -> None:
         ("errors < $limit", "unknown-param", "$limit"),
         ("drain_time < 5s in every 1s", "unexpected-window", "in every 1s"),
         ("drained", "needs-deadline", "drained"),
+        ("workers >= 8 in 45s of calm", "unexpected-window", "in 45s of calm"),
         ("workers returns to 1", "needs-deadline", "returns"),
         ("drained within 5 after calm", "missing-unit", "5"),
         ("drained within 0s after calm", "out-of-range", "0s"),

@@ -164,7 +164,7 @@ class FarSide:
     acked = completed + dead + waiting + in_flight + delayed + lost, where every job was asked after; ``lost`` is None
     where not. ``failed_attempts`` counts runs that failed, ``retried`` those that followed one, ``duplicates`` those
     that nothing explains. Of ``residue`` jobs something is left; None where nobody looked. ``read`` of ``jobs`` were
-    asked after, by ``source``. ``said`` is what every report says of the workers, a sentence.
+    asked after, by ``source``. ``said`` tells in a sentence whether the workers kept up.
     """
 
     completed: int
@@ -184,6 +184,11 @@ class FarSide:
     said: str = ""
     doubt: str = ""
     found: tuple[str, ...] = ()
+
+    @staticmethod
+    def of_saved(saved: Mapping[str, Any]) -> FarSide:
+        """As it was saved."""
+        return FarSide(**{**saved, "found": tuple(saved["found"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,17 +260,13 @@ def _outcome_from(document: Mapping[str, Any]) -> Outcome:
         recording=recording,
         queue=QueueResult(**document.get("queue", {})),  # an earlier plg did not save it
         scale_up=None if document.get("scale_up") is None else ScaleUp(**document["scale_up"]),
-        far_side=None if document.get("far_side") is None else _far_side_from(document["far_side"]),
+        far_side=None if document.get("far_side") is None else FarSide.of_saved(document["far_side"]),
         workers=None if workers is None else WorkersResult(**workers),
         shard=None if shard is None else _shard_from(shard),
         shards=tuple(ShardResult(**each) for each in document.get("shards", ())),
         errors=recording.errors,
         stalls=recording.stalls,
     )
-
-
-def _far_side_from(saved: Mapping[str, Any]) -> FarSide:
-    return FarSide(**{**saved, "found": tuple(saved["found"])})
 
 
 def _expectation_from(saved: Mapping[str, Any]) -> ExpectationResult:
@@ -330,18 +326,11 @@ def _recording_from(saved: Mapping[str, Any], document: Mapping[str, Any]) -> Re
         hits=tuple(Hit(**hit) for hit in document["guardrail_hits"]),
         stalls=tuple(Stall(**stall) for stall in document.get("stalls", ())),
         errors=tuple((str(error["text"]), int(error["count"])) for error in document["errors"]),
-        far=_far_from(saved.get("far")),
+        far=FarRecord.of_saved(saved.get("far")),
         **{name: marks[name] for name in _MARKS},
     )
     _check(recording)
     return recording
-
-
-def _far_from(saved: Mapping[str, Any] | None) -> FarRecord | None:
-    if saved is None:
-        return None
-    lists = {name: tuple(saved[name]) for name in ("found", "started", "completed")}
-    return FarRecord(**{**saved, **lists})
 
 
 def _histograms_from(columns: Mapping[str, Any]) -> Histograms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plg.judge import bottleneck
 from plg.judge.aggregate import Flags, Reader
 from plg.judge.breach import holds
 from plg.judge.far_bounds import bounds
@@ -51,6 +52,6 @@ def far_side(recording: Recording) -> FarSide | None:
         retried=recording.total("retried"), dead=recording.total("dead"), waiting=far.waiting,
         in_flight=far.in_flight, delayed=far.delayed, lost=recording.total("lost") if exact else None,
         duplicates=None if "duplicates" in far.untold else recording.total("duplicates"), residue=recording.residue,
-        read=far.read,
-        jobs=far.jobs, source=far.source, clock_offset_s=far.clock_offset_s, doubt=far.doubt, found=far.found,
+        read=far.read, jobs=far.jobs, source=far.source, clock_offset_s=far.clock_offset_s,
+        said=bottleneck.sentence(recording), doubt=far.doubt, found=far.found,
     )  # fmt: skip

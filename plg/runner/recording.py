@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,14 @@ class FarRecord:
     step: float = 1.0
     started: tuple[int, ...] = ()
     completed: tuple[int, ...] = ()
+
+    @staticmethod
+    def of_saved(saved: Mapping[str, Any] | None) -> FarRecord | None:
+        """As it was saved."""
+        if saved is None:
+            return None
+        lists = {name: tuple(saved[name]) for name in ("found", "started", "completed")}
+        return FarRecord(**{**saved, **lists})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -119,18 +119,52 @@ const worker = new Worker("shop", async (job) => {
 }, { connection: { host: url.hostname, port: Number(url.port) }, concurrency: 2 });
 process.on("SIGTERM", async () => { await worker.close(); process.exit(0); });
 """
-PLANTED = """		if found.Seq%5 == 1 {
+GO = """
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+func main() {
+	opt, err := asynq.ParseRedisURI(os.Getenv("REDIS"))
+	if err != nil {
+		panic(err)
+	}
+	var lock sync.Mutex
+	seen, err := os.OpenFile(os.Getenv("SEEN"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	server := asynq.NewServer(opt, asynq.Config{Concurrency: 2, Queues: map[string]int{"shop": 1}})
+	mux := asynq.NewServeMux()
+	mux.HandleFunc("work", func(_ context.Context, task *asynq.Task) error {
+		var job struct{ Seq int }
+		if err := json.Unmarshal(task.Payload(), &job); err != nil {
+			return err
+		}
+		lock.Lock()
+		fmt.Fprintf(seen, "{\\"seq\\": %d}\\n", job.Seq)
+		lock.Unlock()
+		time.Sleep(20 * time.Millisecond)
+		if job.Seq%5 == 1 {
 			return errors.New("planted")
 		}
-		return err
-	})"""
-GO = (
-    ("_, err = file.Write", "defer time.Sleep(20 * time.Millisecond)\n\t\t_, err = file.Write"),
-    ("\t\treturn err\n\t})", PLANTED),
-    ('\t"encoding/json"\n', '\t"encoding/json"\n\t"errors"\n'),
-    ("Concurrency: 10", "Concurrency: 2"),
-)
-"""What is changed in the worker of Asynq."""
+		return nil
+	})
+	if err := server.Run(mux); err != nil {
+		panic(err)
+	}
+}
+"""
 _RQ = Framework(
     "shop", "shop.work", "args",
     lambda bin: ["sh", "-c", f"exec {bin}/rq worker --quiet --url $REDIS --path . "
@@ -165,11 +199,7 @@ def untidy(name: str, bin: Path) -> Framework:
         return replace(FRAMEWORKS[name], files={"worker.rb": RUBY})
     folder = bin / "untidy"
     if not folder.exists():
-        text = FRAMEWORKS[name].files["main.go"]
-        for old, new in GO:
-            assert old in text, old
-            text = text.replace(old, new)
         folder.mkdir()
-        (folder / "main.go").write_text(text)
+        (folder / "main.go").write_text(GO)
         subprocess.run(["go", "build", "-o", "left", "./untidy"], cwd=bin, check=True, capture_output=True)
     return replace(FRAMEWORKS[name], command=lambda bin: [str(bin / "left")], files={})

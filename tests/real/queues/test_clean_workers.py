@@ -58,7 +58,7 @@ def prepared(made, environment, tmp_path):
     """The framework with a worker that leaves much, and where it is installed: ``prepared(name)``."""
 
     def start(name: str):
-        bin = environment("rq", "rq") if name == "rq" else made(name)
+        bin = environment("rq", "rq") if name == "rq" else made(name.removesuffix("_stream"))
         return untidy(name, bin), bin
 
     return start

@@ -20,7 +20,7 @@ from plg.prepare import Request, prepare
 pytestmark = [pytest.mark.slow, pytest.mark.framework, pytest.mark.install, pytest.mark.timeout(300)]
 SCENARIO = """
 scenario "work" {{
-  job work {{ queue {kind} "{queue}"  call "{call}"  {takes}  {more} }}
+  job work {{ queue {kind} "{queue}"{kept}  call "{call}"  {takes}  {more} }}
   traffic {{ up: ramp 20/s -> 80/s over 2s then flat: steady 40/s over 1s }}
   guardrails {{ max_rate 500/s  max_total_jobs 1_000  max_duration 1m }}
   watch {watch}
@@ -35,7 +35,7 @@ KEPT = (
 
 
 def check(
-    name: str, folder: Path, server, expect: str, *, more: str = "", watch: str = "20s", progress=None
+    name: str, folder: Path, server, expect: str, *, more: str = "", watch: str = "20s", progress=None, kept: str = ""
 ) -> tuple[Outcome, Plan]:
     framework = FRAMEWORKS[name]
     if name == "saq":
@@ -43,7 +43,7 @@ def check(
         server.ask("SET", "saq:shop:sweep", "1", "EX", "60")
     given = {"kind": name, "queue": framework.queue, "call": framework.call, "takes": TAKES[framework.takes]}
     path = folder / "work.plg"
-    path.write_text(SCENARIO.format(more=more, watch=watch, expect=expect, **given))
+    path.write_text(SCENARIO.format(kept=kept, more=more, watch=watch, expect=expect, **given))
     prepared = prepare(path, Request({}, target=server.url(), seed=1))
     return session.run(prepared, session.Observer(progress=progress, progress_every=0.2)), prepared.plan
 
@@ -72,6 +72,16 @@ def test_a_framework_that_keeps_records_tells_without_the_hook(name: str, made, 
     far = outcome.far_side
     assert (far.completed, far.lost, far.read) == (JOBS, 0, JOBS)
     assert "own" in far.source
+
+
+def test_tasks_that_asynq_keeps_are_counted_without_the_hook(made, server, tmp_path: Path) -> None:
+    expect = "completed == 140  dead == 0  job_failures == 0  lost == 0"
+    with working(FRAMEWORKS["asynq"], made("asynq"), tmp_path, server.url()) as worker:
+        outcome, _ = check("asynq", tmp_path, server, expect, kept=" { retention: 600 }")
+        worker.waits_for(JOBS)
+    assert outcome.exit_code == 0, (outcome.reason, worker.log())
+    assert outcome.far_side.source == "Asynq's own records"
+    assert outcome.queue_wait_s["p50"] is None
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)

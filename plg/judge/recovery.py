@@ -85,7 +85,7 @@ def _by_looks(reader: Reader, line: Expectation, bound: float, start: float, dea
         return Arrival(start, deadline, "no_data", why=_nothing_seen(recording, subject, start))
     good = holds(line.op, values, bound)
     if line.recovery is not None and line.recovery.kind == "returns":
-        good &= _held(times, good, hold_of(line))
+        good &= _held(times, good, hold_of(line), gaps(recording, subject.measure))
     place = np.flatnonzero(good)
     until = float(times[-1])
     best = float(values.max() if line.op in (">", ">=") else values.min())
@@ -105,12 +105,15 @@ def _by_looks(reader: Reader, line: Expectation, bound: float, start: float, dea
     return Arrival(start, deadline, "fail", value=last, until=until)
 
 
-def _held(times: Floats, good: Flags, hold: float) -> Flags:
-    """From which looks on all of them are good for ``hold`` seconds, as far as was looked."""
+def _held(times: Floats, good: Flags, hold: float, unseen: tuple[Floats, Floats]) -> Flags:
+    """From which looks on all of them are good for ``hold`` seconds, in which it was looked all the time."""
     bad = np.append(times[~good], np.inf)
     following = bad[np.searchsorted(bad, times, side="left")]
     last = times[-1]
-    return np.asarray((following >= times + hold) & (times + hold <= last + 0.15))
+    held = (following >= times + hold) & (times + hold <= last + 0.15)
+    for start, end in zip(*unseen, strict=True):
+        held &= np.minimum(end, times + hold) - np.maximum(start, times) <= BLIND / 2
+    return np.asarray(held)
 
 
 def _nothing_seen(recording: Recording, subject: Subject, start: float) -> str:

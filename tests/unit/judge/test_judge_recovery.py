@@ -82,6 +82,15 @@ def test_what_was_not_seen_is_neither_kept_nor_broken(until: float, blind: Any, 
     assert judged("drained within 9s after rush", recording).verdict == verdict
 
 
+def test_what_nobody_saw_does_not_count_as_having_stayed() -> None:
+    """It was at 5 when it was seen, before and after four seconds in which it was not."""
+    recording = ran(lambda t: None if 10.2 < t < 14.9 else 30 if 4 <= t <= 9.9 else 5)
+    result = judged("queue_depth returns to 20 in every 5s within 6s after rush", recording)
+    assert (result.verdict, result.detail) == ("no_data", "the queue could not be seen from 10.3s to 14.9s")
+    later = judged("queue_depth returns to 20 in every 5s within 10s after rush", recording)
+    assert (later.verdict, later.observed) == ("pass", pytest.approx(6.9))
+
+
 def test_a_queue_that_nobody_saw_before_the_deadline_has_no_data() -> None:
     recording = ran(lambda t: None if 11 < t < 13.5 else hill(t))
     result = judged("drained within 5s after rush", recording)

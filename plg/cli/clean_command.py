@@ -22,6 +22,8 @@ from plg.targets.register import RUNS, Known, RunEntry
 
 _LOOKED_AT = 100
 """Runs whose jobs are counted by --list: the last ones."""
+_COUNTED = 10_000_000
+"""Jobs that these runs have planned, all together: each may have a key of its own that is asked for."""
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -154,9 +156,10 @@ def _document(entry: RunEntry, remains: Remains, *, dry_run: bool) -> dict[str, 
 
 def _list(options: argparse.Namespace, console: Console, leftovers: Leftovers) -> int:
     going = leftovers.going()
-    rows = []
+    rows, jobs = [], 0
     for number, known in enumerate(leftovers.known().values()):
-        left = _count(known.entry, leftovers) if number < _LOOKED_AT else None
+        jobs += known.entry.planned
+        left = _count(known.entry, leftovers) if number < _LOOKED_AT and jobs <= _COUNTED else None
         rows.append((known.entry, left, going.has(known.entry)))
     if options.json:
         console.raw(json.dumps({"runs": [_row(*row) for row in rows]}, indent=2) + "\n")
@@ -164,7 +167,8 @@ def _list(options: argparse.Namespace, console: Console, leftovers: Leftovers) -
     for entry, left, goes_on in rows:
         count = "it is not known how many are left" if left is None else f"{_jobs(left)} left"
         queues = ", ".join(f"{kind} {json.dumps(name)}" for kind, name in _queues(entry))
-        console.print(f"{entry.run}  {_moment(entry.started)}  {entry.scenario}  {queues}: {count}{_ON * goes_on}")
+        names = _printable(f"{entry.run}  {_moment(entry.started)}  {entry.scenario}")
+        console.print(f"{names}  {queues}: {count}{_ON * goes_on}")
     some = sum(left != 0 for _, left, _ in rows)
     said = f"{len(rows):,} run{'s' * (len(rows) != 1)} known, {some:,} with something left"
     console.print(last_line(PASS, said if rows else "no run is known here", colour=console.colour))

@@ -21,6 +21,8 @@ _TRACED = ("timestamp", "processedOn", "finishedOn", "atm", "ats", "delay", "pb"
 """``atm`` counts runs that ended, ``ats`` those that began."""
 _A_PRIORITY = 1 << 32
 """Between two priorities, in the scores of the set of prioritized jobs."""
+_MARKS = frozenset({b"0", b"1"})
+"""What wakes workers."""
 _NO_JOB = frozenset({b"drained"})
 """Events that are of no job."""
 
@@ -145,7 +147,8 @@ class BullmqFormat(Usual):
             *(Own(h, ":lock", held=True) for h in heads),
         ]
         others = (*waiting, held, *done)
-        return Traces(places, own, (Made(f"{base}marker", None, others), Made(events, None, others, _NO_JOB)))
+        marker = Made(f"{base}marker", None, others, _MARKS, "zset")
+        return Traces(places, own, (marker, Made(events, None, others, _NO_JOB)))
 
 
 def _due(told: Sequence[Any], now: float) -> float | None:

@@ -69,13 +69,15 @@ class Own:
 class Made:
     """What a run makes beside its jobs where it is not there before: a ``member`` of the set ``key``, or a key that
     stays when nothing is left in it (None). It goes with the run's last job, unless one of the keys ``unless`` is
-    there. Entries of a stream that hold one of ``nothing`` are nothing that is left in it.
+    there. A key goes only while it is of this ``kind``: under another one it is somebody else's. Entries of a stream,
+    or members of a sorted set, that are one of ``nothing`` are nothing that is left in it.
     """
 
     key: str
     member: str | None = None
     unless: tuple[str, ...] = ()
     nothing: frozenset[bytes] = frozenset()
+    kind: Literal["stream", "zset"] = "stream"
 
 
 @dataclass(frozen=True, slots=True)

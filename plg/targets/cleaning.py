@@ -178,9 +178,10 @@ class Cleaner:
     def _is_empty(self, made: Made) -> bool:
         """Whether nothing is left in a key that plg made: a stream may have the group of plg's own workers."""
         key = made.key
-        kind = self._server.ask([("TYPE", key)])[0]
-        if kind != b"stream":
-            return True
+        if self._server.ask([("TYPE", key)]) != [made.kind.encode()]:
+            return False
+        if made.kind == "zset":
+            return set(self._server.ask([("ZRANGE", key, 0, len(made.nothing))])[0]) <= made.nothing
         if made.nothing:
             [entries] = self._server.ask([("XRANGE", key, "-", "+", "COUNT", _KEYS)])
             return len(entries) < _KEYS and all(value_of(fields) in made.nothing for _, fields in entries)

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from plg.dataclass import dataclass
 from plg.queues.base import Job, Queue
+from plg.queues.registry import UnknownFormat
 from plg.queues.use import QueueInUse, queues_of
 from plg.targets.base import Target, TargetError
 from plg.targets.client import Client
 from plg.targets.faults import own_words
 from plg.targets.routed import Routed
+from plg.targets.tally import MOST_JOBS
 
 if TYPE_CHECKING:
     from plg.targets.cleaning import Fresh
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 RUNS = "plg:runs"
 _KEPT, _MOST = 30 * 86_400, 1000
 """Seconds for which a run is known, and how many are."""
+_LATEST = 1e11
+"""Seconds since the epoch that a date can be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,23 @@ class RunEntry:
 
     @staticmethod
     def read(member: bytes) -> RunEntry | None:
-        """From a member of the set; None where it is none that this version of plg understands."""
+        """From a member of the set; None where it is none that this version of plg understands.
+
+        Anybody may write there: an entry counts only where everything that is to be done with it can be.
+        """
         try:
             told = json.loads(member)
-            fresh = tuple((str(key), one) for key, one in told["fresh"])
-            return RunEntry(
-                str(told["run"]), str(told["scenario"]), float(told["started"]), float(told["until"]),
+            fresh = tuple((_text(key), None if one is None else _text(one)) for key, one in told["fresh"])
+            entry = RunEntry(
+                _text(told["run"]), _text(told["scenario"]), float(told["started"]), float(told["until"]),
                 int(told["planned"]), tuple(map(_job_in, told["jobs"])), fresh,
             )  # fmt: skip
-        except (ValueError, TypeError, KeyError, AttributeError):
+            with suppress(UnknownFormat):  # that is said where it is to be cleaned
+                for queue in entry.queues:
+                    queue.traces(entry.run)
+            known = entry.jobs and 0 <= entry.started <= _LATEST and 0 <= entry.until <= _LATEST
+            return entry if known and 0 <= entry.planned <= MOST_JOBS else None
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError):
             return None
 
 
@@ -80,8 +92,20 @@ def _job_document(job: Job) -> dict[str, Any]:
 
 def _job_in(told: dict[str, Any]) -> Job:
     queue = dict(told["queue"])
-    kind, name = str(queue.pop("kind")), str(queue.pop("name"))
-    return Job(told["name"], Queue(kind, name, queue), call=told["call"], encoding=told["encoding"])
+    kind, queue_name, call = _text(queue.pop("kind")), _text(queue.pop("name")), told["call"]
+    if not all(isinstance(each, str | int) for each in queue.values()):
+        raise TypeError("a setting of a queue is a text or a number")
+    name = _text(told["name"])
+    raw = told["encoding"] == "raw"
+    return Job(name, Queue(kind, queue_name, queue), call=call and _text(call), encoding="raw" if raw else "json")
+
+
+def _text(value: Any) -> str:
+    """A text that can be written to a server. Raises `ValueError` or `TypeError`."""
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r}")
+    value.encode()
+    return value
 
 
 class Registration:

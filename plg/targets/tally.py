@@ -23,11 +23,11 @@ class Tally:
         counts = self.held_counts if held else self.counts
         counts[where] = counts.get(where, 0) + len(seqs)
         for marks in (self._seen, self._held) if held else (self._seen,):
-            missing = min(max(seqs), _MOST) + 1 - len(marks)
+            missing = min(max(seqs), MOST_JOBS) + 1 - len(marks)
             if missing > 0:
                 marks.extend(bytes(missing))
             for seq in seqs:
-                if seq <= _MOST:
+                if seq <= MOST_JOBS:
                     marks[seq] = 1
 
     def is_held(self, seq: int) -> bool:
@@ -50,5 +50,5 @@ class Tally:
         return sum(self.counts.values())
 
 
-_MOST = 1 << 30
+MOST_JOBS = 1 << 30
 """Jobs a run has at the most; a greater number in an id is none that plg gave."""

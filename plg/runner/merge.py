@@ -132,7 +132,11 @@ def merge_histograms(parts: Sequence[Histograms]) -> Histograms:
 def _samples(parts: Sequence[Recording]) -> tuple[Floats, dict[str, Floats]]:
     """All samples in order of time, as many as one run keeps: beyond that neighbours are joined as it joins them."""
     times = np.concatenate([part.sample_times for part in parts])
-    columns = [np.concatenate([part.samples[name] for part in parts]) for name in GAUGES]
+    untaken = [np.full(len(part.sample_times), np.nan) for part in parts]  # an earlier plg did not take all of them
+    columns = [
+        np.concatenate([part.samples.get(name, none) for part, none in zip(parts, untaken, strict=True)])
+        for name in GAUGES
+    ]
     order = np.argsort(times, kind="stable")
     log = SampleLog()
     for row in np.stack([times, *columns], axis=1)[order]:

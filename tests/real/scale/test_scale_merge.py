@@ -49,7 +49,7 @@ def test_any_division_of_the_same_samples_merges_into_one(
     seed: int, jobs: int, shards: int, data: st.DataObject
 ) -> None:
     events = random_events(seed, jobs)
-    glances = [Glance(t / 7, float(t % 5), t / 3, 0.1 * (t % 4), 5e7) for t in range(60)]
+    glances = [Glance(t / 7, float(t % 5), t / 3, 0.1 * (t % 4), 5e7, t % 3, t % 2, 1 + t % 6) for t in range(60)]
     owner = data.draw(st.lists(st.integers(0, shards - 1), min_size=len(events), max_size=len(events)))
     parts = [
         record([e for e, who in zip(events, owner, strict=True) if who == i], glances[i::shards]) for i in range(shards)

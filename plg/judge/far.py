@@ -7,7 +7,7 @@ import numpy as np
 from plg.judge import bottleneck
 from plg.judge.aggregate import Flags, Reader
 from plg.judge.breach import holds
-from plg.judge.far_bounds import bounds
+from plg.judge.far_bounds import bounds, may_still_count
 from plg.judge.wording import counted, where
 from plg.measures import FAR_TIMES
 from plg.outcome import FarSide
@@ -35,6 +35,9 @@ def why_open(reader: Reader, subject: Subject) -> str:
     nowhere = int(reader.counter("lost", subject)[0])
     if not open_jobs and nowhere and subject.measure not in FAR_TIMES:
         return f"{counted(nowhere, 'job')}{where(subject)} can be found nowhere, and may have ended in any way"
+    if subject.measure == "lost":
+        held = f"{counted(int(may_still_count(reader, subject, None)[0]), 'job')} of {int(traced):,}{where(subject)}"
+        return f"{held} had not ended and stood with a worker when the watch was over: lost if it was killed"
     if not open_jobs:
         missing = traced - float(reader.rows(subject.measure, subject.during, None).totals[0])
         return f"of {counted(int(missing), 'job')}{where(subject)} no worker has told how they ended"

@@ -40,11 +40,18 @@ def bounds(reader: Reader, subject: Subject, width: float | None) -> tuple[Float
     if subject.measure in FAR_TIMES:
         return _bounds_of_time(reader, subject, width)
     value = reader.counter(subject.measure, subject, width)
-    most = value
-    if subject.measure != "lost":
-        # A job that is nowhere may have been run, more than once, and failed, before its record went.
-        most = value + reader.counter("unfinished", subject, width) + reader.counter("lost", subject, width)
+    most = value + may_still_count(reader, subject, width)
     return value, np.full(len(value), np.inf) if recording.far.doubt else most
+
+
+def may_still_count(reader: Reader, subject: Subject, width: float | None) -> Floats:
+    """Of how many jobs of each window it is not known whether they count."""
+    far, unfinished = reader.recording.far, reader.counter("unfinished", subject, width)
+    if subject.measure == "lost":
+        # One that waits is there; one that a worker has may be lost, for the worker may have been killed.
+        return unfinished if far is None else np.minimum(unfinished, far.in_flight)
+    # A job that is nowhere may have been run, more than once, and failed, before its record went.
+    return unfinished + reader.counter("lost", subject, width)
 
 
 def _bounds_of_time(reader: Reader, subject: Subject, width: float | None) -> tuple[Floats, Floats]:

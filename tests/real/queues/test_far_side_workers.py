@@ -159,6 +159,7 @@ def test_a_worker_that_is_killed_shows_as_its_framework_has_it(name: str, made, 
         # Those that were done in the moment before, and not told of yet.
         assert far.lost == len(seen) - far.completed, (far, worker.log())
         assert far.in_flight >= 1
+        assert (lost.verdict, outcome.exit_code) == ("fail" if far.lost else "no_data", 3)
 
 
 @pytest.mark.parametrize("name", ["celery", "huey", "taskiq"])

@@ -87,6 +87,18 @@ def test_jobs_that_were_not_started_count_with_what_they_have_waited_at_least(pl
     assert verdict(recording, replace(windows, bound=60.0, quota=0.5))[0] == "pass"
 
 
+def test_jobs_that_a_worker_has_at_the_end_may_be_lost(plan) -> None:
+    """A worker that was killed leaves them where they are, so nobody knows that none is lost."""
+    recording = folded(plan, {4: Trace("waiting"), 18: Trace("running", 1.0, 1.0), 19: Trace("running", 1.0, 1.0)})
+    [result] = judge([expect("lost", "==", 0.0)], recording)
+    assert result.verdict == "no_data"
+    assert result.detail == (
+        "2 jobs of 20 had not ended and stood with a worker when the watch was over: lost if it was killed"
+    )
+    assert verdict(recording, expect("lost", "<", 3.0))[0] == "pass"
+    assert verdict(recording, expect("lost", "<", 2.0))[0] == "no_data"
+
+
 def test_jobs_that_are_found_nowhere_are_lost(plan) -> None:
     recording = folded(plan, {5: Trace("gone"), 6: Trace("gone")})
     assert verdict(recording, expect("lost", "==", 0.0)) == ("fail", 2)

@@ -17,7 +17,10 @@ from plg.runner.recording import FAR_COUNTERS, FarRecord, Floats, Histograms, In
 from plg.units import format_duration
 
 Flags = npt.NDArray[np.bool_]
-_SILENT = "no worker told of its jobs: add plg.worker to the workers, which is one line"
+_SILENT = (
+    "no worker told of its jobs: add plg.worker to the workers, which is one line; where they have it, their logs say "
+    "whether they know what the jobs call"
+)
 EARLY = 0.005
 """Seconds by which a worker's clock may show a start before the job was due: clocks differ by as much."""
 MOST_STEPS = 4000

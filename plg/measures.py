@@ -122,7 +122,8 @@ LATENCY = "latency is the answer of Redis and not the work"
 TAKEN = "queue_age, drain_time and queue_depth tell when jobs were taken"
 """What is read off the queue: a worker that takes a job and fails looks well there."""
 NOTHING_JUDGED = "no line says what must hold, so nothing was judged"
-ON_LATENCY = f"{LATENCY}; {TAKEN}, not whether they were done"
+ON_TAKEN = f"{TAKEN}, not whether they were done"
+ON_LATENCY = f"{LATENCY}; {ON_TAKEN}"
 
 
 def percentile(aggregate: str) -> float | None:

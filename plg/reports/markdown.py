@@ -10,7 +10,6 @@ import numpy as np
 
 from plg.escaping import visible
 from plg.judge.rate_windows import rates
-from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import Outcome
 from plg.reports import wording
@@ -116,7 +115,8 @@ def _expectations(outcome: Outcome) -> list[str]:
             f"| {_SIGNS[wording.mark(result)]} {wording.word(result)} | {_code(result.text)}"
             f" | {wording.quantity(result.observed, result.unit)} | {_text(note)} |"
         )
-    below = [f"<sub>{_text(ON_LATENCY)}</sub>", ""] if wording.speaks_of_latency(outcome.expectations) else []
+    unseen = wording.not_the_work(outcome)
+    below = [f"<sub>{_text(unseen)}</sub>", ""] if unseen else []
     return [*rows, "", *below]
 
 

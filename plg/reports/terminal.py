@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from plg.escaping import coloured, one_line
-from plg.measures import ON_LATENCY
 from plg.notices import notices
 from plg.outcome import ExpectationResult, Ledger, Outcome
 from plg.reports import wording
@@ -44,11 +43,7 @@ def summary(outcome: Outcome, *, colour: bool = False, ascii_only: bool = False,
             _nothing_sent(outcome)
             or [
                 *expectation_lines(outcome.expectations, colour=colour, ascii_only=ascii_only),
-                *(
-                    [f"    {paint(ON_LATENCY, 'dim', colour)}"]
-                    if wording.speaks_of_latency(outcome.expectations)
-                    else []
-                ),
+                *(f"    {paint(text, 'dim', colour)}" for text in [wording.not_the_work(outcome)] if text),
             ]
         ),
         *_guardrail_lines(outcome, colour),

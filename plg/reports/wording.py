@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from plg.guardrails.guard import Hit
 from plg.judge import bottleneck, scaling
 from plg.judge.windows import phase_at
-from plg.measures import FAR_TIMES
+from plg.measures import FAR_TIMES, ON_LATENCY, ON_TAKEN
 from plg.outcome import ExpectationResult, FarSide, Ledger, Outcome, ShardResult, Verdict
 from plg.runner.recording import Recording, Stall
 from plg.units import counted, format_duration, format_percent, format_rate, format_size
@@ -164,6 +164,15 @@ def _share(fraction: float) -> str:
 def speaks_of_latency(results: Iterable[ExpectationResult]) -> bool:
     """Whether a line asks for the answer of Redis, which is easily taken for the work."""
     return any(re.search(r"\((latency|service_time)\)", result.text) for result in results)
+
+
+def not_the_work(outcome: Outcome) -> str:
+    """What the lines of a run do not tell of the work, where they are easily taken for more; else empty."""
+    if speaks_of_latency(outcome.expectations):
+        return ON_LATENCY
+    of_the_queue = any(re.search(r"queue_age|queue_depth|drain", result.text) for result in outcome.expectations)
+    unseen = outcome.recording.far is None and outcome.workers is None and not outcome.queue.nobody_worked
+    return f"{ON_TAKEN}: see docs/workers.md" if of_the_queue and unseen and outcome.ledger.acked else ""
 
 
 def left(outcome: Outcome) -> list[str]:

@@ -20,6 +20,7 @@ from plg.reports.html import html
 from plg.reports.junit import junit
 from plg.reports.markdown import markdown
 from plg.reports.terminal import summary
+from plg.runner.recording import FarRecord
 
 NOBODY = "no job was taken from the queue: 200 jobs still wait, the oldest 9.9s"
 
@@ -136,3 +137,16 @@ def test_a_shard_cannot_tell_it_of_the_common_queue(nobody):
     shard = as_shard(nobody, ShardInfo("g", 2, (1,)))
     assert not shard.queue.nobody_worked
     assert shard.queue.said == "still waiting: 200 jobs, the oldest 9.9s"
+
+
+def test_a_pass_by_the_queue_alone_says_that_the_work_was_not_seen(nobody):
+    """Workers that take every job and fail look well there."""
+    line = expect("queue_depth", "<", 900.0)
+    words = "queue_age, drain_time and queue_depth tell when jobs were taken, not whether they were done: see docs/"
+    seen = outcome_of(left(0), expectations=(line,))
+    assert seen.verdict == "pass"
+    for report in (summary(seen), markdown([seen])):
+        assert report.count(words) == 1
+    told = replace(seen, recording=replace(seen.recording, far=FarRecord(jobs=seen.ledger.acked)))
+    for outcome in (told, nobody, outcome_of(left(0), expectations=(expect("errors", "==", 0.0),))):
+        assert words not in summary(outcome)

@@ -60,7 +60,8 @@ class _Fold:
         # What Redis confirmed and nobody has: lost where nothing is left out, and in any case not known.
         missing = self._missing(cells, counters["traced"])
         if jobs.all_of_them:
-            counters["lost"] = missing
+            unread = np.bincount(cells[jobs.are(None)], minlength=self.run.cells)
+            counters["lost"] = np.maximum(missing - unread, 0)
         counters["traced"] += missing
         histograms = self._histograms(cells)
         return replace(
@@ -213,8 +214,9 @@ class _Fold:
         begun = int((jobs.are("gone") & jobs.hooked).sum())
         if begun:
             return f": {begun:,} of them a worker began and never finished"
-        silent = bool((jobs.are("gone") & ~jobs.recorded).any())
-        return ", unless a worker without plg.worker ran them" if silent else ""
+        if bool((jobs.are("gone") & ~jobs.recorded).any()):
+            return ", unless a worker without plg.worker ran them"
+        return ", unless their records were removed, or expired, before they were read"
 
     def _flow(self) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
         """Jobs started and ended by the moment of it, in steps of the run; of a sample as many as all would be."""

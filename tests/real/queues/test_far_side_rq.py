@@ -186,7 +186,7 @@ def test_jobs_that_are_deleted_are_lost(tmp_path: Path, server) -> None:
     assert deleted == [b":1\r\n", b":1\r\n"]
     [_, lost] = outcome.expectations
     assert (lost.verdict, lost.observed) == ("fail", 2)
-    assert outcome.far_side.found[0] == "2 jobs that Redis confirmed can be found nowhere"
+    assert outcome.far_side.found[0].startswith("2 jobs that Redis confirmed can be found nowhere, unless")
 
 
 def test_jobs_that_the_server_evicts_are_lost_and_the_report_says_why(tmp_path: Path, servers, any_binary) -> None:

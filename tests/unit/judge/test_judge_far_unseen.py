@@ -117,3 +117,24 @@ def test_duplicates_are_told_by_the_workers_of_all_jobs_or_not_at_all(tmp_path) 
 
     recording = folded(plan_in(tmp_path, "saq"), {}, before=all_of_them)
     assert verdict(recording, expect("duplicates", "==", 0.0))[0] == "pass"
+
+
+def test_jobs_that_could_not_be_asked_after_are_not_called_lost(plan) -> None:
+    def unread(jobs: FarJobs, _: float) -> None:
+        jobs.note = lambda place, trace, at=0.0: None
+
+    recording = folded(plan, {}, before=unread)
+    assert recording.far is not None
+    assert recording.total("lost") == 0
+    assert recording.far.found == ()
+    assert verdict(recording, expect("lost", "==", 0.0))[0] == "no_data"
+    assert verdict(recording, expect("run_time", "<", 9.0, "max"))[0] == "no_data"
+
+
+def test_records_that_were_removed_are_named_beside_jobs_that_were_lost(plan) -> None:
+    recording = folded(plan, {3: GONE})
+    assert recording.far is not None
+    assert recording.far.found == (
+        "1 job that Redis confirmed can be found nowhere, "
+        "unless their records were removed, or expired, before they were read",
+    )

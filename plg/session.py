@@ -23,6 +23,7 @@ from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
 from plg.runner.far_place import left_in_queue, place_silent
 from plg.runner.leaving import Left, again, asks_for_residue, clear_up
+from plg.runner.live import Live
 from plg.runner.low_latency import low_latency
 from plg.runner.monitor import Monitor
 from plg.runner.observer import Hooks
@@ -333,10 +334,17 @@ def _watch(ready: Ready, scenario: Scenario) -> Watch:
     return watch
 
 
+def _until(end: float, recovering: Callable[[Live], bool]) -> Callable[[Live], bool]:
+    """The same as long as a watch lasts that the scenario asks for (s of the run): what it says goes before."""
+    return lambda live: live.now < end and recovering(live)
+
+
 def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) -> Hooks:
     """What the run asks and tells: whoever observes it, and by way of the target the other shards."""
     expect = prepared.scenario.expect
-    recovering = still_recovering(expect) if prepared.scenario.watch is None else None
+    recovering = still_recovering(expect)
+    if recovering is not None and prepared.scenario.watch is not None:
+        recovering = _until(prepared.scenario.pattern.duration + prepared.scenario.watch, recovering)
     if prepared.shard is None:
         return replace(observer, watch=or_stop(expect, prepared.grid, observer.broken), recovering=recovering)
     stops = or_stop(filter(judged_alone, expect), prepared.grid, observer.broken, budget)

@@ -44,6 +44,15 @@ def test_a_watch_that_is_too_short_tells_nothing(play):
     assert "only" in result.detail
 
 
+def test_a_watch_is_as_long_as_a_line_needs_also_where_the_queue_is_empty_at_once(play):
+    """That it stayed so was not seen, if nobody looked on."""
+    line = "queue_depth returns to 5 within 10s after rush"
+    played = play(scenario(RUSH, "workers 1 each 1ms", "watch 8s", f"expect {{ {line} }}"))
+    [result] = played.outcome.expectations
+    assert result.verdict == "pass", result.detail
+    assert 2.3 < played.outcome.recording.sample_times[-1] < 6
+
+
 def test_where_workers_cannot_be_counted_the_run_says_so_and_waits_for_nobody(server, tmp_path):
     """The user may not ask for their names."""
     server.ask("ACL", "SETUSER", "shy", "on", ">pw", "~*", "&*", "+@all", "-srandmember")

@@ -11,7 +11,8 @@ What is judged early must not be mended by what is still to come, or rest on too
 - ``error_rate``: from 100 jobs sent on;
 - ``throughput``: only a value too high can be known before the span is past;
 - percentiles and means: from 100 samples on (20 of a gauge), and twice what the percentile needs;
-- ``drain_time``, ``residue``, ``cancelled`` and what the workers did: never, the run is over when they are known.
+- ``drain_time``, ``residue``, ``cancelled``, ``backlog_slope``, ``flaps`` and what the workers did: never, the run is
+  over when they are known.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from plg.judge.expectations import Finding, WindowFindings, allowance, dress, fi
 from plg.judge.soundness import excuse
 from plg.judge.windows import NoData, intervals_of
 from plg.judge.wording import counted
-from plg.measures import FAR, MEASURES, OF_THE_RUN, QUEUE_GAUGES, percentile, samples_needed
+from plg.measures import FAR, MEASURES, OF_THE_RUN, QUEUE_GAUGES, RECKONED_FROM, percentile, samples_needed
 from plg.outcome import ExpectationResult
 from plg.runner.recording import Recording, slack
 from plg.scenario import Expectation, Subject
@@ -38,9 +39,9 @@ MIN_JOBS = 100
 """Arrivals due (or jobs sent) before a share of them can end a run."""
 MIN_SAMPLES = 100
 MIN_GAUGE_SAMPLES = 20
-AT_THE_END = (*OF_THE_RUN, "cancelled", *FAR)
+AT_THE_END = (*OF_THE_RUN, "cancelled", *FAR, *RECKONED_FROM)
 """What nobody knows before the run is over: all that is still to come would count as cancelled, and the workers are
-read to the end only then."""
+read to the end only then. What is reckoned from all samples of a span is refused to end a run."""
 
 
 def first_breach(

@@ -62,7 +62,7 @@ def _expectations(options: argparse.Namespace, outcome: Outcome) -> Sequence[Exp
         )
         raise usage_error(f"{options.scenario} is the outcome of a run, where a scenario may stand", help)
     if options.scenario:
-        return load(Path(options.scenario), overrides=settings).scenario.expect
+        return load(Path(options.scenario), overrides=settings, sends=False).scenario.expect
     if settings:
         raise usage_error("--set gives a param of a scenario another value", "name the scenario file too")
     return read_lines(lines_of(outcome), list(outcome.recording.spans), options.outcome)

@@ -72,6 +72,16 @@ def test_present_expectations_count(run, copy, expectation, code):
     assert (int(suites_in(copy / "again" / "junit.xml")[0].get("failures")) > 0) == (code == 3)
 
 
+def test_a_scenario_whose_target_is_not_set_is_judged_by_all_the_same(run, copy):
+    """Nothing is sent, so it does not matter where it would go: a build judges on a machine without a Redis."""
+    text = (copy / "a.plg").read_text().replace("{", "{\n  target env PLG_TEST_NO_REDIS", 1)
+    (copy / "now.plg").write_text(text, encoding="utf-8")
+    assert run("lint", "now.plg").code == 0
+    done = run("judge", FIRST, "now.plg")
+    assert done.code in (0, 5), done.said
+    assert "acked == 60" in done.out
+
+
 def test_an_expectation_of_a_phase_that_was_not_run(run, copy):
     text = quick("first", traffic="lunch: steady 200/s over 100ms").replace("errors == 0", "errors during lunch == 0")
     (copy / "now.plg").write_text(text, encoding="utf-8")

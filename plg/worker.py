@@ -188,7 +188,7 @@ def _library() -> Any:
 
 def celery(app: Any, redis: Any = None) -> Recorder:
     """Tell of the tasks of a Celery app; by its broker's connection, or by a ``redis`` client or URL."""
-    from celery import signals  # type: ignore[import-not-found, unused-ignore]
+    from celery import signals  # type: ignore[import-not-found, unused-ignore]  # in the workers alone
 
     recorder = Recorder(_client(redis, lambda: app.connection_for_write().default_channel.client))
 
@@ -213,7 +213,7 @@ def celery(app: Any, redis: Any = None) -> Recorder:
 
 def dramatiq(broker: Any, redis: Any = None) -> Recorder:
     """Tell of the messages of a dramatiq broker, by its own connections, or by a ``redis`` client or URL."""
-    from dramatiq import Middleware  # type: ignore[import-not-found, unused-ignore]
+    from dramatiq import Middleware  # type: ignore[import-not-found, unused-ignore]  # in the workers alone
 
     recorder = Recorder(_client(redis, lambda: broker.client))
 
@@ -228,7 +228,7 @@ def dramatiq(broker: Any, redis: Any = None) -> Recorder:
         end = "done" if exception is None else "failed" if final else "retry"
         recorder.ended(message.message_id, end, attempt(message))
 
-    class Told(Middleware):  # type: ignore[misc, unused-ignore]
+    class Told(Middleware):  # type: ignore[misc, unused-ignore]  # a class of another package
         def before_process_message(self, _: Any, message: Any) -> None:
             _quiet(recorder.started)(message.message_id, attempt(message))
 
@@ -270,7 +270,7 @@ def huey(instance: Any, redis: Any = None) -> Recorder:
 
 def taskiq(broker: Any, redis: Any = None) -> Recorder:
     """Tell of the tasks of a taskiq broker; its pool's settings make the connection, or a ``redis`` client or URL."""
-    from taskiq import TaskiqMiddleware  # type: ignore[import-not-found, unused-ignore]
+    from taskiq import TaskiqMiddleware  # type: ignore[import-not-found, unused-ignore]  # in the workers alone
 
     recorder = Recorder(_client(redis, lambda: _from_pool(broker.connection_pool)))
 
@@ -285,7 +285,7 @@ def taskiq(broker: Any, redis: Any = None) -> Recorder:
         end = "done" if not result.is_err else "retry" if again else "failed"
         recorder.ended(message.task_id, end, attempt(message))
 
-    class Told(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
+    class Told(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]  # a class of another package
         def pre_execute(self, message: Any) -> Any:
             _quiet(recorder.started)(message.task_id, attempt(message))
             return message
@@ -345,7 +345,7 @@ def arq(settings: Any, redis: Any = None) -> Any:
 
     def wrapped(function: Any) -> Any:
         if isinstance(function, str):  # where it can be imported from
-            from arq.utils import import_string  # type: ignore[import-not-found, unused-ignore]
+            from arq.utils import import_string  # type: ignore[import-not-found, unused-ignore]  # in the workers alone
 
             function = import_string(function)
         coroutine = getattr(function, "coroutine", None)
@@ -378,9 +378,9 @@ def __getattr__(name: str) -> Any:
     """``RqJob``, the class of jobs for ``rq worker --job-class plg.worker.RqJob``."""
     if name != "RqJob":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rq.job import Job  # type: ignore[import-not-found, unused-ignore]
+    from rq.job import Job  # type: ignore[import-not-found, unused-ignore]  # in the workers alone
 
-    class RqJob(Job):  # type: ignore[misc, unused-ignore]
+    class RqJob(Job):  # type: ignore[misc, unused-ignore]  # a class of another package
         """A job that tells of itself. Its process may end right after it, so it sends its record itself."""
 
         def perform(self) -> Any:

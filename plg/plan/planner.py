@@ -7,7 +7,7 @@ import secrets
 import numpy as np
 
 from plg.dataclass import dataclass
-from plg.diagnostics import Diagnostic, ScenarioError
+from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.patterns.base import Pattern, TooManyPieces
 from plg.patterns.spans import MOST_INTERVALS, PhaseSpan, spans
 from plg.plan.arrivals import Arrivals, Poisson, Uniform
@@ -178,7 +178,8 @@ def _refuse_ungiven(scenario: Scenario) -> None:
         index = finding.path[-1]
         line = scenario.expect[index] if isinstance(index, int) else None
         file = line.file if line is not None and line.file else "<document>"
-        faults.append(Diagnostic(finding.code, finding.message, file, help=finding.help, path=finding.path))
+        at = None if line is None or line.line is None else Span(line.line, 1, line.line, 1)
+        faults.append(Diagnostic(finding.code, finding.message, file, at, finding.help, path=finding.path))
     if faults:
         raise ScenarioError(faults)
 

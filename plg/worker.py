@@ -45,8 +45,7 @@ _TAIL = 12
 _UUID = 36
 _DRAMATIQ_RETRIES = 20
 """What dramatiq gives an actor that says nothing."""
-_CAP = "1000000"
-"""Entries of a stream that nobody reads any more."""
+_CAP = "1000000"  # entries of a stream that nobody reads any more
 
 
 def head_of(number: str) -> str | None:
@@ -84,12 +83,12 @@ class Recorder:
             self._running[number] = now, record
         self._put(record)
 
-    def ended(self, number: object, end: str, attempt: int = 1, *, started: float | None = None) -> None:
-        """It is done with it: ``end`` is done, failed or retry."""
-        number, now = str(number), time.time()
+    def ended(self, number: object, end: str, attempt: int = 1, finished: float | None = None) -> None:
+        """It is done with it, now or when it was ``finished``: ``end`` is done, failed or retry."""
+        number, now = str(number), finished or time.time()
         if head_of(number) is None:
             return
-        began, first = self._running.pop(number, (started, None))
+        began, first = self._running.pop(number, (None, None))
         if first is not None:
             first["gone"] = "1"  # where it was not sent yet, this record says it all
         more = {} if began is None else {"s": f"{began:.6f}"}
@@ -319,7 +318,8 @@ def saq(settings: dict[str, Any], redis: Any = None) -> dict[str, Any]:
         job = context["job"]
         status = getattr(job.status, "value", job.status)
         end = {"complete": "done", "queued": "retry", "new": "retry"}.get(str(status), "failed")
-        recorder.ended(job.key, end, int(job.attempts))
+        # SAQ has written the end down by now, which may have taken a while.
+        recorder.ended(job.key, end, int(job.attempts), job.completed / 1000 if job.completed else None)
 
     def also(hooks: Any, call: Callable[[Any], None]) -> list[Any]:
         async def quietly(context: Any) -> None:

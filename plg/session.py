@@ -21,7 +21,7 @@ from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
-from plg.runner.far_place import left_in_queue, place_silent
+from plg.runner.far_place import check_whose, left_in_queue, place_silent
 from plg.runner.leaving import Left, again, asks_for_residue, clear_up
 from plg.runner.live import Live
 from plg.runner.low_latency import low_latency
@@ -250,6 +250,7 @@ def _leave(ready: Ready, target: Target, prepared: Prepared, recording: Recordin
 def _place_silent(ready: Ready, target: Target) -> None:
     if ready.far is not None and not ready.far.jobs.recorded.all():
         place_silent(ready.far.jobs, ready.before, left_in_queue(target))
+        check_whose(ready.far.jobs, target, ready.registration.entry, ready.before)
 
 
 def _far_side(ready: Ready, target: Target, recording: Recording, started: float, observer: Observer) -> Recording:

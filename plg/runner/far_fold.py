@@ -175,8 +175,8 @@ class _Fold:
             return f"{len(jobs):,} of {jobs.planned:,} jobs were asked after"
         if untraceable:
             return f"{untraceable:,} of {jobs.planned:,} jobs leave no record"
-        if reader.hooks is not None and reader.hooks.missed:
-            return reader.hooks.missed
+        if why := jobs.doubt or (reader.hooks.missed if reader.hooks is not None else ""):
+            return why
         if reader.fault or reader.odd:
             return f"not all jobs could be asked after: {reader.fault or reader.odd}"
         if unread:

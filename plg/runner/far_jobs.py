@@ -52,6 +52,8 @@ class FarJobs:
         self.traceable = np.array([tracing is not None for tracing in tracings])[self.kind]
         self.recorded = np.array([tracing is not None and tracing.read is not None for tracing in tracings])[self.kind]
         """Of which jobs the framework itself has a record."""
+        self.doubt = ""
+        """Why it is not known where all of them are; a clause."""
         self.workers: set[str] = set()
         self.hooked: npt.NDArray[np.bool_] = np.zeros(count, dtype=np.bool_)
         """Of which jobs a worker itself has told."""

@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 from plg.runner.far_jobs import FarJobs
 from plg.targets.base import Depth, Target, TargetError
+from plg.targets.leftovers import Leftovers
+from plg.targets.register import RunEntry
 
 Places = npt.NDArray[np.intp]
+_LOOKED_THROUGH = 200_000
+"""Jobs in the queue that are looked through for those of the run."""
 
 
 def left_in_queue(target: Target) -> Depth | None:
@@ -56,6 +60,33 @@ def place_silent(jobs: FarJobs, before: Depth | None, after: Depth | None) -> No
         rest, there = _last(rest, max(0, held - len(running)))
         jobs.put(there, "running")
     jobs.put(rest, "gone")
+
+
+def check_whose(jobs: FarJobs, target: Target, entry: RunEntry, before: Depth | None) -> None:
+    """Doubt that what was placed in the queue by its number is of the run, where not as many of its jobs are there.
+
+    It is their ids that tell. What is taken meanwhile is not missed: the number is looked at again after that.
+    """
+    placed = int((jobs.traceable & ~jobs.recorded & jobs.are("waiting", "delayed")).sum())
+    if not placed or before is None or not jobs.all_of_them or jobs.parts > 1:
+        return
+    there = left_in_queue(target)
+    if there is None or there.waiting + (there.delayed or 0) > _LOOKED_THROUGH:
+        jobs.doubt = f"whose the jobs are that wait is not known where they are more than {_LOOKED_THROUGH:,}"
+        return
+    try:
+        with Leftovers(target) as leftovers:
+            own = leftovers.look(entry).left.jobs
+    except TargetError as error:
+        jobs.doubt = f"whose the jobs are that wait could not be seen: {error}"
+        return
+    after = left_in_queue(target)
+    if after is None:
+        return
+    least = min(placed, _more(after.waiting, before.waiting, 1.0) + _more(after.delayed, before.delayed, 1.0))
+    if own < least:
+        many = f"{least - own:,} of {least:,}"
+        jobs.doubt = f"{many} jobs by which the queue has grown are of others, and as many of the run are elsewhere"
 
 
 def _more(after: int | None, before: int | None, share: float) -> int:

@@ -102,6 +102,35 @@ def test_a_job_that_nobody_tells_of_is_lost_as_far_as_can_be_seen(tmp_path: Path
     assert "unless a worker without plg.worker ran them" in outcome.far_side.found[0]
 
 
+@pytest.mark.parametrize(("others", "verdict"), [(15, "no_data"), (0, "pass")])
+def test_jobs_of_others_do_not_stand_for_those_of_the_run(tmp_path: Path, server, others: int, verdict: str) -> None:
+    """A worker does ten jobs; of the rest that wait some are thrown away, and another client puts in as many."""
+    done = threading.Event()
+
+    def meddle(redis: Redis) -> None:
+        while redis.llen("shop") < 30:
+            time.sleep(0.01)
+        for place in range(10 + others):
+            job, began = json.loads(redis.rpop("shop")), time.time()
+            entry = {"id": job["id"], "s": began, "f": began, "end": "done", "n": 1, "w": "me", "t": began}
+            if place < 10:
+                words = [word for pair in entry.items() for word in pair]
+                redis.execute_command("XADD", f"plg:far:{job['run']}", "NOMKSTREAM", "*", *words)
+        for number in range(others):
+            redis.lpush("shop", json.dumps({"seq": number, "id": f"other-{number}", "run": "other"}))
+        done.set()
+
+    with Redis.from_url(server.url()) as redis:
+        thread = threading.Thread(target=meddle, args=(redis,))
+        thread.start()
+        outcome = check(tmp_path, server.url(), "lost == 0", watch="2s")
+        thread.join()
+    assert done.is_set()
+    line = outcome.expectations[1]
+    assert line.verdict == verdict, line.detail
+    assert (f"{others} of 30 jobs by which the queue has grown are of others" in line.detail) == bool(others)
+
+
 @pytest.mark.parametrize("harm", [("XTRIM", "MAXLEN", "0"), ("DEL",)])
 def test_records_that_another_client_removes_before_they_are_read_are_missed(tmp_path: Path, server, harm) -> None:
     """All jobs were told of: it is their second runs and failures that nobody can know of."""

@@ -92,7 +92,9 @@ def read(reader: Reader, subject: Subject, width: float | None, plain: Aggregate
     values = np.where(np.isfinite(most), most, np.where(least > 0, least, np.nan))
     blind = (least != most) & ~np.isnan(most)
     if subject.measure not in FAR_TIMES:
-        return replace(plain, values=values, blind=blind)
+        # Where the verdict is the same for all that the count may come to, what was counted is shown.
+        counted = np.where(np.isfinite(most), least, values)
+        return replace(plain, values=counted, blind=blind)
     traced, q = reader.counter("traced", subject, width), percentile(subject.aggregate or "")
     thin = plain.thin if q is None else (traced > 0) & (traced < samples_needed(q))
     # What the samples agree on is not known where some have no value yet.

@@ -138,3 +138,13 @@ def test_records_that_were_removed_are_named_beside_jobs_that_were_lost(plan) ->
         "1 job that Redis confirmed can be found nowhere, "
         "unless their records were removed, or expired, before they were read",
     )
+
+
+def test_a_count_that_is_large_enough_shows_what_was_counted(plan) -> None:
+    """Not what it would come to if all that had not ended were done."""
+    recording = folded(plan, {18: Trace("waiting"), 19: Trace("waiting")})
+    [result] = judge([expect("completed", ">=", 5.0)], recording)
+    assert (result.verdict, result.observed) == ("pass", 18)
+    assert verdict(recording, expect("completed", ">=", 19.0))[0] == "no_data"
+    assert verdict(recording, expect("completed", "<", 19.0))[0] == "no_data"
+    assert verdict(recording, expect("completed", "<", 21.0))[0] == "pass"

@@ -18,6 +18,8 @@ def notices(outcome: Outcome) -> tuple[Notice, ...]:
         found.append(Notice("failed-in-worker", f"{many} failed in the worker during this run; {TAKEN}, done or not"))
     if outcome.queue.nobody_worked:
         found.append(Notice("nobody-worked", outcome.queue.said))
+    if taken := _none_completed(outcome):
+        found.append(Notice("none-completed", taken))
     if outcome.recording.lost:
         found.append(Notice("jobs-lost", outcome.recording.lost))
     if not outcome.queue.nobody_worked and outcome.workers is not None and outcome.ledger.acked:
@@ -30,6 +32,15 @@ def _nothing_judged(outcome: Outcome) -> bool:
     judged = any(result.level == "expect" for result in outcome.expectations)
     part = outcome.shard is not None and len(outcome.shard.parts) < outcome.shard.of
     return outcome.exit_code == 0 and outcome.ledger.planned > 0 and not judged and not part
+
+
+def _none_completed(outcome: Outcome) -> str:
+    """That workers took jobs and had finished none when the watch was over, in a sentence; else empty."""
+    far = outcome.far_side
+    if far is None or outcome.queue.nobody_worked or far.completed or far.dead or not far.in_flight:
+        return ""
+    many = f"{far.in_flight:,} job{'s were' if far.in_flight != 1 else ' was'}"
+    return f"no job was completed: {many} with workers when the watch was over; {TAKEN}, not whether they were done"
 
 
 def _taken_by_own(outcome: Outcome, workers: WorkersResult) -> str:

@@ -13,7 +13,7 @@ from plg.judge import rejudge
 from plg.judge.remains import nobody_worked, queue_result
 from plg.judge.shards import as_shard
 from plg.notices import notices
-from plg.outcome import QueueResult, ShardInfo
+from plg.outcome import FarSide, QueueResult, ShardInfo
 from plg.outcome_io import from_json, to_json
 from plg.reports.github import annotate
 from plg.reports.html import html
@@ -150,3 +150,19 @@ def test_a_pass_by_the_queue_alone_says_that_the_work_was_not_seen(nobody):
     told = replace(seen, recording=replace(seen.recording, far=FarRecord(jobs=seen.ledger.acked)))
     for outcome in (told, nobody, outcome_of(left(0), expectations=(expect("errors", "==", 0.0),))):
         assert words not in summary(outcome)
+
+
+@pytest.mark.parametrize(
+    ("completed", "dead", "in_flight", "said"),
+    [(0, 0, 8, True), (0, 0, 1, True), (1, 0, 8, False), (0, 1, 8, False), (0, 0, 0, False)],
+)
+def test_jobs_that_were_taken_and_never_done_are_no_quiet_pass(completed, dead, in_flight, said):
+    """As where a worker takes all and is killed: nothing waits any more, and nothing was done."""
+    far = FarSide(completed, 0, 0, dead, 0, in_flight, 0, 0, 0, read=9, jobs=9, source="RQ's own records")
+    outcome = replace(outcome_of(left(0), expectations=(expect("queue_depth", "<", 10.0),)), far_side=far)
+    found = [notice.text for notice in notices(outcome) if notice.code == "none-completed"]
+    assert [text.split(";")[0] for text in found] == said * [
+        f"no job was completed: {in_flight} job{'s were' if in_flight > 1 else ' was'} with workers when the watch was "
+        "over"
+    ]
+    assert all(text in summary(outcome) for text in found)

@@ -212,9 +212,8 @@ def _queue(value: Any) -> Fault | None:
 def _kind(value: Any) -> Fault | None:
     fault = _text(value, 1, 100)
     if fault is None and not re.fullmatch(r"[a-z][a-z0-9_]*", value):
-        return Fault(
-            "bad-name", f"is no kind of queue: {show(value)}", help="kinds are words such as rq, list or stream"
-        )
+        help = "kinds are words such as rq, celery, bullmq, list or stream; `plg queues` lists them all"
+        return Fault("bad-name", f"is no kind of queue: {show(value)}", help=help)
     return fault
 
 

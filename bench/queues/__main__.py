@@ -108,6 +108,7 @@ def table(results: Mapping[str, Any]) -> str:
         lines.append(f"| {goal['text']} | {bound} | {seen} | {'met' if goal['met'] else '**missed**'} |")
     if results["skipped"]:
         lines += ["", "## Not measured", "", *(f"- {kind}: {why}" for kind, why in results["skipped"].items())]
+    lines += ["", "## Versions", "", *(f"- {kind}: {version}" for kind, version in results["versions"].items())]
     return "\n".join(lines) + "\n"
 
 
@@ -139,9 +140,11 @@ def main() -> int:
             if more:
                 skipped[kind] = more if isinstance(more, str) else "; ".join(f"{n}: {why}" for n, why in more.items())
         version = server.version
+    versions = {client.kind: client.version() for client in CLIENTS if client.kind in found}
     results = {
         "started_at": started, "rounds": options.rounds, "machine": machine(), "server": version,
         "load_before": before, "load_after": f"{os.getloadavg()[0]:.1f}", "frameworks": found, "skipped": skipped,
+        "versions": versions,
         "goals": [vars(goal) | {"met": goal.met} for goal in goals(found)],
     }  # fmt: skip
     page = table(results)

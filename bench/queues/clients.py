@@ -28,6 +28,12 @@ class Client:
     many: str
     install: Callable[[], str | None]
     words: Callable[[], list[str]]
+    asked: Callable[[], list[str]]
+    """The command that prints its version."""
+
+    def version(self) -> str:
+        """Of the client that is installed."""
+        return subprocess.run(self.asked(), capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
     def entry(self, jobs: int, way: str) -> Entry:
         def once(server: Server) -> Figures:
@@ -37,11 +43,14 @@ class Client:
 
 
 def _python(kind: str, one: str, many: str, *packages: str) -> Client:
-    folder = CACHE / packages[0].partition("[")[0]
+    package = packages[0].partition("[")[0]
+    folder = CACHE / package
+    tell = f"from importlib.metadata import version; print(version('{package}'))"
     return Client(
         kind, one, many,
         lambda: environment(folder, list(packages), install=True),
         lambda: [str(folder / "bin" / "python"), driver("enqueue.py"), kind],
+        lambda: [str(folder / "bin" / "python"), "-c", tell],
     )  # fmt: skip
 
 
@@ -93,7 +102,10 @@ CLIENTS = (
     _python("saq", "enqueue", "enqueue, 100 at once", "saq[redis]", "typing_extensions"),
     _python("huey", "call", "", "huey[redis]"),
     Client("bullmq", "add", "addBulk of 100", _bullmq,
-           lambda: ["node", driver("enqueue.cjs"), str(CACHE / "bullmq" / "node_modules")]),
-    Client("sidekiq", "push", "push_bulk of 100", _sidekiq, lambda: ["ruby", driver("enqueue.rb")]),
-    Client("asynq", "Enqueue", "", _asynq, lambda: [str(CACHE / "asynq" / "enqueue")]),
+           lambda: ["node", driver("enqueue.cjs"), str(CACHE / "bullmq" / "node_modules")],
+           lambda: ["node", "-p", f"require('{CACHE}/bullmq/node_modules/bullmq/package.json').version"]),
+    Client("sidekiq", "push", "push_bulk of 100", _sidekiq, lambda: ["ruby", driver("enqueue.rb")],
+           lambda: ["ruby", "-e", "require 'sidekiq'; puts Sidekiq::VERSION"]),
+    Client("asynq", "Enqueue", "", _asynq, lambda: [str(CACHE / "asynq" / "enqueue")],
+           lambda: ["go", "list", "-C", str(CACHE / "asynq"), "-m", "-f", "{{.Version}}", "github.com/hibiken/asynq"]),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -70,5 +71,6 @@ def test_a_signal_while_a_command_is_loaded(tmp_path: Path, command: str, number
             assert last.startswith(f"exit {128 + number}: ")
             assert signal.Signals(number).name in last
             if "r" in COMMANDS[command] or "r/junit.xml" in COMMANDS[command]:
-                assert 'errors="1"' in (tmp_path / "r" / "junit.xml").read_text()
+                # Two where jobs were sent by then: the run, and the line that could not be judged.
+                assert re.search('errors="[12]"', (tmp_path / "r" / "junit.xml").read_text())
     assert heard

@@ -83,4 +83,5 @@ def test_what_waits_is_counted_and_what_is_delayed_is_run_at_its_delay(name, mad
     if len(delays) > 1:
         late = [job["at"] - started for job in seen if job["at"] >= started + 8]
         assert len(late) >= JOBS // 2, "none of them is run before its time"
-        assert max(late) < 3 + 8 + 6
+        # Sidekiq looks at what is delayed at random, 15 s after its worker has started at the latest.
+        assert max(late) < 3 + 8 + (20 if name == "sidekiq" else 6)

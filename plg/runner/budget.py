@@ -89,11 +89,16 @@ class SharedBudget(Budget):
         return self._none_left and super().exhausted(sent)
 
     def among_shards(self, hooks: Hooks) -> Hooks:
-        """The hooks of a shard: the stop of another one ends it too, and its own is told to the others."""
+        """The hooks of a shard: the stop of another one ends it too, and its own is told to the others.
+
+        That all jobs of max_total_jobs are taken is not told: another shard may have some in hand that it still sends,
+        and ends by itself once they are gone, so that the limit is used to the job.
+        """
 
         def stopped(stop: Stop) -> None:
             hooks.stopped(stop)
-            self.tell(stop)
+            if stop != Stop("guardrail", "max_total_jobs"):
+                self.tell(stop)
 
         return replace(hooks, interrupted=lambda: hooks.interrupted() or self.stopped, stopped=stopped)
 

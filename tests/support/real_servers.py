@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -11,22 +12,49 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from plg.targets.base import TargetError
 from plg.targets.binary import find_binary
 
+_RESERVED: deque[tuple[socket.socket, ...]] = deque()
+_KEPT = 100
+
 
 def free_port() -> int:
-    """A port that is free now. A node of a cluster also takes the one 10,000 above it, so there must be one."""
+    """A port that nobody listens on, and that no other test is given: connections to it are refused until a server of
+    the test's own takes it. A node of a cluster also takes the one 10,000 above it, so that one is free too."""
+    while len(_RESERVED) >= _KEPT:
+        _close(_RESERVED.popleft())
     for _ in range(1000):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port <= 55535:
-            return port
+        pair = socket.socket(), socket.socket()
+        try:
+            pair[0].bind(("127.0.0.1", 0))
+            port = int(pair[0].getsockname()[1])
+            pair[1].bind(("127.0.0.1", port + 10_000))
+        except (OSError, OverflowError):
+            _close(pair)
+            continue
+        # A socket that is bound and does not listen keeps the port from all but those that set the same option, as
+        # servers do: who asks for any free port gets another one.
+        for each in pair:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _RESERVED.append(pair)
+        return port
     raise AssertionError("no free port below 55536")
+
+
+def _close(sockets: tuple[socket.socket, ...]) -> None:
+    for each in sockets:
+        each.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    for pair in _RESERVED:
+        _close(pair)
 
 
 def server_programs() -> dict[str, Path | None]:

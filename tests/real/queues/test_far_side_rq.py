@@ -200,7 +200,10 @@ def test_jobs_that_the_server_evicts_are_lost_and_the_report_says_why(tmp_path: 
     outcome = session.run(prepare(path, Request({}, target=server.url(), seed=1)), session.Observer())
     [_, lost] = outcome.expectations
     assert lost.verdict == "fail"
-    assert outcome.far_side.lost == lost.observed > 100
-    assert outcome.far_side.lost + outcome.far_side.waiting == outcome.ledger.acked
+    assert lost.observed > 100
+    assert lost.observed + outcome.far_side.waiting == outcome.ledger.acked
+    # The server may evict the stream too in which workers tell of their jobs: then some may have ended untold.
+    told = "removed by somebody" not in outcome.far_side.doubt
+    assert outcome.far_side.lost == (lost.observed if told else None)
     assert "the server evicted" in outcome.recording.lost
     assert "the server evicted" in summary(outcome)

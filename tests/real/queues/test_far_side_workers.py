@@ -156,8 +156,8 @@ def test_a_worker_that_is_killed_shows_as_its_framework_has_it(name: str, made, 
         assert (lost.verdict, outcome.exit_code) == ("fail", 3)
         assert "can be found nowhere" in far.found[0]
     else:
-        # Those that were done in the moment before, and not told of yet.
-        assert far.lost == len(seen) - far.completed, (far, worker.log())
+        # Those that were done in the moment before, and not told of yet: gone, or still held by the worker.
+        assert far.lost <= len(seen) - far.completed <= far.lost + far.in_flight, (far, worker.log())
         assert far.in_flight >= 1
         assert (lost.verdict, outcome.exit_code) == ("fail" if far.lost else "no_data", 3)
 

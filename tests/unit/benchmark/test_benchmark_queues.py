@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.real_servers import free_port
 
 import bench.queues
 from bench.contests import medians, most
 from bench.entrants import plg
 from bench.queues.__main__ import goals, table
 from bench.queues.clients import CLIENTS, MANY, ONE, Client
-from bench.server import free_port, machine, private_server
+from bench.server import machine, private_server
 from plg.queues.registry import SHIPPED
 
 KINDS = [client.kind for client in CLIENTS]

@@ -11,7 +11,7 @@ from pathlib import Path
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
-from plg.guardrails.policy import Policy
+from plg.guardrails.policy import Policy, account_name
 from plg.judge.outcome import scenario_hash
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
@@ -24,6 +24,7 @@ from plg.runner.start import Start
 from plg.scenario import Guardrails, Scenario
 from plg.target_url import fallen_back
 from plg.targets.gate import Gate
+from plg.targets.interlock import NOTHING, Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Request:
 class Prepared:
     """A scenario that can be run: loaded, under policy, planned. ``notes`` are remarks the report repeats.
 
-    ``limits`` are those of this generator: the scenario's own, or of a shard its part of them.
+    ``limits`` are those of this generator: the scenario's own, or of a shard its part of them. ``demand`` is what the
+    policy asks of the server itself, ``account`` whose run it is.
     """
 
     loaded: Loaded
@@ -77,6 +79,8 @@ class Prepared:
     gate: Gate | None = None
     force: bool = False
     clean: bool = False
+    demand: Demand = NOTHING
+    account: str = ""
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -111,10 +115,13 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
+    gate, demand = None, NOTHING
+    if request.policy is not None:
+        gate = request.policy.gate(scenario.guardrails)
+        demand = request.policy.demand(scenario.target, request.environment, account=request.account)
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
-        request.wait, gate, request.force, request.clean,
+        request.wait, gate, request.force, request.clean, demand, request.account or account_name(),
     )  # fmt: skip
 
 

@@ -188,6 +188,8 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             shared=shared,
             start=None if given is None else given.at,
             force=prepared.force,
+            demand=prepared.demand,
+            account=prepared.account,
         ),
         observer.interrupted,
         discard=Ready.close,
@@ -202,7 +204,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=_hooks(prepared, observer, ready.budget), watch=_watch(ready, scenario),
+            hooks=_hooks(prepared, observer, ready), watch=_watch(ready, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
@@ -217,6 +219,8 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
             begun = clock.now() - start - _waited_for_others(ready.budget, start)
             recording = Run(sender, monitor, recorder, run_clock).run(start)
         ends.pop_all()
+    if ready.interlock is not None:
+        _soon(ready.interlock.close, observer)
     recording = _far_side(ready, target, recording, started, observer)
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
@@ -340,14 +344,22 @@ def _until(end: float, recovering: Callable[[Live], bool]) -> Callable[[Live], b
     return lambda live: live.now < end and recovering(live)
 
 
-def _hooks(prepared: Prepared, observer: Observer, budget: SharedBudget | None) -> Hooks:
-    """What the run asks and tells: whoever observes it, and by way of the target the other shards."""
-    expect = prepared.scenario.expect
+def _hooks(prepared: Prepared, observer: Observer, ready: Ready) -> Hooks:
+    """What the run asks and tells: whoever observes it, the server it loads, and by way of that the other shards."""
+    expect, budget = prepared.scenario.expect, ready.budget
     recovering = still_recovering(expect)
     if recovering is not None and prepared.scenario.watch is not None:
         recovering = _until(prepared.scenario.pattern.duration + prepared.scenario.watch, recovering)
+    asked = observer.interrupted
+    if ready.interlock is not None:
+        asked = _either(asked, ready.interlock.asked)
     if prepared.shard is None:
-        return replace(observer, watch=or_stop(expect, prepared.grid, observer.broken), recovering=recovering)
+        stops = or_stop(expect, prepared.grid, observer.broken)
+        return replace(observer, interrupted=asked, watch=stops, recovering=recovering)
     stops = or_stop(filter(judged_alone, expect), prepared.grid, observer.broken, budget)
-    hooks = replace(observer, watch=stops, recovering=recovering)
+    hooks = replace(observer, interrupted=asked, watch=stops, recovering=recovering)
     return hooks if budget is None else budget.among_shards(hooks)
+
+
+def _either(first: Callable[[], Stop | None], second: Callable[[], Stop | None]) -> Callable[[], Stop | None]:
+    return lambda: first() or second()

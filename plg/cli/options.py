@@ -16,9 +16,12 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
+    from plg.cli.access_options import add_target
+
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (
         _check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean, _doctor,
+        add_target,
     ):  # fmt: skip
         add(commands)
     parser.commands = dict(commands.choices)

@@ -12,7 +12,8 @@ from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.language.limits import with_limits
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.gate import Gate, Zone
-from plg.targets.hosts import ANY, matches, names_of
+from plg.targets.hosts import ANY, ANY_DOOR, Door, door_of, holding, names_of
+from plg.targets.interlock import Demand
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 DEFAULT_WINDOW = 1.0
@@ -49,13 +50,20 @@ class Ceilings:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Ceilings for some hosts or some accounts; ``allow`` off forbids any run. ``span`` is its place in the file."""
+    """Ceilings for some hosts or some accounts; ``allow`` off forbids any run. ``span`` is its place in the file.
+
+    An environment may be one of some ``ports`` and ``databases`` alone. With ``require_allow`` its servers must carry
+    an allowance of their own (`plg.targets.interlock`).
+    """
 
     name: str
     patterns: tuple[str, ...]
     ceilings: Ceilings = Ceilings()
     allow: bool = True
     span: Span | None = None
+    ports: tuple[int, ...] = ()
+    databases: tuple[int, ...] = ()
+    require_allow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +76,17 @@ class PolicyFile:
     everywhere: Ceilings = Ceilings()
     text: str = field(default="", repr=False)
 
-    def applying(self, hosts: tuple[str, ...], account: str, named: str | None) -> Iterator[tuple[str, Rule]]:
+    def applying(
+        self, hosts: tuple[str, ...], account: str, named: str | None, door: Door = ANY_DOOR
+    ) -> Iterator[tuple[str, Rule]]:
         """The rules that hold, with the kind of each.
 
         An environment whose host is ``*`` is the catch-all: it holds for hosts that no other environment of this file
         names. So does a user rule for ``*``, for accounts that no other one names.
         """
-        known = [r for r in self.environments if any(p != ANY and matches(hosts, p) for p in r.patterns)]
+        here = holding(self.environments, hosts, door)
         for rule in self.environments:
-            if rule in known or (not known and ANY in rule.patterns) or rule.name == named:
+            if rule in here or rule.name == named:
                 yield "environment", rule
         mine = [r for r in self.users if any(p != ANY and fnmatchcase(account, p) for p in r.patterns)]
         for rule in mine or [r for r in self.users if ANY in r.patterns]:
@@ -106,9 +116,9 @@ class Policy:
         remarks = self._side_by_side()
         limits = scenario.guardrails
         for file in self.files:
-            hosts = _hosts(file, scenario.target)
+            hosts, door = _place(file, scenario.target)
             limits = _lowered(limits, file.everywhere, file.file, remarks)
-            for kind, rule in file.applying(hosts, account, named):
+            for kind, rule in file.applying(hosts, account, named, door):
                 whom = f"on {hosts[0]}" if kind == "environment" else f"by {account}"
                 if not rule.allow:
                     raise file.refusal(f"the policy allows no load {whom} ({kind} {rule.name})", rule.span)
@@ -117,6 +127,17 @@ class Policy:
             return scenario, tuple(remarks)
         document = with_limits(scenario.document, scenario.guardrails, limits)
         return replace(scenario, guardrails=limits, document=document), tuple(remarks)
+
+    def demand(self, target: str, named: str | None = None, *, account: str | None = None) -> Demand:
+        """What a server has to be asked for before a run, by the rules that `apply` goes by."""
+        account = account_name() if account is None else account
+        required = ""
+        for file in self.files:
+            hosts, door = _place(file, target)
+            for kind, rule in file.applying(hosts, account, named, door):
+                if rule.require_allow and not required:
+                    required = f"{kind} {rule.name} of {file.file}"
+        return Demand(required)
 
     def gate(self, limits: Guardrails) -> Gate:
         """What judges each host that a run with these ``limits`` connects to."""
@@ -147,7 +168,8 @@ class Policy:
 def _zone(rule: Rule, file: str, limits: Guardrails) -> Zone:
     remarks: list[str] = []
     _lowered(limits, rule.ceilings, f"environment {rule.name} of {file}", remarks)
-    return Zone(rule.name, file, rule.patterns, rule.allow, remarks[0] if remarks else "")
+    lowered = remarks[0] if remarks else ""
+    return Zone(rule.name, file, rule.patterns, rule.allow, lowered, rule.ports, rule.databases)
 
 
 def account_name() -> str:
@@ -164,11 +186,11 @@ def account_name() -> str:
         return f"#{os.getuid()}"
 
 
-def _hosts(file: PolicyFile, target: str) -> tuple[str, ...]:
+def _place(file: PolicyFile, target: str) -> tuple[tuple[str, ...], Door]:
     from plg.targets.base import TargetError
 
     try:
-        return names_of(target)
+        return names_of(target), door_of(target)
     except TargetError as error:
         # Where nobody can say which host is meant, no ceiling can be found for it.
         raise file.refusal(f"the policy cannot tell the host: {error}", None) from None

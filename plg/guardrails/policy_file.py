@@ -40,7 +40,7 @@ SYSTEM_FILES = tuple(FilePath("/etc/plg", name) for name in ("policy.yaml", "pol
 """Read on every run where they are there: the place for ceilings that hold against the users of a machine."""
 FIELDS = ("ceilings", "environments", "users")
 RULE_FIELDS = {
-    "environments": ("name", "hosts", "ceilings", "allow"),
+    "environments": ("name", "hosts", "ports", "databases", "ceilings", "allow", "require_allow"),
     "users": ("name", "accounts", "ceilings", "allow"),
 }
 CEILINGS = {name: LIMITS[name] for name in LIMITS if name not in ("warn_at", "emergency_stop", "max_error_rate")}
@@ -215,11 +215,30 @@ class _Reader:
         name = known.get("name", f"#{path[1]}")
         if "name" in known:
             self.checked("name", name, (*path, "name"))
-        allow = known.get("allow", True)
-        if not isinstance(allow, bool):
-            self.fault("wrong-type", f"`allow` must be true or false, not {show(allow)}", (*path, "allow"))
         wanted = self.patterns(known, (*path, patterns)) if patterns in known else ()
-        return Rule(str(name), wanted, self.ceilings(known, path), allow is not False, self.spans.nearest(path))
+        return Rule(
+            str(name), wanted, self.ceilings(known, path), self.flag(known, "allow", path, default=True),
+            self.spans.nearest(path), self.numbers(known, "ports", path, 1, 65_535),
+            self.numbers(known, "databases", path, 0, 1_000_000), self.flag(known, "require_allow", path),
+        )  # fmt: skip
+
+    def flag(self, known: dict[str, Any], name: str, path: Path, *, default: bool = False) -> bool:
+        value = known.get(name, default)
+        if not isinstance(value, bool):
+            self.fault("wrong-type", f"`{name}` must be true or false, not {show(value)}", (*path, name))
+        return bool(value)
+
+    def numbers(self, known: dict[str, Any], name: str, path: Path, least: int, most: int) -> tuple[int, ...]:
+        """A list of whole numbers from ``least`` to ``most``."""
+        found = self.list(known[name], (*path, name)) if name in known else []
+        for index, value in enumerate(found):
+            if isinstance(value, bool) or not isinstance(value, int):
+                message = f"`{name}` must hold whole numbers, not {show(value)}"
+                self.fault("wrong-type", message, (*path, name, index))
+            elif not least <= value <= most:
+                message = f"`{name}` must hold numbers from {least} to {most}, not {value}"
+                self.fault("out-of-range", message, (*path, name, index))
+        return tuple(value for value in found if isinstance(value, int))
 
     def patterns(self, known: dict[str, Any], path: Path) -> tuple[str, ...]:
         found = self.list(known[path[-1]], path)  # type: ignore[index]  # the last step of this path is a field's name

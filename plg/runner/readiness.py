@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import uuid
 from contextlib import ExitStack
 
 from plg.clock import Clock
@@ -11,11 +14,13 @@ from plg.plan.watching import COUNT_NOW_AND_THEN, COUNT_OFTEN, asks_for_workers,
 from plg.runner.budget import SharedBudget
 from plg.runner.connect import open_transport
 from plg.runner.far_side import FarReader, asks_what_workers_did, open_reader
+from plg.runner.interlock import InterlockHolder
 from plg.runner.sight import doubts, first_look, refuse_workers, uncounted
 from plg.runner.transport import Transport
 from plg.scenario import Guardrails, Scenario
 from plg.targets.base import Depth, QueueProbe, Target
 from plg.targets.continuity import Standing, take_standing
+from plg.targets.interlock import NOTHING, Demand, Interlock, Lease
 from plg.targets.register import Registration, RunEntry
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers
@@ -34,6 +39,7 @@ class Ready:
     budget: SharedBudget | None
     standing: tuple[Standing, ...]
     registration: Registration
+    interlock: InterlockHolder | None = None
     far: FarReader | None = None
     no_far: str = ""
     """Why nobody reads what the workers do, where a line asks for it."""
@@ -57,12 +63,15 @@ def get_ready(
     shared: bool = False,
     start: float | None = None,
     force: bool = False,
+    demand: Demand = NOTHING,
+    account: str = "",
 ) -> Ready:
     """Connect, look at the queue, start the workers, join the other shards. Raises `TargetError`.
 
     ``limits`` are those of this generator. With ``shared`` the shards of the run share their limits and their stops by
     way of the target, under the ``run_id``. ``start`` is when all of them begin (s of the clock), where that is agreed.
-    With ``force`` the workers may also take jobs that wait already.
+    With ``force`` the workers may also take jobs that wait already. ``demand`` is what the policy asks of the server,
+    ``account`` whose run it is.
     """
     with ExitStack() as ends:
         transport = open_transport(target, scenario.connections, clock)
@@ -77,6 +86,12 @@ def get_ready(
         begun = plan.shard[1] > 1 and (start is None or clock.now() >= start)
         if scenario.own_workers is not None and not force and not begun:
             refuse_workers(before, target)
+        interlock = None
+        if not target.private:
+            # A server of plg's own is gone with the run, and nobody else can load it.
+            interlock = _interlock(target, scenario, plan, limits, run_id, demand, account)
+            ends.callback(interlock.close)
+            notes += interlock.open()
         registration = _registration(target, scenario, plan, clock, run_id, start)
         ends.callback(registration.close)
         # A server of plg's own is gone with the run.
@@ -92,8 +107,23 @@ def get_ready(
         if far is not None:
             ends.callback(far.close)
         standing = take_standing(target)
-        beside = (standing, registration, far, no_far)
+        beside = (standing, registration, interlock, far, no_far)
         return Ready(ends.pop_all(), transport, probe, before, notes, consumers, budget, *beside)
+
+
+def _interlock(
+    target: Target, scenario: Scenario, plan: Plan, limits: Guardrails, run_id: str, demand: Demand, account: str
+) -> InterlockHolder:
+    """The run as the interlock of its server knows it; of a shard its part of the rate."""
+    rate = min(plan.peak_rate / plan.shard[1], limits.max_rate)
+    about = {
+        "scenario": scenario.name, "account": account, "host": socket.gethostname(), "pid": os.getpid(),
+        "shard": plan.shard[0] + 1, "shards": plan.shard[1],
+    }  # fmt: skip
+    lease = Lease(uuid.uuid4().hex, rate, run_id, about)
+    jobs = min(plan.planned_total, scenario.guardrails.max_total_jobs)
+    lasting = min(plan.duration, limits.max_duration)
+    return InterlockHolder(Interlock(target), lease, demand, target.address.shown, jobs, lasting)
 
 
 _SLACK = 60.0

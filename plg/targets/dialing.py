@@ -13,6 +13,7 @@ from typing import Any
 
 from plg.targets.address import Address
 from plg.targets.base import TargetError
+from plg.targets.hosts import Door
 
 
 class Deadline:
@@ -109,7 +110,7 @@ def ask_gate(host: str, found: Iterable[str], address: Address) -> None:
     if address.gate is None:
         return
     for place in found:
-        refusal = address.gate.refusal(host, place)
+        refusal = address.gate.refusal(host, place, Door.of(address.options))
         if refusal:
             raise TargetError("forbidden", f"{address.shown}: {refusal}")
 

@@ -10,7 +10,17 @@ from typing import Any
 
 from plg.dataclass import dataclass
 from plg.targets.dialing import look_up
-from plg.targets.hosts import ANY, LOOPBACK, canonical, is_address, is_local, is_plain_name, matches, names_at
+from plg.targets.hosts import (
+    ANY_DOOR,
+    LOOPBACK,
+    Door,
+    canonical,
+    holding,
+    is_address,
+    is_local,
+    is_plain_name,
+    names_at,
+)
 
 _PATIENCE = 1.0
 """Seconds in which the names of a policy are looked up."""
@@ -22,7 +32,8 @@ _FRESH = 30.0
 class Zone:
     """An environment of a policy as a connection meets it: its hosts, and what keeps the run from them.
 
-    ``lowered`` is the first limit of the run that is higher than a ceiling there, "" where none is.
+    ``lowered`` is the first limit of the run that is higher than a ceiling there, "" where none is. Where there are no
+    ``ports`` or ``databases``, all of them are meant.
     """
 
     name: str
@@ -30,6 +41,8 @@ class Zone:
     patterns: tuple[str, ...]
     allow: bool = True
     lowered: str = ""
+    ports: tuple[int, ...] = ()
+    databases: tuple[int, ...] = ()
 
     def refusal(self, shown: str) -> str | None:
         """Why no connection may be made to the host ``shown``, which is in this zone; None where one may."""
@@ -100,7 +113,7 @@ class Gate:
         patterns = [pattern for zones in kept for zone in zones for pattern in zone.patterns]
         return Gate(kept, Directory(canonical(pattern) for pattern in patterns if is_plain_name(pattern)))
 
-    def refusal(self, host: str, address: str) -> str | None:
+    def refusal(self, host: str, address: str, door: Door = ANY_DOOR) -> str | None:
         """Why no jobs may go to a host that is called so and was found at this address; None where they may.
 
         It is held against the policy under its name, its address, and every name of the policy that leads there, each
@@ -115,7 +128,7 @@ class Gate:
         others = [name for name in called if name != canonical(host)]
         shown += f", which is {' and '.join(others)}" if others else ""
         for zones in self.files:
-            for zone in dict.fromkeys((*_holding(zones, names), *_holding(zones, alone))):
+            for zone in dict.fromkeys((*holding(zones, names, door), *holding(zones, alone, door))):
                 refusal = zone.refusal(shown)
                 if refusal:
                     return refusal
@@ -128,10 +141,8 @@ class Gate:
     @staticmethod
     def from_document(document: Sequence[Sequence[Mapping[str, Any]]]) -> Gate:
         """What `to_document` gave."""
-        return Gate.of([Zone(**{**zone, "patterns": tuple(zone["patterns"])}) for zone in zones] for zones in document)
-
-
-def _holding(zones: Sequence[Zone], names: tuple[str, ...]) -> Sequence[Zone]:
-    """The zones that hold for a host of these names: those that name it, else the catch-alls."""
-    known = [zone for zone in zones if any(p != ANY and matches(names, p) for p in zone.patterns)]
-    return known or [zone for zone in zones if ANY in zone.patterns]
+        lists = ("patterns", "ports", "databases")
+        return Gate.of(
+            [Zone(**{**zone, **{name: tuple(zone.get(name, ())) for name in lists}}) for zone in zones]
+            for zones in document
+        )

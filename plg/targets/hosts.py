@@ -12,8 +12,11 @@ import contextlib
 import ipaddress
 import re
 import socket
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Protocol, TypeVar
 
+from plg.dataclass import dataclass
 from plg.target_url import WORDS
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -40,6 +43,67 @@ def names_of(target: str) -> tuple[str, ...]:
     if address.scheme == "unix":
         return LOOPBACK
     return names_at(str(address.options.get("host") or "localhost"))
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What of a host is connected to; None where that cannot be told, as the port of a unix socket."""
+
+    port: int | None = None
+    database: int | None = None
+
+    @staticmethod
+    def of(options: Mapping[str, object]) -> Door:
+        """By the options that a connection is opened with."""
+        database = int(str(options.get("db") or 0))
+        return Door(None if "path" in options else int(str(options.get("port") or 6379)), database)
+
+
+ANY_DOOR = Door()
+
+
+def door_of(target: str) -> Door:
+    """The port and the database of a target. Raises `TargetError` as `names_of`."""
+    if "://" not in target:
+        return ANY_DOOR
+    from plg.targets.address import parse_address
+
+    return Door.of(parse_address(target).options)
+
+
+class Placed(Protocol):
+    """A rule for some hosts, and some ports and databases of them; for all where there are none."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]: ...
+    @property
+    def ports(self) -> tuple[int, ...]: ...
+    @property
+    def databases(self) -> tuple[int, ...]: ...
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def holding(rules: Sequence[P], names: tuple[str, ...], door: Door) -> list[P]:
+    """The rules that hold for a host of these names, in their order: those that name it, and the catch-alls where no
+    other one is known to.
+
+    A rule for some ports holds for a door whose port cannot be told, and leaves the catch-all in force there as well:
+    of two rules that may hold both do.
+    """
+    there = [rule for rule in rules if _may_mean(rule, door)]
+    named = [rule for rule in there if any(p != ANY and matches(names, p) for p in rule.patterns)]
+    certain = any(
+        (door.port is not None or not rule.ports) and (door.database is not None or not rule.databases)
+        for rule in named
+    )
+    return [rule for rule in there if rule in named or (not certain and ANY in rule.patterns)]
+
+
+def _may_mean(rule: Placed, door: Door) -> bool:
+    port = not rule.ports or door.port is None or door.port in rule.ports
+    return port and (not rule.databases or door.database is None or door.database in rule.databases)
 
 
 def names_at(host: str, *addresses: str) -> tuple[str, ...]:
@@ -118,7 +182,7 @@ def pattern_fault(pattern: str) -> str | None:
     if _IPV6_PATTERN.fullmatch(bare) and not re.fullmatch(r"[^:]*:\d+", bare):
         return None if ANY in bare or "?" in bare or _address(bare) is not None else "is no IPv6 address"
     if ":" in pattern:
-        return "has a port; the ceilings of a host hold for all its ports"
+        return "has a port; write it in the list `ports` beside `hosts`"
     return None if _NAME_PATTERN.fullmatch(pattern) else "is no host name, address, network or pattern of them"
 
 

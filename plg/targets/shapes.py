@@ -130,6 +130,8 @@ _SHAPES: dict[str, Shape] = {
     "MEMORY": _number_or_nothing,
     "TIME": _row_of(_digits, _digits),
     "HMGET": _list_of(_text_or_nothing),
+    "HGETALL": _list_of(_text),
+    "EVAL": _row_of(_text, _text, _text),
     "LRANGE": _list_of(_text),
     "SRANDMEMBER": _list_of(_text),
     "SCAN": _page,
@@ -148,7 +150,7 @@ _SHAPES: dict[str, Shape] = {
     **dict.fromkeys(
         (
             "LLEN", "XLEN", "ZCARD", "ZCOUNT", "SCARD", "EXISTS", "SISMEMBER", "HSETNX", "HINCRBY", "EXPIRE", "DEL",
-            "XACK", "LREM", "ZREM", "HDEL", "XDEL",
+            "XACK", "LREM", "ZREM", "HDEL", "XDEL", "PTTL",
         ),
         _number,
     ),

@@ -7,11 +7,13 @@ import socket
 
 import pytest
 
-from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
-from plg.scenario import Guardrails
+from plg.guardrails.policy import Ceilings, Policy, PolicyFile, PolicyRefusal, Rule
+from plg.patterns.steady import Steady
+from plg.scenario import Guardrails, Scenario
 from plg.targets import gate as gates
 from plg.targets.base import TargetError
 from plg.targets.gate import Gate
+from plg.targets.hosts import Door, door_of, holding, names_of
 from plg.targets.open import open_target
 
 LIMITS = Guardrails(max_rate=100.0, max_total_jobs=1000, max_duration=60.0)
@@ -154,3 +156,49 @@ def test_a_socket_is_this_machine() -> None:
 def test_a_private_server_is_no_door_to_this_machine() -> None:
     with open_target("embedded", (), gate=gate(Rule("here", ("localhost",), allow=False))) as target:
         assert target.server.kind == "embedded"
+
+
+PORTS = (
+    Rule("queue", ("db.example.com",), Ceilings(max_rate=10.0), ports=(6379,)),
+    Rule("cache", ("db.example.com",), allow=False, ports=(6380,), databases=(1, 2)),
+    Rule("elsewhere", ("*",), Ceilings(max_rate=50.0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "rate", "refused"),
+    [
+        ("redis://db.example.com", 10.0, False),
+        ("redis://db.example.com:6379/7", 10.0, False),
+        ("redis://db.example.com:6380/0", 50.0, False),
+        ("redis://db.example.com:6380/1", None, True),
+        ("redis://db.example.com:6380?db=2", None, True),
+        ("redis://db.example.com:6381/1", 50.0, False),
+    ],
+)
+def test_an_environment_may_be_one_of_some_ports_and_databases_alone(target, rate, refused) -> None:
+    """Both by the URL and where a connection is made; where none of them is meant, the catch-all holds."""
+    policy = Policy((PolicyFile("p.yaml", PORTS),))
+    asked = Scenario("s", Steady(5, 5), (), LIMITS, target)
+    if refused:
+        with pytest.raises(PolicyRefusal, match="environment cache"):
+            policy.apply(asked)
+    else:
+        assert policy.apply(asked)[0].guardrails.max_rate == rate
+    said = policy.gate(LIMITS).refusal("db.example.com", "192.0.2.1", door_of(target))
+    assert ("environment cache" if refused else f"to {rate:g}/s") in str(said)
+
+
+def test_a_door_that_cannot_be_told_is_under_every_rule_that_may_mean_it() -> None:
+    """A unix socket has no port: the rule for one holds, and so does the catch-all."""
+    rules = (Rule("queue", ("localhost",), ports=(6379,)), Rule("elsewhere", ("*",)))
+    names = names_of("unix:///run/redis.sock")
+    assert [rule.name for rule in holding(rules, names, door_of("unix:///run/redis.sock"))] == ["queue", "elsewhere"]
+    assert [rule.name for rule in holding(rules, names, Door(6379, 0))] == ["queue"]
+    assert [rule.name for rule in holding(rules, names, Door(6380, 0))] == ["elsewhere"]
+
+
+def test_ports_and_databases_travel_with_the_gate() -> None:
+    judge = gate(*PORTS)
+    again = Gate.from_document(json.loads(json.dumps(judge.to_document())))
+    assert again.files == judge.files

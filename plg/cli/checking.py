@@ -12,6 +12,7 @@ from plg.cli.closing import closing, losses
 from plg.cli.console import Console
 from plg.cli.files import expand, for_file, refuse_lonely_shards, request, usage_error
 from plg.cli.loading import loading
+from plg.cli.recording import Recorder, refuse_unrecordable
 from plg.cli.view import RunView
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.judge.verdict import INTERNAL, USAGE, gravity, worst
@@ -58,6 +59,7 @@ def check(
         if words := too_few_files_for_a_run(_PIPES * (min(options.parallel, len(files)) - 1)):
             raise usage_error(words)
         elsewhere = launcher_for(options.launch) if options.launch else None
+        refuse_unrecordable(options)
         refuse_lonely_shards(options, len(files))
         # Before anything is sent: a run whose result cannot be kept is load for nothing.
         if words := artifacts.refused():
@@ -91,7 +93,8 @@ def _check_all(
 ) -> int:
     many = min(options.parallel, len(files))
     kind = _AtOnce if many > 1 else _InTurn
-    show = kind(console, artifacts, interruption, asked, quiet=options.quiet, several=len(files) > 1)
+    recorder = Recorder(options)
+    show = kind(console, artifacts, interruption, asked, recorder, quiet=options.quiet, several=len(files) > 1)
     supervisor = Supervisor(
         elsewhere or show.launcher(), lambda file: Order.of(file, for_file(asked, file), os.environ), many, show,
         fail_fast=options.fail_fast,
@@ -102,6 +105,8 @@ def _check_all(
     begun = {end.file for end in done}
     kept = [file for file in files if file not in begun] if interruption.name() else []
     show.close(kept)
+    if recorder.lost:
+        artifacts.lost[recorder.place] = recorder.lost
     return _finish(console, [_told(end) for end in done], len(files), artifacts, interruption.code if kept else None)
 
 
@@ -114,12 +119,13 @@ class _Show:
         artifacts: Artifacts,
         interruption: Interruption,
         asked: Request,
+        recorder: Recorder,
         *,
         quiet: bool,
         several: bool,
     ) -> None:
         self._console, self._artifacts, self._interruption, self._asked = console, artifacts, interruption, asked
-        self._quiet, self._several = quiet, several
+        self._quiet, self._several, self._recorder = quiet, several, recorder
         self._view = RunView(console, quiet=quiet)
         self._ended = 0
 
@@ -135,6 +141,7 @@ class _Show:
         self._ended += 1
         if end.outcome is not None:
             self._view.verdict(end.outcome)
+            self._recorder.take(end.outcome, self._console)
         elif end.error is not None and end.code == INTERNAL and end.error.diagnostics[0].code == "internal-error":
             self._console.error(end.error.diagnostics[0].message)
             self._console.error("this is a fault of plg, not of the scenario; PLG_DEBUG=1 shows where")

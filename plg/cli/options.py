@@ -6,6 +6,8 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from plg.cli.store_options import add_history, add_profile, record_options
+
 if TYPE_CHECKING:
     from plg.cli.parser import Parser
 
@@ -21,7 +23,7 @@ def add_commands(parser: Parser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (
         _check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean, _doctor,
-        add_target,
+        add_profile, add_history, add_target,
     ):  # fmt: skip
         add(commands)
     parser.commands = dict(commands.choices)
@@ -146,6 +148,7 @@ def _check(commands: Commands) -> None:
         "--share-limits", action="store_true",
         help="with --shard: share max_total_jobs by a counter in the target instead of dividing it",
     )  # fmt: skip
+    record_options(parser)
     _scenario_options(parser)
 
 

@@ -50,6 +50,7 @@ class Parser(argparse.ArgumentParser):
         options, rest = self.parse_known_args(args, namespace)
         if rest:
             command = self.commands.get(getattr(options, "command", None) or "", self)
+            command = command.commands.get(getattr(options, "action", None) or "", command)
             command.tell(*command.surplus(rest[0]))
         return options
 
@@ -104,7 +105,7 @@ def _no_such_choice(prog: str, name: str, word: str, known: str) -> tuple[str, s
 
 _WORDS: tuple[tuple[str, Callable[..., tuple[str, str]]], ...] = (
     (r"argument (\S+): expected (?:one|at least one|\d+) arguments?", _value_is_missing),
-    (r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", _no_such_command),
+    (r"argument (?:COMMAND|ACTION): invalid choice: '(.*)' \(choose from (.*)\)", _no_such_command),
     (r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", _no_such_choice),
     (r"the following arguments are required: (.*)", lambda prog, names: (f"{prog} needs {names}", "")),
     (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path as FilePath
+from typing import Any
 
+from plg.language.document import walk
 from plg.language.tables import Table, read_table
 from plg.recordings import Recordings
 
@@ -24,3 +27,12 @@ class Files:
         if name not in self._tables:
             self._tables[name] = read_table((self.folder or FilePath()) / name)
         return self._tables[name]
+
+
+def packed(document: dict[str, Any], folder: FilePath) -> dict[str, str]:
+    """The files in ``folder`` that a document names (base64), by name, for a place that cannot reach it."""
+    data = document.get("data")
+    names = [name for name in (data.values() if isinstance(data, dict) else ()) if isinstance(name, str)]
+    names += [phase["file"] for _, phase in walk(document.get("pattern")) if isinstance(phase.get("file"), str)]
+    found = {name: folder / name for name in names}
+    return {name: base64.b64encode(path.read_bytes()).decode() for name, path in found.items() if path.is_file()}

@@ -16,7 +16,7 @@ from plg.clock import MonotonicClock
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
 from plg.guardrails.policy import Policy, PolicyFile, account_name
-from plg.language.document import walk
+from plg.language.files import packed
 from plg.language.load import read_source, read_text
 from plg.language.source import Source
 from plg.prepare import Prepared, Request, prepare_source
@@ -74,15 +74,8 @@ class Order:
 
     def packed(self) -> Order:
         """The order with the files that the scenario reads in it, for a machine that has none of them."""
-        source = self._read(Path(self.folder))
-        data = source.document.get("data")
-        names = [name for name in (data.values() if isinstance(data, dict) else ()) if isinstance(name, str)]
-        names += [
-            phase["file"] for _, phase in walk(source.document.get("pattern")) if isinstance(phase.get("file"), str)
-        ]
-        found = {name: Path(self.folder, name) for name in names}
-        packed = {name: base64.b64encode(path.read_bytes()).decode() for name, path in found.items() if path.is_file()}
-        return replace(self, files=packed)
+        folder = Path(self.folder)
+        return replace(self, files=packed(self._read(folder).document, folder))
 
     def to_json(self) -> str:
         """One line of JSON."""

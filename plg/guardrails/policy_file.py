@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -78,8 +79,8 @@ def _lying(folder: FilePath, known: Collection[FilePath]) -> list[FilePath]:
     found: list[FilePath] = []
     for parent in reversed([folder, *folder.parents]):
         here = [parent / name for name in FILE_NAMES if _is_there(parent / name)]
-        for path in (parent / name for name in LOOKALIKES):
-            if _is_there(path) and not path.is_dir() and not any(_same(path, other) for other in (*here, *known)):
+        for path in (parent / name for name in LOOKALIKES if _is_there(f"{parent}/{name}")):
+            if not path.is_dir() and not any(_same(path, other) for other in (*here, *known)):
                 help = (
                     f"a policy is called {FILE_NAMES[0]} (or .yml, .json) and is YAML or JSON; --policy takes any name"
                 )
@@ -106,10 +107,10 @@ def _same(one: FilePath, other: FilePath) -> bool:
     return False
 
 
-def _is_there(path: FilePath) -> bool:
+def _is_there(path: FilePath | str) -> bool:
     """Whether anything is at ``path``. What cannot even be looked at counts as there, and reading it will say why."""
     try:
-        path.lstat()
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+
+def once(place: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder ``place``, filled by the first process that asks for it: those of one session share it."""
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = place.with_suffix(".filled")
+        if not mark.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            fill(place)
+            mark.touch()
+    return place
+
+
+def venv(place: Path, *requirements: str) -> None:
+    """Make a Python environment in a folder, by the pip of this one: one of its own takes longer than most packages.
+    What is never imported is not compiled either."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", place / "bin" / "python", "install", "--no-compile"]
+    subprocess.run([*pip, "--quiet", "--disable-pip-version-check", *requirements], check=True)
 
 
 def install(*command: str | Path, folder: Path) -> None:

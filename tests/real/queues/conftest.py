@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 from support.clusters import RealCluster
 from support.frameworks import FRAMEWORKS, Framework, told
-from support.installing import install, npm
+from support.installing import install, npm, once, venv
 from support.real_servers import launcher
 
 
@@ -35,25 +36,28 @@ def cluster(servers, any_binary):
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Makes Python environments with a framework in each: their requirements exclude one another."""
-    folder = tmp_path_factory.mktemp("frameworks")
+def shared(tmp_path_factory):
+    """A folder that all processes of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frameworks"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(shared):
+    """Makes Python environments with a framework in each: their requirements exclude one another. Those with the same
+    requirements are the same."""
 
     def make(name: str, *requirements: str) -> Path:
-        place = folder / name
-        if not place.exists():
-            if shutil.which("python3") is None:
-                pytest.skip("no python3 to make an environment with")
-            subprocess.run([sys.executable, "-m", "venv", place], check=True)
-            pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *requirements], check=True)
-        return place / "bin"
+        place = shared / re.sub(r"\W+", "-", " ".join(sorted(requirements)))
+        return once(place, lambda place: venv(place, *requirements)) / "bin"
 
     return make
 
 
 @pytest.fixture(scope="session")
-def made(environment, tmp_path_factory):
+def made(environment, shared):
     """Makes the environment of a framework: ``made("celery")``."""
 
     @cache
@@ -64,15 +68,15 @@ def made(environment, tmp_path_factory):
                 pytest.skip("no sidekiq on PATH")
             return Path()
         if name == "bullmq":
-            return npm(tmp_path_factory.mktemp("node"), *framework.requirements)
+            return once(shared / "node", lambda place: npm(place, *framework.requirements)) / "node_modules"
         if name == "asynq":
-            return _go(tmp_path_factory.mktemp("go"), framework)
+            return once(shared / "go", lambda place: _go(place, framework))
         return environment(name, *framework.requirements)
 
     return make
 
 
-def _go(folder: Path, framework: Framework) -> Path:
+def _go(folder: Path, framework: Framework) -> None:
     """Two programs: the worker, and the one that tells plg of its jobs."""
     (folder / "main.go").write_text(framework.files["main.go"])
     (folder / "telling").mkdir()
@@ -82,4 +86,3 @@ def _go(folder: Path, framework: Framework) -> Path:
     install("go", "mod", "tidy", folder=folder)
     for name, place in (("worker", "."), ("told", "./telling")):
         subprocess.run(["go", "build", "-o", name, place], cwd=folder, check=True, capture_output=True)
-    return folder

@@ -116,6 +116,20 @@ class Tokens:
         now = self._clock()
         return any(each.state(now) == "valid" for each in self._known.values())
 
+    def known(self, text: str) -> bool:
+        """Whether this process has recognised ``text`` before: to ask it again costs next to nothing."""
+        with self._lock:
+            return self._digest(text) in self._recognised
+
+    def still_valid(self, id: str) -> bool:
+        """Whether the token with this id is valid. Raises `AccessError`."""
+        self._look()
+        token = self._known.get(id)
+        return token is not None and token.state(self._clock()) == "valid"
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.digest(self._key, text.encode(errors="replace"), "sha256")
+
     def recognise(self, text: str) -> Account | None:
         """Whose token ``text`` is; None where it is nobody's, or not valid any more. Raises `AccessError`.
 
@@ -126,7 +140,7 @@ class Tokens:
         token = self._known.get(found[1]) if found else None
         if found is None or token is None or token.state(self._clock()) != "valid":
             return None
-        digest = hmac.digest(self._key, text.encode(), "sha256")
+        digest = self._digest(text)
         with self._lock:
             good = self._recognised.get(digest) == token.hash
         if not good:

@@ -70,10 +70,18 @@ class Tokens:
         self._key = os.urandom(32)
         self._recognised: OrderedDict[bytes, str] = OrderedDict()
 
-    def create(self, name: str, role: str, lasting: float | None = LASTING, by: str = "") -> tuple[str, Token]:
+    def create(
+        self,
+        name: str,
+        role: str,
+        lasting: float | None = LASTING,
+        by: str = "",
+        tell: Callable[[Token], object] = lambda token: None,
+    ) -> tuple[str, Token]:
         """A new token: its text, which is kept nowhere, and what is kept of it. Raises `AccessError`.
 
-        It is good for ``lasting`` seconds; None: until it is revoked.
+        It is good for ``lasting`` seconds; None: until it is revoked. ``tell`` is called before it is, with a log to
+        write it down in; what that raises keeps it from being made.
         """
         if role not in ROLES:
             raise AccessError(f"there is no role {role!r}", f"the roles are {', '.join(ROLES)}")
@@ -88,12 +96,13 @@ class Tokens:
             known = self._read()
             if any(each.name == name and each.state(now) == "valid" for each in known):
                 raise AccessError(f"there is a token {name!r} already", f"plg token revoke {name!r}, or another name")
+            tell(token)
             self._write([*known, token])
         remember([secret])
         return f"plg_{id}_{secret}", token
 
-    def revoke(self, which: str) -> list[Token]:
-        """Revoke the tokens of this name or id. Raises `AccessError` where there is none."""
+    def revoke(self, which: str, tell: Callable[[Token], object] = lambda token: None) -> list[Token]:
+        """Revoke the tokens of this name or id; ``tell`` as in `create`. Raises `AccessError` where there is none."""
         now = self._clock()
         with locked(self._path):
             known = self._read()
@@ -101,6 +110,8 @@ class Tokens:
             if not hit:
                 raise AccessError(f"there is no token {which!r} that could be revoked", "plg token list names them")
             revoked = [replace(each, revoked_at=now) for each in hit]
+            for each in hit:
+                tell(each)
             self._write([revoked[hit.index(each)] if each in hit else each for each in known])
         return revoked
 

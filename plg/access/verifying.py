@@ -65,6 +65,8 @@ class _Walk:
         self._missing: list[tuple[int, int]] = []
         self._unread: tuple[bytes, int] | None = None
         self.anchored: str | None = None
+        self.claimed = 0
+        """The number of the last line that is no record any more, and can still be told to have been one."""
 
     def take(self, line: bytes, record: Record | None, offset: int) -> None:
         if record is None:
@@ -128,7 +130,7 @@ class _Walk:
         seq = _claimed(line)
         if seq is not None and seq == self._expected:
             self._expected += 1
-            self._before = None
+            self._before, self.claimed = None, seq
         which = "a line" if seq is None else f"record {seq}"
         self._found.fault("changed", f"{which} at byte {offset} is not as it was written")
 
@@ -168,7 +170,7 @@ def _against_anchor(found: Verified, walk: _Walk, what: str) -> None:
         if found.records:
             found.fault("replaced", "the log has no anchor, so nobody knows where it ended")
         return
-    if anchor.seq > head.seq:
+    if anchor.seq > max(head.seq, walk.claimed):
         first = head.seq + 1
         which = f"record {first} is" if first == anchor.seq else f"records {first} to {anchor.seq} are"
         found.fault("truncated", f"{which} cut off: {what} has the number {anchor.seq}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+from typing import TYPE_CHECKING, cast
 
 from plg.cli.options import _command, _duration, _not
 
@@ -59,3 +60,90 @@ def _count(text: str) -> int:
     if not plain.isascii() or not plain.isdigit() or int(plain) < 1:
         raise _not("a whole number from 1", text)
     return int(plain)
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", metavar="DIR", help="the server's data folder (default: $PLG_DATA, or the platform's own)"
+    )
+
+
+def _actions(parser: argparse.ArgumentParser) -> Commands:
+    return cast("Commands", parser.add_subparsers(dest="action", metavar="ACTION", required=True, help="what to do"))
+
+
+def add_token(commands: Commands) -> None:
+    """``plg token``."""
+    parser = _command(
+        commands, "token", "make, list and revoke the tokens that a server lets in",
+        "  plg token create ci --role operator --expires 30d --data /var/lib/plg\n"
+        "  plg token list --data /var/lib/plg\n"
+        "  plg token revoke ci --data /var/lib/plg",
+    )  # fmt: skip
+    actions = _actions(parser)
+    create = _command(
+        actions, "create", "make a token and print it: once, since only a hash of it is kept",
+        "  TOKEN=$(plg token create ci --role operator)",
+    )  # fmt: skip
+    create.add_argument("name", metavar="NAME", help="whose it is: a person or a program, as the audit log names it")
+    create.add_argument(
+        "--role", choices=("viewer", "operator", "author", "admin"), required=True,
+        help="viewer: look; operator: also start and stop; author: also write profiles; admin: all",
+    )  # fmt: skip
+    create.add_argument(
+        "--expires", type=_lasting, default=90 * 86_400.0, metavar="TIME",
+        help="how long it is good for, for example 12h or 30d, or never (default: 90d)",
+    )  # fmt: skip
+    create.add_argument("--json", action="store_true", help="as JSON")
+    shown = _command(actions, "list", "list the tokens, never their secrets", "  plg token list --json")
+    shown.add_argument("--json", action="store_true", help="as JSON")
+    revoke = _command(actions, "revoke", "let a token in no longer, from now on", "  plg token revoke ci")
+    revoke.add_argument("name", metavar="NAME", help="the name of the token, or its id")
+    for each in (create, shown, revoke):
+        _data(each)
+
+
+def _lasting(text: str) -> float | None:
+    """A duration; None for ``never``."""
+    if text == "never":
+        return None
+    try:
+        found = _duration(text)
+    except argparse.ArgumentTypeError:
+        raise _not("a time such as 12h or 30d, or never", text) from None
+    if not 0 < found <= 3650 * 86_400:
+        raise _not("a time above 0 and up to 3650d", text)
+    return found
+
+
+def add_audit(commands: Commands) -> None:
+    """``plg audit``."""
+    parser = _command(
+        commands, "audit", "look at a server's audit log, hand it on, and see whether it is what was written",
+        "  plg audit verify --data /var/lib/plg\n"
+        "  plg audit tail -n 50\n"
+        "  plg audit export --format csv > audit.csv",
+    )  # fmt: skip
+    actions = _actions(parser)
+    check = _command(
+        actions, "verify", "find records that were changed, removed, moved, cut off or torn",
+        "  plg audit verify --head 42:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    )  # fmt: skip
+    check.add_argument("--head", metavar="N:HASH", help="the head that was noted elsewhere, in place of the anchor")
+    tail = _command(actions, "tail", "show the last records", "  plg audit tail -n 50 --json")
+    tail.add_argument("-n", "--count", type=_count, default=20, metavar="N", help="how many (default: 20)")
+    export = _command(actions, "export", "print the records, all or the later ones", "  plg audit export --since 100")
+    export.add_argument("--since", type=_number, default=0, metavar="N", help="only those after the record N")
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="JSON lines (default) or CSV")
+    for each in (check, tail, export):
+        _data(each)
+        each.set_defaults(**{"format": "jsonl"} if each is not export else {})
+    for each in (check, tail):
+        each.add_argument("--json", action="store_true", help="as JSON")
+    export.set_defaults(json=True)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise _not("a whole number", text)
+    return int(text)

@@ -19,9 +19,11 @@ from plg.language.validate import field_order
 from plg.machine import too_few_files_for_a_run
 from plg.outcome import ShardInfo
 from plg.plan import Plan, make_plan
+from plg.redaction import HIDDEN, hide_known, remember
 from plg.runner.grid import Grid
 from plg.runner.start import Start
 from plg.scenario import Guardrails, Scenario
+from plg.store.sealing import secret_texts, without_secrets
 from plg.target_url import fallen_back
 from plg.targets.gate import Gate
 from plg.targets.interlock import NOTHING, Demand
@@ -36,6 +38,7 @@ class Request:
     target, instead of each having a part of it. ``start`` is when the schedule begins, where it does not begin at once.
     ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
     With ``force`` jobs go also to queues that belong to a framework. With ``clean`` the run removes what it left.
+    With ``veil`` the scenario comes from a store that seals its payloads: nothing that is shown or kept has them.
     ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
     """
 
@@ -53,6 +56,7 @@ class Request:
     sends: bool = True
     force: bool = False
     clean: bool = False
+    veil: bool = False
     environ: Mapping[str, str] | None = None
     account: str | None = None
 
@@ -90,12 +94,10 @@ def prepare(file: Path, request: Request) -> Prepared:
 
 def prepare_source(source: Source, request: Request) -> Prepared:
     """As `prepare`, for a source that has been read."""
-    loaded = load_source(
-        source, overrides=request.overrides, target=request.target, sends=request.sends, environ=request.environ
-    )
+    loaded = _loaded(source, request)
     if request.sends and loaded.withheld:
         raise ScenarioError([_withheld(source.file, loaded)])
-    scenario = loaded.scenario
+    scenario = loaded.scenario if not request.veil else veiled(loaded.scenario)
     notes = tuple(map(_remark, loaded.warnings))
     if request.sends and request.target is None:
         environ = os.environ if request.environ is None else request.environ
@@ -123,6 +125,33 @@ def prepare_source(source: Source, request: Request) -> Prepared:
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate, request.force, request.clean, demand, request.account or account_name(),
     )  # fmt: skip
+
+
+def _loaded(source: Source, request: Request) -> Loaded:
+    if request.veil:
+        remember(secret_texts(source.document))
+    try:
+        return load_source(
+            source, overrides=request.overrides, target=request.target, sends=request.sends, environ=request.environ
+        )
+    except ScenarioError as error:
+        if not request.veil:
+            raise
+        # The source would be quoted, and it holds what was sealed.
+        faults = [
+            replace(fault, message=hide_known(fault.message), help=hide_known(fault.help), span=None)
+            for fault in error.diagnostics
+        ]
+        raise ScenarioError(faults) from None
+
+
+def veiled(scenario: Scenario) -> Scenario:
+    """The scenario, which sends what it did, with a document that shows no payload and cannot be run for want of it."""
+    document = without_secrets(dict(scenario.document))
+    if document != scenario.document:
+        withheld = {"secrets": {"env": "PLG_KEYS", "value": HIDDEN}}
+        document = field_order({**document, "params": {**document.get("params", {}), **withheld}})
+    return replace(scenario, document=document)
 
 
 def _remark(warning: Diagnostic) -> str:

@@ -55,7 +55,7 @@ def check(
     try:
         if words := too_few_files_for_a_run():
             raise usage_error(words)
-        asked, files = request(options), expand(options.files)
+        asked, files = request(options), [options.profile.label] if options.profile else expand(options.files)
         if words := too_few_files_for_a_run(_PIPES * (min(options.parallel, len(files)) - 1)):
             raise usage_error(words)
         elsewhere = launcher_for(options.launch) if options.launch else None
@@ -95,8 +95,13 @@ def _check_all(
     kind = _AtOnce if many > 1 else _InTurn
     recorder = Recorder(options)
     show = kind(console, artifacts, interruption, asked, recorder, quiet=options.quiet, several=len(files) > 1)
+
+    def order(file: Path) -> Order:
+        here = for_file(asked, file)
+        return options.profile.order(here) if options.profile else Order.of(file, here, os.environ)
+
     supervisor = Supervisor(
-        elsewhere or show.launcher(), lambda file: Order.of(file, for_file(asked, file), os.environ), many, show,
+        elsewhere or show.launcher(), order, many, show,
         fail_fast=options.fail_fast,
     )  # fmt: skip
     done = supervisor.run(files)

@@ -49,7 +49,7 @@ def _as_program(given: list[str]) -> int:
         return by.code
 
     # A check ends a run and writes what came of it; whatever else plg does, it is given up at once.
-    interruption = hear(at_once=given[:1] != ["check"])
+    interruption = hear(at_once=given[:1] != ["check"] and given[:2] != ["profile", "run"])
     try:
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _SIGNALS)
         from plg.cli.program import run

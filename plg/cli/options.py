@@ -99,6 +99,12 @@ def _check(commands: Commands) -> None:
         "  plg check sale.plg --shard 2/4 --start-at 2040-01-31T18:30:00Z --target redis://queue:6379/0",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs, run in turn or in parallel")
+    check_options(parser)
+    parser.set_defaults(profile=None)
+
+
+def check_options(parser: argparse.ArgumentParser) -> None:
+    """How scenarios are run, and what is written of it."""
     parser.add_argument(
         "--out", metavar="DIR", default="plg-report", help="where the artifacts go (default: plg-report)"
     )

@@ -33,7 +33,11 @@ class Recorder:
 
         try:
             with store_named(self._options) as store:
-                run = run_of(outcome, environment=self._options.env or "", folder=Path.cwd())
+                profile = self._options.profile
+                run = run_of(
+                    outcome, environment=self._options.env or "", folder=Path.cwd(),
+                    profile_id=profile.id if profile else "", profile_version=profile.version if profile else None,
+                )  # fmt: skip
                 record(store, outcome, run)
         except ScenarioError as error:
             self.lost = error.diagnostics[0].message

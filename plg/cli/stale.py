@@ -20,6 +20,7 @@ def redden(arguments: Sequence[str], reason: str) -> None:
 
     The ``arguments`` need not be such that they could be read as a whole.
     """
+    arguments = _as_check(arguments)
     if not arguments or arguments[0] not in _COMMANDS:
         return
     from plg.reports.shared_folder import SharedFolder, junit_name
@@ -35,6 +36,7 @@ def redden(arguments: Sequence[str], reason: str) -> None:
 
 def disown(arguments: Sequence[str]) -> None:
     """Set aside what earlier commands made of the files that a command names whose ``arguments`` cannot be read."""
+    arguments = _as_check(arguments)
     if not arguments or arguments[0] not in ("check", "judge", "merge"):
         return
     from plg.reports.earlier import set_aside, set_aside_of_outcomes
@@ -50,6 +52,11 @@ def disown(arguments: Sequence[str]) -> None:
         set_aside(folder, words, suffix=shard_suffix(shard), spared=taken)
     else:
         set_aside_of_outcomes(folder, words, spared=taken)
+
+
+def _as_check(arguments: Sequence[str]) -> Sequence[str]:
+    """A ``plg profile run`` writes what a check does."""
+    return ["check", *arguments[2:]] if list(arguments[:2]) == ["profile", "run"] else arguments
 
 
 def _given(arguments: Sequence[str]) -> argparse.Namespace:

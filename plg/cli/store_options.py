@@ -73,7 +73,7 @@ def add_profile(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True, help="what to do")
-    for add in (_save, _list, _show, _delete, _history):
+    for add in (_save, _list, _show, _run, _delete, _history, _export, _import, _share, _rekey):
         add(actions)
     parser.commands = dict(actions.choices)
 
@@ -138,3 +138,63 @@ def _history(actions: Any) -> None:
     parser = _action(actions, "history", "list the versions of a profile", "plg profile history flash-sale")
     _profile_argument(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _run(actions: Any) -> None:
+    from plg.cli.options import check_options
+
+    parser = actions.add_parser(
+        "run",
+        help="run a profile, as plg check runs a file",
+        description="Run a profile, as plg check runs a file; its secrets reach the jobs and nothing else.",
+        epilog="example:\n  plg profile run flash-sale --target redis://localhost:6379/0 --set peak=900/s --record",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _profile_argument(parser)
+    parser.add_argument("--version", metavar="N", type=int, help="an earlier version")
+    check_options(parser)
+
+
+def _export(actions: Any) -> None:
+    parser = _action(
+        actions, "export", "write a profile to a file, without its secrets or sealed by a passphrase",
+        "plg profile export flash-sale --out flash-sale.profile.json",
+    )  # fmt: skip
+    _profile_argument(parser)
+    parser.add_argument("--version", metavar="N", type=int, help="an earlier version")
+    parser.add_argument("--out", metavar="FILE", default="-", help="where to (default: - for standard output)")
+    parser.add_argument(
+        "--secrets", action="store_true",
+        help="with its secrets, sealed by the passphrase in PLG_PASSPHRASE or typed in (default: without them)",
+    )  # fmt: skip
+
+
+def _import(actions: Any) -> None:
+    parser = _action(
+        actions, "import", "read a profile that was exported, as a new one or a new version",
+        "plg profile import flash-sale.profile.json --name flash-sale-copy",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="what plg profile export wrote (- for standard input)")
+    parser.add_argument("--name", metavar="NAME", help="another name")
+
+
+def _share(actions: Any) -> None:
+    parser = _action(
+        actions, "share", "set who may see and change a profile on a server",
+        "plg profile share flash-sale --private --user ann --role operator --may read",
+    )  # fmt: skip
+    _profile_argument(parser)
+    parser.add_argument("--user", metavar="NAME", action="append", default=[], help="with this user (repeatable)")
+    parser.add_argument("--role", metavar="NAME", action="append", default=[], help="with this role (repeatable)")
+    parser.add_argument("--may", choices=("read", "write"), default="read", help="what they may (default: read)")
+    parser.add_argument("--remove", action="store_true", help="no longer with these")
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument("--private", action="store_true", help="let nobody else see it")
+    seen.add_argument("--public", action="store_true", help="let everybody see it whose role may see profiles")
+
+
+def _rekey(actions: Any) -> None:
+    _action(
+        actions, "rekey", "seal all secrets with the first key of PLG_KEYS",
+        'PLG_KEYS="new:$NEW_KEY,old:$OLD_KEY" plg profile rekey',
+    )  # fmt: skip

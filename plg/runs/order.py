@@ -53,6 +53,7 @@ class Order:
     wait: float | None = None
     force: bool = False
     clean: bool = False
+    veil: bool = False
     digest: str = ""
     version: str = __version__
     source: Source | None = field(default=None, compare=False, repr=False)
@@ -61,15 +62,19 @@ class Order:
     @staticmethod
     def of(file: Path, asked: Request, environ: Mapping[str, str]) -> Order:
         """The order for a scenario file. Raises `ScenarioError` where it cannot be read."""
-        source = read_source(file)
+        return Order.of_source(read_source(file), file.suffix.lower(), asked, environ)
+
+    @staticmethod
+    def of_source(source: Source, suffix: str, asked: Request, environ: Mapping[str, str]) -> Order:
+        """The order for a source that has been read, spelled as ``suffix`` says."""
         return Order(
-            source.text, file.suffix.lower(), str(file), str(file.parent.resolve()), overrides=dict(asked.overrides),
+            source.text, suffix, source.file, str(source.folder.resolve()), overrides=dict(asked.overrides),
             environ={name: environ[name] for name in sorted(_variables(source.document)) if name in environ},
             target=asked.target, seed=asked.seed,
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
             environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
             run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
-            wait=asked.wait, force=asked.force, clean=asked.clean, source=source,
+            wait=asked.wait, force=asked.force, clean=asked.clean, veil=asked.veil, source=source,
         )  # fmt: skip
 
     def packed(self) -> Order:
@@ -122,7 +127,7 @@ class Order:
         return Request(
             self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
             self.share_limits, self.run_id, start, self.connections, self.wait,
-            environ=self.environ, account=self.account or None, force=self.force, clean=self.clean,
+            environ=self.environ, account=self.account or None, force=self.force, clean=self.clean, veil=self.veil,
         )  # fmt: skip
 
 

@@ -77,6 +77,8 @@ class Profile:
     grants: tuple[Grant, ...] = ()
     edited: str = ""
     """Of a file that was changed by hand since its last version: what tells this text from others."""
+    sealed_as: int | None = None
+    """The version that its secrets were sealed for, where that is another one: a file keeps them when it is edited."""
 
     @property
     def etag(self) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from plg.diagnostics import ScenarioError
 from plg.language.files import packed
-from plg.language.load import load_source, read_source
+from plg.language.load import load_source, read_source, read_text
 from plg.language.source import Source
 from plg.store.base import Draft
+from plg.store.errors import BadValue
 
 
 def draft_of(
@@ -50,6 +55,23 @@ def check_source(source: Source, environ: Mapping[str, str] | None = None) -> No
     except ScenarioError as error:
         if any(fault.code != "unset-variable" for fault in error.diagnostics if fault.severity == "error"):
             raise
+
+
+def check_draft(draft: Draft, environ: Mapping[str, str] | None = None) -> None:
+    """As `check_source`, for a profile that came from elsewhere; it may use the files that came with it alone."""
+    with tempfile.TemporaryDirectory(prefix="plg-profile-") as folder:
+        for name, content in draft.files.items():
+            place = Path(folder, name)
+            if not place.resolve().is_relative_to(Path(folder).resolve()):
+                raise BadValue(f"a profile cannot bring a file that is called {name!r}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                place.write_bytes(base64.b64decode(content, validate=True))
+            except (binascii.Error, ValueError):
+                raise BadValue(f"the file {name!r} of the profile is no base64") from None
+        # As it would be read from a file: the wording and the bounds are those of a scenario.
+        source = read_text(json.dumps(draft.scenario), f"profile {draft.name}", ".json", Path(folder))
+        check_source(source, environ)
 
 
 def _text(value: Any) -> str:

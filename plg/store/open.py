@@ -23,8 +23,14 @@ def open_store(data: Path, url: str | None = None, environ: Mapping[str, str] | 
 
 def _backend(data: Path, url: str | None) -> Backend:
     scheme, _, rest = (url or "").partition(":")
+    if scheme == "folder":
+        from plg.store.folder import FolderBackend
+
+        return FolderBackend(Path(rest).expanduser())
     if url and scheme not in ("sqlite", "postgresql", "postgres"):
-        raise BadValue(f"{redact(url)} is no database", "known: sqlite:///FILE, postgresql://USER@HOST/NAME")
+        raise BadValue(
+            f"{redact(url)} is no database", "known: sqlite:///FILE, postgresql://USER@HOST/NAME, folder:DIR"
+        )
     try:
         from plg.store.engine import Database, postgres_engine, sqlite_engine
         from plg.store.sql import SqlBackend

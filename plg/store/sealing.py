@@ -35,8 +35,7 @@ def places(profile: Profile) -> list[Path]:
     found = [("scenario", *path) for path in _of_scenario(profile.scenario)]
     if profile.files:
         found.append(("files",))
-    for name in profile.secret:
-        path = _path_of(name, profile)
+    for path in _marked(profile):
         if not any(path[: len(place)] == place for place in found):
             found = [place for place in found if place[: len(path)] != path]
             found.append(path)
@@ -62,22 +61,36 @@ def _urls(target: Any, path: Path) -> Iterator[Path]:
             yield from _urls(target.get(name), (*path, name))
 
 
+def _marked(profile: Profile) -> Iterator[Path]:
+    for name in profile.secret:
+        if name.removeprefix("scenario.") != "description":
+            yield _path_of(name, profile)
+            continue
+        # A profile takes its own from the scenario: both would tell it.
+        yield from [("description",)] * bool(profile.description)
+        yield from [("scenario", "description")] * ("description" in profile.scenario)
+
+
 def _path_of(name: str, profile: Profile) -> Path:
-    """The path of a marked field; what does not begin with ``metadata`` or ``scenario`` is one of the scenario."""
-    first, *rest = name.split(".")
-    steps = [first, *rest] if first in ("metadata", "scenario") else ["scenario", first, *rest]
+    """The path of a marked field. Raises `BadValue` where there is none, or it cannot be secret."""
+    first, *rest = name.removeprefix("scenario.").split(".")
+    steps = ["metadata", *rest] if first == "metadata" else ["scenario", first, *rest]
     node: Any = {"scenario": profile.scenario, "metadata": profile.metadata}
     path: list[str | int] = []
     for step in steps:
         key: str | int = int(step) if isinstance(node, list) and step.isascii() and step.isdigit() else step
         known = key in node if isinstance(node, dict) else isinstance(key, int) and 0 <= key < len(node)
         if not known:
-            raise BadValue(f"the field {name!r}, which is marked secret, is not there", "for example params.token")
+            raise BadValue(f"the field {name!r}, which is marked secret, is not there", _MARKABLE)
         path.append(key)
         node = node[key]
-    if len(path) < 2 or tuple(path[:2]) in (("scenario", "name"), ("scenario", "tags"), ("metadata", "environment")):
-        raise BadValue(f"the field {name!r} cannot be secret: profiles are found by it", "for example params.token")
+    param = len(path) == 3 and path[1] == "params"
+    if not param and (first != "metadata" or not rest or rest == ["environment"]):
+        raise BadValue(f"the field {name!r} cannot be marked secret", _MARKABLE)
     return tuple(path)
+
+
+_MARKABLE = "params.NAME, description, and the metadata but for its environment can be"
 
 
 def seal(profile: Profile, keys: Keys) -> Profile:
@@ -86,22 +99,24 @@ def seal(profile: Profile, keys: Keys) -> Profile:
     if not found:
         return profile
     id, key = keys.sealing(_spelled(found[0]))
-    return _changed(profile, {place: _seal(_at(profile, place), id, key, _bound(profile, place)) for place in found})
+    return with_values(
+        profile, {place: _seal(value_at(profile, place), id, key, _bound(profile, place)) for place in found}
+    )
 
 
 def open_sealed(profile: Profile, keys: Keys) -> Profile:
     """The profile with its secrets readable. Raises `NoKey` and `Unsealable`."""
     values = {}
     for place in places(profile):
-        value = _at(profile, place)
+        value = value_at(profile, place)
         if is_sealed(value):
             values[place] = _open(value, keys, profile, place)
-    return _changed(profile, values)
+    return with_values(profile, values)
 
 
 def hidden(profile: Profile) -> Profile:
     """The profile with ``***`` for each secret, for people and programs to look at."""
-    return _changed(profile, {place: {} if place == ("files",) else HIDDEN for place in places(profile)})
+    return with_values(profile, {place: {} if place == ("files",) else HIDDEN for place in places(profile)})
 
 
 def carried_over(profile: Profile, before: Profile | None) -> Profile:
@@ -111,22 +126,22 @@ def carried_over(profile: Profile, before: Profile | None) -> Profile:
     """
     values: dict[Path, Any] = {}
     for place in places(profile):
-        value = _at(profile, place)
+        value = value_at(profile, place)
         if is_sealed(value):
             raise BadValue(f"{_spelled(place)} is sealed already: only the profile it was made for can open it")
         if value == HIDDEN:
-            kept = None if before is None else _at(before, place)
+            kept = None if before is None else value_at(before, place)
             if kept is None or kept == HIDDEN:
                 raise BadValue(f"{_spelled(place)} is {HIDDEN}, which stands for a secret", "give its value")
             values[place] = kept
     if before is not None and before.files and not profile.files and _reads_files(profile.scenario):
-        return replace(_changed(profile, values), files=before.files)
-    return _changed(profile, values)
+        return replace(with_values(profile, values), files=before.files)
+    return with_values(profile, values)
 
 
 def takes_from_before(profile: Profile) -> bool:
     """Whether `carried_over` has something to take from the version before."""
-    stands = any(_at(profile, place) == HIDDEN for place in places(profile))
+    stands = any(value_at(profile, place) == HIDDEN for place in places(profile))
     return stands or (not profile.files and _reads_files(profile.scenario))
 
 
@@ -137,7 +152,7 @@ def _reads_files(document: Document) -> bool:
 def resealed(profile: Profile, keys: Keys) -> Profile | None:
     """The profile sealed by the first key alone; None where it is."""
     id, _ = keys.sealing("rekey")
-    ids = [_key_of(_at(profile, place)) for place in places(profile) if is_sealed(_at(profile, place))]
+    ids = [_key_of(value_at(profile, place)) for place in places(profile) if is_sealed(value_at(profile, place))]
     return None if all(each == id for each in ids) else seal(open_sealed(profile, keys), keys)
 
 
@@ -178,7 +193,7 @@ def _open(value: Any, keys: Keys, profile: Profile, place: Path) -> Any:
 
 def _bound(profile: Profile, place: Path) -> bytes:
     """What a sealed value belongs to, and opens with alone."""
-    return json.dumps([profile.id, profile.version, *place]).encode()
+    return json.dumps([profile.id, profile.sealed_as or profile.version, *place]).encode()
 
 
 def _key_of(value: Any) -> str:
@@ -191,10 +206,11 @@ def _spelled(place: Path) -> str:
 
 
 def _root(profile: Profile) -> dict[str, Any]:
-    return {"scenario": profile.scenario, "metadata": profile.metadata, "files": profile.files}
+    return {name: getattr(profile, name) for name in ("scenario", "metadata", "files", "description")}
 
 
-def _at(profile: Profile, place: Path) -> Any:
+def value_at(profile: Profile, place: Path) -> Any:
+    """What stands at a place of a profile; None where nothing does."""
     node: Any = _root(profile)
     for step in place:
         try:
@@ -204,12 +220,12 @@ def _at(profile: Profile, place: Path) -> Any:
     return node
 
 
-def _changed(profile: Profile, values: Mapping[Path, Any]) -> Profile:
+def with_values(profile: Profile, values: Mapping[Path, Any]) -> Profile:
     """The profile with other values at some places; what is not on the way to one of them is shared, not copied."""
     root: Any = _root(profile)
     for place, value in values.items():
         root = _put(root, place, {"sealed": value} if place == ("files",) and isinstance(value, str) else value)
-    return replace(profile, scenario=root["scenario"], metadata=root["metadata"], files=root["files"])
+    return replace(profile, **root)
 
 
 def _put(node: Any, place: Path, value: Any) -> Any:

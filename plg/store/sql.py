@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, and_, collate, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from plg.store.base import FILTERS, Backend, Grant, Page, Profile, Query, Reader, Run, RunQuery, Summary
 from plg.store.cursors import page_size, read_cursor, write_cursor
@@ -39,18 +42,21 @@ class SqlBackend(Backend):
         """See `Backend.add`."""
         with self._database.writing() as db:
             _refuse_taken(db, profile)
-            db.execute(insert(PROFILES).values(_head(profile)))
+            with _named_once(profile):
+                db.execute(insert(PROFILES).values(_head(profile)))
             _put_version(db, profile)
 
     def append(self, profile: Profile, after: str) -> None:
         """See `Backend.append`."""
         with self._database.writing() as db:
-            if _present(db, profile.id).etag != after:
-                raise changed(profile.name)
+            present = _locked(db, profile.id)
+            if present.etag != after:
+                raise changed(present.name)
             _refuse_taken(db, profile)
             head = _head(profile)
             kept = {name: head[name] for name in ("name", "version", "environment")}
-            db.execute(update(PROFILES).where(PROFILES.c.id == profile.id).values(kept))
+            with _named_once(profile):
+                db.execute(update(PROFILES).where(PROFILES.c.id == profile.id).values(kept))
             _put_version(db, profile)
 
     def replace(self, profile: Profile) -> None:
@@ -59,7 +65,7 @@ class SqlBackend(Backend):
             done = db.execute(
                 update(VERSIONS)
                 .where(VERSIONS.c.profile_id == profile.id, VERSIONS.c.version == profile.version)
-                .values(body=_body(profile))
+                .values(body=_body(profile), description=profile.description)
             )
             if not done.rowcount:
                 raise no_version(profile.id, profile.version)
@@ -89,7 +95,7 @@ class SqlBackend(Backend):
     def remove(self, id: str, etag: str | None = None) -> None:
         """See `Backend.remove`."""
         with self._database.writing() as db:
-            present = _present(db, id)
+            present = _locked(db, id)
             if etag is not None and present.etag != etag:
                 raise changed(present.name)
             db.execute(delete(PROFILES).where(PROFILES.c.id == id))
@@ -119,10 +125,12 @@ class SqlBackend(Backend):
             wanted = wanted.where(PROFILES.c.environment == query.environment)
         if not query.reader.everything:
             wanted = wanted.where(_seen_by(query.reader))
+        # By code points, as SQLite has it: a server sorts by its own language.
+        name = PROFILES.c.name if self._database.engine.dialect.name == "sqlite" else collate(PROFILES.c.name, "C")
         if query.cursor:
-            wanted = wanted.where(PROFILES.c.name > read_cursor(query.cursor, 1)[0])
+            wanted = wanted.where(name > read_cursor(query.cursor, 1)[0])
         with self._database.reading() as db:
-            rows = db.execute(wanted.order_by(PROFILES.c.name).limit(size + 1)).mappings().all()
+            rows = db.execute(wanted.order_by(name).limit(size + 1)).mappings().all()
         items = [_summary(row) for row in rows[:size]]
         return Page(items, write_cursor((items[-1].name,)) if len(rows) > size else "")
 
@@ -132,13 +140,9 @@ class SqlBackend(Backend):
         """See `Backend.put_run`."""
         values = asdict(run)
         with self._database.writing() as db:
-            if not values["starred"]:
-                del values["starred"]
-            if not db.execute(update(RUNS).where(RUNS.c.id == run.id).values(values)).rowcount:
-                db.execute(insert(RUNS).values({"starred": False, **values}))
+            _put(db, RUNS, "id", values, kept=() if run.starred else ("starred",))
             if outcome is not None:
-                db.execute(delete(OUTCOMES).where(OUTCOMES.c.run_id == run.id))
-                db.execute(insert(OUTCOMES).values(run_id=run.id, body=outcome))
+                _put(db, OUTCOMES, "run_id", {"run_id": run.id, "body": outcome})
 
     def run(self, id: str) -> Run:
         """See `Backend.run`."""
@@ -204,8 +208,7 @@ class SqlBackend(Backend):
     def set(self, name: str, value: str) -> None:
         """See `Backend.set`."""
         with self._database.writing() as db:
-            if not db.execute(update(SETTINGS).where(SETTINGS.c.name == name).values(value=value)).rowcount:
-                db.execute(insert(SETTINGS).values(name=name, value=value))
+            _put(db, SETTINGS, "name", {"name": name, "value": value})
 
     def close(self) -> None:
         """See `Backend.close`."""
@@ -218,6 +221,28 @@ def _refuse_taken(db: Connection, profile: Profile) -> None:
         raise name_taken(profile.name)
 
 
+@contextmanager
+def _named_once(profile: Profile) -> Iterator[None]:
+    """The name may have been given while this was on its way, where writers do not wait for each other."""
+    try:
+        yield
+    except IntegrityError:
+        raise name_taken(profile.name) from None
+
+
+def _locked(db: Connection, id: str) -> Profile:
+    """The present version, which nobody else changes before this transaction ends."""
+    db.execute(select(PROFILES.c.id).where(PROFILES.c.id == id).with_for_update())
+    return _present(db, id)
+
+
+def _put(db: Connection, table: Table, key: str, values: Mapping[str, Any], kept: Sequence[str] = ()) -> None:
+    """A row in place of the one with the same ``key``, whose columns ``kept`` stay."""
+    row = (postgresql if db.dialect.name == "postgresql" else sqlite).insert(table).values(values)
+    others = {name: row.excluded[name] for name in values if name != key and name not in kept}
+    db.execute(row.on_conflict_do_update(index_elements=[key], set_=others))
+
+
 def _head(profile: Profile) -> dict[str, Any]:
     return {
         "id": profile.id, "name": profile.name, "version": profile.version, "environment": profile.environment,
@@ -226,7 +251,7 @@ def _head(profile: Profile) -> dict[str, Any]:
 
 
 def _body(profile: Profile) -> str:
-    return json.dumps({name: getattr(profile, name) for name in _BODY}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({name: getattr(profile, name) for name in _BODY}, separators=(",", ":"))
 
 
 def _put_version(db: Connection, profile: Profile) -> None:

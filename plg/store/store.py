@@ -7,15 +7,18 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
+from plg.redaction import HIDDEN
 from plg.store.base import MAY, Backend, Draft, Grant, Page, Profile, Query, Retention, Run, RunQuery, Summary
 from plg.store.errors import BadValue, Changed, NotFound, changed
 from plg.store.keys import Keys
-from plg.store.sealing import carried_over, hidden, open_sealed, resealed, seal, takes_from_before
+from plg.store.sealing import carried_over, hidden, is_sealed, open_sealed, resealed, seal, takes_from_before
 
-NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+NAME = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What no database takes."""
 _MOST_TAGS = 100
 _TRIES = 20
 """Times that a save without an ETag is tried again because others save the profile as well."""
@@ -111,7 +114,9 @@ class Store:
 
     def find(self, query: Query) -> Page[Summary]:
         """Profiles by name."""
-        return self.backend.find(query)
+        page = self.backend.find(query)
+        shown = [replace(each, description=HIDDEN) if is_sealed(each.description) else each for each in page.items]
+        return Page(shown, page.next)
 
     def rekey(self) -> int:
         """Seal all secrets of all versions with the first key; how many versions were sealed by another one."""
@@ -134,7 +139,9 @@ class Store:
 
     def record(self, run: Run, outcome: bytes | None = None) -> None:
         """Keep a run, or what has become of it since, and forget what the retention no longer keeps."""
-        self.backend.put_run(run, outcome)
+        words = {each.name: getattr(run, each.name) for each in fields(run)}
+        clean = {name: _NO_TEXT.sub("\ufffd", text) for name, text in words.items() if isinstance(text, str)}
+        self.backend.put_run(replace(run, **clean), outcome)  # type: ignore[arg-type]  # fields of text alone
         self.prune()
 
     def run(self, id: str) -> Run:
@@ -200,6 +207,8 @@ def _checked(profile: Profile) -> Profile:
         raise BadValue("the name of a profile has 1 to 200 characters, none of them a control character")
     if len(profile.tags) > _MOST_TAGS or not all(NAME.fullmatch(tag) for tag in profile.tags):
         raise BadValue(f"a profile has at most {_MOST_TAGS} tags of 1 to 200 characters")
-    if len(profile.environment) > 200:
-        raise BadValue("the name of an environment has at most 200 characters")
+    if _NO_TEXT.search(profile.description):
+        raise BadValue("the description of a profile is text")
+    if len(profile.environment) > 200 or _NO_TEXT.search(profile.environment):
+        raise BadValue("the name of an environment is text of at most 200 characters")
     return profile

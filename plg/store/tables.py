@@ -60,7 +60,7 @@ GRANTS = Table(
 
 RUNS = Table(
     "runs", META,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(100), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("status", String(16), nullable=False),
     Column("verdict", String(16), nullable=False),
@@ -85,12 +85,13 @@ RUNS = Table(
     Index("runs_by_start", "started_at", "id"),
     Index("runs_by_name", "name", "started_at", "id"),
     Index("runs_by_profile", "profile_id", "started_at", "id"),
+    Index("runs_by_branch", "branch", "started_at", "id"),
     Index("runs_by_plan", "plan_digest", "started_at", "id"),
 )  # fmt: skip
 
 OUTCOMES = Table(
     "run_outcomes", META,
-    Column("run_id", String(64), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", String(100), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )  # fmt: skip
 

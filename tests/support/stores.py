@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from plg.store.base import Backend, Draft
-from plg.store.engine import Database, sqlite_engine
+from plg.store.engine import Database, postgres_engine, sqlite_engine
+from plg.store.folder import FolderBackend
 from plg.store.keys import Keys
 from plg.store.sql import SqlBackend
 from plg.store.store import Store
+from support.postgres import Postgres
 
-KIND = ("sqlite",)
+KINDS = ("sqlite", "folder", "postgresql")
 KEYS = Keys.read("k1:" + "1f" * 32)
 OTHER = Keys.read("k1:" + "2e" * 32)
 DOCUMENT = {
@@ -66,31 +68,32 @@ class Clock:
         return self.now
 
 
-def opener(kind: str, folder: Path) -> Callable[[], Backend]:
+def opener(kind: str, folder: Path, server: Postgres | None) -> Callable[[], Backend]:
     """Opens a store of this kind; each call opens the same one once more."""
-    assert kind == "sqlite"
-    return lambda: SqlBackend(Database(sqlite_engine(folder / "plg.sqlite3"), str(folder / "plg.sqlite3")))
+    if kind == "folder":
+        return lambda: FolderBackend(folder / "profiles")
+    if kind == "sqlite":
+        return lambda: SqlBackend(Database(sqlite_engine(folder / "plg.sqlite3"), str(folder / "plg.sqlite3")))
+    assert server is not None
+    url = server.fresh()
+    return lambda: SqlBackend(Database(postgres_engine(url), url))
 
 
 class Opened:
     """One place, opened as often as a test likes."""
 
-    def __init__(self, kind: str, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, kind: str, folder: Path, stack: ExitStack, server: Postgres | None) -> None:
         self.kind, self.folder, self._stack = kind, folder, stack
-        self._open = opener(kind, folder)
+        self._open = opener(kind, folder, server)
         self.clock = Clock()
 
     def __call__(self, keys: Keys = KEYS) -> Store:
         return self._stack.enter_context(Store(self._open(), keys, self.clock))
 
 
-def opened(kind: str, folder: Path) -> Iterator[Opened]:
-    """For a fixture."""
-    with ExitStack() as stack:
-        yield Opened(kind, folder, stack)
-
-
-@pytest.fixture(params=KIND)
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     """A place for a store, of each kind."""
-    yield from opened(request.param, tmp_path)
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    with ExitStack() as stack:
+        yield Opened(request.param, tmp_path, stack, server)

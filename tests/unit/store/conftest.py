@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.postgres import postgres
 from support.stores import Opened, place
 
 from plg.store.store import Store
 
-__all__ = ["place"]
+__all__ = ["place", "postgres"]
 
 
 @pytest.fixture

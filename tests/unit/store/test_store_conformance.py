@@ -12,7 +12,11 @@ from plg.store.base import Draft, Grant, Profile, Query, Reader, Retention, Run,
 from plg.store.errors import BadValue, Changed, NameTaken, NotFound
 from plg.store.store import Store, moment
 
-PLAIN = {"name": "plain", "pattern": {"type": "steady", "base_rate": 1, "duration": 1}}
+PLAIN = {
+    "name": "plain",
+    "pattern": {"type": "steady", "base_rate": 1, "duration": 1},
+    "guardrails": {"max_rate": 1, "max_total_jobs": 1, "max_duration": 1},
+}
 
 
 def names(store: Store, **asked: object) -> list[str]:

@@ -1,0 +1,300 @@
+"""Profiles as scenario files in a folder, for people who keep them in git.
+
+``NAME.plg`` (or ``.yaml``, ``.json``) is a profile's present scenario, with sealed text in place of its secrets; people
+may write and change such files by hand. ``.plg-store`` beside them holds the versions, and the runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from plg.dataclass import dataclass
+from plg.diagnostics import ScenarioError
+from plg.language.load import SUFFIXES, read_source, read_text
+from plg.language.write import write_json, write_plg, write_yaml
+from plg.store.base import Backend, Document, Grant, Page, Profile, Query, Summary
+from plg.store.cursors import page_size, read_cursor, write_cursor
+from plg.store.errors import changed, name_taken, no_profile, no_version
+from plg.store.folder_index import Index
+from plg.store.folder_runs import FolderRuns
+from plg.store.journal import Journal
+from plg.store.store import moment
+
+_HOME = ".plg-store"
+_IGNORED = "lock\npending.json\nruns/\nsettings.json\n"
+"""What git leaves out: versions of profiles belong to them, runs do not."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WRITERS = {".plg": write_plg, ".yaml": write_yaml, ".yml": write_yaml, ".json": write_json}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A profile's present version as it was saved, in the ``file`` whose text has the digest ``text``."""
+
+    profile: Profile
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A scenario file as it is: its document and the digest of its text."""
+
+    document: Document
+    text: str
+    changed_at: str
+
+
+class FolderBackend(FolderRuns, Backend):
+    """See `Backend`. What people change by hand is the next version, which is kept when the one after it is saved."""
+
+    def __init__(self, root: Path) -> None:
+        home = root / _HOME
+        self.place, self._root, self._home = str(root), root, home
+        self._journal = Journal(root, home)
+        self._threads = threading.RLock()
+        self._files = Index(root, SUFFIXES, _seen)
+        self._kept = Index(home / "profiles", (".json",), _kept)
+        self._prepare(home, _IGNORED)
+        FolderRuns.__init__(self, home)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A look at the folder that nobody changes meanwhile."""
+        with self._threads, self._journal.reading():
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[Journal]:
+        """A change of the folder."""
+        with self._threads, self._journal.writing():
+            yield self._journal
+
+    # Profiles --------------------
+
+    def add(self, profile: Profile) -> None:
+        """See `Backend.add`."""
+        with self.writing() as journal:
+            present = self._profiles()
+            if any(each.name == profile.name for each, _ in present.values()):
+                raise name_taken(profile.name)
+            journal.change(self._version(profile, self._new_file(profile), fresh=True))
+
+    def append(self, profile: Profile, after: str) -> None:
+        """See `Backend.append`."""
+        with self.writing() as journal:
+            present = self._profiles()
+            before, file = _of(present, profile.id)
+            if before.etag != after:
+                raise changed(before.name)
+            if any(each.name == profile.name and id != profile.id for id, (each, _) in present.items()):
+                raise name_taken(profile.name)
+            by_hand: dict[Path, bytes | None] = {}
+            if not self._at(profile.id, before.version).exists():
+                by_hand = {self._at(profile.id, before.version): _record(replace(before, edited=""), file, "")}
+            journal.change(by_hand | self._version(profile, file))
+
+    def replace(self, profile: Profile) -> None:
+        """See `Backend.replace`."""
+        with self.writing() as journal:
+            present, file = _of(self._profiles(), profile.id)
+            if present.version == profile.version:
+                journal.change(self._version(replace(profile, edited=""), file))
+            elif self._at(profile.id, profile.version).exists():
+                journal.change({self._at(profile.id, profile.version): _record(profile, file, "")})
+            else:
+                raise no_version(profile.id, profile.version)
+
+    def profile(self, id: str, version: int | None = None) -> Profile:
+        """See `Backend.profile`."""
+        with self.reading():
+            present, _ = _of(self._profiles(), id)
+            if version in (None, present.version):
+                return present
+            return self._earlier(present, version)
+
+    def named(self, name: str) -> Profile:
+        """See `Backend.named`."""
+        with self.reading():
+            found = next((each for each, _ in self._profiles().values() if each.name == name), None)
+        if found is None:
+            raise no_profile(name)
+        return found
+
+    def versions(self, id: str) -> Sequence[Profile]:
+        """See `Backend.versions`."""
+        with self.reading():
+            present, _ = _of(self._profiles(), id)
+            kept = sorted((int(path.stem) for path in self._at(id, 0).parent.glob("*.json")), reverse=True)
+            return [present, *(self._earlier(present, number) for number in kept if number < present.version)]
+
+    def remove(self, id: str, etag: str | None = None) -> None:
+        """See `Backend.remove`."""
+        with self.writing() as journal:
+            present, file = _of(self._profiles(), id)
+            if etag is not None and present.etag != etag:
+                raise changed(present.name)
+            versions = self._at(id, 0).parent.glob("*.json")
+            journal.change(dict.fromkeys([self._root / file, self._head(id), *versions]))
+
+    def share(self, id: str, private: bool, grants: Sequence[Grant]) -> Profile:
+        """See `Backend.share`."""
+        with self.writing() as journal:
+            present, file = _of(self._profiles(), id)
+            shared = replace(present, private=private, grants=tuple(grants))
+            kept = self._kept.refresh().get(f"{id}.json")
+            # The text that was saved: a change by hand stays one.
+            base = shared if kept is None else replace(kept.profile, private=private, grants=tuple(grants))
+            text = _digest((self._root / file).read_bytes()) if kept is None else kept.text
+            journal.change({self._head(id): _record(replace(base, edited=""), file, text)})
+            return _of(self._profiles(), id)[0]
+
+    def find(self, query: Query) -> Page[Summary]:
+        """See `Backend.find`."""
+        size, after = page_size(query.limit), read_cursor(query.cursor, 1)[0] if query.cursor else ""
+        with self.reading():
+            everything = self._profiles()
+        found = [each for each, _ in everything.values() if _fits(each, query) and each.name > after]
+        found.sort(key=lambda each: each.name)
+        items = [_summary(each) for each in found[:size]]
+        return Page(items, write_cursor((items[-1].name,)) if len(found) > size else "")
+
+    # Files --------------------
+
+    def _profiles(self) -> dict[str, tuple[Profile, str]]:
+        """Every profile and its file, by its id."""
+        files, found = self._files.refresh(), {}
+        taken = set()
+        for name, kept in self._kept.refresh().items():
+            seen = files.get(kept.file)
+            if seen is not None:
+                taken.add(kept.file)
+                found[name.removesuffix(".json")] = (_present(kept, seen), kept.file)
+        for name in files.keys() - taken:
+            by_hand = _by_hand(name, files[name])
+            found[by_hand.id] = (by_hand, name)
+        return found
+
+    def _earlier(self, present: Profile, version: int | None) -> Profile:
+        kept = _kept(self._at(present.id, version or 0))
+        if kept is None:
+            raise no_version(present.id, version)
+        return replace(kept.profile, private=present.private, grants=present.grants)
+
+    def _version(self, profile: Profile, file: str, *, fresh: bool = False) -> dict[Path, bytes | None]:
+        """The files of a new present version."""
+        suffix = Path(file).suffix
+        text = _WRITERS[suffix](profile.scenario).encode()
+        record = _record(profile, file, _digest(text))
+        return {self._root / file: text, self._head(profile.id): record, self._at(profile.id, profile.version): record}
+
+    def _new_file(self, profile: Profile) -> str:
+        """A name that no file has, with the ending of a spelling that holds the whole document."""
+        spelled = read_text(write_plg(profile.scenario), "profile", ".plg")
+        suffix = ".plg" if spelled.document == profile.scenario and not spelled.faults else ".yaml"
+        stem = re.sub(r"[^\w-]+", "-", profile.name).strip("-")[:80] or "profile"
+        names = (f"{stem}{number}{suffix}" for number in ("", *(f"-{n}" for n in range(2, 100_000))))
+        return next(name for name in names if not (self._root / name).exists())
+
+    def _head(self, id: str) -> Path:
+        return self._home / "profiles" / f"{id}.json"
+
+    def _at(self, id: str, version: int) -> Path:
+        return self._home / "versions" / id / f"{version}.json"
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+
+
+def _of(present: dict[str, tuple[Profile, str]], id: str) -> tuple[Profile, str]:
+    if id not in present:
+        raise no_profile(id)
+    return present[id]
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _record(profile: Profile, file: str, text: str) -> bytes:
+    return (json.dumps({"file": file, "text": text, **asdict(profile)}, indent=1) + "\n").encode()
+
+
+def _kept(path: Path) -> _Kept | None:
+    """The version in a file; None where it is not there or not whole."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        file, text = found.pop("file"), found.pop("text")
+        grants = tuple(Grant(**each) for each in found["grants"])
+        words = {name: tuple(found[name]) for name in ("tags", "secret")}
+        return _Kept(Profile(**{**found, **words, "grants": grants}), file, text)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _seen(path: Path) -> _Seen | None:
+    """The scenario in a file; None where it is none."""
+    try:
+        text, at = path.read_bytes(), path.stat().st_mtime
+        source = read_source(path)
+    except (OSError, ScenarioError):
+        return None
+    return (
+        None if source.faults or "pattern" not in source.document else _Seen(source.document, _digest(text), moment(at))
+    )
+
+
+def _present(kept: _Kept, seen: _Seen) -> Profile:
+    """The present version: as it was saved, or what people have made of the file since."""
+    if kept.text == seen.text:
+        return kept.profile
+    profile, document = kept.profile, seen.document
+    return replace(
+        profile, version=profile.version + 1, scenario=document, updated_at=seen.changed_at, updated_by="",
+        description=_described(document, profile.description), tags=_tags(document) or profile.tags,
+        edited=seen.text, sealed_as=profile.sealed_as or profile.version,
+    )  # fmt: skip
+
+
+def _by_hand(file: str, seen: _Seen) -> Profile:
+    """The profile of a file that plg has not saved."""
+    metadata = seen.document.get("metadata")
+    return Profile(
+        _digest(file.encode()), 1, Path(file).stem, seen.document, seen.changed_at, "", seen.changed_at, "",
+        _described(seen.document, ""), _tags(seen.document), metadata if isinstance(metadata, dict) else {},
+        edited=seen.text,
+    )  # fmt: skip
+
+
+def _described(document: Document, otherwise: str) -> str:
+    found = document.get("description")
+    return found if isinstance(found, str) else otherwise
+
+
+def _tags(document: Document) -> tuple[str, ...]:
+    found = document.get("tags")
+    return tuple(tag for tag in found if isinstance(tag, str)) if isinstance(found, list) else ()
+
+
+def _fits(profile: Profile, query: Query) -> bool:
+    return (
+        set(query.tags) <= set(profile.tags)
+        and query.name.lower() in profile.name.lower()
+        and query.environment in ("", profile.environment)
+        and profile.seen_by(query.reader)
+    )
+
+
+def _summary(profile: Profile) -> Summary:
+    return Summary(
+        profile.id, profile.version, profile.name, profile.description, profile.tags, profile.environment,
+        profile.created_at, profile.created_by, profile.updated_at, profile.private,
+    )  # fmt: skip

@@ -107,10 +107,10 @@ def _expectations(outcome: Outcome) -> list[str]:
     if not outcome.expectations:
         return ["No expectations.", ""]
     rows = ["| | Expectation | Observed | Margin |", "|---|---|---:|---|"]
-    for result in outcome.expectations:
+    for result, why in zip(outcome.expectations, wording.reasons(outcome.expectations), strict=True):
         note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
         if result.verdict == "no_data":
-            note = f"no data: {result.detail}" if result.detail else "no data"
+            note = f"no data: {why}" if why else "no data"
         rows.append(
             f"| {_SIGNS[wording.mark(result)]} {wording.word(result)} | {_code(result.text)}"
             f" | {wording.quantity(result.observed, result.unit)} | {_text(note)} |"

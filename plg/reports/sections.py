@@ -102,7 +102,8 @@ def expectations(outcome: Outcome) -> str:
     # Where not all of them have room, the broken ones come first.
     results = sorted(outcome.expectations, key=lambda result: result.verdict == "pass")
     few = len(results) <= _MOST_ROWS
-    rows = [_expectation_row(result, few) for result in (outcome.expectations if few else results)]
+    shown = outcome.expectations if few else results
+    rows = [_expectation_row(result, why, few) for result, why in zip(shown, wording.reasons(shown), strict=True)]
     caption = "What was expected and what was observed." + ("" if few else " Those that do not hold come first.")
     full = f"{FULLY} and in junit.xml"
     return section("Expectations", table(caption, headings, rows, ROOM["expectations"], full))
@@ -115,9 +116,9 @@ def state_class(result: ExpectationResult) -> str:
     return "bad" if result.verdict == "fail" and result.level == "expect" else "doubt"
 
 
-def _expectation_row(result: ExpectationResult, metered: bool) -> str:
+def _expectation_row(result: ExpectationResult, detail: str, metered: bool) -> str:
     place = f"{result.file}:{result.line}" if result.file and result.line else result.file or ""
-    notes = "".join(f'<div class="note">{short(note)}</div>' for note in (result.detail, place) if note)
+    notes = "".join(f'<div class="note">{short(note)}</div>' for note in (detail, place) if note)
     state = f'<span aria-hidden="true">{wording.mark(result)}</span> {wording.word(result)}'
     breached = "" if result.first_breach_s is None else format_duration(result.first_breach_s)
     phase = f'<div class="note">in {short(result.first_breach_phase, 100)}</div>' if result.first_breach_phase else ""

@@ -90,13 +90,13 @@ def expectation_lines(
     observed = [plain(wording.quantity(result.observed, result.unit), ascii_only) for result in results]
     wide, narrow = min(60, max(map(columns, texts), default=0)), max(map(len, observed), default=0)
     lines = []
-    for result, text, value in zip(results, texts, observed, strict=True):
+    for result, text, value, why in zip(results, texts, observed, wording.reasons(results), strict=True):
         sign = wording.mark(result)
         note = ", ".join(filter(None, [wording.margin_text(result), wording.where(result)]))
         if result.recovery is not None:
             note = printable(result.detail)
         if result.verdict == "no_data":
-            note = printable(f"no data: {result.detail}" if result.detail else "no data")
+            note = printable(f"no data: {why}" if why else "no data")
         elif result.verdict == "fail" and result.detail and result.recovery is None:
             note = ", ".join(filter(None, [note, printable(result.detail)]))
         line = f"  {paint(sign, _MARK_COLOURS[sign], colour)} {pad(text, wide)}  {value:>{narrow}}"

@@ -126,6 +126,17 @@ def margin(result: ExpectationResult) -> float | None:
     return distance if result.op in ("<", "<=") else -distance
 
 
+def reasons(results: Sequence[ExpectationResult]) -> list[str]:
+    """The detail of each result. Of lines without data that share a long one only the first has it; the others name
+    that line."""
+    first: dict[str, str] = {}
+    told = []
+    for result in results:
+        said = first.setdefault(result.detail, result.text) if result.verdict == "no_data" else result.text
+        told.append(result.detail if said == result.text else min(result.detail, f"as for {said}", key=len))
+    return told
+
+
 def margin_text(result: ExpectationResult) -> str:
     """The margin in words: ``38% to spare``, ``46% beyond``, ``70% short``; from twice the bound on ``12 x the limit``.
 

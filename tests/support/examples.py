@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 
 from support.installing import install
 from support.pages import blocks, commands
+from support.processes import started
 
 ROOT = Path(__file__).parents[2]
 PAGES, EXAMPLES = ROOT / "docs" / "queues", ROOT / "examples"
@@ -88,32 +88,18 @@ def example(kind: str, folder: Path, url: str, environment: Callable[..., Path])
         pytest.skip("no sidekiq on PATH")
     environ["PATH"] = f"{program.parent}:{environ['PATH']}"
     [ready] = re.findall(r"Once the\s+worker says `(.*?)`", page_of(kind).read_text(encoding="utf-8"))
-    with _started(worker, folder / kind, environ, ready) as log:
+    with _ready(worker, folder / kind, environ, ready) as log:
         yield Example(folder / kind, environ, log)
 
 
 @contextmanager
-def _started(command: str, folder: Path, environ: dict[str, str], ready: str) -> Iterator[Path]:
+def _ready(command: str, folder: Path, environ: dict[str, str], ready: str) -> Iterator[Path]:
     """The log of a worker that has said that it is ``ready``."""
     log = folder / "worker.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, shell=True, cwd=folder, env=environ, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
+    with started(["sh", "-c", command], folder, environ, log) as process:
         until = time.monotonic() + 30
         while ready not in log.read_text(errors="replace"):
             assert process.poll() is None, log.read_text(errors="replace")[-2000:]
             assert time.monotonic() < until, log.read_text(errors="replace")[-2000:]
             time.sleep(0.05)
         yield log
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(10)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        process.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from plg import worker
+from support.processes import started
 
 NOTE = """
 import asyncio, json, os, time
@@ -39,6 +43,10 @@ async def noted(seq, text):
     write(seq=seq, text=text, at=at, end=time.time())
 """
 PYTHON = {
+    "rq": """
+def work(seq, text):
+    note(seq, text)
+""",
     "celery": """
 from celery import Celery
 app = Celery("shop", broker=os.environ["REDIS"])
@@ -215,7 +223,8 @@ class Framework:
     """How a scenario names its ``queue`` and its ``call``, and how one of its workers is started.
 
     ``positional`` takes ``args``; ``payload`` an object; else ``kwargs``. ``command`` is for the folder with the
-    worker's file, where ``bin`` is the folder of its environment.
+    worker's file, where ``bin`` is the folder of its environment. ``before`` is a command for the server before the
+    worker starts; jobs may be sent once the key ``awaits`` is there.
     """
 
     queue: str
@@ -224,12 +233,22 @@ class Framework:
     command: Callable[[Path], list[str]]
     requirements: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    awaits: str = ""
 
 
-def _python(kind: str, queue: str, call: str, *words: str, needs: tuple[str, ...], takes: str = "args") -> Framework:
+def _python(
+    kind: str, queue: str, call: str, *words: str, needs: tuple[str, ...], takes: str = "args", **more: Any
+) -> Framework:
     """One whose worker is the program ``words[0]`` of its own environment."""
     files = {"shop.py": NOTE + PYTHON[kind]}
-    return Framework(queue, call, takes, lambda bin: [str(bin / words[0]), *words[1:]], needs, files)
+    return Framework(queue, call, takes, lambda bin: [str(bin / words[0]), *words[1:]], needs, files, **more)
+
+
+def _rq(*options: str) -> Callable[[Path], list[str]]:
+    """One process that forks for no job; RQ's program takes the URL of its server from no variable of ours."""
+    words = ("--quiet", "--path", ".", "--worker-class", "rq.worker.SimpleWorker", *options)
+    return lambda bin: ["sh", "-c", 'exec "$0" worker --url "$REDIS" "$@" shop', str(bin / "rq"), *words]
 
 
 _CELERY = (
@@ -250,14 +269,18 @@ _TASKIQ = ("taskiq", "worker", "shop:broker", "--workers", "1")
 _HUEY = ("huey_consumer", "shop.huey", "-w", "4", "-d", "0.05", "-m", "0.2")
 _SIDEKIQ = ("sidekiq", "-r", "./worker.rb", "-q", "shop", "-c", "5")
 FRAMEWORKS: dict[str, Framework] = {
+    "rq": Framework("shop", "shop.work", "args", _rq(), ("rq",), {"shop.py": NOTE + PYTHON["rq"]}),
     "celery": _python("celery", "shop", "shop.work", *_CELERY, needs=("celery[redis]",)),
     "arq": _python("arq", "arq:queue", "work", "arq", "shop.WorkerSettings", needs=("arq",)),
     "dramatiq": _python("dramatiq", "shop", "work", "dramatiq", "shop", "-p1", "-t4", needs=("dramatiq[redis]",)),
     "taskiq": _python("taskiq", "shop", "work", *_TASKIQ, needs=("taskiq-redis",)),
-    "taskiq_stream": _python("taskiq_stream", "shop", "work", *_TASKIQ, needs=("taskiq-redis",)),
-    # SAQ imports typing_extensions and does not say so.
+    # Its group sees what comes after it.
+    "taskiq_stream": _python("taskiq_stream", "shop", "work", *_TASKIQ, needs=("taskiq-redis",), awaits="shop"),
+    # SAQ imports typing_extensions and does not say so. A worker that starts sweeps, and takes a job that it has just
+    # been given for one that was lost, whoever sent it: it runs twice then. This is the mark of a sweep just made.
     "saq": _python(
-        "saq", "shop", "work", "saq", "shop.settings", needs=("saq[redis]", "typing_extensions"), takes="kwargs"
+        "saq", "shop", "work", "saq", "shop.settings", needs=("saq[redis]", "typing_extensions"), takes="kwargs",
+        before=("SET", "saq:shop:sweep", "1", "EX", "60"),
     ),
     "huey": _python("huey", "shop", "shop.work", *_HUEY, needs=("huey[redis]",)),
     "bullmq": Framework(
@@ -286,6 +309,11 @@ class Worker:
         """The jobs that were run so far, in the order in which they were."""
         return [json.loads(line) for line in self._seen.read_text().splitlines()] if self._seen.exists() else []
 
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it, all its processes at once where it is killed."""
+        (os.killpg if number == signal.SIGKILL else os.kill)(self.process.pid, number)
+        self.process.wait(20)
+
     def log(self) -> str:
         """The last of what it said."""
         return self._log.read_text()[-3000:]
@@ -309,6 +337,10 @@ def told(name: str) -> Framework:
     """A worker that tells plg of its jobs, as the page on workers says: one that has nothing of plg but `plg.worker`,
     or what the page shows in its language."""
     framework = FRAMEWORKS[name]
+    if name == "rq":
+        module = Path(worker.__file__).read_text(encoding="utf-8")
+        files = {**framework.files, "plg/__init__.py": "", "plg/worker.py": module}
+        return replace(framework, command=_rq("--job-class", "plg.worker.RqJob"), files=files)
     if name in HOOKS:
         own = f"{framework.files['shop.py']}import plg.worker\n{HOOKS[name]}\n"
         module = Path(worker.__file__).read_text(encoding="utf-8")
@@ -344,21 +376,12 @@ def working(
     command = framework.command(bin)
     if again:
         command = ["sh", "-c", 'while true; do "$@"; sleep 0.2; done', "sh", *command]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=output, env=os.environ | given | more,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        yield Worker(process, seen, log)
-    finally:
-        # Some run their jobs in processes of their own, which end with the group.
-        for number in (15, 9):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(10)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        process.wait()
+    with redis.Redis.from_url(url) as server:
+        if framework.before:
+            server.execute_command(*framework.before)
+        with started(command, folder, os.environ | given | more, log) as process:
+            worker = Worker(process, seen, log)
+            while framework.awaits and not server.exists(framework.awaits):
+                assert process.poll() is None, worker.log()
+                time.sleep(0.02)
+            yield worker

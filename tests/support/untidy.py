@@ -165,12 +165,6 @@ func main() {
 	}
 }
 """
-_RQ = Framework(
-    "shop", "shop.work", "args",
-    lambda bin: ["sh", "-c", f"exec {bin}/rq worker --quiet --url $REDIS --path . "
-                 "--worker-class rq.worker.SimpleWorker shop"],
-    ("rq",),
-)  # fmt: skip
 REGISTERED = {
     "rq": (b"rq:worker", b"rq:clean_"),
     "celery": (b"_kombu.binding", b"unacked_mutex"),
@@ -191,8 +185,7 @@ REGISTERED = {
 def untidy(name: str, bin: Path) -> Framework:
     """The worker of a framework whose environment is in ``bin``."""
     if name in PYTHON:
-        base = _RQ if name == "rq" else FRAMEWORKS[name]
-        return replace(base, files={"shop.py": JOB + PYTHON[name]})
+        return replace(FRAMEWORKS[name], files={"shop.py": JOB + PYTHON[name]})
     if name == "bullmq":
         return replace(FRAMEWORKS[name], files={"worker.js": NODE})
     if name == "sidekiq":

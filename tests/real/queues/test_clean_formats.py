@@ -15,7 +15,7 @@ from plg.queues.registry import format_of
 from plg.targets.leftovers import Leftovers
 from plg.targets.open import open_target
 
-KINDS = ("rq", *FRAMEWORKS)
+KINDS = tuple(FRAMEWORKS)
 JOBS = 120
 VARIANTS = {"delay": "delay 60s", "priority": "priority 5", "timeout": "timeout 30s", "retry": "retry 2"}
 

@@ -4,6 +4,7 @@ be tried again, and jobs that a killed worker held."""
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -54,21 +55,14 @@ def others(name: str, client) -> dict:
 
 
 @pytest.fixture
-def prepared(made, environment, tmp_path):
+def prepared(made):
     """The framework with a worker that leaves much, and where it is installed: ``prepared(name)``."""
 
     def start(name: str):
-        bin = environment("rq", "rq") if name == "rq" else made(name.removesuffix("_stream"))
+        bin = made(name.removesuffix("_stream"))
         return untidy(name, bin), bin
 
     return start
-
-
-def begun(name: str, worker, client) -> None:
-    """The worker of a stream sees what comes after its group is there."""
-    while name == "taskiq_stream" and not client.exists("shop"):
-        assert worker.process.poll() is None
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("name", REGISTERED)
@@ -77,11 +71,9 @@ def test_nothing_is_left_of_what_a_worker_has_done_and_not_done(name: str, prepa
     before = others(name, client)
     framework, bin = prepared(name)
     with working(framework, bin, tmp_path, server.url()) as worker:
-        begun(name, worker, client)
         run(name, framework, tmp_path, server.url())
         worker.waits_for(DONE)
-        worker.process.terminate()
-        worker.process.wait(20)
+        worker.stop()
     assert len(others(name, client)) > 1
     remains = clean(server.url())
     if remains.left.held:  # it was stopped in the middle of a job
@@ -98,11 +90,9 @@ def test_what_a_killed_worker_held_is_left_unless_asked_for(name: str, prepared,
     before = others(name, client)
     framework, bin = prepared(name)
     with working(framework, bin, tmp_path, server.url()) as worker:
-        begun(name, worker, client)
         run(name, framework, tmp_path, server.url())
         worker.waits_for(DONE)
-        os.killpg(worker.process.pid, 9)
-        worker.process.wait(20)
+        worker.stop(signal.SIGKILL)
     with open_target(server.url(), ()) as target, Leftovers(target) as leftovers:
         held = leftovers.look(leftovers.known()["left"].entry).left.held
     first = clean(server.url())
@@ -117,7 +107,6 @@ def test_a_worker_that_goes_on_does_each_job_at_most_once(name: str, prepared, s
     """plg cleans while the worker takes jobs: the worker lives on, and runs no job that plg has taken."""
     framework, bin = prepared(name)
     with working(framework, bin, tmp_path, server.url()) as worker:
-        begun(name, worker, client)
         run(name, framework, tmp_path, server.url())
         worker.waits_for(10)
         clean(server.url())
@@ -126,8 +115,7 @@ def test_a_worker_that_goes_on_does_each_job_at_most_once(name: str, prepared, s
         assert worker.process.poll() is None
         # What it had at hand when plg gave up waiting it may still do.
         assert len(worker.seen()) <= ran + 10
-        os.killpg(worker.process.pid, 9)
-        worker.process.wait(20)
+        worker.stop(signal.SIGKILL)
     if b"left" in b"".join(client.zrange("plg:runs", 0, -1)):
         assert clean(server.url(), force=True).left.jobs == 0
     assert set(others(name, client)) == set()

@@ -7,18 +7,14 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from plg import session
 from plg import worker as hook
 from plg.outcome import Outcome
-from plg.outcome_io import from_json, to_json
 from plg.prepare import Request, prepare
-from plg.queues.registry import format_of
 from plg.reports.terminal import summary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -31,9 +27,7 @@ def note(seq, began):
         file.write(json.dumps([seq, began, time.time()]) + "\\n")
 
 def work(seq):
-    began = time.time()
-    time.sleep(0.002)
-    note(seq, began)
+    note(seq, time.time())
 
 def fails(seq):
     note(seq, time.time())
@@ -75,54 +69,19 @@ def worker(rq: Path, folder: Path, server, *options: str) -> Iterator[None]:
         process.wait(20)
 
 
-def check(folder: Path, server, call: str, expect: str, more: str = "", watch: str = "30s") -> tuple[Outcome, dict]:
-    """The outcome, and by the number of each job what RQ has of it."""
+def check(folder: Path, server, call: str, expect: str, more: str = "", watch: str = "30s") -> Outcome:
     path = folder / "rq.plg"
     path.write_text(SCENARIO.format(call=call, expect=expect, more=more, watch=watch))
-    prepared = prepare(path, Request({}, target=server.url(), seed=1))
-    outcome = session.run(prepared, session.Observer())
-    [job] = prepared.scenario.jobs
-    tracing = format_of("rq").tracing(job, prepared.run_id)
-    traces = {}
-    for seq in range(prepared.plan.planned):
-        due = float(prepared.plan.arrivals.due(np.array([seq]))[0])
-        number = tracing.id_of(seq).decode()
-        started, ended = (server.said("HGET", f"rq:job:{number}", name) for name in ("started_at", "ended_at"))
-        traces[seq] = (datetime.fromisoformat(outcome.started_at).timestamp() + due, started, ended)
-    return outcome, traces
+    return session.run(prepare(path, Request({}, target=server.url(), seed=1)), session.Observer())
 
 
 def seen(folder: Path) -> list[tuple[int, float, float]]:
     return [tuple(json.loads(line)) for line in (folder / "seen").read_text().splitlines()]
 
 
-def test_wait_and_run_time_are_those_that_the_jobs_wrote_down(tmp_path: Path, server, rq: Path) -> None:
-    with worker(rq, tmp_path, server, "--worker-class", "rq.worker.SimpleWorker"):
-        outcome, traces = check(
-            tmp_path, server, "work", "p95(queue_wait) < 9s  p50(run_time) during flat < 1s  completed == 90 "
-            "lost == 0  duplicates == 0  dead == 0  max(queue_wait) < 20s in every 1s"
-        )  # fmt: skip
-    assert outcome.exit_code == 0, outcome.reason
-    noted = {seq: (began, ended) for seq, began, ended in seen(tmp_path)}
-    assert sorted(noted) == list(range(outcome.ledger.acked)) == list(range(90))
-    far = outcome.far_side
-    assert far is not None
-    assert (far.completed, far.lost, far.duplicates, far.read, outcome.workers_seen) == (90, 0, 0, 90, 1)
-    due = {seq: trace[0] for seq, trace in traces.items()}
-    waits = np.array([noted[seq][0] - due[seq] for seq in noted])
-    runs = np.array([ended - began for began, ended in noted.values()])
-    for measure, of, own in (("wait", outcome.queue_wait_s, waits), ("run", outcome.run_time_s, runs)):
-        assert of is not None
-        assert abs(of["p50"] - float(np.percentile(own, 50))) < 0.005, measure
-        assert abs(of["max"] - float(own.max())) < 0.020, measure
-    back = from_json(to_json(outcome))
-    assert back.far_side == far
-    assert sum(outcome.recording.far.started) == 90
-
-
 def test_jobs_that_fail_are_counted_by_their_runs(tmp_path: Path, server, rq: Path) -> None:
     with worker(rq, tmp_path, server, "--worker-class", "rq.worker.SimpleWorker"):
-        outcome, _ = check(tmp_path, server, "fails", "dead == 90  job_failures == 270  retried == 180", "retry 2")
+        outcome = check(tmp_path, server, "fails", "dead == 90  job_failures == 270  retried == 180", "retry 2")
     assert outcome.exit_code == 0, outcome.reason
     assert len(seen(tmp_path)) == 270
     far = outcome.far_side
@@ -136,7 +95,7 @@ def test_with_the_hook_the_first_start_of_a_job_is_known_that_was_tried_again(tm
     (tmp_path / "plg" / "worker.py").write_text(Path(hook.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     expect = "max(queue_wait) < 29s  dead == 90  job_failures == 180  retried == 90  duplicates == 0"
     with worker(rq, tmp_path, server, "--job-class", "plg.worker.RqJob"):
-        outcome, _ = check(tmp_path, server, "fails", expect, "retry 1", watch="40s")
+        outcome = check(tmp_path, server, "fails", expect, "retry 1", watch="40s")
     assert outcome.exit_code == 0, outcome.reason
     assert len(seen(tmp_path)) == 180
     assert "the workers' own records" in outcome.far_side.source
@@ -144,15 +103,13 @@ def test_with_the_hook_the_first_start_of_a_job_is_known_that_was_tried_again(tm
 
 def test_a_job_whose_process_is_killed_fails_as_rq_says(tmp_path: Path, server, rq: Path) -> None:
     with worker(rq, tmp_path, server):
-        outcome, _ = check(tmp_path, server, "kills", "dead == 1  completed == 89  lost == 0")
+        outcome = check(tmp_path, server, "kills", "dead == 1  completed == 89  lost == 0")
     assert outcome.exit_code == 0, outcome.reason
     assert len(seen(tmp_path)) == 89
 
 
 def test_jobs_that_nobody_takes_have_no_time_and_are_not_lost(tmp_path: Path, server) -> None:
-    outcome, _ = check(
-        tmp_path, server, "work", "p50(queue_wait) < 9s  lost == 0  completed >= 0  dead == 0", watch="0s"
-    )
+    outcome = check(tmp_path, server, "work", "p50(queue_wait) < 9s  lost == 0  completed >= 0  dead == 0", watch="0s")
     verdicts = {result.text: result.verdict for result in outcome.expectations}
     assert verdicts == {
         "errors == 0": "pass", "p50(queue_wait) < 9s": "no_data", "lost == 0": "pass", "completed >= 0": "pass",

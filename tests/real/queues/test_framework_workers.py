@@ -42,23 +42,6 @@ def once_each(seen: list[dict]) -> None:
     assert all(job["text"] == f"é {job['seq']}" for job in seen)
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_every_job_is_run_once_with_its_arguments(name: str, made, server, tmp_path: Path) -> None:
-    bin = made(name)
-    with working(FRAMEWORKS[name], bin, tmp_path, server.url()) as worker:
-        if name == "taskiq_stream":  # its group sees what comes after it
-            while server.ask("EXISTS", "shop") != b":1\r\n":
-                assert worker.process.poll() is None
-        counted = "workers <= 1" if "workers" in format_of(name).gauges else ""
-        expect = f"drain_time < 20s  queue_age < 20s  {counted}"
-        outcome = check(name, tmp_path, server, "", watch="20s", expect=expect)
-        assert outcome.exit_code == 0, outcome.reason
-        assert outcome.ledger.acked == JOBS
-        once_each(worker.waits_for(JOBS))
-        if "workers" in format_of(name).gauges:
-            assert max(seen for seen in outcome.series["workers"] if seen is not None) == 1
-
-
 @pytest.mark.parametrize("name", [name for name in FRAMEWORKS if name != "taskiq_stream"])
 def test_what_waits_is_counted_and_what_is_delayed_is_run_at_its_delay(name, made, server, tmp_path: Path) -> None:
     """A worker comes when all is sent: half of the jobs wait, the other half is due 8 s after it was sent."""
@@ -73,10 +56,6 @@ def test_what_waits_is_counted_and_what_is_delayed_is_run_at_its_delay(name, mad
     assert outcome.queue.oldest_s is not None
     assert outcome.queue.oldest_s >= 2.5
     started = datetime.fromisoformat(outcome.started_at).timestamp()
-    if name == "saq":
-        # A worker that starts sweeps first, and takes a job that it has just been given for one that was lost: it runs
-        # twice then, whoever sent it. This is the mark of a sweep that was just made.
-        server.ask("SET", "saq:shop:sweep", "1", "EX", "60")
     with working(FRAMEWORKS[name], bin, tmp_path, server.url()) as worker:
         seen = worker.waits_for(JOBS)
         once_each(seen)

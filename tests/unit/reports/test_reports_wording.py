@@ -81,6 +81,15 @@ def test_marks_and_words_agree() -> None:
     assert [wording.word(r) for r in made] == ["PASS", "FAIL", "NO DATA", "PASS", "WARN (fail)", "WARN (no data)"]
 
 
+def test_a_long_reason_that_lines_share_is_said_once() -> None:
+    long, other = "140 jobs of 140 had not ended when the watch was over", "nothing sent"
+    given = [("a == 0", long), ("b == 0", other), ("c == 0", long), ("d == 0", other), ("e == 0", long)]
+    made = [replace(expectation("errors < 1", "no_data", None, 1.0, "jobs"), text=t, detail=why) for t, why in given]
+    assert wording.reasons(made) == [long, other, "as for a == 0", other, "as for a == 0"]
+    failed = [replace(result, verdict="fail") for result in made]
+    assert wording.reasons(failed) == [why for _, why in given]
+
+
 @pytest.mark.parametrize(
     ("hit", "text"),
     [

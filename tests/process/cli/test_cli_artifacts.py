@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -30,8 +31,13 @@ def write(folder: Path, name: str, seconds: float = 0.3, expect: str = "errors =
     return path
 
 
+PAGES = ("--reports", "junit,json,html")
+
+
 def start(folder: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    command = [*PLG, "check", *map(str, arguments), "--quiet", "--target", "fake"]
+    """A check without pages, which take most of its time, where its ``arguments`` do not ask for them."""
+    plain = ("--reports", "junit,json")
+    command = [*PLG, "check", *plain, *map(str, arguments), "--quiet", "--target", "fake"]
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": folder}
     return subprocess.Popen(command, **{**piped, **options})  # type: ignore[call-overload, no-any-return]
 
@@ -58,6 +64,15 @@ def until(report: Path, *names: str) -> None:
     while not (report / "junit.xml").exists() or not {*names} <= {*suites(report)}:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def green(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three scenarios that have passed."""
+    folder = tmp_path_factory.mktemp("green")
+    files = [write(folder, name).name for name in ("a", "b", "other")]
+    assert check(folder, *files, *PAGES)[0] == 0
+    return folder
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["after it has named its scenarios", "before"])
@@ -105,12 +120,13 @@ def test_checks_that_begin_together_in_a_new_folder_find_each_other(tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", [[], ["--parallel", "2"]], ids=["in turn", "at once"])
-def test_what_cannot_be_written_and_is_read_by_programs_is_no_pass(tmp_path: Path, command: list[str]) -> None:
-    report = tmp_path / "plg-report"
-    files = [write(tmp_path, "a"), write(tmp_path, "b")]
-    assert check(tmp_path, *files, *command)[0] == 0
+def test_what_cannot_be_written_and_is_read_by_programs_is_no_pass(
+    green: Path, tmp_path: Path, command: list[str]
+) -> None:
+    shutil.copytree(green, tmp_path, dirs_exist_ok=True)
+    report, files = tmp_path / "plg-report", ("a.plg", "b.plg")
     before = json.loads((report / "a.outcome.json").read_text())
-    code, last = check(tmp_path, *files, *command, **full_disk(6000))
+    code, last = check(tmp_path, *files, *command, *PAGES, **full_disk(6000))
     assert code == 2
     assert last.startswith("exit 2: plg-report/")
     for name in "ab":
@@ -119,14 +135,14 @@ def test_what_cannot_be_written_and_is_read_by_programs_is_no_pass(tmp_path: Pat
     assert not (report / "a.outcome.json").exists()
     assert not (report / "a.html").exists()
     assert json.loads((report / "a.outcome.json.earlier").read_text())["run_id"] == before["run_id"]
-    assert check(tmp_path, *files, *command)[0] == 0
+    assert check(tmp_path, *files, *command, *PAGES)[0] == 0
     assert not list(report.glob("*.earlier")), "new ones have taken their places"
 
 
-def test_a_document_that_cannot_be_written_at_the_begin_sends_nothing(tmp_path: Path) -> None:
-    write(tmp_path, "a")
-    assert check(tmp_path, "a.plg")[0] == 0
-    code, last = check(tmp_path, "a.plg", **full_disk(100))
+def test_a_document_that_cannot_be_written_at_the_begin_sends_nothing(green: Path, tmp_path: Path) -> None:
+    shutil.copytree(green, tmp_path, dirs_exist_ok=True)
+    files = ("a.plg", "b.plg", "other.plg")
+    code, last = check(tmp_path, *files, **full_disk(100))
     assert (code, last) == (
         2, "exit 2: plg-report/junit.xml could not be written: file too large, so nothing was sent",
     )  # fmt: skip
@@ -171,12 +187,10 @@ def test_a_full_disk_is_never_a_pass_without_a_document(tmp_path: Path, kilobyte
     "how",
     ["a fault in the text", "no target", "an option that is not there", "a start in the past", "killed", "interrupted"],
 )
-def test_nothing_of_an_earlier_run_passes_for_this_one(tmp_path: Path, how: str) -> None:
+def test_nothing_of_an_earlier_run_passes_for_this_one(green: Path, tmp_path: Path, how: str) -> None:
     """What an earlier run of the scenario left is set aside however this one ends; other scenarios keep theirs."""
-    report = tmp_path / "plg-report"
-    file = write(tmp_path, "a")
-    write(tmp_path, "other")
-    assert check(tmp_path, "a.plg", "other.plg")[0] == 0
+    shutil.copytree(green, tmp_path, dirs_exist_ok=True)
+    report, file = tmp_path / "plg-report", tmp_path / "a.plg"
     for ending, text in (("png", "tEXtSoftware\0plg"), ("md", "## ✅ a: PASS")):
         (report / f"a.{ending}").write_text(text)
     old = json.loads((report / "a.outcome.json").read_text())["run_id"]
@@ -219,7 +233,7 @@ def test_a_scenario_in_the_folder_of_the_artifacts_is_no_artifact(tmp_path: Path
 def test_shards_set_nothing_of_each_other_aside(tmp_path: Path) -> None:
     write(tmp_path, "a")
     for shard in ("1/2", "2/2", "2/2"):
-        assert check(tmp_path, "a.plg", "--shard", shard, "--run-id", "r")[0] == 0
+        assert check(tmp_path, "a.plg", "--shard", shard, "--run-id", "r", *PAGES)[0] == 0
     names = {path.name for path in (tmp_path / "plg-report").iterdir()}
     assert {f"a.shard-{n}-of-2.{kind}" for n in (1, 2) for kind in ("outcome.json", "html")} <= names
     assert not [name for name in names if name.endswith(".earlier")]
@@ -282,9 +296,12 @@ def test_one_with_a_fault_one_green_and_one_interrupted(tmp_path: Path, several:
         "merge a.shard-1-of-2.outcome.json", "merge --nope *.outcome.json",
     ],
 )  # fmt: skip
-def test_nothing_of_an_earlier_judgement_passes_for_a_refused_one(tmp_path: Path, arguments: str) -> None:
+def test_nothing_of_an_earlier_judgement_passes_for_a_refused_one(
+    run: Any, here: Path, green: Path, tmp_path: Path, arguments: str
+) -> None:
     """Whatever is wrong: an option, the outcome, the scenario, a part that is missing; other scenarios keep theirs."""
-    assert check(tmp_path, write(tmp_path, "a"), write(tmp_path, "other"), "--out", "r")[0] == 0
+    shutil.copytree(green, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "plg-report").rename(tmp_path / "r")
     whole = (tmp_path / "r" / "a.outcome.json").read_text()
     (tmp_path / "a.outcome.json").write_text(whole if "a.outcome.json fault" in arguments else whole[:-5])
     (tmp_path / "a.shard-1-of-2.outcome.json").write_text("{}")
@@ -292,8 +309,8 @@ def test_nothing_of_an_earlier_judgement_passes_for_a_refused_one(tmp_path: Path
     if arguments == "judge r/a.outcome.json":
         (tmp_path / "r" / "a.outcome.json").write_text(whole[:-5])
     given = arguments if "--out" in arguments else f"{arguments} --out r"
-    done = subprocess.run([*PLG, *given.split()], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2, done.stdout + done.stderr
+    done = run(*given.split())
+    assert done.code == 2, done.said
     assert all(suites(tmp_path / "r").values())
     left = {path.name for path in (tmp_path / "r").iterdir()}
     assert left >= {"other.html", "other.outcome.json", "other.scenario.yaml"}

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -32,8 +34,13 @@ def write(folder: Path, name: str, seconds: float = 0.3, expect: str = "errors =
     return path
 
 
+PAGES = ("--reports", "junit,json,html")
+
+
 def start(folder: Path, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "plg", "check", *map(str, arguments), "--quiet"]
+    """A check without pages, which take most of its time, where its ``arguments`` do not ask for them."""
+    plain = ("--reports", "junit,json")
+    command = [sys.executable, "-m", "plg", "check", *plain, *map(str, arguments), "--quiet"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, cwd=folder, **{**quiet, **options})  # type: ignore[call-overload]
 
@@ -59,10 +66,17 @@ def await_junit(report: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("again", [0.003, None], ids=["twice", "once"])
+@pytest.mark.parametrize(
+    ("number", "code", "again"),
+    [
+        (signal.SIGINT, 130, 0.003),
+        (signal.SIGTERM, 143, 0.003),
+        (signal.SIGHUP, 129, 0.003),
+        (signal.SIGINT, 130, None),
+    ],
+)
 def test_a_signal_and_the_same_again_is_one(tmp_path: Path, number: int, code: int, again: float | None) -> None:
-    process = start(tmp_path, write(tmp_path, "busy", 20))
+    process = start(tmp_path, write(tmp_path, "busy", 20), *PAGES)
     await_junit(tmp_path / "plg-report")
     while "busy" not in suites(tmp_path / "plg-report"):
         time.sleep(0.02)
@@ -100,7 +114,7 @@ def drawing_of(pid: int) -> int:
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_drawing_that_hangs_is_given_up_and_the_verdict_stands(tmp_path: Path, signals: int) -> None:
     report = tmp_path / "plg-report"
-    process = start(tmp_path, write(tmp_path, "a"), stderr=subprocess.PIPE)
+    process = start(tmp_path, write(tmp_path, "a"), *PAGES, stderr=subprocess.PIPE)
     os.kill(drawing_of(process.pid), signal.SIGSTOP)
     await_junit(report)
     while suites(report) != {"a": "0/0"}:
@@ -117,17 +131,21 @@ def test_a_drawing_that_hangs_is_given_up_and_the_verdict_stands(tmp_path: Path,
     assert {path.name for path in report.iterdir()} == {"junit.xml", "a.outcome.json", "a.scenario.yaml"}
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_whenever_a_signal_comes_exit_code_last_line_and_document_agree(tmp_path: Path, number: int) -> None:
-    """From the start of Python to the end of the last report, over the green document of an earlier check."""
+    """From the start of Python to the end of the last report, over the green document of an earlier check. The signals
+    share the moments between them: which one it is makes no difference but in the exit code."""
     report = tmp_path / "plg-report"
     file = write(tmp_path, "a", 0.3)
-    for step in range(30):
+    for step in range(SIGNALS.index(number), 45, len(SIGNALS)):
         report.mkdir(exist_ok=True)
         (report / "junit.xml").write_text("<testsuites/>")
-        process = start(tmp_path, file, "--target", "embedded", stdout=subprocess.PIPE)
-        time.sleep(0.12 + step * 0.05)
+        process = start(tmp_path, file, *PAGES, "--target", "embedded", stdout=subprocess.PIPE)
+        time.sleep(0.12 + step * 0.033)
         if suites(report) == {}:
             process.kill()  # Python has not come to plg yet
             process.communicate()
@@ -167,7 +185,7 @@ def test_a_signal_is_heard_at_every_stage(tmp_path: Path, stage: str, several: b
         (tmp_path / f"{name}.plg").write_text(text, encoding="utf-8")
     files = [f"{name}.plg" for name in names]
     process = start(
-        tmp_path, *files, *(["--parallel", "2"] if several else []), *options, "--target", "embedded",
+        tmp_path, *files, *PAGES, *(["--parallel", "2"] if several else []), *options, "--target", "embedded",
         stdout=subprocess.PIPE,
     )  # fmt: skip
     await_junit(report)
@@ -215,12 +233,11 @@ def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
      ["a.plg", "--env", "nowhere"], ["a.plg", "--seed", "x"], ["--no-such-option"]],
     ids=lambda given: given[-1],
 )  # fmt: skip
-def test_what_an_earlier_check_left_is_no_result(tmp_path: Path, arguments: list[str]) -> None:
-    write(tmp_path, "a")
-    passes(tmp_path, "a.plg")
-    assert suites(tmp_path / "plg-report") == {"a": "0/0"}
-    assert start(tmp_path, *arguments).wait(30) == 2
-    assert list(suites(tmp_path / "plg-report").values()) == ["0/1"]
+def test_what_an_earlier_check_left_is_no_result(run: Any, kinds: Path, here: Path, arguments: list[str]) -> None:
+    shutil.copytree(kinds, here, dirs_exist_ok=True)
+    assert suites(here / "plg-report") == {"a": "0/0"}
+    assert run("check", *arguments).code == 2
+    assert list(suites(here / "plg-report").values()) == ["0/1"]
 
 
 @pytest.mark.parametrize(
@@ -232,26 +249,23 @@ def test_what_an_earlier_check_left_is_no_result(tmp_path: Path, arguments: list
      ["check", "a.plg", "--seed", "x"], ["check", "a.plg", "--ou", "plg-report", "--nope"]],
     ids=" ".join,
 )  # fmt: skip
-def test_no_command_leaves_the_green_document_of_another(tmp_path: Path, arguments: list[str]) -> None:
-    report = tmp_path / "plg-report"
+def test_no_command_leaves_the_green_document_of_another(run: Any, here: Path, arguments: list[str]) -> None:
+    report = here / "plg-report"
     report.mkdir()
-    write(tmp_path, "a")
-    (tmp_path / "a.outcome.json").write_text("{}")
+    write(here, "a")
+    (here / "a.outcome.json").write_text("{}")
     (report / "junit.xml").write_text('<testsuites><testsuite name="before" failures="0" errors="0"/></testsuites>')
-    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
+    assert run(*arguments).code == 2
     assert suites(report) == {f"plg {arguments[0]}": "0/1"}
     assert [path.name for path in report.iterdir()] == ["junit.xml"]
 
 
-def test_a_word_about_what_failed_in_the_step_before(tmp_path: Path) -> None:
+def test_a_word_about_what_failed_in_the_step_before(run: Any, here: Path) -> None:
     """One after the other in one folder: the document is of the second, which says what the first had failed in."""
-    write(tmp_path, "a & b", expect="acked > 1_000")
-    write(tmp_path, "c")
-    said = []
-    for file in ("a & b.plg", "c.plg", "c.plg"):
-        command = [sys.executable, "-m", "plg", "check", file, "--quiet", "--target", "fake"]
-        said.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr)
+    write(here, "a & b", expect="acked > 1_000")
+    write(here, "c")
+    check = ("--quiet", "--target", "fake", "--reports", "junit,json")
+    said = [run("check", file, *check).err for file in ("a & b.plg", "c.plg", "c.plg")]
     assert "earlier check" not in said[0]
     assert said[1].endswith(
         "plg-report/junit.xml held what failed in an earlier check, and holds this one now: a & b\n"
@@ -300,6 +314,7 @@ def test_the_last_line_names_what_decided_first_and_stays_a_line(tmp_path: Path)
     files = [write(tmp_path, f"s{number:02}", seconds=0.05, expect="acked > 1_000").name for number in range(20)]
     (tmp_path / "broken.plg").write_text("scenario broken { traffic { steady 5/s over 1x } }")
     command = [sys.executable, "-m", "plg", "check", *files, "broken.plg", "--quiet", "--target", "fake"]
+    command += ["--reports", "junit,json"]
     for more in ([], ["--parallel", "4"]):
         done = subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True)
         last = done.stdout.splitlines()[-1]
@@ -310,32 +325,34 @@ def test_the_last_line_names_what_decided_first_and_stays_a_line(tmp_path: Path)
         assert len(last) < 1000
 
 
-def test_a_usage_error_is_told_to_github_too(tmp_path: Path) -> None:
-    write(tmp_path, "a")
-    summary = tmp_path / "summary.md"
-    done = subprocess.run(
-        [sys.executable, "-m", "plg", "check", "a.plg", "--start-at", "2020-01-01"], cwd=tmp_path,
-        env={**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert re.search(r"^::error title=usage::--start-at: ", done.stdout, re.MULTILINE)
+def test_a_usage_error_is_told_to_github_too(run: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(here, "a")
+    summary = here / "summary.md"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    done = run("check", "a.plg", "--start-at", "2020-01-01")
+    assert done.code == 2
+    assert re.search(r"^::error title=usage::--start-at: ", done.out, re.MULTILINE)
     assert "in the past" in summary.read_text()
 
 
-def places(folder: Path, file: object, **environ: str) -> tuple[str, set[str]]:
-    """Where an annotation of the file points, and where the cases of the JUnit document do."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")}
-    done = subprocess.run(
-        [sys.executable, "-m", "plg", "check", str(file), "--quiet", "--out", str(folder / "r")], cwd=folder,
-        env={**kept, "GITHUB_ACTIONS": "true", **environ}, capture_output=True, text=True,
-    )  # fmt: skip
-    cases = ElementTree.parse(folder / "r" / "junit.xml").getroot().iter("testcase")
-    return re.findall(r"^::error file=([^,]*)", done.stdout, re.MULTILINE)[0], {str(case.get("file")) for case in cases}
-
-
-def test_files_are_named_from_the_root_of_the_repository(tmp_path: Path) -> None:
+def test_files_are_named_from_the_root_of_the_repository(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From a working folder below it; the root by either CI system's word, by ``.git``, by a link, or by none."""
+
+    def places(folder: Path, file: object, **environ: str) -> tuple[str, set[str]]:
+        """Where an annotation of the file points, and where the cases of the JUnit document do."""
+        for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        said = run("check", file, "--quiet", "--out", folder / "r", "--reports", "junit").out
+        cases = ElementTree.parse(folder / "r" / "junit.xml").getroot().iter("testcase")
+        return re.findall(r"^::error file=([^,]*)", said, re.MULTILINE)[0], {str(case.get("file")) for case in cases}
+
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
     root = tmp_path / "repo"
     mail = root / "services" / "mail"
     (mail / "load").mkdir(parents=True)
@@ -357,16 +374,14 @@ def test_files_are_named_from_the_root_of_the_repository(tmp_path: Path) -> None
     assert places(mail, "load/a.plg", GITHUB_WORKSPACE=str(tmp_path / "other")) == (name, {name})
 
 
-def test_lint_for_github_names_files_so_too(tmp_path: Path) -> None:
+def test_lint_for_github_names_files_so_too(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "a.plg").write_text("scenario x {}")
-    done = subprocess.run(
-        [sys.executable, "-m", "plg", "lint", "a.plg", "--format", "github"], cwd=tmp_path / "below",
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "::error file=below/a.plg," in done.stdout
+    monkeypatch.chdir(tmp_path / "below")
+    done = run("lint", "a.plg", "--format", "github")
+    assert done.code == 2
+    assert "::error file=below/a.plg," in done.out
 
 
 STRANGERS = (
@@ -383,9 +398,12 @@ def surround(folder: Path) -> Path:
     return seen
 
 
-@pytest.mark.parametrize("several", [["--png"], ["--parallel", "2"]], ids=["in turn", "at once"])
-@pytest.mark.parametrize("path", [None, ":", "."], ids=["no PYTHONPATH", "empty entries", "a dot"])
-def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, several: list[str], path: str | None) -> None:
+@pytest.mark.parametrize(
+    ("path", "several"),
+    [(None, ["--png"]), (None, ["--parallel", "2"]), (":", ["--parallel", "2"]), (".", ["--png"])],
+    ids=["no PYTHONPATH, in turn", "no PYTHONPATH, at once", "empty entries, at once", "a dot, in turn"],
+)
+def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, path: str | None, several: list[str]) -> None:
     """Of what ``PYTHONPATH`` names, Python imports ``sitecustomize`` before plg begins."""
     seen = surround(tmp_path)
     if path is not None:
@@ -458,7 +476,7 @@ NO_OUTCOMES = {
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a file of every kind."""
     folder = tmp_path_factory.mktemp("kinds")
-    passes(folder, write(folder, "a").name)
+    passes(folder, write(folder, "a").name, *PAGES)
     for suffix in ("yaml", "json"):
         convert = [sys.executable, "-m", "plg", "convert", "a.plg", "--to", suffix]
         (folder / f"a.{suffix}").write_bytes(subprocess.run(convert, cwd=folder, capture_output=True).stdout)
@@ -470,44 +488,48 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refused(folder: Path, *arguments: str) -> str:
-    """What a command says that is refused with one fault."""
-    done = subprocess.run([sys.executable, "-m", "plg", *arguments], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    said = done.stdout + done.stderr
-    assert said.count("error[") == 1
-    assert "= help: " in said
-    return said
+@pytest.fixture
+def refused(run: Any, kinds: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a command says, in the folder with a file of every kind, that is refused with one fault."""
+    monkeypatch.chdir(kinds)
+
+    def call(*arguments: object) -> str:
+        done = run(*arguments)
+        assert done.code == 2
+        assert done.said.count("error[") == 1
+        assert "= help: " in done.said
+        return str(done.said)
+
+    return call
 
 
 @pytest.mark.parametrize("command", ["lint", "plan", "fmt", "convert --to json", f"judge {OUTCOME}"])
-def test_what_is_no_scenario_is_named_with_what_to_write(kinds: Path, command: str) -> None:
+def test_what_is_no_scenario_is_named_with_what_to_write(refused: Any, command: str) -> None:
     for file, kind in STRANGE.items():
-        said = refused(kinds, *command.split(), file)
+        said = refused(*command.split(), file)
         assert f"{file} is {kind}, " in said, said
         assert "a scenario" in said
 
 
-def test_check_says_so_too_and_leaves_a_red_document(kinds: Path, tmp_path: Path) -> None:
+def test_check_says_so_too_and_leaves_a_red_document(refused: Any, tmp_path: Path) -> None:
     for file, kind in STRANGE.items():
-        assert f"{file} is {kind}, not a scenario" in refused(kinds, "check", "--out", str(tmp_path), "--quiet", file)
+        assert f"{file} is {kind}, not a scenario" in refused("check", "--out", tmp_path, file)
         assert list(suites(tmp_path).values()) == ["0/1"]
 
 
 @pytest.mark.parametrize("command", ["judge", "report", "merge"])
-def test_what_is_no_outcome_is_named_with_what_to_write(kinds: Path, command: str) -> None:
+def test_what_is_no_outcome_is_named_with_what_to_write(refused: Any, command: str) -> None:
     for file, kind in NO_OUTCOMES.items():
-        assert f"{file} is {kind}, not a saved outcome" in refused(kinds, command, file)
+        assert f"{file} is {kind}, not a saved outcome" in refused(command, file)
 
 
-def test_two_outcomes_for_judge_are_answered_with_what_shows_both(kinds: Path) -> None:
-    said = refused(kinds, "judge", OUTCOME, OUTCOME)
+def test_two_outcomes_for_judge_are_answered_with_what_shows_both(refused: Any) -> None:
+    said = refused("judge", OUTCOME, OUTCOME)
     assert f"plg report {OUTCOME} {OUTCOME} --html both.html" in said
 
 
-def test_fmt_says_how_another_spelling_is_laid_out(kinds: Path) -> None:
-    assert "plg convert a.yaml --to plg" in refused(kinds, "fmt", "a.yaml")
+def test_fmt_says_how_another_spelling_is_laid_out(refused: Any) -> None:
+    assert "plg convert a.yaml --to plg" in refused("fmt", "a.yaml")
 
 
 @pytest.mark.parametrize(
@@ -515,23 +537,21 @@ def test_fmt_says_how_another_spelling_is_laid_out(kinds: Path) -> None:
     ["run #1", "-dash", "a & b", "it's", "x${{ github.token }}", "$HOME", "`id`", "~home", "!bang", "%p", "d: 'q'/x",
      "- x/y", "ünï"],
 )  # fmt: skip
-def test_the_workflow_of_any_name_runs_the_scenario_that_was_written(tmp_path: Path, name: str) -> None:
+def test_the_workflow_of_any_name_runs_the_scenario_that_was_written(run: Any, here: Path, name: str) -> None:
     """As YAML, then as an expression of GitHub, then as a shell reads it."""
-    new = [sys.executable, "-m", "plg", "new", "--github", "--", name]
-    done = subprocess.run(new, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    workflow = yaml.safe_load((tmp_path / ".github" / "workflows" / "plg.yml").read_text(encoding="utf-8"))
+    done = run("new", "--github", "--", name)
+    assert done.code == 0, done.err
+    workflow = yaml.safe_load((here / ".github" / "workflows" / "plg.yml").read_text(encoding="utf-8"))
     [command] = [step["run"] for step in workflow["jobs"]["load"]["steps"] if "plg check" in step.get("run", "")]
     assert "${{" not in command.replace("${{ '${{' }}", ""), "no expression but the one that stands for the sign"
     command = command.replace("${{ '${{' }}", "${{").replace("plg check", "printf '%s|'")
-    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=True)
+    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=here, check=True)
     [file, _] = said.stdout.split("|")
     assert not file.startswith("-")
-    assert (tmp_path / file).is_file()
+    assert (here / file).is_file()
 
 
 @pytest.mark.parametrize("name", ["a\nb", "new\ndir/x", "a\tb/x", "a:b", "back\\slash", '"', ".x"])
-def test_a_name_that_names_no_file_well_is_refused(tmp_path: Path, name: str) -> None:
-    new = [sys.executable, "-m", "plg", "new", "--github", "--", name]
-    assert subprocess.run(new, cwd=tmp_path, capture_output=True, text=True).returncode == 2
-    assert not list(tmp_path.iterdir())
+def test_a_name_that_names_no_file_well_is_refused(run: Any, here: Path, name: str) -> None:
+    assert run("new", "--github", "--", name).code == 2
+    assert not list(here.iterdir())

@@ -88,8 +88,8 @@ def _refuse_other(path: FilePath) -> None:
         raise ScenarioError([replace(fault, code="unreadable-file") if kind == FOLDER else fault])
 
 
-def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath = FilePath()) -> Source:  # a Path is a value
-    """The source in ``text``, spelled as ``suffix`` says."""
+def read_text(text: str, file: str, suffix: str = ".plg", folder: FilePath | None = None) -> Source:
+    """The source in ``text``, spelled as ``suffix`` says; without a ``folder`` it may use no files."""
     spans = Spans(text)
     lost: frozenset[str] = frozenset()
     if suffix == ".plg":

@@ -114,14 +114,15 @@ class Source:
     """What a scenario file held: ``document`` is plain data, ``spans`` places its nodes in ``text``.
 
     ``faults`` are those of the text itself. Where there are any, ``document`` is only what could be saved of it:
-    ``lost`` names the statements that are not whole, and ``phase NAME`` for each phase that is not in it.
+    ``lost`` names the statements that are not whole, and ``phase NAME`` for each phase that is not in it. ``folder`` is
+    where its files lie; None for a source that may use none.
     """
 
     document: Document
     spans: Spans
     text: str
     file: str
-    folder: FilePath
+    folder: FilePath | None
     faults: tuple[Diagnostic, ...] = field(default=())
     lost: frozenset[str] = frozenset()
 

@@ -40,6 +40,9 @@ class AbortConditions:
         self._blind_since: float | None = None
         self._sent_then = 0
         self._peaks: dict[float, float] = {}
+        self._hit = hit
+        self._clips = [clip for clip in plan.clips if clip.guardrail == "max_rate"]
+        self._told_clips = 0
 
     def on_answers(self, answers: Answers) -> Stop | None:
         """Look at answers that were just counted."""
@@ -97,7 +100,10 @@ class AbortConditions:
         return None
 
     def on_progress(self, now: float) -> Stop | None:
-        """Look at what grows with the run: warnings for the counted limits, the error rate."""
+        """Look at what grows with the run: warnings for the counted limits, the error rate, what the plan clips."""
+        while self._told_clips < len(self._clips) and self._clips[self._told_clips].start_s <= now:
+            self._hit(self._clipped(self._clips[self._told_clips], now))
+            self._told_clips += 1
         self._guard.observe("max_total_jobs", now, self._recorder.sent, can_stop=False)
         self._guard.observe("max_duration", now, now, can_stop=False)
         return self._check("max_error_rate", now, self._errors.value(now))
@@ -120,12 +126,12 @@ class AbortConditions:
 
     def hits(self, ended: float) -> tuple[Hit, ...]:
         """The guardrails at work until the run ``ended``: what the plan clips, and what was seen."""
-        clips = [
-            Hit("max_rate", clip.start_s, min(clip.end_s, ended), self._peak(clip), self._limits.max_rate, "clip", 0.0)
-            for clip in self._plan.clips
-            if clip.guardrail == "max_rate" and clip.start_s < ended
-        ]
+        clips = [self._clipped(clip, ended) for clip in self._clips if clip.start_s < ended]
         return tuple(sorted((*clips, *self._guard.hits()), key=lambda hit: (hit.start_s, hit.guardrail)))
+
+    def _clipped(self, clip: Clip, until: float) -> Hit:
+        peak = self._peak(clip)
+        return Hit("max_rate", clip.start_s, min(clip.end_s, until), peak, self._limits.max_rate, "clip", 0.0)
 
     def _peak(self, clip: Clip) -> float:
         if clip.start_s not in self._peaks:

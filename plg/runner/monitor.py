@@ -74,14 +74,14 @@ class Monitor:
             self.halt(self._abort.on_sample(sample, now))
         self.halt(self._abort.on_progress(live.now))
         self._judge(now, live)
-        self._meter.show(now, "sending", live.now)
+        self._meter.show(now, "sending", live)
         return self.stop
 
     def poll_drain(self, live: Live) -> Stop | None:
         """The same after the last send, when there is nothing left that a limit could stop."""
         self.sample(live.now)
         self._judge(live.now, live)
-        self._meter.show(live.now, "draining", live.now)
+        self._meter.show(live.now, "draining", live)
         return self.stop
 
     def recovering(self, live: Live) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -45,7 +45,8 @@ class Recorder:
 
     What comes in groups is only noted, and sorted in when there is much of it: until `flush`, counters and histograms
     lack what is pending. The totals (``sent``, ``acked``, ``errors``, ``late``, ``shed``) are those of this moment,
-    ``depth`` is what the last look at the queues found, ``worst_lag`` the largest lag (s) since it was last set to 0.
+    ``errors`` has the ``failed`` in it; ``gauges`` and ``depth`` are what the last look at the queues found,
+    ``worst_lag`` the largest lag (s) since it was last set to 0.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -61,7 +62,8 @@ class Recorder:
         self._error_texts: dict[str, int] = {}
         self._departed = _Departed()
         self._answered = Answers()
-        self.sent = self.acked = self.errors = self.late = self.shed = 0
+        self.sent = self.acked = self.errors = self.failed = self.late = self.shed = 0
+        self.gauges: Mapping[str, float] = {}
         self.depth: int | None = None
         self.worst_lag = 0.0
 
@@ -93,6 +95,7 @@ class Recorder:
     def _add_error(self, counter: str, moment: float, jobs: int, words: str) -> None:
         self._count(counter, np.array([moment]), np.array([jobs]))
         self.errors += jobs
+        self.failed += jobs * (counter == "failed")
         if words in self._error_texts or len(self._error_texts) < _MOST_ERROR_TEXTS:
             self._error_texts[words] = self._error_texts.get(words, 0) + jobs
 
@@ -118,6 +121,7 @@ class Recorder:
     def add_sample(self, sample: Sample) -> None:
         """A look at the gauges."""
         self.samples.add(sample)
+        self.gauges = sample.gauges
         self.depth = None if math.isnan(sample["queue_depth"]) else int(sample["queue_depth"])
 
     @property

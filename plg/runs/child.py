@@ -3,7 +3,7 @@
 Standard input carries the order as one line of JSON, then ``{"begin": MOMENT}`` (null: at once), and ``{"stop": …}``
 where the run is to end. Standard output carries the events of `plg.runs.events`, one JSON object a line, and
 ``{"outcome": TEXT}`` where the outcome finds no place in its file, and ``{"heard": NAME}`` once a stop was heard. The
-exit code is that of the run.
+exit code is that of the run. Where the parent dies, the run ends: at once, or after as many seconds as was asked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -39,23 +40,25 @@ _LOOK = 0.1
 
 
 def main() -> int:
-    """Run one order. ``sys.argv[1]`` is the file that the outcome goes to."""
+    """Run one order. ``sys.argv`` has the file that the outcome goes to, seconds between two rows of how the run goes,
+    and seconds for which it goes on without its parent; the last two may be missing."""
     hide_in_tracebacks()
     # Whoever started this process may have blocked what is for itself.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     with taken(for_good=True) as interruption:
         try:
-            return _run(_Lines(interruption), Path(sys.argv[1]))
+            every, orphan_limit = map(float, sys.argv[2:] or (INTERVAL, 0.0))
+            return _run(_Lines(interruption, orphan_limit), Path(sys.argv[1]), every)
         except (KeyboardInterrupt, Interrupted):
             return interruption.code
 
 
-def _run(lines: _Lines, into: Path) -> int:
+def _run(lines: _Lines, into: Path, every: float) -> int:
     order = lines.order()
     if order is None:
         return lines.interruption.code
     try:
-        run = Inline(INTERVAL).launch(Order.from_json(order), lines.tell)
+        run = Inline(every).launch(Order.from_json(order), lines.tell)
     except ScenarioError as error:
         lines.tell(Refused.of(error, USAGE))
         return USAGE
@@ -86,9 +89,10 @@ def _leave(saved: str, into: Path, lines: _Lines) -> None:
 class _Lines:
     """Lines to the parent and from it. Where it is gone, the run is to end as if it had been terminated."""
 
-    def __init__(self, interruption: Interruption) -> None:
-        self.interruption = interruption
-        self._alone = self._closed = False
+    def __init__(self, interruption: Interruption, orphan_limit: float) -> None:
+        self.interruption, self._orphan_limit = interruption, orphan_limit
+        self._alone_since: float | None = None
+        self._closed = False
         self._pieces: list[bytes] = []
         self._lines: deque[str] = deque()
         self._over, self._end = os.pipe()
@@ -121,6 +125,8 @@ class _Lines:
                     run.begin(said["begin"])
             if self._closed and not begun:
                 run.stop(Stop("signal", "SIGTERM"))  # nobody is there any more who could want it
+            elif self._closed and self._orphan_limit:
+                self._left_alone()
 
     def _hear(self, patience: float) -> None:
         """Take the lines that come within ``patience`` seconds; none where the run is over before."""
@@ -147,7 +153,13 @@ class _Lines:
             sys.stdout.write(json.dumps(message) + "\n")
             sys.stdout.flush()
         except OSError:
-            self._alone = True
+            self._left_alone()
+
+    def _left_alone(self) -> None:
+        if self._alone_since is None:
+            self._alone_since = time.monotonic()
 
     def asked(self) -> Stop | None:
-        return self.interruption.stop() or Stop.signal("SIGTERM" if self._alone else None)
+        alone, now = self._alone_since, time.monotonic()
+        orphaned = alone is not None and now - alone >= self._orphan_limit
+        return self.interruption.stop() or Stop.signal("SIGTERM" if orphaned else None)

@@ -78,10 +78,11 @@ class Judged:
     observed: float | None
     bound: float | None
     unit: str
+    op: str = ""
 
     @staticmethod
     def of(result: ExpectationResult) -> Judged:
-        return Judged(result.text, result.level, result.verdict, result.observed, result.bound, result.unit)
+        return Judged(result.text, result.level, result.verdict, result.observed, result.bound, result.unit, result.op)
 
 
 @dataclass(frozen=True, slots=True)

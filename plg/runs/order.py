@@ -27,16 +27,17 @@ from plg.runner.start import Start
 class Order:
     """One run. ``text`` is the scenario's source, spelled as ``suffix`` says; ``file`` is what it is called in reports.
 
-    ``folder`` is where its tables and recordings lie; ``files`` are they themselves (base64), for a machine that cannot
-    reach it. ``environ`` holds the environment that the scenario may read, ``policies`` the texts of the policy files
-    by their names, ``account`` who ordered it. ``start`` is in seconds since the Unix epoch; the others are as in
-    `plg.prepare.Request`. ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
+    ``folder`` is where its tables and recordings lie, None where it may use none; ``files`` are they themselves
+    (base64), for a machine that cannot reach it. ``environ`` holds the environment that the scenario may read,
+    ``policies`` the texts of the policy files by their names, ``account`` who ordered it. ``start`` is in seconds
+    since the Unix epoch; the others are as in `plg.prepare.Request`.
+    ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
     """
 
     text: str
     suffix: str
     file: str
-    folder: str
+    folder: str | None
     files: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +80,8 @@ class Order:
 
     def packed(self) -> Order:
         """The order with the files that the scenario reads in it, for a machine that has none of them."""
+        if self.folder is None:
+            return self
         folder = Path(self.folder)
         return replace(self, files=packed(self._read(folder).document, folder))
 
@@ -101,7 +104,7 @@ class Order:
     def prepared(self) -> Iterator[Prepared]:
         """The run, ready to begin, for as long as its files are needed. Raises `ScenarioError` with every fault."""
         with ExitStack() as stack:
-            folder = Path(self.folder)
+            folder = None if self.folder is None else Path(self.folder)
             if self.files:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plg-order-")))
                 for name, content in self.files.items():
@@ -116,7 +119,7 @@ class Order:
                 )
             yield prepared
 
-    def _read(self, folder: Path) -> Source:
+    def _read(self, folder: Path | None) -> Source:
         here = self.source
         return here if here is not None and not self.files else read_text(self.text, self.file, self.suffix, folder)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -35,29 +35,40 @@ ENDING = 8.0
 
 
 class ProcessLauncher:
-    """Runs each order in a child process. Outcomes pass through hidden files in ``folder``."""
+    """Runs each order in a child process. Outcomes pass through hidden files in ``folder``.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    ``every`` is the least number of seconds between two rows of ``windows``; None: as the child has it. Where this
+    process dies, a child ends its run ``orphan_limit`` seconds later.
+    """
+
+    def __init__(self, folder: Path, *, every: float | None = None, orphan_limit: float = 0.0) -> None:
+        self._folder, self._every, self._orphan_limit = folder, every, orphan_limit
         self._numbers = itertools.count()
 
-    def launch(self, order: Order, listen: Listen) -> RunProcess:
-        """See `Launcher.launch`."""
-        return RunProcess(order, self._folder / f".plg-{os.getpid()}-{next(self._numbers)}.json", listen)
+    def launch(self, order: Order, listen: Listen, saved: Path | None = None) -> RunProcess:
+        """See `Launcher.launch`. An outcome that goes to a file ``saved`` of the caller's stays there."""
+        into = saved or self._folder / f".plg-{os.getpid()}-{next(self._numbers)}.json"
+        asked = [] if self._every is None else [f"{self._every:g}", f"{self._orphan_limit:g}"]
+        return RunProcess(order, into, listen, asked, kept=saved is not None)
 
 
 class RunProcess(Ending):
-    """A run in a child process. Its outcome goes to the file ``saved`` until it is collected."""
+    """A run in a child process. Its outcome goes to the file ``saved`` until it is collected, or where it is ``kept``.
 
-    def __init__(self, order: Order, saved: Path, listen: Listen) -> None:
+    ``asked`` are further arguments of the child.
+    """
+
+    def __init__(
+        self, order: Order, saved: Path, listen: Listen, asked: Sequence[str] = (), *, kept: bool = False
+    ) -> None:
         super().__init__()
-        self.order, self.saved = order, saved
+        self.order, self.saved, self._kept = order, saved, kept
         self._stop: Stop | None = None
         self._deaf = False
         self.begun = False
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the child
         self.process = subprocess.Popen(
-            python_command("plg.runs.child", [str(saved)]),
+            python_command("plg.runs.child", [str(saved), *asked]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -96,7 +107,8 @@ class RunProcess(Ending):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.saved.unlink(missing_ok=True)
+        if not self._kept:
+            self.saved.unlink(missing_ok=True)
 
     def _insist(self) -> None:
         """Kill a process that was asked to stop and does not answer, or does not end: it may be suspended."""
@@ -177,8 +189,9 @@ class RunProcess(Ending):
         except (OSError, ScenarioError):
             return self._lines.left
         finally:
-            with suppress(OSError):
-                self.saved.unlink(missing_ok=True)
+            if not self._kept:
+                with suppress(OSError):
+                    self.saved.unlink(missing_ok=True)
 
 
 class _Lines:

@@ -31,7 +31,7 @@ from plg.stop import Stop
 EVENTS: list[Event] = [
     Ready("s", "r", "d", {"planned": 3}, ("a note",), {"max_rate": 5.0}), Waiting("waiting for x"),
     Windows(({"t": 1.0, "queue_depth": None}, {"t": 2.0, "queue_depth": 3})),
-    Hit("max_cpu", "stop", 1.5, 0.9, 0.8), Judged("errors == 0", "expect", "fail", 2.0, 0.0, "jobs"),
+    Hit("max_cpu", "stop", 1.5, 0.9, 0.8), Judged("errors == 0", "expect", "fail", 2.0, 0.0, "jobs", "=="),
     Stopping("user", "enough", "ann"), Finished("pass", 0, "all held"),
     Refused.of(ScenarioError([Diagnostic("usage", "words", "f")]), 2),
 ]  # fmt: skip
@@ -87,7 +87,10 @@ def test_what_the_run_says_in_its_own_words_becomes_events() -> None:
     relay.put(guard.Hit("max_cpu", 1.0, 1.2, 0.9, 0.8, "stop"))
     relay.put(ExpectationResult("errors == 0", "expect", "fail", 1.0, 0.0, "jobs", "=="))
     relay.close()
-    assert heard == [Hit("max_cpu", "stop", 1.0, 0.9, 0.8), Judged("errors == 0", "expect", "fail", 1.0, 0.0, "jobs")]
+    assert heard == [
+        Hit("max_cpu", "stop", 1.0, 0.9, 0.8),
+        Judged("errors == 0", "expect", "fail", 1.0, 0.0, "jobs", "=="),
+    ]
 
 
 def test_a_listener_that_raises_ends_no_run_and_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,199 @@
+"""The routes. Each declares who may use it; `plg.server.app` holds all of them to that in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from plg.server.history import RESOLUTIONS
+from plg.server.load_test import STATES, LoadTest
+from plg.server.posted import read_body
+from plg.server.problems import Problem
+from plg.server.prometheus import exposition
+from plg.server.rendering import ARTIFACTS
+from plg.server.route import Call, Route
+from plg.server.schemas import reference
+
+BASE = "/api/v1/load-test"
+_PAGE = {"type": "integer", "minimum": 1, "maximum": 500}
+_DRAWN = "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data: blob:; font-src data:; "
+_DRAWN += "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+async def start(call: Call) -> Response:
+    """``POST /patterns/start``."""
+    data = await call.body()
+    key = call.request.headers.get("idempotency-key")
+
+    async def started() -> tuple[dict[str, Any], str]:
+        posted = call.service.tests.read(read_body(data), call.caller.name)
+        if posted.profile is not None:
+            raise Problem(422, "no-profiles", "this server keeps no profiles, so the document was not started")
+        test = await call.service.tests.start(posted, call.caller.name)
+        return _started(call, test), f"{BASE}/patterns/{test.id}/status"
+
+    answer, where = await call.service.repeats.once(call.caller.name, key, data, started)
+    return JSONResponse(answer, 202, {"Location": where})
+
+
+def _started(call: Call, test: LoadTest) -> dict[str, Any]:
+    scheme = "wss" if call.request.url.scheme == "https" else "ws"
+    return {
+        "test_id": test.id,
+        "status": test.status,
+        "pattern": {
+            "type": test.pattern,
+            "estimated_duration": test.plan["duration_s"],
+            "estimated_jobs": test.plan["planned"],
+        },
+        "websocket_url": f"{scheme}://{call.request.headers['host']}{BASE}/stream/{test.id}",
+        "warnings": test.warnings,
+    }
+
+
+async def plan(call: Call) -> Response:
+    """``POST /patterns/plan``."""
+    posted = call.service.tests.read(read_body(await call.body()), call.caller.name)
+    found = await call.service.tests.planning.plan(posted)
+    names = ("name", "target", "type", "limits", "expectations", "curve")
+    return JSONResponse({**found["plan"], **{name: found[name] for name in names}, "warnings": found["warnings"]})
+
+
+async def tests(call: Call) -> Response:
+    """``GET /patterns``."""
+    state = call.query("state", _state)
+    limit, before = call.query("limit", _whole(1, 500), 50), call.query("cursor", str)
+    items = call.service.tests.items(state)
+    if before is not None:
+        at = next((index for index, item in enumerate(items) if item["test_id"] == before), None)
+        if at is None:
+            raise Problem(422, "bad-query", "the parameter cursor: there is no such place in the list")
+        items = items[at + 1 :]
+    more = len(items) > limit
+    return JSONResponse({"items": items[:limit], "next": items[limit - 1]["test_id"] if more else None})
+
+
+async def status(call: Call) -> Response:
+    """``GET /patterns/{test_id}/status``."""
+    return JSONResponse(call.service.tests.report(call.test_id))
+
+
+async def stop(call: Call) -> Response:
+    """``POST /patterns/{test_id}/stop``."""
+    found = call.service.tests.report(call.test_id)
+    if call.test_id not in call.service.tests.tests:
+        raise Problem(409, "already-ended", f"the test is not in the hands of this server: {found['status']}")
+    test = call.service.tests.get(call.test_id)
+    before = call.service.tests.stop(test, call.caller.name)
+    return JSONResponse({"test_id": test.id, "status": test.status}, 200 if before else 202)
+
+
+async def metrics(call: Call) -> Response:
+    """``GET /patterns/{test_id}/metrics``."""
+    since, resolution = call.query("since", _whole(0, 2**53), 0), call.query("resolution", _resolution)
+    report = call.service.tests.report(call.test_id)
+    test = call.service.tests.tests.get(call.test_id)
+    if test is None:
+        from plg.server.past import past_metrics
+
+        return JSONResponse(await past_metrics(call.service.records, report))
+    row = test.row
+    percentiles = {name: row.get(f"latency_{name}") for name in ("p50", "p95", "p99")}
+    return JSONResponse(
+        {
+            "test_id": test.id, "seq": test.messages.seq, "ledger": test.ledger, "percentiles": percentiles,
+            "violations": test.violations, **test.curves.document(since, resolution),
+        }
+    )  # fmt: skip
+
+
+async def artifact(call: Call) -> Response:
+    """``GET /patterns/{test_id}/report.html`` and the others."""
+    report = call.service.tests.report(call.test_id)
+    name = call.request.url.path.rpartition("/")[2]
+    if report["status"] in ("queued", "running", "draining"):
+        raise Problem(409, "still-running", "the test is not over, so there is no outcome yet")
+    file = await call.service.rendering.artifact(call.service.records.of(call.test_id), name)
+    headers = {"Content-Security-Policy": _DRAWN} if name == "report.html" else {}
+    return FileResponse(file, media_type=ARTIFACTS[name][1], headers=headers)
+
+
+async def healthy(call: Call) -> Response:
+    """``GET /healthz``."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(call: Call) -> Response:
+    """``GET /readyz``."""
+    if call.service.tests.draining:
+        raise Problem(503, "draining", "the server is shutting down")
+    return JSONResponse({"status": "ready"})
+
+
+async def prometheus(call: Call) -> Response:
+    """``GET /metrics``."""
+    return Response(exposition(call.service), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _whole(least: int, most: int) -> Any:
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 17 or not least <= int(text) <= most:
+            raise ValueError(f"it must be a whole number from {least} to {most}")
+        return int(text)
+
+    return convert
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise ValueError(f"it must be one of {', '.join(STATES)}")
+    return text
+
+
+def _resolution(text: str) -> float:
+    for step in RESOLUTIONS:
+        if text in (f"{step:g}", f"{step:g}s", f"{step * 1000:g}ms", f"{step:.1f}"):
+            return step
+    raise ValueError(f"it must be one of {', '.join(f'{step:g}' for step in RESOLUTIONS)} (seconds)")
+
+
+_TEST = f"{BASE}/patterns/{{test_id}}"
+_ANY: Mapping[str, Any] = {}
+ROUTES = (
+    Route(
+        "POST", f"{BASE}/patterns/start", start, "tests:start", "Start a test.", {202: reference("Started")},
+        body=reference("Posted"), headers=("Idempotency-Key",),
+    ),
+    Route(
+        "POST", f"{BASE}/patterns/plan", plan, "tests:read", "What would be sent; sends nothing.",
+        {200: reference("Planned")}, body=reference("Posted"),
+    ),
+    Route(
+        "GET", f"{BASE}/patterns", tests, "tests:read", "The tests, the newest first.", {200: reference("Tests")},
+        (422,), {"state": {"enum": list(STATES)}, "limit": _PAGE, "cursor": {"type": "string"}},
+    ),
+    Route("GET", f"{_TEST}/status", status, "tests:read", "How a test stands.", {200: reference("Status")}),
+    Route(
+        "POST", f"{_TEST}/stop", stop, "tests:stop", "End a test.",
+        {202: reference("Stopping"), 200: reference("Stopping")}, (409,),
+    ),
+    Route(
+        "GET", f"{_TEST}/metrics", metrics, "tests:read", "The curves of a test.", {200: reference("Metrics")}, (422,),
+        {
+            "since": {"type": "integer", "minimum": 0, "maximum": 2**53},
+            "resolution": {"enum": [f"{step:g}" for step in RESOLUTIONS]},
+        },
+    ),
+    *(
+        Route(
+            "GET", f"{_TEST}/{name}", artifact, "tests:read", f"The artifact {name}.", {200: _ANY}, (409,),
+            media=media.partition(";")[0],
+        )
+        for name, (_, media) in ARTIFACTS.items()
+    ),
+    Route("GET", "/healthz", healthy, "", "Whether the server lives.", {200: reference("Health")}),
+    Route("GET", "/readyz", ready, "", "Whether it takes tests.", {200: reference("Health")}),
+    Route("GET", "/metrics", prometheus, "tests:read", "Figures for Prometheus.", {200: _ANY}, media="text/plain"),
+)  # fmt: skip

@@ -29,8 +29,10 @@ class Files:
         return self._tables[name]
 
 
-def packed(document: dict[str, Any], folder: FilePath) -> dict[str, str]:
+def packed(document: dict[str, Any], folder: FilePath | None) -> dict[str, str]:
     """The files in ``folder`` that a document names (base64), by name, for a place that cannot reach it."""
+    if folder is None:
+        return {}
     data = document.get("data")
     names = [name for name in (data.values() if isinstance(data, dict) else ()) if isinstance(name, str)]
     names += [phase["file"] for _, phase in walk(document.get("pattern")) if isinstance(phase.get("file"), str)]

@@ -19,6 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 from support.real_servers import free_port
 
 BASE = "/api/v1/load-test"
+SOUND = ("pass", "invalid")
+"""What a run that nothing is wrong with may come to: a machine with too much else to do makes it invalid."""
 
 
 @dataclass

@@ -68,8 +68,9 @@ class Order:
     @staticmethod
     def of_source(source: Source, suffix: str, asked: Request, environ: Mapping[str, str]) -> Order:
         """The order for a source that has been read, spelled as ``suffix`` says."""
+        folder = None if source.folder is None else str(source.folder.resolve())
         return Order(
-            source.text, suffix, source.file, str(source.folder.resolve()), overrides=dict(asked.overrides),
+            source.text, suffix, source.file, folder, overrides=dict(asked.overrides),
             environ={name: environ[name] for name in sorted(_variables(source.document)) if name in environ},
             target=asked.target, seed=asked.seed,
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),

@@ -72,7 +72,7 @@ class BusyClock(VirtualClock):
 
 @dataclass
 class Server:
-    """A Redis that understands LPUSH and XADD; ``held`` is what each key was given, and when that was executed (s).
+    """A Redis that knows LPUSH, RPUSH and XADD; ``held`` is what each key was given, and when (s) it was executed.
 
     ``delay`` is the time (s) from writing a command to its execution, and again to its answer.
 
@@ -105,7 +105,7 @@ class Server:
         error = self.refuse(self.commands - 1) or self.refuse_key(argv[1].decode(), at)
         if error is not None:
             return at, (1, error), lambda: None
-        values = argv[2:] if argv[0] == b"LPUSH" else [argv[-1]]
+        values = argv[2:] if argv[0] in (b"LPUSH", b"RPUSH") else [argv[-1]]
         key = argv[1].decode()
         return at, (1, None), lambda: self.held[key].extend((at, value) for value in values)
 

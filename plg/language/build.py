@@ -103,13 +103,13 @@ def _retry(retry: Any) -> Retry:
 
 
 def _queue(given: dict[str, Any]) -> Queue:
-    """The queue of a job; ``stream`` and ``max_len`` are taken out of what was ``given``."""
-    stream, longest = given.pop("stream", None), given.pop("max_len", None)
+    """The queue of a job; ``push``, ``stream`` and ``max_len`` are taken out of what was ``given``."""
+    stream, longest, push = (given.pop(name, None) for name in ("stream", "max_len", "push"))
     if stream is not None:
         return Queue("stream", stream, {} if longest is None else {"max_len": int(longest)})
     named = given.get("queue", DEFAULT_QUEUE)
     if isinstance(named, str):
-        return Queue("list", named)
+        return Queue("list", named, {} if push in (None, "left") else {"push": push})
     settings = {name: value for name, value in named.items() if name not in ("kind", "name")}
     return Queue(named["kind"], named["name"], settings)
 

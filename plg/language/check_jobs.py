@@ -72,6 +72,10 @@ def check_formats(document: Document) -> Iterator[Fault]:
             yield Fault("unknown-kind", message, (*path, "queue", "kind"), help)
             continue
         yield from _settings(form, named, (*path, "queue"))
+        if "push" in job and ("stream" in job or not isinstance(queue, str)):
+            help = 'only a plain list has two ends: queue "jobs" push right'
+            message = f"{form.name} jobs cannot express `push`"
+            yield Fault("not-expressed", message, (*path, "push"), help, at_key=True)
         yield from _expressed(form, job, path)
         if form.taken is None and isinstance(document.get("workers"), dict):
             message = f"the reference workers cannot take {form.name} jobs: they know plain lists and streams"
@@ -89,7 +93,7 @@ def _settings(form: Format, queue: Mapping[str, Any], path: Path) -> Iterator[Fa
         yield Fault("not-one-of", f"`{name}` {wrong}", (*path, name))
 
 
-_ALWAYS = ("name", "weight", "queue", "stream", "max_len")
+_ALWAYS = ("name", "weight", "queue", "push", "stream", "max_len")
 """Settings of a job that are plg's own: every format has them."""
 
 

@@ -307,12 +307,13 @@ KINDS: dict[str, Callable[[Any], Fault | None]] = {
     "pacing": _choice(*PACINGS),
     "ownServer": _choice("embedded"),
     "encoding": _choice(*ENCODINGS),
+    "end": _choice("left", "right"),
 }
 
 
 _FIGURES = frozenset(KINDS) - {
     *("switch", "text", "key", "file", "url", "place", "queue", "call", "name"),
-    *("rampType", "interpolation", "process", "pacing", "ownServer", "encoding"),
+    *("rampType", "interpolation", "process", "pacing", "ownServer", "encoding", "end"),
 }
 """The kinds that are told by figures."""
 

@@ -160,7 +160,7 @@ PHASES: dict[str, PhaseType] = {
         "together { … and … }",
     ),
 }
-CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing", "ownServer", "place"}
+CHOICES = {"rampType", "interpolation", "process", "encoding", "pacing", "ownServer", "place", "end"}
 """The kinds whose values are words. A bare name where one is due is that word and never a param."""
 NESTED = {"custom": "phases", "overlay": "layers"}
 """The phase types made of other phases, and the field that holds them."""
@@ -192,6 +192,7 @@ JOB: dict[str, Field] = {
     "name": Field("name", REQUIRED, "the name of this kind of job"),
     "weight": Field("weight", 1, "its share of the jobs, against the other kinds"),
     "queue": Field("queue", None, "the list it is pushed to, or the queue of a framework"),
+    "push": Field("end", "left", "the end of a list that it is pushed to: left, or right for workers that BLPOP"),
     "stream": Field("key", None, "the stream it is added to, instead of a list"),
     "max_len": Field("count", None, "the length the stream is trimmed to"),
     "encoding": Field("encoding", "json", "json: in an envelope; raw: the payload alone"),

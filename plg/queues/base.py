@@ -134,21 +134,24 @@ class Survey:
     aside: Sequence[Question] = ()
 
 
+Taking = Literal["pop", "pop_left", "group"]
+"""How a worker takes jobs: from the right or the left end of a list, or as a consumer group of a stream."""
+
+
 class Format(Protocol):
     """One framework's jobs. ``name`` is the kind that a scenario writes, ``meaning`` a sentence for people.
 
     ``settings`` are the keys that ``queue`` takes beside its name, ``expresses`` the fields of a job that mean
-    something to the framework; others are refused by the format's name. ``taken`` tells how the reference workers can
-    take jobs: ``pop`` from the right of a list, ``group`` as a consumer group of a stream; None where only the
-    framework's own can. ``shared`` are those counts of a `Sight` that are of all queues of the framework together,
-    ``gauges`` those of ``in_flight``, ``delayed`` and ``workers`` that it can tell.
+    something to the framework; others are refused by the format's name. ``taken`` tells how the reference workers
+    usually take jobs; None where only the framework's own can. ``shared`` are those counts of a `Sight` that are of all
+    queues of the framework together, ``gauges`` those of ``in_flight``, ``delayed`` and ``workers`` that it can tell.
     """
 
     name: str
     meaning: str
     settings: Mapping[str, str]
     expresses: frozenset[str]
-    taken: Literal["pop", "group"] | None
+    taken: Taking | None
     shared: frozenset[str]
     gauges: frozenset[str]
 
@@ -158,6 +161,9 @@ class Format(Protocol):
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Settings of a job, as a document has them, that mean nothing to the framework: the name of each, and words
         that follow it."""
+
+    def taking(self, queue: Queue) -> Taking | None:
+        """How the reference workers take jobs from this ``queue``; None where they cannot."""
 
     def keys(self, job: Job) -> Mapping[str, str]:
         """The keys that jobs of this kind share, with the type of the value each holds.
@@ -193,7 +199,7 @@ class Usual:
     """What most formats say of these: no settings, nothing to announce, and none but the framework's own workers."""
 
     settings: Mapping[str, str] = {}
-    taken: Literal["pop", "group"] | None = None
+    taken: Taking | None = None
     shared: frozenset[str] = frozenset()
     gauges: frozenset[str] = frozenset()
 
@@ -202,6 +208,9 @@ class Usual:
 
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return ()
+
+    def taking(self, queue: Queue) -> Taking | None:
+        return self.taken
 
     def announcement(self, job: Job) -> Sequence[Question]:
         return ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from plg.dataclass import dataclass
-from plg.queues.base import Format, Job, Question, Survey
+from plg.queues.base import Format, Job, Question, Survey, Taking
 from plg.queues.recipe import Measured, Spelled, Word
 from plg.queues.registry import format_of
 
@@ -25,6 +25,11 @@ class QueueInUse:
     def key(self) -> str:
         """The key that workers take from."""
         return next(iter(self.keys))
+
+    @property
+    def taking(self) -> Taking | None:
+        """See `Format.taking`."""
+        return taking_of(self.format, self.jobs[0])
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -68,8 +73,14 @@ def _hollow(word: Word) -> bytes:
     return b"".join(piece if isinstance(piece, bytes) else b"0" for piece in word)
 
 
+def taking_of(form: Format, job: Job) -> Taking | None:
+    """See `Format.taking`; as it usually is where the format's package was written before there was such a thing."""
+    asked = getattr(form, "taking", None)
+    return form.taken if asked is None else asked(job.queue)
+
+
 class KeyConflict(ValueError):
-    """One key would hold two types of value."""
+    """One key would hold two types of value, or be pushed to at both ends."""
 
 
 def queues_of(jobs: Sequence[Job]) -> tuple[QueueInUse, ...]:
@@ -82,4 +93,7 @@ def queues_of(jobs: Sequence[Job]) -> tuple[QueueInUse, ...]:
             if types.setdefault(key, kind) != kind:
                 raise KeyConflict(f"the key {key!r} is a {types[key]} to one job and a {kind} to another")
         found.setdefault((job.queue.kind, next(iter(keys))), []).append(job)
+    for (kind, key), own in found.items():
+        if len({taking_of(format_of(kind), job) for job in own}) > 1:
+            raise KeyConflict(f"some jobs are pushed to the left of the list {key!r} and others to its right")
     return tuple(QueueInUse(format_of(kind), tuple(own)) for (kind, _), own in found.items())

@@ -1,4 +1,4 @@
-"""Where the reference consumers take their jobs from: lists by BRPOP, streams by a consumer group."""
+"""Where the reference consumers take their jobs from: lists by BRPOP or BLPOP, streams by a consumer group."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _BLOCK = 0.1
 _GLANCE = 0.01
 """The same where lists and streams are both watched, or several nodes: one cannot wait for all at once."""
 _LONGEST_BLOCK = 1.0
+
+_POPS = {"pop": "BRPOP", "pop_left": "BLPOP"}
 
 Taken = tuple[bytes, tuple[str, bytes] | None]
 """A job and, for a stream, what acknowledges it."""
@@ -52,7 +54,8 @@ class Source:
     ) -> None:
         self._name = name
         self._client = client
-        self._lists = [key for key, kind in queues if kind == "pop"]
+        self._lists = [key for key, kind in queues if kind in _POPS]
+        self._pops = {key: _POPS[kind] for key, kind in queues if kind in _POPS}
         self._streams = [key for key, kind in queues if kind == "group"]
         # The more there are, the longer each waits: together they ask an idle server about as often as ten would.
         self._glance = min(_BLOCK, _GLANCE * max(1.0, peers / 10))
@@ -108,8 +111,12 @@ class Source:
 
     def _from_lists(self, block: float) -> tuple[bytes, None] | None:
         self._turn += 1
-        first = self._turn % len(self._lists)  # BRPOP serves the first of its keys that holds something
-        answer = self._ask("BRPOP", *self._lists[first:], *self._lists[:first], block)
+        first = self._turn % len(self._lists)  # the command serves the first of its keys that holds something
+        keys = self._lists[first:] + self._lists[:first]
+        pop = self._pops[keys[0]]
+        # Where lists are taken from at both ends, one command serves those of one end, and the next turn the others.
+        own = [key for key in keys if self._pops[key] == pop]
+        answer = self._ask(pop, *own, block if len(own) == len(keys) else self._glance)
         return (answer[1], None) if answer else None
 
     def _from_streams(self, block: float | None) -> tuple[bytes, tuple[str, bytes]] | None:

@@ -1,6 +1,6 @@
 """Counting the answers to pipelined commands without building an object for each.
 
-Only the replies that LPUSH and XADD give are known: ``:n``, ``+OK``, ``$len`` with its text, and ``-ERR words``
+Only the replies that LPUSH, RPUSH and XADD give are known: ``:n``, ``+OK``, ``$len`` with its text, and ``-ERR words``
 (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
 """
 

@@ -146,6 +146,7 @@ _SHAPES: dict[str, Shape] = {
     "XINFO": _list_of(_group),
     "XPENDING": _pending,
     "BRPOP": _nothing_or(_row_of(_text, _text)),
+    "BLPOP": _nothing_or(_row_of(_text, _text)),
     "XREADGROUP": _nothing_or(_list_of(_row_of(_text, _list_of(_entry)))),
     **dict.fromkeys(
         (

@@ -84,7 +84,7 @@ class ReferenceWorkers:
             "url": target.url,
             "gate": None if target.address.gate is None else target.address.gate.to_document(),
             "cluster": target.cluster is not None,
-            "queues": [(queue.key, queue.format.taken) for queue in queues_of(jobs)],
+            "queues": [(queue.key, queue.taking) for queue in queues_of(jobs)],
             "places": places_of(jobs),
             "count": count,
             "each": each,

@@ -122,8 +122,10 @@ def test_fields(table: dict[str, vocabulary.Field], rules: dict[str, Any], cls: 
     renamed = {"max_memory_mb": "max_memory", "max_cpu_percent": "max_cpu", "percent": "fraction"}
     attributes = {field.name: field for field in dataclasses.fields(cls)}
     if cls is Job:
-        # A stream is spelled beside queues; a queue and a retry are values of several fields.
-        table = {name: field for name, field in table.items() if name not in ("stream", "max_len", "queue", "retry")}
+        # A stream and an end are spelled beside queues; a queue and a retry are values of several fields.
+        table = {
+            name: field for name, field in table.items() if name not in ("stream", "max_len", "push", "queue", "retry")
+        }
         attributes = {name: field for name, field in attributes.items() if name not in ("queue", "retry")}
     assert {renamed.get(name, name) for name in table} == set(attributes)
     for name, field in table.items():

@@ -20,6 +20,9 @@ _SCHEMELESS = re.compile(r"[^\s@]*:\S*@\S*")
 _WORD = re.compile(r"""\"((?:[^"\\]|\\.)+)"?|'([^']+)'|([^\s"]+)""")
 _NO_PORT = re.compile(r"^([^\[\]/?:]*:)(?!\d*(?:[/?]|$))[^/?]*")
 """What stands after a host where only a port may: a user and a password whose @ and host were forgotten."""
+_PLACE = r"(?:\[[^\[\]/?]*\]|[^\[\]/?:,]+)(?::\d*)?"
+_PLACES = re.compile(rf"{_PLACE}(?:,{_PLACE})*(?=[/?]|$)")
+"""Hosts with their ports, and a comma between two of them, as in the URL of Sentinels."""
 _SHOWN = frozenset(
     {
         "db", "timeout", "socket_timeout", "socket_connect_timeout", "wait", "protocol", "client_name",
@@ -64,11 +67,12 @@ def redact(url: str) -> str:
     # From the right: a password may hold an unescaped @, / or ?.
     userinfo, at, place = rest.rpartition("@")
     if not at:
-        return scheme + separator + _NO_PORT.sub(rf"\g<1>{HIDDEN}", rest, count=1)
+        several = scheme.endswith("+sentinel") and _PLACES.match(rest)
+        return scheme + separator + (rest if several else _NO_PORT.sub(rf"\g<1>{HIDDEN}", rest, count=1))
     user, colon, _ = userinfo.partition(":")
     if colon:
         return f"{scheme}{separator}{user}:{HIDDEN}@{place}"
-    return f"{scheme}{separator}{user if f'password={HIDDEN}' in place else HIDDEN}@{place}"
+    return f"{scheme}{separator}{user if f'password={HIDDEN}' in re.split('[?&]', place) else HIDDEN}@{place}"
 
 
 def conceal(text: str) -> str:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from plg.diagnostics import nearest
+from plg.sentinel_url import SCHEMES as BY_SENTINELS
+from plg.sentinel_url import is_sentinel, take_apart
 from plg.units import parse_duration
 
-SCHEMES = ("redis", "rediss", "unix")
+SCHEMES = ("redis", "rediss", "unix", *BY_SENTINELS)
 
-_ALIASES = {"valkey": "redis", "valkeys": "rediss"}
+_ALIASES = {
+    "valkey": "redis", "valkeys": "rediss", "valkey+sentinel": "redis+sentinel", "valkeys+sentinel": "rediss+sentinel",
+}  # fmt: skip
 """Schemes of other clients for the same protocol."""
 _UNSEEN = "\ufeff\u200b\u2060"
 """A byte order mark and blanks of no width."""
@@ -87,6 +91,8 @@ def url_fault(url: str) -> str | None:
     """What is wrong with the URL, in words that repeat no part of it that might be a password."""
     if any(not " " <= character != "\x7f" for character in url):
         return "it holds control characters"
+    if is_sentinel(url):
+        return _sentinel_fault(url)
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -98,10 +104,25 @@ def url_fault(url: str) -> str | None:
     except ValueError:
         return "the port must be a number from 1 to 65535; in a password write / as %2F, ? as %3F, # as %23, @ as %40"
     if parts.scheme not in SCHEMES:
-        return "it must start with redis://, rediss://, valkey://, valkeys:// or unix://, or be embedded or fake"
+        return (
+            "it must start with redis://, rediss://, redis+sentinel://, valkey://, valkeys:// or unix://, or be "
+            "embedded or fake"
+        )
     if parts.fragment:
         return "it holds a #; in a password write it as %23"
     return _place_fault(parts, port) or _option_fault(parts)
+
+
+def _sentinel_fault(url: str) -> str | None:
+    if "#" in url:
+        return "it holds a #; in a password write it as %23"
+    try:
+        parts = take_apart(url)
+    except ValueError as error:
+        return str(error)
+    scheme = parts.plain.partition("://")[0]
+    places = (url_fault(f"{scheme}://{place}") for place in parts.places)
+    return next(filter(None, places), None) or url_fault(parts.plain)
 
 
 def _place_fault(parts: SplitResult, port: int | None) -> str | None:

@@ -17,6 +17,7 @@ from plg.target_url import WORDS, normalized, wait_of
 from plg.targets.base import TargetError
 from plg.targets.doctor.diagnosis import Diagnosis
 from plg.targets.doctor.examination import examine
+from plg.targets.faults import NOBODY
 
 _APART = 0.25
 """Seconds between two attempts to reach a server that is waited for."""
@@ -57,7 +58,7 @@ def _examined(where: str, wait: float) -> Diagnosis:
 
 def _advice(error: TargetError) -> str:
     """What to do; where nobody listens there, in the words of this command."""
-    return _NOBODY if "--target" in error.advice else error.advice
+    return _HERE if error.advice == NOBODY else error.advice
 
 
-_NOBODY = "is a server there? --wait 30s waits for one to come up"
+_HERE = "is a server there? --wait 30s waits for one to come up"

@@ -44,8 +44,8 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         metavar="URL",
-        help="redis://, rediss:// or unix:// URL, 'embedded' or 'fake', or 'env NAME' for the URL in a variable; "
-        "overrides the scenario's own",
+        help="redis://, rediss://, redis+sentinel:// or unix:// URL, 'embedded' or 'fake', or 'env NAME' for the URL "
+        "in a variable; overrides the scenario's own",
     )
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"
@@ -327,7 +327,9 @@ def _clean(commands: Commands) -> None:
     parser.add_argument("run", nargs="?", metavar="RUN", help="name of the run, as --list says, or its outcome.json")
     parser.add_argument("--list", action="store_true", help="list the runs that the target knows of")
     parser.add_argument(
-        "--target", metavar="URL", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"
+        "--target",
+        metavar="URL",
+        help="redis://, rediss://, redis+sentinel:// or unix:// URL, or 'env NAME' for the URL in a variable",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be removed; changes nothing")
     parser.add_argument("--force", action="store_true", help="remove also what a worker has, or had when it was killed")
@@ -366,7 +368,9 @@ def _doctor(commands: Commands) -> None:
         "  plg doctor redis://localhost:6379/0\n  plg doctor 'env REDIS_URL' --json",
     )  # fmt: skip
     parser.add_argument(
-        "target", metavar="TARGET", help="redis://, rediss:// or unix:// URL, or 'env NAME' for the URL in a variable"
+        "target",
+        metavar="TARGET",
+        help="redis://, rediss://, redis+sentinel:// or unix:// URL, or 'env NAME' for the URL in a variable",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--wait", type=_duration, metavar="TIME", help="how long to wait for a server that is not up")

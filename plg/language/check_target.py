@@ -26,7 +26,10 @@ def check_target(target: Any) -> Iterator[Fault]:
 
 def target_fault(target: str) -> Fault | None:
     """Why jobs cannot go to ``target``."""
-    help = "write redis://HOST:PORT/DB, rediss://… (TLS), unix:///PATH, embedded or fake"
+    help = (
+        "write redis://HOST:PORT/DB, rediss://… (TLS), redis+sentinel://HOST:PORT/MASTER/DB, unix:///PATH, embedded or "
+        "fake"
+    )
     if target in ("embedded", "fake"):
         return None
     if not target:

@@ -59,7 +59,9 @@ def _role(found: Diagnosis) -> str:
     role = found.server.role or "not told"
     if found.server.mode == "cluster":
         return f"{role}, of a cluster of {counted(found.server.nodes, 'node')} with slots"
-    return "Sentinel" if found.server.mode == "sentinel" else f"{role}, no cluster"
+    if role == "sentinel":
+        return "Sentinel"
+    return f"{role}, {'by its Sentinels' if found.server.mode == 'sentinel' else 'no cluster'}"
 
 
 def _memory(found: Diagnosis) -> str:

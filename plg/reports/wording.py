@@ -313,7 +313,7 @@ def _residue_lines(outcome: Outcome) -> list[str]:
     """What the run left in the target, where somebody looked; else how to remove it, where jobs wait there."""
     if outcome.residue is None:
         more = (outcome.queue.end or 0) > (outcome.queue.start or 0)
-        stays = more and outcome.target.kind in ("url", "cluster") and not outcome.recording.residue_said
+        stays = more and outcome.target.kind in ("url", "sentinel", "cluster") and not outcome.recording.residue_said
         how = f"plg clean {outcome.run_id} --target URL removes them"
         return [f"jobs of the run stay in the target: {how}"] if stays else []
     said = f"; {outcome.recording.residue_said}" if outcome.recording.residue_said else ""

@@ -13,6 +13,7 @@ from plg.runner.pool import Pool
 from plg.runner.transport import Transport
 from plg.targets.base import Target
 from plg.targets.channel import SocketChannel
+from plg.targets.sentinel import failover_time
 from plg.targets.slots import Node
 
 
@@ -22,12 +23,14 @@ def open_transport(
     clock: Clock,
     *,
     answer_timeout: float = ANSWER_TIMEOUT,
-    give_up_after: float = GIVE_UP_AFTER,
+    give_up_after: float | None = None,
 ) -> Transport:
     """A transport of a number of ``connections``, to each node of a cluster that holds a queue. Raises `TargetError`.
 
-    The times are those of `Connection`.
+    The times are those of `Connection`; where Sentinels may make another server the master, a lost one is given the
+    time for that.
     """
+    patience = max(GIVE_UP_AFTER, failover_time(target.address)) if give_up_after is None else give_up_after
 
     def connection(node: Node | None) -> Connection:
         return Connection(
@@ -35,7 +38,8 @@ def open_transport(
             random.Random(),
             dialer=ThreadDialer(),
             answer_timeout=answer_timeout,
-            give_up_after=give_up_after,
+            give_up_after=patience,
+            moves=lambda: target.address.roster.changes,
         )
 
     def transport(node: Node | None) -> Transport:

@@ -30,7 +30,8 @@ class Connection:
     """A link and its jobs in flight. Times are seconds of the run.
 
     ``answer_timeout`` is the silence (s) after which a connection with jobs in flight counts as dead, ``give_up_after``
-    the time (s) without a connection that answers after which the target counts as lost.
+    the time (s) without a connection that answers after which the target counts as lost. ``moves`` says how often the
+    server has moved: after each time the connection is made anew, once all is answered that was sent.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Connection:
         dialer: Dialer[Channel] | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
         give_up_after: float = GIVE_UP_AFTER,
+        moves: Callable[[], int] = lambda: 0,
     ) -> None:
         self._connect = connect
         self._jitter = jitter
@@ -48,6 +50,7 @@ class Connection:
         self._answer_timeout, self._give_up_after = answer_timeout, give_up_after
         self._dialling = False
         self._proven = True
+        self._moves, self._moved = moves, moves()
         self.link: Channel | None = connect()
         self._unanswered: deque[tuple[Floats, float, int, bool]] = deque()
         """Due times, when they were sent, how many answers each job has (0: one for all of them), and whether timed."""
@@ -79,6 +82,10 @@ class Connection:
 
     def ready(self, now: float) -> bool:
         """See `Transport.ready`."""
+        if self.link is not None and self._moves() != self._moved:
+            if self.in_flight:
+                return False
+            self._drop_link(now, "another server is the master now")
         if self.link is None and now >= self.retry_at:
             self._reconnect(now)
         return self.link is not None and self.link.backlog == 0
@@ -107,7 +114,7 @@ class Connection:
     @property
     def sole(self) -> Connection | None:
         """This connection, where it is there and has taken all it was given."""
-        return None if self.link is None or self.link.backlog else self
+        return None if self.link is None or self.link.backlog or self._moves() != self._moved else self
 
     def send_ahead(
         self, departures: Sequence[Departure], clock: Clock, zero: float, pacing: Pacing, background: Background
@@ -269,6 +276,7 @@ class Connection:
 
     def _reconnect(self, now: float) -> None:
         if not self._dialling:
+            self._moved = self._moves()
             self._dialer.start(self._connect)
             self._dialling = True
         try:
@@ -276,9 +284,8 @@ class Connection:
         except (TargetError, ChannelLost) as error:
             self._dialling = False
             self._barred = isinstance(error, TargetError) and error.kind == "forbidden"
-            words = str(error)
             # To wait for a server that is not up yet is no advice once it was.
-            self.last_words = str(getattr(error, "message", words)) if "--wait" in words else words
+            self.last_words = error.message if isinstance(error, TargetError) and error.awaits else str(error)
             self._backoff = min(self._backoff * 2, _BACKOFF_MOST)
             self.retry_at = now + self._jitter.uniform(0, self._backoff)
             return

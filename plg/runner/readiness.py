@@ -22,6 +22,7 @@ from plg.targets.base import Depth, QueueProbe, Target
 from plg.targets.continuity import Standing, take_standing
 from plg.targets.interlock import NOTHING, Demand, Interlock, Lease
 from plg.targets.register import Registration, RunEntry
+from plg.targets.sentinel import MasterWatch
 from plg.targets.shared_limit import SharedLimit
 from plg.targets.worker import ReferenceWorkers
 
@@ -74,6 +75,9 @@ def get_ready(
     ``account`` whose run it is.
     """
     with ExitStack() as ends:
+        masters = MasterWatch(target.address)
+        ends.callback(masters.stop)
+        masters.start()
         transport = open_transport(target, scenario.connections, clock)
         ends.callback(transport.close)
         probe = target.probe()

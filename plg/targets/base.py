@@ -23,17 +23,22 @@ class TargetError(Exception):
     """The target refused, could not be reached, or was lost. The message holds the server's own words.
 
     ``forbidden`` is what a policy does not allow. ``advice`` follows the ``message`` in brackets. ``passing``: the
-    server may only need more time.
+    server may only need more time. ``awaits``: to wait for that is the advice, which is none where it was waited for,
+    or where the server was there before.
     """
 
-    def __init__(self, kind: Kind, message: str, advice: str = "", *, passing: bool = False) -> None:
+    def __init__(
+        self, kind: Kind, message: str, advice: str = "", *, passing: bool = False, awaits: bool = False
+    ) -> None:
         super().__init__(f"{message} ({advice})" if advice else message)
-        self.kind, self.message, self.advice, self.passing = kind, message, advice, passing
+        self.kind, self.message, self.advice, self.passing, self.awaits = kind, message, advice, passing, awaits
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """Who answers: ``name`` is redis, valkey, fakeredis …; ``url`` has its password redacted.
+
+    ``kind`` is how it was reached: url, sentinel, cluster, embedded or fake.
 
     ``nodes``: how many hold slots, where it is a cluster; else 1.
     """

@@ -41,6 +41,21 @@ class Client:
             self.close()
             raise self._told(error) from error
         self._open = True
+        if self.address.sentinels:
+            self._refuse_replica()
+
+    @property
+    def place(self) -> str:
+        """Where the server listens, once it was connected to: of a master, what its Sentinels said last."""
+        return f"{getattr(self._connection, 'host', '')}:{getattr(self._connection, 'port', '')}"
+
+    def _refuse_replica(self) -> None:
+        """Raises `TargetError` where the Sentinels still name a server that is the master no more."""
+        [role] = self.ask([("ROLE",)])
+        if not isinstance(role, Exception) and role[0] == b"slave":
+            self.close()
+            words = f"{self.place}, which its Sentinels name, is a replica: they have not agreed on another master yet"
+            raise TargetError("unreachable", f"{self.address.shown} cannot be reached: {words}", passing=True)
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip for all ``commands``. An answer that is an error stands in the list as the exception.
@@ -50,6 +65,8 @@ class Client:
         """
         from redis.exceptions import ResponseError
 
+        if self._open and self._connection.heard != self.address.roster.changes:
+            self.close()
         if not self._open:
             self.open()
         answers: list[Any] = []
@@ -98,7 +115,10 @@ class Client:
         raise NoRedis(self.address.shown, f"{command[0]!s} is not answered as Redis answers it")
 
     def _told(self, error: Exception) -> TargetError:
-        return explain(error, self.address.shown, lost=self._stood, hide=self.address.hide)
+        shown = self.address.shown
+        if self.address.sentinels and self._connection.found:
+            shown += f" (the master at {self.place})"
+        return explain(error, shown, lost=self._stood, hide=self.address.hide)
 
     def _cleared(self, error: Exception) -> Exception:
         """A server may repeat in its error what it was given, the arguments of AUTH for one."""
@@ -139,11 +159,32 @@ def _kinds() -> dict[str, Any]:
         def _connect(self) -> Any:
             return dial(self.host, self.port, self.place, self.deadline)
 
+    class Found(Dialled):
+        """A master, which its Sentinels are asked for whenever it is connected to."""
+
+        found = False
+
+        def _connect(self) -> Any:
+            from plg.targets.sentinel import find_master  # it asks by way of a client of its own
+
+            self.found = False
+            self.host, self.port = find_master(self.place, self.deadline)
+            self.heard, self.found = self.place.roster.changes, True
+            return super()._connect()
+
     class Plain(Dialled):
         def _connect(self) -> Any:
             return _bounded(super()._connect(), self)
 
     class Secure(SSLConnection, Dialled):
+        def _connect(self) -> Any:
+            return _bounded(super()._connect(), self)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    class PlainFound(Found):
+        def _connect(self) -> Any:
+            return _bounded(super()._connect(), self)
+
+    class SecureFound(SSLConnection, Found):
         def _connect(self) -> Any:
             return _bounded(super()._connect(), self)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
@@ -156,7 +197,9 @@ def _kinds() -> dict[str, Any]:
             self.socket_connect_timeout = self.deadline.left()
             return _bounded(super()._connect(), self)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
-    return {"redis": Plain, "rediss": Secure, "unix": Local}
+    return {
+        "redis": Plain, "rediss": Secure, "unix": Local, "redis+sentinel": PlainFound, "rediss+sentinel": SecureFound,
+    }  # fmt: skip
 
 
 def _bounded(whole: socket.socket, connection: Any) -> Bounded:
@@ -166,12 +209,12 @@ def _bounded(whole: socket.socket, connection: Any) -> Bounded:
 
 def _connection(address: Address, connect_timeout: float, answer_timeout: float, deadline: Deadline) -> Any:
     options = dict(address.options)
-    if address.scheme == "rediss" and options.get("ssl_cert_reqs") != "none":
+    if address.scheme.startswith("rediss") and options.get("ssl_cert_reqs") != "none":
         options.setdefault("ssl_check_hostname", True)  # not the default of every redis-py
     options |= {"socket_connect_timeout": connect_timeout, "socket_timeout": answer_timeout}
     options["protocol"] = 2  # the raw socket is read by plg, which counts and parses the replies of RESP2
     connection = _quiet(_kinds()[address.scheme], options)
-    connection.place, connection.deadline = address, deadline
+    connection.place, connection.deadline, connection.heard = address, deadline, address.roster.changes
     return connection
 
 

@@ -29,6 +29,7 @@ from plg.targets.cluster import Cluster
 from plg.targets.cluster_source import ClusterSource
 from plg.targets.gate import Gate
 from plg.targets.job_source import Jobs, Source, make_groups
+from plg.targets.sentinel import MasterWatch
 from plg.targets.telling import Teller
 
 _TIMEOUT = 5.0
@@ -199,10 +200,15 @@ def _await_stop(parent: int, pulse: Pulse) -> None:
             os._exit(1)
 
 
-def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
-    """Makes a source for each consumer, by its name; the groups of the streams are there when this returns."""
+def _address(orders: Mapping[str, Any]) -> Address:
     gate = None if orders["gate"] is None else Gate.from_document(orders["gate"])
     address = parse_address(orders["url"], gate)
+    MasterWatch(address).start()  # it ends with this process
+    return address
+
+
+def _sources(orders: Mapping[str, Any], address: Address) -> Callable[[str], Jobs]:
+    """Makes a source for each consumer, by its name; the groups of the streams are there when this returns."""
     queues = [(key, kind) for key, kind in orders["queues"]]
 
     def client(of: Address) -> Client:
@@ -221,12 +227,11 @@ def _sources(orders: Mapping[str, Any]) -> Callable[[str], Jobs]:
     return lambda name: ClusterSource(name, found, queues, orders["count"], client, orders["begin"])
 
 
-def _teller(orders: Mapping[str, Any]) -> Teller | None:
+def _teller(orders: Mapping[str, Any], address: Address) -> Teller | None:
     """Who tells plg what the consumers did, where a line of the scenario asks for it."""
     if orders.get("tell") is None:
         return None
-    gate = None if orders["gate"] is None else Gate.from_document(orders["gate"])
-    client = Client(parse_address(orders["url"], gate), connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)
+    client = Client(address, connect_timeout=_TIMEOUT, answer_timeout=_TIMEOUT)
     if orders["cluster"]:
         cluster = Cluster.found_by(client, [orders["tell"]])
         place = None if cluster is None else cluster.holder(orders["tell"])
@@ -237,8 +242,8 @@ def _teller(orders: Mapping[str, Any]) -> Teller | None:
     return Teller(client, orders["tell"], orders["head"].encode())
 
 
-def _start(orders: Mapping[str, Any], teller: Teller | None) -> list[Consumer]:
-    source = _sources(orders)
+def _start(orders: Mapping[str, Any], address: Address, teller: Teller | None) -> list[Consumer]:
+    source = _sources(orders, address)
     threading.stack_size(_STACK)  # there may be hundreds of consumers, none of which goes deep
     names = [f"plg-{os.getpid()}-{i}" for i in range(orders["count"])]
     places = [tuple(place) for place in orders["places"]]
@@ -258,8 +263,9 @@ def main() -> None:
     """See the top of the file. ``parent`` is in the orders, as plg may be gone before this line runs."""
     orders = json.loads(io.FileIO(0, closefd=False).readline())  # unbuffered: select must see what follows
     try:
-        teller = _teller(orders)
-        consumers = _start(orders, teller)
+        address = _address(orders)
+        teller = _teller(orders, address)
+        consumers = _start(orders, address, teller)
     except TargetError as error:
         _say({"error": str(error), "kind": error.kind})
         return

@@ -10,6 +10,7 @@ from plg.redaction import hide_known
 from plg.targets.base import Kind, TargetError
 
 _HUNG_UP = "it hung up: it may ask for a certificate, ?ssl_certfile=FILE&ssl_keyfile=FILE"
+_WAIT = "the server is still reading its data from disk: wait, then start again"
 _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("WRONGPASS", "refused", "check user and password: redis://USER:PASSWORD@HOST:PORT/DB"),
     ("invalid password", "refused", "check the password: redis://:PASSWORD@HOST:PORT/DB"),
@@ -22,8 +23,8 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
     ("no permissions", "refused", "give the user the permission (ACL SETUSER), or use another user"),
     ("max number of clients", "refused", "see maxclients and CLIENT LIST on the server"),
     ("protected mode", "refused", "the server takes only local clients: set a password or bind address on it"),
-    ("LOADING", "refused", "the server is still reading its data from disk: wait, then start again"),
-    ("loading the dataset", "refused", "the server is still reading its data from disk: wait, then start again"),
+    ("LOADING", "refused", _WAIT),
+    ("loading the dataset", "refused", _WAIT),
     ("DB index is out of range", "refused", "the database in the URL does not exist: see databases on the server"),
     ("MOVED", "refused", "another node holds the queue: permit CLUSTER SLOTS, or give its URL"),
     ("CLUSTERDOWN", "refused", "see CLUSTER INFO on the server"),
@@ -39,8 +40,9 @@ _ADVICE: tuple[tuple[str, Kind, str], ...] = (
 """What the words hold → kind of fault, advice. The first that fits counts."""
 
 
-_NOBODY = "is a server there? --wait 30s waits for one to come up, --target embedded needs none"
+NOBODY = "is a server there? --wait 30s waits for one to come up, --target embedded needs none"
 _ONE_ATTEMPT = "a timeout in the URL is that of one attempt; ?wait=30s or --wait 30s waits for a server to come up"
+_AWAITING = (NOBODY, _ONE_ATTEMPT, _WAIT)
 _LOADING = ("LOADING", "loading the dataset")
 _BEGINNING = (*_LOADING, "CLUSTERDOWN", "MASTERDOWN", _HUNG_UP)
 """What a server says (or is said of it) that may be ready in a moment."""
@@ -67,16 +69,16 @@ def explain(
         return NoRedis(shown, words)
     if lost and kind == "unreachable":
         kind, advice = "lost", ""
-    elif kind == "unreachable" and shown.startswith("rediss://") and _hung_up(error):
+    elif kind == "unreachable" and shown.startswith("rediss") and _hung_up(error):
         # Its complaint about a missing certificate may be on the way while what we wrote already meets a closed door.
         kind, advice = "refused", _HUNG_UP
-    elif kind == "unreachable" and advice == _NOBODY and "timeout=" in shown:
+    elif kind == "unreachable" and advice == NOBODY and "timeout=" in shown:
         advice = _ONE_ATTEMPT
     elif kind == "unreachable":
         advice = advice or _about_tls(shown)
     verb = {"refused": "refused", "unreachable": "cannot be reached", "lost": "was lost", "missing": "is missing"}[kind]
     passing = kind in ("unreachable", "lost") or any(part in words or part == advice for part in _BEGINNING)
-    return TargetError(kind, f"{shown} {verb}: {words}", advice, passing=passing)
+    return TargetError(kind, f"{shown} {verb}: {words}", advice, passing=passing, awaits=advice in _AWAITING)
 
 
 def is_loading(error: TargetError) -> bool:
@@ -90,9 +92,9 @@ def _hung_up(error: BaseException) -> bool:
 
 def _about_tls(shown: str) -> str:
     """Advice for a server that hangs up or keeps silent: the two sides may not mean the same protocol."""
-    if shown.startswith("redis://"):
+    if shown.startswith(("redis://", "redis+sentinel://")):
         return "check host, port and firewall; where the server expects TLS, write rediss://"
-    if shown.startswith("rediss://"):
+    if shown.startswith(("rediss://", "rediss+sentinel://")):
         return "check host, port and firewall; where the server does not speak TLS, write redis://"
     return "check that the server is not paused"
 
@@ -114,7 +116,7 @@ def _judge_by_type(error: BaseException, words: str) -> tuple[str, Kind, str]:
     if _holds(chain, socket.gaierror):
         return words, "unreachable", "check the name of the host"
     if _holds(chain, ConnectionRefusedError):
-        return words, "unreachable", _NOBODY
+        return words, "unreachable", NOBODY
     if _holds(chain, FileNotFoundError):
         return words, "unreachable", "there is no such socket or file"
     if _holds(chain, PermissionError):

@@ -32,7 +32,8 @@ _LOCAL_NAMES = re.compile(r"(?:.*\.)?(?:localhost|localhost\.localdomain|ip6-loc
 def names_of(target: str) -> tuple[str, ...]:
     """The names a target goes by, the plainest first: several only for this machine.
 
-    ``embedded`` and ``fake`` are themselves, a unix socket is this machine. Raises `TargetError` for a URL that does
+    ``embedded`` and ``fake`` are themselves, a unix socket is this machine; a master goes by the names of its Sentinels
+    until it is connected to. Raises `TargetError` for a URL that does
     not say clearly where it leads.
     """
     if "://" not in target:
@@ -42,6 +43,8 @@ def names_of(target: str) -> tuple[str, ...]:
     address = parse_address(target)
     if address.scheme == "unix":
         return LOOPBACK
+    if address.sentinels:
+        return names_at(*(str(each.options["host"]) for each in address.sentinels))
     return names_at(str(address.options.get("host") or "localhost"))
 
 

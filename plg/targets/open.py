@@ -19,6 +19,8 @@ TARGETS: dict[str, type[UrlTarget]] = {
     "redis": UrlTarget,
     "rediss": UrlTarget,
     "unix": UrlTarget,
+    "redis+sentinel": UrlTarget,
+    "rediss+sentinel": UrlTarget,
     "embedded": EmbeddedTarget,
     "fake": FakeTarget,
 }
@@ -52,7 +54,7 @@ def open_target(
     where = normalized(where)
     kind = TARGETS.get(where.partition("://")[0])
     if kind is None:
-        known = "redis://, rediss:// or unix://, or be the word embedded or fake"
+        known = "redis://, rediss://, redis+sentinel:// or unix://, or be the word embedded or fake"
         raise TargetError("refused", f"the target must be a URL that starts with {known}")
     patience = wait_of(where) if wait is None else wait
     begun = time.monotonic()
@@ -75,6 +77,6 @@ def _waited_for(error: TargetError, patience: float) -> TargetError:
     """The error as it is told after a wait of ``patience`` s: it advises no wait, and says that there was one."""
     if not patience or not error.passing:
         return error
-    advice = [] if "wait" in error.advice else [error.advice]
+    advice = [] if error.awaits else [error.advice]
     said = "; ".join(filter(None, [*advice, f"waited {format_duration(patience)} for it"]))
     return TargetError(error.kind, error.message, said, passing=True)

@@ -71,10 +71,13 @@ def identity(facts: Mapping[str, str]) -> tuple[str, str]:
     return "redis", ""
 
 
+_BY_SENTINEL = "(redis+sentinel://HOST:PORT/MASTER/DB is the URL of a master that it tells of)"
+
+
 def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
     shown = client.address.shown
     if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):
-        raise TargetError("refused", f"{shown} is a Sentinel, which keeps no queues (give the URL of its master)")
+        raise TargetError("refused", f"{shown} is a Sentinel, which keeps no queues {_BY_SENTINEL}")
     if facts.get("role") == "slave" and facts.get("slave_read_only", "1") != "0":
         master = client.address.hide(f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}")
         raise TargetError("refused", f"{shown} is a read-only replica (its master is {master}: give that one's URL)")

@@ -121,8 +121,15 @@ def _pending(answer: Any) -> bool:
     return answer[0] == 0 or _id(answer[1])
 
 
+def _role(answer: Any) -> bool:
+    """What a server says it is, and more of that."""
+    return isinstance(answer, list) and bool(answer) and _text(answer[0])
+
+
 _SHAPES: dict[str, Shape] = {
     "PING": _pong,
+    "SENTINEL": lambda answer: _text_or_nothing(answer) or _list_of(_text)(answer),
+    "ROLE": _role,
     "TYPE": _text,
     "GET": _text_or_nothing,
     "HGET": _text_or_nothing,

@@ -124,7 +124,7 @@ class UrlTarget:
     def server(self) -> Server:
         name, version, shown = self._findings.name, self._findings.version, self._address.shown
         if self._cluster is None:
-            return Server(self.kind, shown, name, version)
+            return Server("sentinel" if self._address.sentinels else self.kind, shown, name, version)
         return Server("cluster", shown, name, version, len(self._cluster.slots.nodes))
 
     @property

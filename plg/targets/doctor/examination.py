@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from plg.targets.address import Address, parse_address
@@ -12,9 +13,10 @@ from plg.targets.client import Client
 from plg.targets.cluster import Cluster
 from plg.targets.doctor import surprises
 from plg.targets.doctor.depths import look_into, newest, without_groups
-from plg.targets.doctor.diagnosis import Diagnosis, FoundQueue, Looked, Remark
+from plg.targets.doctor.diagnosis import Diagnosis, FoundQueue, Looked, Mode, Remark
 from plg.targets.doctor.discovery import MOST_FOUND, Discovery
 from plg.targets.doctor.reader import Reader
+from plg.targets.doctor.sentinels import on_sentinels
 from plg.targets.doctor.server import facts_of, on_databases, remarks_on
 from plg.targets.doctor.writing import may_write
 from plg.targets.preflight import greet, may_be_cluster
@@ -45,7 +47,7 @@ def examine(where: str, *, timeout: float = 5.0) -> Diagnosis:
             return _of_sentinel(seed, info)
         cluster = Cluster.found_by(seed, ()) if may_be_cluster(info) else None
         if cluster is None:
-            return _of(Reader(Alone(seed), seed), info, None)
+            return _of(Reader(Alone(seed), seed), info, None, tuple(on_sentinels(address, connect)))
         return _of_cluster(seed, info, cluster, connect)
     finally:
         seed.close()
@@ -65,14 +67,15 @@ def _of_cluster(
         nodes.close()
 
 
-def _of(reader: Reader, info: Mapping[str, str], cluster: Cluster | None) -> Diagnosis:
-    facts = facts_of(reader, info, "alone" if cluster is None else "cluster", len(reader.nodes))
+def _of(reader: Reader, info: Mapping[str, str], cluster: Cluster | None, before: tuple[Remark, ...] = ()) -> Diagnosis:
+    mode: Mode = "sentinel" if reader.seed.address.sentinels else "alone"
+    facts = facts_of(reader, info, mode if cluster is None else "cluster", len(reader.nodes))
     search = Discovery(reader, PATIENCE)
     looked = search.search()
     queues = sorted(
         search.queues.values(), key=lambda each: (each.format.taken is not None, each.format.name, each.key)
     )
-    remarks = [*remarks_on(facts, info), *search.remarks]
+    remarks = [*before, *remarks_on(facts, info), *search.remarks]
     if len(queues) > MOST_QUEUES:
         more = " or more" * (len(queues) >= MOST_FOUND)
         words = f"{len(queues):,}{more} queues were found, and {MOST_QUEUES} of them looked into"
@@ -109,12 +112,10 @@ def _on_runs(reader: Reader) -> list[Remark]:
 def _of_sentinel(seed: Client, info: Mapping[str, str]) -> Diagnosis:
     """Of a Sentinel: who its masters are."""
     reader = Reader(Alone(seed), seed)
-    facts = facts_of(reader, info, "sentinel", 1)
-    masters = sorted(
-        f"{name.removeprefix('master')}: {dict(_pairs(told)).get('address', '?')}"
-        for name, told in info.items()
-        if name.startswith("master") and name[6:].isdigit()
-    )
+    facts = replace(facts_of(reader, info, "sentinel", 1), role="sentinel")
+    told = [dict(_pairs(words)) for name, words in info.items() if name.startswith("master") and name[6:].isdigit()]
+    stem = f"redis+sentinel://{seed.place}"
+    masters = sorted(f"{stem}/{each.get('name', '?')}/0 for {each.get('address', '?')}" for each in told)
     known = f": give the URL of its master ({', '.join(masters)})" if masters else ""
     remark = Remark("sentinel", f"this is a Sentinel, which keeps no queues{known}")
     return _told(reader, facts, may_write(reader, facts, ()), [], [remark], Looked(reader.commands, 0, None))

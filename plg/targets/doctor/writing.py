@@ -18,7 +18,7 @@ def may_write(reader: Reader, facts: ServerFacts, queues: Sequence[QueueInUse]) 
 
     It is a command for administrators and of Redis 7: where this user may not ask, whether it may write is unknown.
     """
-    if facts.mode == "sentinel":
+    if facts.role == "sentinel":
         return Writing(False, "a Sentinel keeps no queues")
     if facts.role == "replica":
         return Writing(False, "a replica takes no jobs")

@@ -19,6 +19,8 @@ from plg.store.errors import BadValue, StoreError, Unavailable
 BUSY = 5.0
 """Seconds that a writer waits for another one, and for a server to answer."""
 _WRITES = "plg_writes"
+_PATIENCE = f"-c lock_timeout={BUSY:g}s -c statement_timeout=30s"
+"""What a PostgreSQL is told, unless the URL has options of its own."""
 
 
 def sqlite_engine(file: Path) -> Engine:
@@ -59,8 +61,8 @@ def postgres_engine(url: str) -> Engine:
     try:
         found = make_url(url).set(drivername="postgresql+psycopg")
         return sqlalchemy.create_engine(
-            found, connect_args={"connect_timeout": int(BUSY)}, pool_pre_ping=True, pool_size=4, max_overflow=4,
-            pool_timeout=BUSY,
+            found, connect_args={"connect_timeout": int(BUSY), "options": _PATIENCE, **dict(found.query)},
+            pool_pre_ping=True, pool_size=4, max_overflow=4, pool_timeout=BUSY,
         )  # fmt: skip
     except (ArgumentError, ValueError):
         raise BadValue(f"{redact(url)} is no URL of a database", "postgresql://USER:PASSWORD@HOST:5432/NAME") from None
@@ -116,6 +118,8 @@ class Database:
 
 
 _SAID = (
+    ("lock timeout", f"is locked by another process for more than {BUSY:g} s; nothing was changed", ""),
+    ("statement timeout", "is too slow: a statement took more than 30 s; nothing was changed", ""),
     ("database is locked", f"is locked by another process for more than {BUSY:g} s; nothing was changed", ""),
     ("disk is full", "cannot be written: no space left on the disk; nothing was changed", "make room, then try again"),
     ("disk i/o error", "cannot be written: its disk fails or is full; nothing was changed", "make room"),

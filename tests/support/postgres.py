@@ -30,12 +30,12 @@ class Postgres:
 
     def __init__(self, folder: Path, bin: Path) -> None:
         self._folder, self._bin = folder, bin
-        self._data = folder / "data"
+        self.data = folder / "data"
         if os.getuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(folder, account.pw_uid, account.pw_gid)
         self._run(
-            "initdb", "--pgdata", str(self._data), "--auth=trust", "--username=postgres", "--no-sync", "-E", "UTF8"
+            "initdb", "--pgdata", str(self.data), "--auth=trust", "--username=postgres", "--no-sync", "-E", "UTF8"
         )
         self.start()
 
@@ -56,12 +56,19 @@ class Postgres:
             f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off -c max_connections=60"
         )
         self._run(
-            "pg_ctl", "--pgdata", str(self._data), "--wait", "--log", str(self._folder / "log"), "-o", options, "start"
+            "pg_ctl", "--pgdata", str(self.data), "--wait", "--log", str(self._folder / "log"), "-o", options, "start"
         )
 
     def stop(self) -> None:
         """End it at once, connections and all."""
-        self._run("pg_ctl", f"--pgdata={self._data}", "--wait", "--mode", "immediate", "stop")
+        self._run("pg_ctl", f"--pgdata={self.data}", "--wait", "--mode", "immediate", "stop")
+
+    def checkpoint(self) -> None:
+        """Write all that it keeps in memory to its files."""
+        import psycopg
+
+        with psycopg.connect(f"host={self._folder} user=postgres dbname=postgres", autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
 
     def fresh(self) -> str:
         """The URL of an empty database of its own."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from process.cli.conftest import here, run
+from support.postgres import postgres
 from support.stores import SCENARIO
 
-__all__ = ["here", "run"]
+__all__ = ["here", "postgres", "run"]
 
 
 @pytest.fixture(autouse=True)

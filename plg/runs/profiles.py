@@ -34,6 +34,6 @@ def order_of_profile(profile: Profile, asked: Request, environ: Mapping[str, str
             document["params"] = {**document["params"], name: {"env": variable}}
         elif first == "description":
             document["description"] = HIDDEN
-    source = read_text(write_json(document), str(label(profile)), ".json", Path.cwd())
+    source = read_text(write_json(document), str(label(profile)), ".json", None)
     order = Order.of_source(source, ".json", replace(asked, veil=True), given)
     return replace(order, files=dict(profile.files))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 from plg.redaction import HIDDEN
 from plg.store.base import MAY, Backend, Draft, Grant, Page, Profile, Query, Retention, Run, RunQuery, Summary
@@ -209,6 +210,9 @@ def _checked(profile: Profile) -> Profile:
         raise BadValue(f"a profile has at most {_MOST_TAGS} tags of 1 to 200 characters")
     if _NO_TEXT.search(profile.description):
         raise BadValue("the description of a profile is text")
+    for name in profile.files:
+        if not NAME.fullmatch(name) or PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise BadValue(f"a profile cannot bring a file that is called {name!r}")
     if len(profile.environment) > 200 or _NO_TEXT.search(profile.environment):
         raise BadValue("the name of an environment is text of at most 200 characters")
     return profile

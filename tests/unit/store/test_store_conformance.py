@@ -169,6 +169,9 @@ def test_who_sees_a_private_profile(store: Store) -> None:
 
 
 def test_names_and_tags_have_bounds(store: Store) -> None:
+    for file in ("/etc/passwd", "../x", "a/../../x", ""):
+        with pytest.raises(BadValue):
+            store.create(draft(files={file: "QUJD"}), "ann")
     for wrong in (draft(""), draft("x" * 201), draft("a\nb"), draft(tags=("",)), draft(tags=("t",) * 1 + ("x" * 201,))):
         with pytest.raises(BadValue):
             store.create(wrong, "ann")

@@ -21,7 +21,8 @@ from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
 from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
-from plg.runner.far_place import check_whose, left_in_queue, place_silent
+from plg.runner.far_jobs import Forgotten
+from plg.runner.far_place import check_whose, left_in_queue, place_silent, place_unrecorded
 from plg.runner.leaving import Left, again, asks_for_residue, clear_up
 from plg.runner.live import Live
 from plg.runner.low_latency import low_latency
@@ -41,7 +42,7 @@ from plg.scenario import Expectation, Scenario
 from plg.stop import Stop
 from plg.targets.address import secrets_of
 from plg.targets.base import Depth, Server, Target, TargetError
-from plg.targets.continuity import Standing, what_was_lost
+from plg.targets.continuity import Lapse, Standing, what_was_lost
 from plg.targets.open import open_target
 from plg.targets.url import UrlTarget
 from plg.targets.worker import ReferenceWorkers, WorkersReport
@@ -221,11 +222,12 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         ends.pop_all()
     if ready.interlock is not None:
         _soon(ready.interlock.close, observer)
-    recording = _far_side(ready, target, recording, started, observer)
+    lapse = _lost(ready.standing, recording, observer)
+    recording = replace(recording, lost=lapse.words or recording.lost)
+    recording = _far_side(ready, target, recording, lapse, started, observer)
     workers = _wind_up(sampler, ready.budget, ready.consumers, recording, observer)
     found = found_waiting(ready.before, target.queues)
     recording = _with_stalls(recording, workers, start)
-    recording = replace(recording, lost=_lost(ready.standing, recording, observer) or recording.lost)
     notes = (*ready.notes, *found, *blind_limits(prepared.limits, recording))
     failed = _failed(ready.before, target, clock, recording, observer)
     left = _leave(ready, target, prepared, recording, observer)
@@ -251,32 +253,40 @@ def _leave(ready: Ready, target: Target, prepared: Prepared, recording: Recordin
         return Left(None, said, (f"not all that the run left was removed: {again(prepared.run_id)}",) if clean else ())
 
 
-def _place_silent(ready: Ready, target: Target) -> None:
-    if ready.far is not None and not ready.far.jobs.recorded.all():
-        place_silent(ready.far.jobs, ready.before, left_in_queue(target))
-        check_whose(ready.far.jobs, target, ready.registration.entry, ready.before)
+def _place_silent(ready: Ready, target: Target, taken: bool | None) -> None:
+    if ready.far is None:
+        return
+    jobs, entry = ready.far.jobs, ready.registration.entry
+    if not jobs.recorded.all():
+        place_silent(jobs, ready.before, left_in_queue(target))
+        check_whose(jobs, target, entry, ready.before)
+    place_unrecorded(jobs, target, entry, taken)
 
 
-def _far_side(ready: Ready, target: Target, recording: Recording, started: float, observer: Observer) -> Recording:
+def _far_side(
+    ready: Ready, target: Target, recording: Recording, lapse: Lapse, started: float, observer: Observer
+) -> Recording:
     """The recording with what the workers did, after a last look at the jobs that had not ended."""
     if ready.far is None:
         return nobody_asked(recording, ready.no_far) if ready.no_far else recording
     _soon(ready.far.stop, observer)
     if recording.stop != "target":
         _soon(ready.far.last_look, observer)
-        _soon(lambda: _place_silent(ready, target), observer)
+        ready.far.jobs.forgotten = Forgotten(lapse.evicted, lapse.expired)
+        taken = recording.taken
+        _soon(lambda: _place_silent(ready, target, taken), observer)
     _soon(ready.far.close, observer)
     return fold(recording, ready.far, started)
 
 
-def _lost(before: tuple[Standing, ...], recording: Recording, observer: Observer) -> str:
-    """Why confirmed jobs may be lost; "" where nothing tells of it, or nobody waits for it."""
+def _lost(before: tuple[Standing, ...], recording: Recording, observer: Observer) -> Lapse:
+    """Why confirmed jobs may be lost; nothing where nothing tells of it, or nobody waits for it."""
     if recording.stop == "target":
-        return ""
+        return Lapse()
     try:
         return attend(lambda: what_was_lost(before), observer.interrupted, grace=WIND_UP)
     except Interrupted:
-        return ""
+        return Lapse()
 
 
 def _failed(before: Depth | None, target: Target, clock: Clock, recording: Recording, observer: Observer) -> int | None:

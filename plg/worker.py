@@ -10,8 +10,8 @@
 
 This file needs nothing but Python's own library and the Redis client that the worker has already. It can be copied.
 Only jobs of plg are told of, known by their ids; a worker never waits for it and never fails by it. Records are kept
-back for some hundredths of a second and sent together, by a thread of their own; of more than 10,000 that wait the
-oldest go.
+back for some hundredths of a second and sent together, by a thread of their own. Of more than 10,000 that wait the
+oldest are given up, as those are that cannot be sent: the next record says how many (``lost``).
 
 A record is an entry of the stream ``plg:far:HEAD``. HEAD is the id of the job without its last twelve characters::
 
@@ -19,8 +19,9 @@ A record is an entry of the stream ``plg:far:HEAD``. HEAD is the id of the job w
 
 ``s``, ``f`` and ``t`` (the moment of sending) are seconds since the epoch by the worker's clock: plg compares ``t``
 with the id of the entry, which is the server's time, and so knows how far the two clocks are apart. ``end`` is
-``done``, ``failed`` (for good) or ``retry``; an entry without ``f`` and ``end`` says that the job was started. ``n`` is
-the number of the run of the job, from 1. With NOMKSTREAM nothing is written where no run of plg has made the stream.
+``done``, ``failed`` (for good), ``retry``, or ``dropped``, not run and given up, with the reason in ``why``; an entry
+without ``f`` and ``end`` says that the job was started. ``n`` is the number of the run of the job, from 1. With
+NOMKSTREAM nothing is written where no run of plg has made the stream.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -41,8 +43,7 @@ _PAUSE = 0.03
 _BATCH = 500
 _AT_THE_END = 1.0
 """Seconds that a process which ends gives its last records."""
-_TAIL = 12
-_UUID = 36
+_TAIL, _UUID = 12, 36
 _DRAMATIQ_RETRIES = 20
 """What dramatiq gives an actor that says nothing."""
 _CAP = "1000000"  # entries of a stream that nobody reads any more
@@ -64,12 +65,11 @@ class Recorder:
     def __init__(self, connect: Callable[[], Any], *, at_once: bool = False) -> None:
         self._connect, self._at_once = connect, at_once
         self._client: Any = None
-        self._process = 0
+        self._process = self._given_up = 0
         self._lock = threading.Lock()
-        self._waiting: deque[dict[str, str]] = deque(maxlen=_KEPT)
+        self._waiting: deque[dict[str, str]] = deque()
         self._running: dict[str, tuple[float, dict[str, str]]] = {}
-        self._wake, self._last = threading.Event(), False
-        self._name = ""
+        self._wake, self._last, self._name = threading.Event(), False, ""
         self._thread: threading.Thread | None = None
 
     def started(self, number: object, attempt: int = 1) -> None:
@@ -83,21 +83,23 @@ class Recorder:
             self._running[number] = now, record
         self._put(record)
 
-    def ended(self, number: object, end: str, attempt: int = 1, finished: float | None = None) -> None:
-        """It is done with it, now or when it was ``finished``: ``end`` is done, failed or retry."""
+    def ended(self, number: object, end: str, attempt: int = 1, finished: float | None = None, why: str = "") -> None:
+        """It is done with it, now or when it was ``finished``: ``end`` is done, failed, retry or dropped, ``why``."""
         number, now = str(number), finished or time.time()
         if head_of(number) is None:
             return
         began, first = self._running.pop(number, (None, None))
         if first is not None:
             first["gone"] = "1"  # where it was not sent yet, this record says it all
-        more = {} if began is None else {"s": f"{began:.6f}"}
+        more = ({} if began is None else {"s": f"{began:.6f}"}) | ({"why": why} if why else {})
         self._put({"id": number, **more, "f": f"{now:.6f}", "end": end, "n": str(attempt)})
 
     def _put(self, record: dict[str, str]) -> None:
         if self._process != os.getpid():
             self._begin()
         self._waiting.append(record)
+        if len(self._waiting) > _KEPT:
+            self._given_up += "gone" not in self._waiting.popleft()
         if self._at_once and "end" in record:
             self.flush()
 
@@ -106,22 +108,20 @@ class Recorder:
         with self._lock:
             if self._process == os.getpid():
                 return
-            self._process, self._client, self._last = os.getpid(), None, False
+            self._process, self._client, self._last, self._given_up = os.getpid(), None, False, 0
             self._waiting.clear()
-            self._wake = threading.Event()
-            self._name = f"{socket.gethostname()}:{self._process}"
+            self._wake, self._name = threading.Event(), f"{socket.gethostname()}:{self._process}"
             if not self._at_once:
                 self._thread = threading.Thread(target=self._run, name="plg-worker", daemon=True)
                 self._thread.start()
                 atexit.register(self._end)
 
     def _run(self) -> None:
-        while True:
+        last = False
+        while not last:
             last = self._last
             self._wake.wait(_PAUSE)
             self.flush()
-            if last:
-                return
 
     def _end(self) -> None:
         """Send the rest, at the end of the process, which does not wait long for that."""
@@ -135,34 +135,34 @@ class Recorder:
         with self._lock:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                batch = [record for record in batch if "gone" not in record]
                 try:
-                    self._send([record for record in batch if "gone" not in record])
+                    self._send(batch)
                 except Exception:  # whatever it is, the worker's own work goes on
                     self._client = None
+                    self._given_up += len(batch)
                     time.sleep(0 if self._at_once else _PAUSE)
 
     def _send(self, records: list[dict[str, str]]) -> None:
-        if not records:
-            return
-        if self._client is None:
-            self._client = self._connect()
-        pipeline = self._client.pipeline(transaction=False)
+        self._client = self._client or self._connect()
+        pipeline, lost, told = self._client.pipeline(transaction=False), self._given_up, set[str]()
         for record in records:
             key = PREFIX + str(head_of(record["id"]))
-            fields = {**record, "w": self._name, "t": f"{time.time():.6f}"}
+            more = {"lost": str(lost)} if lost and key not in told else {}
+            told.add(key)
+            fields = {**record, **more, "w": self._name, "t": f"{time.time():.6f}"}
             words = [word for pair in fields.items() for word in pair]
             pipeline.execute_command("XADD", key, "NOMKSTREAM", "MAXLEN", "~", _CAP, "*", *words)
         pipeline.execute()
+        self._given_up -= lost
 
 
 def _quiet(call: Callable[..., Any]) -> Callable[..., None]:
     """The call, and nothing of what goes wrong in it."""
 
     def quietly(*given: Any, **named: Any) -> None:
-        try:
+        with suppress(Exception):
             call(*given, **named)
-        except Exception:
-            return
 
     return quietly
 
@@ -171,18 +171,13 @@ def _client(redis: Any, otherwise: Callable[[], Any]) -> Callable[[], Any]:
     """Makes the client: from what the caller gives, a URL or a client, or as the framework has it."""
     if redis is None:
         return otherwise
-    if isinstance(redis, str):
-        return lambda: _library().Redis.from_url(redis)
-    return lambda: redis
+    return lambda: _library().Redis.from_url(redis) if isinstance(redis, str) else redis
 
 
 def _library() -> Any:
     import redis
 
     return redis
-
-
-# -- the frameworks ----------------------------------------------------------------------------------------------------
 
 
 def celery(app: Any, redis: Any = None) -> Recorder:
@@ -205,8 +200,13 @@ def celery(app: Any, redis: Any = None) -> Recorder:
         if type(exception).__name__ in ("WorkerLostError", "TimeLimitExceeded"):  # the process that had it is gone
             recorder.ended(task_id, "failed")
 
-    for signal, call in ((signals.task_prerun, before), (signals.task_postrun, after), (signals.task_failure, failed)):
-        signal.connect(_quiet(call), weak=False)
+    def dropped(request: Any = None, expired: Any = None, id: Any = None, **_: Any) -> None:
+        why = "unknown" if request is None else "expired" if expired else "revoked"
+        recorder.ended(id if request is None else request.id, "dropped", why=why)
+
+    calls: tuple[Callable[..., None], ...] = (before, after, failed, dropped, dropped)
+    for name, call in zip(("prerun", "postrun", "failure", "revoked", "unknown"), calls, strict=True):
+        getattr(signals, f"task_{name}").connect(_quiet(call), weak=False)
     return recorder
 
 
@@ -234,7 +234,10 @@ def dramatiq(broker: Any, redis: Any = None) -> Recorder:
         def after_process_message(self, _: Any, message: Any, *, result: Any = None, exception: Any = None) -> None:
             _quiet(ended)(message, exception)
 
-        after_skip_message = after_process_message
+        def after_skip_message(self, _: Any, message: Any) -> None:
+            # One that its middleware failed, as one too old, is kept with the dead ones.
+            end, why = ("failed", "") if message.failed else ("dropped", "skipped")
+            _quiet(recorder.ended)(message.message_id, end, attempt(message), why=why)
 
     broker.add_middleware(Told())
     return recorder
@@ -252,9 +255,10 @@ def huey(instance: Any, redis: Any = None) -> Recorder:
             recorder.started(number, tries[number])
         elif signal == "complete":
             recorder.ended(number, "done", tries.pop(number, 1))
-        elif signal in ("error", "timeout", "interrupted"):
-            again = bool(getattr(task, "retries", 0)) and signal != "interrupted"
-            recorder.ended(number, "retry" if again else "failed", tries.get(number, 1))
+        else:
+            again = bool(getattr(task, "retries", 0)) and signal in ("error", "timeout", "locked", "rate-limited")
+            why = "" if again or signal in ("error", "timeout", "interrupted") else signal
+            recorder.ended(number, "retry" if again else "dropped" if why else "failed", tries.get(number, 1), why=why)
             if not again or len(tries) > _KEPT:
                 tries.pop(number, None)
 
@@ -262,7 +266,8 @@ def huey(instance: Any, redis: Any = None) -> Recorder:
         if head_of(str(task.id)) is not None:
             _quiet(told)(signal, task, *more)
 
-    for name in ("executing", "complete", "error", "timeout", "interrupted"):
+    ends = ("error", "timeout", "interrupted", "locked", "rate-limited", "revoked", "expired", "canceled")
+    for name in ("executing", "complete", *ends):
         instance.signal(name)(quietly)
     return recorder
 
@@ -277,10 +282,8 @@ def taskiq(broker: Any, redis: Any = None) -> Recorder:
         return int(message.labels.get("_retries", 0)) + 1
 
     def ended(message: Any, result: Any) -> None:
-        labels = message.labels
-        again = str(labels.get("retry_on_error")).lower() == "true" and attempt(message) < int(
-            labels.get("max_retries", 0)
-        )
+        most, retries = message.labels.get("max_retries", 0), message.labels.get("retry_on_error")
+        again = str(retries).lower() == "true" and attempt(message) < int(most)
         end = "done" if not result.is_err else "retry" if again else "failed"
         recorder.ended(message.task_id, end, attempt(message))
 
@@ -299,12 +302,9 @@ def taskiq(broker: Any, redis: Any = None) -> Recorder:
 def _from_pool(pool: Any) -> Any:
     """A client that waits, made with the settings of a pool for asyncio."""
     known = ("host", "port", "db", "username", "password", "path", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile")
-    settings = {name: value for name, value in pool.connection_kwargs.items() if name in known and value is not None}
-    if "SSL" in pool.connection_class.__name__:
-        settings["ssl"] = True
-    if "path" in settings:
-        settings["unix_socket_path"] = settings.pop("path")
-    return _library().Redis(**settings)
+    given = {name: value for name, value in pool.connection_kwargs.items() if name in known and value is not None}
+    socket_path = {"unix_socket_path": given.pop("path")} if "path" in given else {}
+    return _library().Redis(**given, **socket_path, ssl="SSL" in pool.connection_class.__name__)
 
 
 def saq(settings: dict[str, Any], redis: Any = None) -> dict[str, Any]:

@@ -18,7 +18,10 @@ from plg.scenario import Subject
 def settled(reader: Reader, subject: Subject, width: float | None, op: str, bound: float) -> Flags:
     """In which windows the verdict is the same whatever the unknown jobs come to."""
     least, most = bounds(reader, subject, width)
-    return np.asarray(holds(op, least, bound) == holds(op, most, bound))
+    same = holds(op, least, bound) == holds(op, most, bound)
+    # One value alone is asked for, or ruled out, that may lie between the two.
+    between = (least < bound) & (bound < most) if op in ("==", "!=") else False
+    return np.asarray(same & ~np.asarray(between))
 
 
 def why_open(reader: Reader, subject: Subject) -> str:

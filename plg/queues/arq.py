@@ -58,7 +58,7 @@ class ArqFormat(Usual):
             return (("GETRANGE", b"arq:result:" + job_id, 0, _MOST_BYTES), *marks)
 
         untold = (("duplicates", "arq does not record every run of a job"),)
-        return Tracing(number, questions, _trace, "arq's own results", keeps=_KEPT, untold=untold)
+        return Tracing(number, questions, _trace, "arq's own results", keeps=_KEPT, unless="keep_result", untold=untold)
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """The set: those to come are delayed, and of the others those whose id is marked are with a worker."""

@@ -86,7 +86,9 @@ class BullmqFormat(Usual):
         def questions(number: bytes) -> Sequence[Question]:
             return (("HMGET", base + number, *_TRACED), ("HEXISTS", base + number, "returnvalue"))
 
-        return Tracing(unique_id(run_id, job.name, "bullmq"), questions, _trace, "BullMQ's own records")
+        number = unique_id(run_id, job.name, "bullmq")
+        # It may keep so many of those that ended, or those of so many seconds.
+        return Tracing(number, questions, _trace, "BullMQ's own records", unless="removeOnComplete", some=True)
 
     def survey(self, jobs: Sequence[Job]) -> Survey:
         """Jobs that wait, with and without a priority, those with workers, delayed and failed ones."""

@@ -89,7 +89,8 @@ class RqFormat(Usual):
         def read(answers: Sequence[Any]) -> Trace:
             return _trace(answers[0], answers[1], most)
 
-        return Tracing(unique_id(run_id, job.name, "rq"), questions, read, "RQ's own records", keeps=_KEPT)
+        number = unique_id(run_id, job.name, "rq")
+        return Tracing(number, questions, read, "RQ's own records", keeps=_KEPT, unless="result_ttl")
 
     def _data(self, job: Job) -> Word:
         called = [job.call, None, list(job.args), dict(job.kwargs)]

@@ -65,7 +65,7 @@ class SaqFormat(Usual):
         untold = (("duplicates", "SAQ does not record every run of a job"),)
         return Tracing(
             unique_id(run_id, job.name, "saq"), lambda key: (("GET", head + key),), _trace, "SAQ's own records",
-            keeps=_KEPT, untold=untold,
+            keeps=_KEPT, unless="ttl", untold=untold,
         )  # fmt: skip
 
     def survey(self, jobs: Sequence[Job]) -> Survey:

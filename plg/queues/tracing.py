@@ -47,7 +47,8 @@ class Tracing:
     ``number`` is the id of a job; all of it before the number of the job is the ``head`` of their stream. ``questions``
     are put to the server for one id, and ``read`` gets the answers (errors as exceptions); None where the framework
     records nothing of a single job. A record is kept for ``keeps`` seconds after its job has ended; None: until
-    somebody removes it. ``source`` names who keeps it. ``untold`` are the measures that only workers can tell of, with
+    somebody removes it. ``unless`` is the setting by which workers keep none; ``some`` where it may keep some of
+    them. ``source`` names who keeps it. ``untold`` are the measures that only workers can tell of, with
     the reason.
     """
 
@@ -56,6 +57,8 @@ class Tracing:
     read: Callable[[Sequence[Any]], Trace] | None = None
     source: str = "the workers' own records"
     keeps: float | None = None
+    unless: str = ""
+    some: bool = False
     untold: tuple[tuple[str, str], ...] = ()
 
     def id_of(self, seq: int) -> bytes:

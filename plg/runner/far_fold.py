@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,6 +22,14 @@ _SILENT = (
     "no worker told of its jobs: add plg.worker to the workers, which is one line; where they have it, their logs say "
     "whether they know what the jobs call"
 )
+_DROPPED = {
+    "expired": "had expired before a worker began them",
+    "revoked": "were revoked",
+    "unknown": "were given up by workers that do not know what they call",
+    "locked": "were given up because the lock of their task was held",
+    "skipped": "were skipped by the workers' middleware",
+}
+"""What workers tell of jobs that they gave up, as the end of a clause."""
 EARLY = 0.005
 """Seconds by which a worker's clock may show a start before the job was due: clocks differ by as much."""
 MOST_STEPS = 4000
@@ -211,12 +220,21 @@ class _Fold:
     def _where_to(self) -> str:
         """What may have become of jobs that are lost, as the end of a sentence."""
         jobs = self.jobs
-        begun = int((jobs.are("gone") & jobs.hooked).sum())
-        if begun:
-            return f": {begun:,} of them a worker began and never finished"
-        if bool((jobs.are("gone") & ~jobs.recorded).any()):
-            return ", unless a worker without plg.worker ran them"
-        return ", unless their records were removed, or expired, before they were read"
+        gone, dropped = jobs.are("gone"), Counter(why for p, why in jobs.dropped.items() if not jobs.settled(p))
+        begun = int((gone & jobs.hooked).sum()) - dropped.total()
+        known = [f"{count:,} of them {_DROPPED.get(why, f'were dropped ({why})')}" for why, count in dropped.items()]
+        known += [f"{begun:,} of them a worker began and never finished"] if begun > 0 else []
+        known += [f"{len(jobs.unwritten):,} of them still stand in the queue without their record"] * bool(
+            jobs.unwritten
+        )
+        evicted, expired = jobs.forgotten.evicted, jobs.forgotten.expired
+        known += [f"the server evicted {evicted:,} key{'s' * (evicted != 1)} during the run"] * bool(evicted)
+        if known:
+            return f": {', '.join(known)}"
+        may = f"; {expired:,} key{'s' * (expired != 1)} expired there during the run, which may be why" * bool(expired)
+        if bool((gone & ~jobs.recorded).any()):
+            return f", unless a worker without plg.worker ran them{may}"
+        return f", unless their records were removed, or expired, before they were read{may}"
 
     def _flow(self) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
         """Jobs started and ended by the moment of it, in steps of the run; of a sample as many as all would be."""

@@ -14,6 +14,8 @@ from plg.targets.inquiry import Inquiry
 _SPARE = 3600.0
 """Seconds for which a stream outlives its run, where plg does not live to remove it."""
 _PAGE = 1000
+_MOST_WHY = 60
+"""Bytes of a worker's reason."""
 _MOST_SEQ = 1 << 62
 APART = 0.005
 """Clocks that differ by less (s) count as one: it cannot be told from the way to the server."""
@@ -22,7 +24,7 @@ APART = 0.005
 @dataclass(frozen=True, slots=True)
 class Told:
     """One record: the job's number, seconds since the epoch by the worker's clock, and how it ended: done, failed,
-    retry, or "" where it was only started."""
+    retry, dropped for the reason ``why``, or "" where it was only started."""
 
     seq: int
     started: float | None
@@ -30,6 +32,7 @@ class Told:
     end: str
     attempt: int
     worker: str
+    why: str = ""
 
 
 class Hooks:
@@ -48,8 +51,16 @@ class Hooks:
         self._offsets: dict[str, float] = {}
         self._entries = dict.fromkeys(self._tracings, 0)
         self.heard = self.size = 0
-        self.missed = ""
-        """Why not all was read that workers told; a clause."""
+        self._given_up = 0
+        self._removed = ""
+
+    @property
+    def missed(self) -> str:
+        """Why not all is known that workers had to tell; a clause, empty where all is."""
+        if self._given_up and not self._removed:
+            many = f"{self._given_up:,} record{'s' * (self._given_up != 1)}"
+            return f"workers gave up {many} of jobs that they could not send in time"
+        return self._removed
 
     def open(self, run_id: str, lasting: float) -> None:
         """Make the streams, for a run that lasts so many seconds at most. Raises `TargetError`."""
@@ -92,13 +103,13 @@ class Hooks:
             for key, answer in zip(self._tracings, answers, strict=True):
                 if isinstance(answer, Exception):
                     if "no such key" in str(answer).lower():
-                        self.missed = f"{key}, in which workers tell of their jobs, was removed by somebody"
+                        self._removed = f"{key}, in which workers tell of their jobs, was removed by somebody"
                     continue
                 # Redis before 7 does not say how many entries there were.
                 added = dict(zip(answer[::2], answer[1::2], strict=False)).get(b"entries-added", 0)
                 if added > self._entries[key]:
                     lost = added - self._entries[key]
-                    self.missed = (
+                    self._removed = (
                         f"{lost:,} of {added:,} records of workers were removed from {key} before they were read"
                     )
 
@@ -110,6 +121,7 @@ class Hooks:
         seq = tracing.seq_of(given.get(b"id", b""))
         if seq is None or seq > _MOST_SEQ:
             return None
+        self._given_up += int(_number(given.get(b"lost")) or 0)
         worker = given.get(b"w", b"").decode("utf-8", "replace")
         sent = _number(given.get(b"t"))
         if sent is not None and worker:
@@ -118,7 +130,7 @@ class Hooks:
             self._offsets[worker] = min(ahead, self._offsets.get(worker, ahead))
         return Told(
             seq, _number(given.get(b"s")), _number(given.get(b"f")), given.get(b"end", b"").decode("ascii", "replace"),
-            int(_number(given.get(b"n")) or 1), worker,
+            int(_number(given.get(b"n")) or 1), worker, given.get(b"why", b"")[:_MOST_WHY].decode("utf-8", "replace"),
         )  # fmt: skip
 
     @property

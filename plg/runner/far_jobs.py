@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from plg.dataclass import dataclass
 from plg.plan import Plan
 from plg.queues.tracing import SETTLED, State, Trace, Tracing
 from plg.runner.far_hooks import Told
@@ -20,6 +21,14 @@ STATES: tuple[State | None, ...] = (None, "waiting", "delayed", "running", "comp
 """What is known of a job: nothing yet, or its state."""
 _CODES = {state: code for code, state in enumerate(STATES)}
 _OPEN = np.array([state not in (*SETTLED, "gone") for state in STATES])
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Keys that the server removed by itself during the run: for want of memory, and because their time was over."""
+
+    evicted: int = 0
+    expired: int = 0
 
 
 class FarJobs:
@@ -52,6 +61,11 @@ class FarJobs:
         self.traceable = np.array([tracing is not None for tracing in tracings])[self.kind]
         self.recorded = np.array([tracing is not None and tracing.read is not None for tracing in tracings])[self.kind]
         """Of which jobs the framework itself has a record."""
+        self.dropped: dict[int, str] = {}
+        """Jobs that a worker told it gave up without having run them, and why."""
+        self.unwritten: set[int] = set()
+        """Jobs that stand in their queue while their record is gone."""
+        self.forgotten = Forgotten()
         self.doubt = ""
         """Why it is not known where all of them are; a clause."""
         self.workers: set[str] = set()
@@ -121,6 +135,11 @@ class FarJobs:
             return
         if place in self.begun:
             self.begun[place].discard(run)
+        if told.end == "dropped":
+            if not self.settled(place):
+                self.dropped[place] = told.why
+                self.state[place] = _CODES["gone"]
+            return
         self.runs[place] += 1
         if told.finished is not None:
             self.finished[place], self.ended_by[place] = told.finished, who
@@ -157,8 +176,8 @@ class FarJobs:
         ):  # fmt: skip
             column[own] += ahead[by[own]]
 
-    def put(self, places: npt.NDArray[np.intp], state: State) -> None:
-        """Say of jobs, of which nobody tells by itself, where they are."""
+    def put(self, places: npt.NDArray[np.intp], state: State | None) -> None:
+        """Say of jobs, of which nobody tells by itself, where they are; None: that is not known."""
         self.state[places] = _CODES[state]
 
     def is_open(self, place: int) -> bool:

@@ -89,6 +89,50 @@ def check_whose(jobs: FarJobs, target: Target, entry: RunEntry, before: Depth | 
         jobs.doubt = f"{many} jobs by which the queue has grown are of others, and as many of the run are elsewhere"
 
 
+def place_unrecorded(jobs: FarJobs, target: Target, entry: RunEntry, taken: bool | None) -> None:
+    """Tell jobs that were lost from those whose record alone went, of those without one.
+
+    One that stands in the queue has not been run, nor has any where none was ``taken``; where the others leave their
+    records after their end, one that is missing is lost. Of the rest it is not known. A worker that tells of its jobs
+    itself told of those that it has ended.
+    """
+    gone = jobs.recorded & ~jobs.hooked & jobs.are("gone")
+    if not gone.any():
+        return
+    why = ""
+    if evicted := jobs.forgotten.evicted:
+        why = f"the server evicted {evicted:,} key{'s' * (evicted != 1)} during the run"
+    doubted = np.zeros(len(jobs), dtype=np.bool_)
+    for kind, tracing in enumerate(jobs.tracings):
+        own = jobs.kind == kind
+        kept = jobs.are("completed") & own
+        if tracing is None or (jobs.hooked & own).any() or not (gone & own).any():
+            continue
+        if jobs.forgotten.evicted or (tracing.unless and (tracing.some or not kept.any())):
+            doubted |= gone & own
+            why = why or f"workers keep none where they are told so ({tracing.unless})"
+    waiting = _waiting(target, entry)
+    jobs.unwritten = waiting & set(jobs.seq[gone].tolist())
+    doubted &= ~np.isin(jobs.seq, list(jobs.unwritten))
+    if taken is not False and doubted.any():
+        jobs.put(np.flatnonzero(doubted), None)
+        count = int(doubted.sum())
+        many = f"{count:,} job{'s' * (count != 1)}"
+        jobs.doubt = jobs.doubt or f"{many} left no record, lost or done before: {why}"
+
+
+def _waiting(target: Target, entry: RunEntry) -> set[int]:
+    """The numbers of the jobs in the queues; none where they cannot be seen, or there are too many."""
+    there = left_in_queue(target)
+    if there is None or not 0 < there.waiting <= _LOOKED_THROUGH:
+        return set()
+    try:
+        with Leftovers(target) as leftovers:
+            return leftovers.waiting(entry)
+    except TargetError:
+        return set()
+
+
 def _more(after: int | None, before: int | None, share: float) -> int:
     """How many of the jobs asked after that may be."""
     return round(max(0, (after or 0) - (before or 0)) * share)

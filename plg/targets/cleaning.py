@@ -8,7 +8,7 @@ broken off at any time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from plg.queues.traces import Made, Own, Place, Traces
 from plg.targets.client import Command
@@ -45,6 +45,11 @@ class Cleaner:
         self._server = Server(routed, pause)
         self._routed, self._traces, self._planned, self._force = routed, traces, planned, force
         self._clock, self._pause = clock, pause
+
+    def among(self, keys: Container[str]) -> set[int]:
+        """The numbers of the jobs that stand in these keys."""
+        places = (place for told in self._traces for place in told.places if place.key in keys)
+        return {each.seq for place in places for page in self._server.pages(place) for each in page.found}
 
     def look(self) -> Tally:
         """What is there. Changes nothing."""

@@ -45,6 +45,11 @@ class Leftovers:
         traces, blind = self._traces(entry)
         return Remains(Tally(), self._cleaner(entry, traces).look(), blind)
 
+    def waiting(self, entry: RunEntry) -> set[int]:
+        """The numbers of the jobs that stand where workers take jobs from. Changes nothing."""
+        traces, _ = self._traces(entry)
+        return self._cleaner(entry, traces).among({queue.key for queue in entry.queues})
+
     def clean(self, known: Known, *, force: bool = False, patience: float = PATIENCE) -> Remains:
         """Remove what is there of the run; with ``force`` also jobs that a worker has.
 

@@ -139,6 +139,47 @@ def test_a_worker_that_is_killed_shows_as_its_framework_has_it(name: str, made, 
         assert (lost.verdict, outcome.exit_code) == ("fail" if far.lost else "no_data", 3)
 
 
+GIVEN_UP = {
+    "celery": ('name="shop.work"', 'name="shop.other"', "given up by workers that do not know what they call"),
+    "huey": (
+        "@huey.task()",
+        '@huey.task()\n@huey.lock_task("one")',
+        "given up because the lock of their task was held",
+    ),
+}
+"""How the worker of each is changed so that it gives jobs up."""
+
+
+@pytest.mark.parametrize("name", GIVEN_UP)
+def test_jobs_that_workers_gave_up_are_lost_and_the_report_says_why(name: str, made, server, tmp_path: Path) -> None:
+    own, other, why = GIVEN_UP[name]
+    framework = told(name)
+    assert own in framework.files["shop.py"]
+    framework = replace(framework, files={**framework.files, "shop.py": framework.files["shop.py"].replace(own, other)})
+    with working(framework, made(name), tmp_path, server.url()) as worker:
+        outcome, _ = check(name, tmp_path, server, "lost == 0  duplicates == 0")
+        seen = worker.seen()
+    [_, lost, _] = outcome.expectations
+    assert outcome.far_side.completed == len(seen) < JOBS, worker.log()
+    assert (lost.verdict, lost.observed) == ("fail", JOBS - len(seen))
+    assert f"{JOBS - len(seen)} of them were {why}" in outcome.far_side.found[0]
+
+
+def test_jobs_whose_worker_removes_their_records_are_not_called_lost(made, server, tmp_path: Path) -> None:
+    framework = FRAMEWORKS["bullmq"]
+    told = framework.files["worker.js"].replace("concurrency: 10", "concurrency: 10, removeOnComplete: { count: 20 }")
+    with working(replace(framework, files={"worker.js": told}), made("bullmq"), tmp_path, server.url()) as worker:
+        outcome, _ = check("bullmq", tmp_path, server, "lost == 0  completed == 140  dead == 0")
+        assert len(worker.waits_for(JOBS)) == JOBS
+    [_, lost, completed, _] = outcome.expectations
+    assert server.number("ZCARD", "bull:shop:completed") == 20
+    if outcome.far_side.doubt:  # plg did not see each of them in time
+        assert (lost.verdict, completed.verdict) == ("no_data", "no_data")
+        assert "lost or done before: workers keep none where they are told so (removeOnComplete)" in lost.detail
+    else:
+        assert (lost.verdict, completed.verdict) == ("pass", "pass")
+
+
 @pytest.mark.parametrize("name", ["celery", "huey", "taskiq"])
 def test_a_job_that_is_given_to_workers_twice_is_a_duplicate(name: str, made, server, tmp_path: Path) -> None:
     bin, key = made(name), {"huey": "huey.redis.shop"}.get(name, "shop")

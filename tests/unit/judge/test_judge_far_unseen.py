@@ -39,6 +39,14 @@ def test_a_job_of_which_nothing_is_left_may_have_failed(plan, measure: str) -> N
     assert verdict(recording, expect("lost", "==", 0.0))[0] == "fail"
 
 
+def test_a_count_that_may_yet_come_to_what_was_asked_for_is_not_judged(plan) -> None:
+    recording = folded(plan, dict.fromkeys((3, 4, 5), Trace("running", 1.0, 1.0)))
+    assert verdict(recording, expect("completed", "==", 19.0))[0] == "no_data"
+    assert verdict(recording, expect("completed", "!=", 19.0))[0] == "no_data"
+    assert verdict(recording, expect("completed", "==", 21.0))[0] == "fail"
+    assert verdict(recording, expect("completed", "!=", 16.0))[0] == "pass"
+
+
 def test_times_of_a_sample_reckon_with_the_jobs_of_it_that_are_nowhere(plan) -> None:
     """Half of ten that were asked after are gone: no percentile above the median is that of the others."""
     recording = folded(plan, dict.fromkeys(range(5), GONE), most=10)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.far_runs import JOBS, plan_in
+from support.far_runs import JOBS, folded, plan_in
 
+from plg import worker
 from plg.plan import Plan
 from plg.queues.base import Question
 from plg.queues.registry import format_of
-from plg.queues.tracing import Trace, Tracing
+from plg.queues.tracing import GONE, Trace, Tracing
 from plg.runner.far_hooks import Hooks, Told
 from plg.runner.far_jobs import FarJobs, _sample
 from plg.runner.far_place import place_silent
@@ -231,6 +232,63 @@ def test_entries_of_workers_are_read_in_pieces_and_their_clocks_compared(plan: P
     assert ("XTRIM", tracing.stream, "MINID", b"2800-0") in streams.asked
     hooks.close()
     assert streams.asked[-1] == ("DEL", tracing.stream)
+
+
+def test_records_that_a_worker_gave_up_are_counted_and_make_the_counts_doubtful(plan: Plan) -> None:
+    [tracing] = jobs_of(plan, "celery").tracings
+    assert tracing is not None
+    sent: list[list[Any]] = []
+
+    class Client:
+        reached = False
+
+        def pipeline(self, transaction: bool) -> Client:
+            if not self.reached:
+                raise ConnectionError
+            return self
+
+        def execute_command(self, *words: Any) -> None:
+            sent.append(list(words[7:]))
+
+        def execute(self) -> None:
+            """All is sent."""
+
+    client = Client()
+    recorder = worker.Recorder(lambda: client, at_once=True)
+    recorder.ended(tracing.id_of(0).decode(), "done")
+    client.reached = True
+    for seq in range(1, 10_006):  # as many more have begun than are kept
+        recorder.started(tracing.id_of(seq).decode())
+    recorder.flush()
+    lost = [words[words.index("lost") + 1] for words in sent if "lost" in words]
+    assert (len(sent), lost) == (10_000, ["6"])
+    streams = Streams()
+    hooks = Hooks([tracing], streams)  # type: ignore[arg-type]
+    streams.entries = [(b"%d-0" % n, [str(word).encode() for word in words]) for n, words in enumerate(sent[:5], 1)]
+    hooks.read(10)
+    assert hooks.missed == "workers gave up 6 records of jobs that they could not send in time"
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("expired", "2 of them had expired before a worker began them"),
+        ("unknown", "2 of them were given up by workers that do not know what they call"),
+        ("twice", "2 of them were dropped (twice)"),
+    ],
+)
+def test_jobs_that_workers_gave_up_are_lost_with_their_reason(tmp_path: Path, why: str, said: str) -> None:
+    def drops(jobs: FarJobs, server: float) -> None:
+        for place in range(JOBS):
+            due = server + float(jobs.due[place])
+            end = "dropped" if place in (3, 7) else "done"
+            jobs.hear(Told(int(jobs.seq[place]), due + 1.0, due + 1.5, end, 1, "w", why if end == "dropped" else ""))
+
+    recording = folded(plan_in(tmp_path, "celery"), dict.fromkeys(range(JOBS), GONE), before=drops)
+    assert recording.total("lost") == 2
+    assert recording.total("job_failures") == recording.total("duplicates") == 0
+    assert recording.far is not None
+    assert recording.far.found == (f"2 jobs that Redis confirmed can be found nowhere: {said}",)
 
 
 def test_of_several_generators_the_last_one_removes_the_streams(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,9 @@ from pathlib import Path
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
-from plg.guardrails.policy import Policy, account_name
+from plg.guardrails.policy import Policy, account_name, under_hard_ceilings
+from plg.guardrails.terms import Asked
+from plg.guardrails.webhook import Webhook
 from plg.judge.outcome import scenario_hash
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source
@@ -39,7 +42,8 @@ class Request:
     ``wait`` (s) is for a server that is not up yet. Who does not ``send`` needs no target.
     With ``force`` jobs go also to queues that belong to a framework. With ``clean`` the run removes what it left.
     With ``veil`` the scenario comes from a store that seals its payloads: nothing that is shown or kept has them.
-    ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold.
+    ``environ`` is where ``env`` looks (the process's own by default), ``account`` whose rules of the policy hold, and
+    ``role`` the one that a server knows that account by.
     """
 
     overrides: Mapping[str, str]
@@ -59,6 +63,7 @@ class Request:
     veil: bool = False
     environ: Mapping[str, str] | None = None
     account: str | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Prepared:
     """A scenario that can be run: loaded, under policy, planned. ``notes`` are remarks the report repeats.
 
     ``limits`` are those of this generator: the scenario's own, or of a shard its part of them. ``demand`` is what the
-    policy asks of the server itself, ``account`` whose run it is.
+    policy asks of the server itself, ``account`` whose run it is, ``webhooks`` are told of an emergency stop.
     """
 
     loaded: Loaded
@@ -85,6 +90,7 @@ class Prepared:
     clean: bool = False
     demand: Demand = NOTHING
     account: str = ""
+    webhooks: tuple[Webhook, ...] = ()
 
 
 def prepare(file: Path, request: Request) -> Prepared:
@@ -105,8 +111,12 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     scenario = _asked_otherwise(scenario, request)
     if request.sends and (words := too_few_files_for_a_run(scenario.connections - 1)):
         raise ScenarioError([Diagnostic("machine", words, source.file)])
+    scenario, capped = under_hard_ceilings(scenario)
+    notes += capped
     if request.policy is not None:
-        scenario, lowered = request.policy.apply(scenario, request.environment, account=request.account)
+        scenario, lowered = request.policy.apply(
+            scenario, request.environment, account=request.account, role=request.role
+        )
         notes += lowered
     plan = make_plan(scenario, seed=request.seed, shard=request.shard or (0, 1))
     grid = Grid.of(plan, scenario.expect)
@@ -117,13 +127,12 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate, demand = None, NOTHING
-    if request.policy is not None:
-        gate = request.policy.gate(scenario.guardrails)
-        demand = request.policy.demand(scenario.target, request.environment, account=request.account)
+    gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
+    demand = _admitted(request, scenario, plan)
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate, request.force, request.clean, demand, request.account or account_name(),
+        request.policy.webhooks if request.policy is not None else (),
     )  # fmt: skip
 
 
@@ -152,6 +161,20 @@ def veiled(scenario: Scenario) -> Scenario:
         withheld = {"secrets": {"env": "PLG_KEYS", "value": HIDDEN}}
         document = field_order({**document, "params": {**document.get("params", {}), **withheld}})
     return replace(scenario, document=document)
+
+
+def _admitted(request: Request, scenario: Scenario, plan: Plan) -> Demand:
+    """What the policy asks of the server. Raises `PolicyRefusal` where it does not allow this rate, or this hour."""
+    if request.policy is None:
+        return NOTHING
+    limits = scenario.guardrails
+    start = time.time() if request.start is None else request.start.wall
+    asked = Asked(
+        scenario.target, request.account or account_name(), request.role, request.environment,
+        rate=min(plan.peak_rate, limits.max_rate), start=start if request.sends else None,
+        lasting=min(plan.duration, limits.max_duration),
+    )  # fmt: skip
+    return request.policy.admit(asked)
 
 
 def _remark(warning: Diagnostic) -> str:

@@ -19,6 +19,7 @@ from plg.plan.watching import watch_length
 from plg.prepare import Prepared
 from plg.redaction import hide, hide_known, redact
 from plg.runner.budget import SharedBudget
+from plg.runner.emergency import Emergency
 from plg.runner.encode import batch_encoder
 from plg.runner.far_fold import fold, nobody_asked
 from plg.runner.far_jobs import Forgotten
@@ -195,6 +196,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         observer.interrupted,
         discard=Ready.close,
     )
+    emergency = _emergency(ready, prepared)
     with ExitStack() as ends:
         ends.callback(_soon, ready.close, observer)
         sampler = ThreadSampler(ready.probe, clock, own_workers=_own_gauges(ready, plan.shard))
@@ -205,7 +207,7 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
         )  # fmt: skip
         monitor = Monitor(
             plan, prepared.limits, sampler, recorder, run_clock,
-            hooks=_hooks(prepared, observer, ready), watch=_watch(ready, scenario),
+            hooks=_hooks(prepared, observer, ready, emergency), watch=_watch(ready, scenario),
         )  # fmt: skip
         attend(observer.before_start, observer.interrupted)
         start = clock.now() + LEAD if given is None else given.at
@@ -232,8 +234,14 @@ def _run_on(target: Target, prepared: Prepared, clock: Clock, observer: Observer
     failed = _failed(ready.before, target, clock, recording, observer)
     left = _leave(ready, target, prepared, recording, observer)
     ready.registration.close()
+    told = emergency.close()
     recording = replace(recording, residue=left.residue, residue_said=left.said)
-    return _Ran(recording, started, workers, (*notes, *left.notes), begun, failed)
+    return _Ran(recording, started, workers, (*notes, *left.notes, *told), begun, failed)
+
+
+def _emergency(ready: Ready, prepared: Prepared) -> Emergency:
+    about = {"run": prepared.run_id, "scenario": prepared.scenario.name, "target": redact(prepared.scenario.target)}
+    return Emergency(ready.interlock, prepared.webhooks, {**about, "account": prepared.account})
 
 
 def _leave(ready: Ready, target: Target, prepared: Prepared, recording: Recording, observer: Observer) -> Left:
@@ -354,15 +362,16 @@ def _until(end: float, recovering: Callable[[Live], bool]) -> Callable[[Live], b
     return lambda live: live.now < end and recovering(live)
 
 
-def _hooks(prepared: Prepared, observer: Observer, ready: Ready) -> Hooks:
+def _hooks(prepared: Prepared, observer: Observer, ready: Ready, emergency: Emergency) -> Hooks:
     """What the run asks and tells: whoever observes it, the server it loads, and by way of that the other shards."""
     expect, budget = prepared.scenario.expect, ready.budget
     recovering = still_recovering(expect)
     if recovering is not None and prepared.scenario.watch is not None:
         recovering = _until(prepared.scenario.pattern.duration + prepared.scenario.watch, recovering)
-    asked = observer.interrupted
-    if ready.interlock is not None:
-        asked = _either(asked, ready.interlock.asked)
+    asked, interlock = observer.interrupted, ready.interlock
+    if interlock is not None:
+        asked = _either(asked, interlock.asked)
+    observer = replace(observer, stopped=emergency.hearing(observer.stopped))
     if prepared.shard is None:
         stops = or_stop(expect, prepared.grid, observer.broken)
         return replace(observer, interrupted=asked, watch=stops, recovering=recovering)

@@ -147,3 +147,35 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise _not("a whole number", text)
     return int(text)
+
+
+def add_policy(commands: Commands) -> None:
+    """``plg policy``."""
+    parser = _command(
+        commands, "policy", "see whether policy files can be read, and which rule decides about a run, and why",
+        "  plg policy check plg-policy.yaml\n"
+        "  plg policy explain sale.plg --target redis://db.prod.example.com:6379/0\n"
+        "  plg policy explain --target redis://staging:6379/0 --account ci --role operator --rate 800/s "
+        "--at 2040-01-31T18:30:00Z",
+    )  # fmt: skip
+    actions = _actions(parser)
+    check = _command(actions, "check", "read policy files, and tell every fault", "  plg policy check plg-policy.yaml")
+    check.add_argument("files", nargs="*", metavar="FILE", help="policy files (default: those that hold here)")
+    why = _command(
+        actions, "explain", "tell of each rule whether it applies to a run, and what it means for it",
+        "  plg policy explain sale.plg --account ci",
+    )  # fmt: skip
+    why.add_argument("file", nargs="?", metavar="SCENARIO", help="the run of this scenario")
+    why.add_argument("--target", metavar="URL", help="the target, or 'env NAME' for the URL in a variable")
+    why.add_argument("--account", metavar="NAME", help="who would run it (default: you)")
+    why.add_argument(
+        "--role", choices=("viewer", "operator", "author", "admin"), default="", help="the role of a server's token"
+    )
+    why.add_argument("--rate", type=_rate, metavar="RATE", help="the highest rate")
+    why.add_argument("--queue", action="append", default=[], metavar="NAME", help="a queue (repeatable)")
+    why.add_argument("--at", metavar="TIME", help="when it would begin, such as 2040-01-31T18:30:00Z (default: now)")
+    why.add_argument("--for", dest="lasting", type=_duration, metavar="TIME", help="how long it would last")
+    why.add_argument("--env", metavar="NAME", help="as in plg check")
+    why.add_argument("--json", action="store_true", help="as JSON")
+    for each in (check, why):
+        each.add_argument("--policy", metavar="FILE", help="a policy file to apply beside those that hold here")

@@ -18,12 +18,12 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
-    from plg.cli.access_options import add_audit, add_target, add_token
+    from plg.cli.access_options import add_audit, add_policy, add_target, add_token
 
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (
         _check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean, _doctor,
-        add_profile, add_history, add_target, add_token, add_audit,
+        add_profile, add_history, add_target, add_policy, add_token, add_audit,
         _serve,
     ):  # fmt: skip
         add(commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, replace
 from fnmatch import fnmatchcase
@@ -9,11 +10,13 @@ from pathlib import Path
 
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
+from plg.guardrails.terms import ADMIN, Asked, Terms, refusal
+from plg.guardrails.webhook import Webhook
 from plg.language.limits import with_limits
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.gate import Gate, Zone
-from plg.targets.hosts import ANY, ANY_DOOR, Door, door_of, holding, names_of
-from plg.targets.interlock import Demand
+from plg.targets.hosts import ANY, Door, door_of, holding, names_of
+from plg.targets.interlock import NOTHING, Demand
 from plg.units import format_duration, format_percent, format_rate, format_size
 
 DEFAULT_WINDOW = 1.0
@@ -48,12 +51,15 @@ class Ceilings:
     rate_limit_window: float | None = None
 
 
+HARD = Ceilings(max_rate=10_000_000.0, max_total_jobs=100_000_000_000, max_duration=366 * 86_400.0)
+"""What no policy, no role and no flag can raise: above it a scenario is a slip of the pen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Ceilings for some hosts or some accounts; ``allow`` off forbids any run. ``span`` is its place in the file.
 
-    An environment may be one of some ``ports`` and ``databases`` alone. With ``require_allow`` its servers must carry
-    an allowance of their own (`plg.targets.interlock`).
+    An environment may be one of some ``ports`` and ``databases`` alone, a rule for users one of some ``roles``.
     """
 
     name: str
@@ -63,34 +69,54 @@ class Rule:
     span: Span | None = None
     ports: tuple[int, ...] = ()
     databases: tuple[int, ...] = ()
-    require_allow: bool = False
+    roles: tuple[str, ...] = ()
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """One policy file: rules by host, rules by account, and ceilings that hold everywhere."""
+    """One policy file: rules by host, rules by account, and ceilings that hold everywhere.
+
+    ``admins`` are the accounts that count as such under this file, ``max_tests`` and ``budget`` (jobs/s) hold for all
+    tests that run at a time, ``webhook`` is told of emergency stops.
+    """
 
     file: str
     environments: tuple[Rule, ...] = ()
     users: tuple[Rule, ...] = ()
     everywhere: Ceilings = Ceilings()
+    admins: tuple[str, ...] = ()
+    max_tests: float = math.inf
+    budget: float = math.inf
+    webhook: Webhook | None = None
     text: str = field(default="", repr=False)
 
-    def applying(
-        self, hosts: tuple[str, ...], account: str, named: str | None, door: Door = ANY_DOOR
-    ) -> Iterator[tuple[str, Rule]]:
-        """The rules that hold, with the kind of each.
+    def applying(self, asked: Asked) -> Iterator[tuple[str, Rule]]:
+        """The rules that hold, with the kind of each. Raises `PolicyRefusal` where the host cannot be told.
 
         An environment whose host is ``*`` is the catch-all: it holds for hosts that no other environment of this file
         names. So does a user rule for ``*``, for accounts that no other one names.
         """
+        hosts, door = place_of(self, asked.target)
         here = holding(self.environments, hosts, door)
         for rule in self.environments:
-            if rule in here or rule.name == named:
+            if rule in here or rule.name == asked.named:
                 yield "environment", rule
-        mine = [r for r in self.users if any(p != ANY and fnmatchcase(account, p) for p in r.patterns)]
-        for rule in mine or [r for r in self.users if ANY in r.patterns]:
-            yield "user rule", rule
+        yield from (("user rule", rule) for rule in self._of_users(asked))
+
+    def _of_users(self, asked: Asked) -> list[Rule]:
+        role = ADMIN if self.is_admin(asked) else asked.role
+        mine = [rule for rule in self.users if not rule.roles or role in rule.roles]
+        named = [r for r in mine if any(p != ANY and fnmatchcase(asked.account, p) for p in r.patterns)]
+        return [r for r in mine if not r.patterns or r in named or (not named and ANY in r.patterns)]
+
+    def is_admin(self, asked: Asked) -> bool:
+        """Whether who asks is an admin under this file: no other file can say so."""
+        return asked.role == ADMIN or any(fnmatchcase(asked.account, pattern) for pattern in self.admins)
+
+    def whom(self, kind: str, asked: Asked) -> str:
+        """Whom a rule is about: ``on HOST`` or ``by ACCOUNT``."""
+        return f"on {place_of(self, asked.target)[0][0]}" if kind == "environment" else f"by {asked.account}"
 
     def refusal(self, message: str, span: Span | None, help: str = "") -> PolicyRefusal:
         """A refusal that points into this file."""
@@ -104,7 +130,7 @@ class Policy:
     files: tuple[PolicyFile, ...]
 
     def apply(
-        self, scenario: Scenario, named: str | None = None, *, account: str | None = None
+        self, scenario: Scenario, named: str | None = None, *, account: str | None = None, role: str = ""
     ) -> tuple[Scenario, tuple[str, ...]]:
         """The scenario with its guardrails lowered to every ceiling that applies, and a remark for each one lowered.
 
@@ -113,31 +139,44 @@ class Policy:
         """
         self._known(named)
         account = account_name() if account is None else account
+        queues = tuple(dict.fromkeys(job.queue.name for job in scenario.jobs))
+        asked = Asked(scenario.target, account, role, named, queues)
         remarks = self._side_by_side()
         limits = scenario.guardrails
         for file in self.files:
-            hosts, door = _place(file, scenario.target)
             limits = _lowered(limits, file.everywhere, file.file, remarks)
-            for kind, rule in file.applying(hosts, account, named, door):
-                whom = f"on {hosts[0]}" if kind == "environment" else f"by {account}"
-                if not rule.allow:
-                    raise file.refusal(f"the policy allows no load {whom} ({kind} {rule.name})", rule.span)
+            for kind, rule in file.applying(asked):
+                _heed(file, kind, rule, asked)
                 limits = _lowered(limits, rule.ceilings, f"{kind} {rule.name} of {file.file}", remarks)
         if limits == scenario.guardrails:
             return scenario, tuple(remarks)
         document = with_limits(scenario.document, scenario.guardrails, limits)
         return replace(scenario, guardrails=limits, document=document), tuple(remarks)
 
-    def demand(self, target: str, named: str | None = None, *, account: str | None = None) -> Demand:
-        """What a server has to be asked for before a run, by the rules that `apply` goes by."""
-        account = account_name() if account is None else account
-        required = ""
+    def admit(self, asked: Asked) -> Demand:
+        """What a run needs of its server, by the rules that `apply` goes by; hours and rates are held against them.
+
+        Raises `PolicyRefusal`.
+        """
+        demand = NOTHING
         for file in self.files:
-            hosts, door = _place(file, target)
-            for kind, rule in file.applying(hosts, account, named, door):
-                if rule.require_allow and not required:
-                    required = f"{kind} {rule.name} of {file.file}"
-        return Demand(required)
+            demand = demand.within(file.budget, file.max_tests, math.inf, file.file)
+            for kind, rule in file.applying(asked):
+                _heed(file, kind, rule, asked)
+                source, terms = f"{kind} {rule.name} of {file.file}", rule.terms
+                if terms.require_allow and not demand.required:
+                    demand = replace(demand, required=source)
+                own = terms.max_tests if kind != "environment" else math.inf
+                everybody = terms.max_tests if kind == "environment" else math.inf
+                demand = demand.within(terms.budget, everybody, own, source)
+                if terms.latch > demand.latch:
+                    demand = replace(demand, latch=terms.latch)
+        return demand
+
+    @property
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """Who is told of emergency stops, each once."""
+        return tuple(dict.fromkeys(file.webhook for file in self.files if file.webhook is not None))
 
     def gate(self, limits: Guardrails) -> Gate:
         """What judges each host that a run with these ``limits`` connects to."""
@@ -165,6 +204,36 @@ class Policy:
             raise PolicyRefusal([Diagnostic("unknown-environment", message, shown or "<policy>", help=known)])
 
 
+def _heed(file: PolicyFile, kind: str, rule: Rule, asked: Asked) -> None:
+    """Raises `PolicyRefusal` where a rule that applies does not allow the run."""
+    if not rule.allow:
+        raise file.refusal(f"the policy allows no load {file.whom(kind, asked)} ({kind} {rule.name})", rule.span)
+    why = refusal(rule.terms, asked, admin=file.is_admin(asked))
+    if why:
+        raise file.refusal(
+            f"the policy refuses this run {file.whom(kind, asked)}: {why} ({kind} {rule.name})", rule.span
+        )
+
+
+def under_hard_ceilings(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
+    """The scenario with its guardrails lowered to what plg itself allows, and a remark for each one lowered."""
+    limits, remarks = scenario.guardrails, list[str]()
+    for name, ceiling in (
+        ("max_rate", HARD.max_rate),
+        ("max_total_jobs", HARD.max_total_jobs),
+        ("max_duration", HARD.max_duration),
+    ):
+        present = getattr(limits, name)
+        if ceiling is not None and present > ceiling:
+            show = _FORMATS.get(name, _count)
+            remarks.append(f"{name} lowered from {show(present)} to {show(ceiling)}, the most that plg allows")
+            limits = replace(limits, **{name: ceiling})  # type: ignore[arg-type]  # the names are those of both
+    if limits == scenario.guardrails:
+        return scenario, ()
+    document = with_limits(scenario.document, scenario.guardrails, limits)
+    return replace(scenario, guardrails=limits, document=document), tuple(remarks)
+
+
 def _zone(rule: Rule, file: str, limits: Guardrails) -> Zone:
     remarks: list[str] = []
     _lowered(limits, rule.ceilings, f"environment {rule.name} of {file}", remarks)
@@ -186,7 +255,8 @@ def account_name() -> str:
         return f"#{os.getuid()}"
 
 
-def _place(file: PolicyFile, target: str) -> tuple[tuple[str, ...], Door]:
+def place_of(file: PolicyFile, target: str) -> tuple[tuple[str, ...], Door]:
+    """The names of a target's host, and its port and database. Raises `PolicyRefusal` where they cannot be told."""
     from plg.targets.base import TargetError
 
     try:

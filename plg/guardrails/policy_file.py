@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from plg.dataclass import dataclass
-from plg.diagnostics import Diagnostic, Fault, Path, ScenarioError, nearest
+from plg.access.roles import ROLES
+from plg.diagnostics import Diagnostic, Path, ScenarioError
+from plg.guardrails.fields import FieldReader
+from plg.guardrails.hours import EXAMPLE, Hours, zone
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
-from plg.language.kinds import fault_of, show
+from plg.guardrails.terms import Terms
+from plg.guardrails.webhook import Webhook
+from plg.language.kinds import show
 from plg.language.limits import LIMITS
 from plg.language.limits import error_rate as read_error_rate
 from plg.language.source import Spans, decode, read_bytes
@@ -39,13 +44,18 @@ LOOKALIKES = tuple(
 _OTHER = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 SYSTEM_FILES = tuple(FilePath("/etc/plg", name) for name in ("policy.yaml", "policy.yml", "policy.json"))
 """Read on every run where they are there: the place for ceilings that hold against the users of a machine."""
-FIELDS = ("ceilings", "environments", "users")
+FIELDS = ("ceilings", "environments", "users", "admins", "max_tests", "budget", "webhook")
+_TERMS = ("queues", "forbidden_queues", "hours", "time_zone", "admin_only", "max_tests")
 RULE_FIELDS = {
-    "environments": ("name", "hosts", "ports", "databases", "ceilings", "allow", "require_allow"),
-    "users": ("name", "accounts", "ceilings", "allow"),
-}
+    "environments": (
+        "name", "hosts", "ports", "databases", "ceilings", "allow", "require_allow", *_TERMS, "budget",
+        "emergency_latch",
+    ),
+    "users": ("name", "accounts", "roles", "ceilings", "allow", *_TERMS),
+}  # fmt: skip
 CEILINGS = {name: LIMITS[name] for name in LIMITS if name not in ("warn_at", "emergency_stop", "max_error_rate")}
 """The limits that a policy caps by one value; ``max_error_rate`` has two."""
+_WEBHOOK = "for example webhook: {url: https://example.com/plg, secret: {env: PLG_WEBHOOK_SECRET}}"
 ERROR_RATE = {"percent": "percent", "over": "duration"}
 
 
@@ -149,21 +159,8 @@ def _read(text: str, file: str, spans: Spans) -> tuple[Any, list[Diagnostic]]:
     return document, [replace(fault, help=help) if fault.code == "empty-file" else fault for fault in faults]
 
 
-@dataclass
-class _Reader:
-    file: str
-    text: str
-    spans: Spans
-    faults: list[Diagnostic] = field(default_factory=list)
-
-    def refusal(self) -> ScenarioError:
-        first = (0, 0)
-        ordered = sorted(self.faults, key=lambda d: (d.span.line, d.span.column) if d.span else first)
-        return ScenarioError(ordered, {self.file: self.text})
-
-    def fault(self, code: str, message: str, path: Path, help: str = "", *, at_key: bool = False) -> None:
-        span = self.spans.key(path) if at_key else self.spans.nearest(path)
-        self.faults.append(Diagnostic(code, message, self.file, span, help, path=path))
+class _Reader(FieldReader):
+    """Reads the rules, and the ceilings and terms of each."""
 
     def policy(self, document: Any) -> PolicyFile:
         known = self.mapping(document, (), "a policy", FIELDS)
@@ -174,20 +171,12 @@ class _Reader:
             self.rules(known, "environments", "hosts"),
             self.rules(known, "users", "accounts"),
             self.ceilings(known, ()),
+            self.texts(known, "admins", ()),
+            self.count(known, "max_tests", ()),
+            self.rate(known, "budget", ()),
+            self.webhook(known),
             self.text,
         )
-
-    def mapping(self, value: Any, path: Path, what: str, fields: tuple[str, ...]) -> dict[str, Any]:
-        """``value`` without the fields that are not known, each of which is a fault."""
-        if not isinstance(value, dict):
-            self.fault("wrong-type", f"{what} is a mapping, not {show(value)}", path)
-            return {}
-        for name in value:
-            if name not in fields:
-                near = nearest(name, fields)
-                help = f"did you mean {near}?" if near else f"known here: {', '.join(fields)}"
-                self.fault("unknown-key", f"{what} has no field `{name}`", (*path, name), help, at_key=True)
-        return {name: inner for name, inner in value.items() if name in fields}
 
     def rules(self, document: dict[str, Any], section: str, patterns: str) -> tuple[Rule, ...]:
         entries = self.list(document[section], (section,)) if section in document else []
@@ -199,19 +188,12 @@ class _Reader:
             seen.add(rule.name)
         return tuple(found)
 
-    def list(self, value: Any, path: Path) -> list[Any]:
-        if isinstance(value, list) and value:
-            return value
-        what = "must not be empty" if value == [] else f"must be a list, not {show(value)}"
-        self.fault("out-of-range" if value == [] else "wrong-type", f"`{path[-1]}` {what}", path)
-        return []
-
     def rule(self, value: Any, path: Path, patterns: str) -> Rule:
         what = "an environment" if patterns == "hosts" else "a user rule"
         known = self.mapping(value, path, what, RULE_FIELDS[str(path[0])])
         if isinstance(value, dict):
             for name in ("name", patterns):
-                if name not in known:
+                if name not in known and not (name == "accounts" and "roles" in known):
                     self.fault("missing-field", f"{what} needs `{name}`", path)
         name = known.get("name", f"#{path[1]}")
         if "name" in known:
@@ -220,39 +202,61 @@ class _Reader:
         return Rule(
             str(name), wanted, self.ceilings(known, path), self.flag(known, "allow", path, default=True),
             self.spans.nearest(path), self.numbers(known, "ports", path, 1, 65_535),
-            self.numbers(known, "databases", path, 0, 1_000_000), self.flag(known, "require_allow", path),
+            self.numbers(known, "databases", path, 0, 1_000_000), self.choices(known, "roles", path, ROLES),
+            self.terms(known, path),
         )  # fmt: skip
 
-    def flag(self, known: dict[str, Any], name: str, path: Path, *, default: bool = False) -> bool:
-        value = known.get(name, default)
-        if not isinstance(value, bool):
-            self.fault("wrong-type", f"`{name}` must be true or false, not {show(value)}", (*path, name))
-        return bool(value)
-
-    def numbers(self, known: dict[str, Any], name: str, path: Path, least: int, most: int) -> tuple[int, ...]:
-        """A list of whole numbers from ``least`` to ``most``."""
-        found = self.list(known[name], (*path, name)) if name in known else []
-        for index, value in enumerate(found):
-            if isinstance(value, bool) or not isinstance(value, int):
-                message = f"`{name}` must hold whole numbers, not {show(value)}"
-                self.fault("wrong-type", message, (*path, name, index))
-            elif not least <= value <= most:
-                message = f"`{name}` must hold numbers from {least} to {most}, not {value}"
-                self.fault("out-of-range", message, (*path, name, index))
-        return tuple(value for value in found if isinstance(value, int))
-
     def patterns(self, known: dict[str, Any], path: Path) -> tuple[str, ...]:
-        found = self.list(known[path[-1]], path)  # type: ignore[index]  # the last step of this path is a field's name
+        found = self.texts(known, str(path[-1]), path[:-1])
         for index, pattern in enumerate(found):
-            where = (*path, index)
-            if not isinstance(pattern, str):
-                self.fault("wrong-type", f"`{path[-1]}` must hold text, not {show(pattern)}", where, "quote it")
-            elif not pattern:
-                self.fault("out-of-range", f"`{path[-1]}` must not hold an empty text", where)
-            elif path[-1] == "hosts" and (why := pattern_fault(pattern)):
+            if path[-1] == "hosts" and pattern and (why := pattern_fault(pattern)):
                 example = "for example db.example.com, *.example.com or 10.1.0.0/16"
-                self.fault("bad-host", f"{show(pattern)} {why}", where, example)
-        return tuple(str(pattern) for pattern in found)
+                self.fault("bad-host", f"{show(pattern)} {why}", (*path, index), example)
+        return found
+
+    def terms(self, known: dict[str, Any], path: Path) -> Terms:
+        """What the rule asks beside its ceilings."""
+        hours = []
+        for index, text in enumerate(self.texts(known, "hours", path)):
+            try:
+                hours.append(Hours.read(text))
+            except ValueError as error:
+                self.fault("bad-hours", f"`hours`: {error}", (*path, "hours", index), EXAMPLE)
+        place = known.get("time_zone", "UTC")
+        try:
+            zone(place if isinstance(place, str) else show(place))
+        except ValueError as error:
+            where = (*path, "time_zone")
+            self.fault("unknown-name", f"`time_zone`: {error}", where, "for example UTC or Europe/Berlin")
+        return Terms(
+            self.texts(known, "queues", path), self.texts(known, "forbidden_queues", path), tuple(hours), str(place),
+            self.rate(known, "admin_only", path), self.flag(known, "require_allow", path),
+            self.count(known, "max_tests", path), self.rate(known, "budget", path), self.latch(known, path),
+        )  # fmt: skip
+
+    def latch(self, known: dict[str, Any], path: Path) -> float:
+        """How long an emergency stop holds all others up (s)."""
+        value = known.get("emergency_latch")
+        if value is None and "emergency_latch" not in known:
+            return 0.0
+        return math.inf if value == "until_reset" else self.duration(value, (*path, "emergency_latch"))
+
+    def webhook(self, known: dict[str, Any]) -> Webhook | None:
+        """Who is told of emergency stops."""
+        if "webhook" not in known:
+            return None
+        given = self.mapping(known["webhook"], ("webhook",), "webhook", ("url", "secret"))
+        for name in ("url", "secret"):
+            if isinstance(known["webhook"], dict) and name not in given:
+                self.fault("missing-field", f"webhook needs `{name}`", ("webhook",), _WEBHOOK)
+        url, secret = given.get("url", ""), given.get("secret", {"env": "X"})
+        if not isinstance(url, str) or (url and not url.startswith(("https://", "http://"))):
+            self.fault("wrong-type", "`url` must be an https:// or http:// URL", ("webhook", "url"), _WEBHOOK)
+        variable = secret.get("env") if isinstance(secret, dict) and len(secret) == 1 else None
+        if not isinstance(variable, str) or not variable:
+            message = "`secret` must name the variable that holds it: a policy file is no place for a secret"
+            self.fault("wrong-type", message, ("webhook", "secret"), _WEBHOOK)
+        return Webhook(str(url), str(variable))
 
     def ceilings(self, known: dict[str, Any], path: Path) -> Ceilings:
         if "ceilings" not in known:
@@ -277,12 +281,3 @@ class _Reader:
         if good != [True, True]:
             return None
         return read_error_rate(given)
-
-    def checked(self, kind: str, value: Any, path: Path) -> bool:
-        """Whether ``value`` is of its kind; a fault is kept where it is not."""
-        fault: Fault | None = fault_of(kind, value)
-        if fault is None and isinstance(value, dict):
-            fault = Fault("wrong-type", f"must be a plain value, not {show(value)}", help="a policy has no params")
-        if fault is not None:
-            self.fault(fault.code, f"`{path[-1]}` {fault.message}", path, fault.help)
-        return fault is None

@@ -3,6 +3,7 @@ beside the schedule."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +11,7 @@ from contextlib import suppress
 from plg.stop import Stop
 from plg.targets.base import TargetError
 from plg.targets.interlock import LEASE, Allowance, Answer, Demand, Interlock, Lease, Seen, stop_words
-from plg.units import format_rate
+from plg.units import counted, format_rate
 
 LOOK = 0.2
 """Seconds between two looks at the server."""
@@ -32,6 +33,7 @@ class InterlockHolder:
         self._jobs, self._lasting = jobs, lasting
         self._until: float | None = None
         self._stop: Stop | None = None
+        self._latching = ""
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plg-interlock", daemon=True)
 
@@ -92,19 +94,38 @@ class InterlockHolder:
 
     def _words(self, answer: Answer, text: bytes, left: float) -> str:
         rate, demand = format_rate(self._lease.rate), self._demand
+        going = counted(int(left), "run")
+        free, (_, everybody, own), verb = format_rate(max(0.0, left)), demand.sources, "go" if left > 1 else "goes"
         return {
             "granted": "",
             "stopped": _stopped(text),
             "absent": f"it carries no plg:allow, which {demand.required} asks for",
-            "over": f"the run would send up to {rate}, more than the budget of all runs there",
-            "taken": f"other runs there leave {format_rate(max(0.0, left))} of the budget, this one would send {rate}",
-            "crowded": f"{left:,.0f} runs go on there, and {demand.source} allows {demand.tests:,.0f} at a time",
+            "over": f"the run would send up to {rate}, more than the budget of all runs there{self._budget()}",
+            "taken": f"other runs there leave {free} of the budget{self._budget()}, this one would send {rate}",
+            "crowded": f"{going} {verb} on there, and {everybody} allows {demand.tests:,.0f} at a time",
+            "own": f"{going} of this account {verb} on there, and {own} allows {demand.own_tests:,.0f} at a time",
             "unreadable": "what plg keeps there of its runs cannot be read, so nobody knows what is left of the rate",
         }[answer]
 
+    def _budget(self) -> str:
+        """Whose budget it is, where it is not the server's own alone."""
+        source = self._demand.sources[0]
+        return f" ({source} sets {format_rate(self._demand.budget)})" if source else ""
+
+    def latch(self, guardrail: str) -> None:
+        """A guardrail has stopped the run: where the policy says so, all others there stop too. Returns at once."""
+        if self._demand.latch:
+            self._latching = guardrail
+
     def _run(self) -> None:
         renew = time.monotonic() + RENEW
-        while not self._ends.wait(LOOK) and self._stop is None:
+        while self._stop is None:
+            ended = self._ends.wait(LOOK)
+            if self._latching:
+                self._spread(self._latching)
+                return
+            if ended:
+                return
             with suppress(TargetError):  # asked again; a lease that cannot be renewed ends by itself
                 if self._until is None:
                     self._heed(self._interlock.peek())
@@ -113,6 +134,14 @@ class InterlockHolder:
                     self._renewed()
                 else:
                     self._heed_stop(self._interlock.peek().stop)
+
+    def _spread(self, guardrail: str) -> None:
+        """Stop all runs there, and let none begin."""
+        lasting, who = self._demand.latch, self._lease.about
+        by = f"{who.get('account', '')}@{who.get('host', '')}"
+        why = f"emergency stop: {guardrail} in run {self._lease.run} of {who.get('scenario', '')}"
+        with suppress(TargetError):  # this run has stopped all the same
+            self._interlock.stop(by, why, lasting if math.isfinite(lasting) else None)
 
     def _heed(self, seen: Seen) -> None:
         """Without a lease: heed a stop, and an allowance that has come since the run began."""

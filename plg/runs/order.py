@@ -29,8 +29,8 @@ class Order:
 
     ``folder`` is where its tables and recordings lie, None where it may use none; ``files`` are they themselves
     (base64), for a machine that cannot reach it. ``environ`` holds the environment that the scenario may read,
-    ``policies`` the texts of the policy files by their names, ``account`` who ordered it. ``start`` is in seconds
-    since the Unix epoch; the others are as in `plg.prepare.Request`.
+    ``policies`` the texts of the policy files by their names, ``account`` who ordered it and ``role`` what a server
+    lets that account do. ``start`` is in seconds since the Unix epoch; the others are as in `plg.prepare.Request`.
     ``digest`` is that of the plan, where the orderer has made one: who runs another is refused.
     """
 
@@ -46,6 +46,7 @@ class Order:
     policies: tuple[tuple[str, str], ...] = ()
     environment: str | None = None
     account: str = ""
+    role: str = ""
     shard: tuple[int, int] | None = None
     share_limits: bool = False
     run_id: str | None = None
@@ -74,7 +75,8 @@ class Order:
             environ={name: environ[name] for name in sorted(_variables(source.document)) if name in environ},
             target=asked.target, seed=asked.seed,
             policies=tuple((each.file, each.text) for each in asked.policy.files) if asked.policy else (),
-            environment=asked.environment, account=account_name(), shard=asked.shard, share_limits=asked.share_limits,
+            environment=asked.environment, account=asked.account or account_name(), role=asked.role,
+            shard=asked.shard, share_limits=asked.share_limits,
             run_id=asked.run_id, start=asked.start.wall if asked.start else None, connections=asked.connections,
             wait=asked.wait, force=asked.force, clean=asked.clean, veil=asked.veil, source=source,
         )  # fmt: skip
@@ -131,7 +133,8 @@ class Order:
         return Request(
             self.overrides, self.target, self.seed, Policy(files) if files else None, self.environment, self.shard,
             self.share_limits, self.run_id, start, self.connections, self.wait,
-            environ=self.environ, account=self.account or None, force=self.force, clean=self.clean, veil=self.veil,
+            environ=self.environ, account=self.account or None, role=self.role, force=self.force, clean=self.clean,
+            veil=self.veil,
         )  # fmt: skip
 
 

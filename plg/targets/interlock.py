@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from plg.dataclass import dataclass
@@ -44,7 +44,7 @@ if text then
   if not good or type(found) ~= 'table' or type(found['max_rate']) ~= 'number' then return {'unreadable', '', '0'} end
   budget = math.min(budget, found['max_rate'])
 end
-local taken, runs, count = 0, {}, 0
+local taken, runs, count, own = 0, {}, 0, 0
 local mine = cjson.decode(about)
 runs[mine['run']] = true
 local entries = redis.call('HGETALL', leases)
@@ -56,19 +56,24 @@ for at = 1, #entries, 2 do
   elseif entries[at] ~= id then
     taken = taken + entry['rate']
     local run = tostring(entry['run'])
-    if not runs[run] then runs[run] = true count = count + 1 end
+    if not runs[run] then
+      runs[run] = true
+      count = count + 1
+      if entry['account'] == mine['account'] then own = own + 1 end
+    end
   end
 end
 local left = string.format('%.17g', budget - taken)
 if rate > budget * (1 + 1e-9) then redis.call('HDEL', leases, id) return {'over', text or '', left} end
 if taken + rate > budget * (1 + 1e-9) then redis.call('HDEL', leases, id) return {'taken', text or '', left} end
 if count >= tests then redis.call('HDEL', leases, id) return {'crowded', text or '', tostring(count)} end
+if own >= tonumber(ARGV[10]) then redis.call('HDEL', leases, id) return {'own', text or '', tostring(own)} end
 mine['until_ms'] = now + lasting
 redis.call('HSET', leases, id, cjson.encode(mine))
 redis.call('PEXPIRE', leases, lasting)
 return {'granted', text or '', left}
 """
-Answer = Literal["granted", "stopped", "absent", "over", "taken", "crowded", "unreadable"]
+Answer = Literal["granted", "stopped", "absent", "over", "taken", "crowded", "own", "unreadable"]
 # The other two keys are no KEYS of the script, which would need the right to write all of them; they lie in one slot.
 _FREE = 1e300
 """A budget (jobs/s) or a number of tests where there is no bound."""
@@ -79,18 +84,31 @@ class Demand:
     """What the policy asks of a server beside its ceilings.
 
     ``required`` names the rule by which the server must carry an allowance, "" where none does. ``budget`` (jobs/s)
-    bounds the rates of all runs there together, ``tests`` how many go on at a time; ``source`` is the rule of both.
+    bounds the rates of all runs there together, ``tests`` how many go on at a time, ``own_tests`` how many of one
+    account; ``sources`` are the rules of these three. A guardrail that stops the run stops all others there for
+    ``latch`` seconds (infinite: until they are resumed; 0: it does not).
     """
 
     required: str = ""
     budget: float = math.inf
     tests: float = math.inf
-    source: str = ""
+    own_tests: float = math.inf
+    sources: tuple[str, str, str] = ("", "", "")
+    latch: float = 0.0
 
     @property
     def asks(self) -> bool:
         """Whether there is anything that the server has to be asked for."""
-        return bool(self.required) or math.isfinite(self.budget) or math.isfinite(self.tests)
+        return bool(self.required) or any(map(math.isfinite, (self.budget, self.tests, self.own_tests)))
+
+    def within(self, budget: float, tests: float, own_tests: float, source: str) -> Demand:
+        """The same with each bound lowered to these."""
+        before, after = (self.budget, self.tests, self.own_tests), (budget, tests, own_tests)
+        bounds = tuple(map(min, before, after))
+        sources = [source if new < old else kept for old, new, kept in zip(before, after, self.sources, strict=True)]
+        return replace(
+            self, budget=bounds[0], tests=bounds[1], own_tests=bounds[2], sources=(sources[0], sources[1], sources[2])
+        )
 
 
 NOTHING = Demand()
@@ -186,10 +204,10 @@ class Interlock:
 
     def grant(self, lease: Lease, demand: Demand) -> tuple[Answer, bytes, float]:
         """Take or renew a lease: the answer, the allowance (of ``stopped`` the stop) and the rate that is left."""
-        bounds = [min(demand.budget, _FREE), min(demand.tests, _FREE)]
+        budget, tests, own = (repr(min(each, _FREE)) for each in (demand.budget, demand.tests, demand.own_tests))
         [[said, text, left]] = self._ask(
             ("EVAL", _GRANT, 1, LEASES, lease.id, repr(lease.rate), int(LEASE * 1000), lease.text(),
-             *map(repr, bounds), int(bool(demand.required)), ALLOW, STOP)
+             budget, tests, int(bool(demand.required)), ALLOW, STOP, own)
         )  # fmt: skip
         answer: Answer = said.decode()
         return answer, text, float(left)

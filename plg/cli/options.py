@@ -19,12 +19,13 @@ TEMPLATES = ("flash-sale", "daily-cycle", "gradual-rollout", "soak", "spike")
 def add_commands(parser: Parser) -> None:
     """Attach all sub-commands to ``parser``."""
     from plg.cli.access_options import add_audit, add_policy, add_target, add_token
+    from plg.cli.server_options import SERVER
 
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for add in (
         _check, _lint, _plan, _fmt, _convert, _judge, _report, _merge, _new, _schema, _queues, _clean, _doctor,
         add_profile, add_history, add_target, add_policy, add_token, add_audit,
-        _serve,
+        *SERVER,
     ):  # fmt: skip
         add(commands)
     parser.commands = dict(commands.choices)
@@ -335,31 +336,6 @@ def _clean(commands: Commands) -> None:
     parser.add_argument("--force", action="store_true", help="remove also what a worker has, or had when it was killed")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--wait", type=_duration, metavar="TIME", help="how long to wait for a server that is not up")
-
-
-def _serve(commands: Commands) -> None:
-    parser = _command(
-        commands, "serve", "start, watch and stop load over HTTP, each test in a process of its own",
-        "  plg serve --port 8080\n  plg serve --port 0 --data /var/lib/plg --max-tests 4",
-    )  # fmt: skip
-    parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", metavar="PORT", type=_port, default=8080, help="on which port; 0 takes a free one (default: 8080)"
-    )
-    parser.add_argument("--data", metavar="DIR", help="where tests are kept (default: the platform's data folder)")
-    parser.add_argument(
-        "--max-tests", metavar="N", type=_positive, default=10, help="tests that run at a time (default: 10)"
-    )
-    parser.add_argument(
-        "--orphan-limit", metavar="TIME", type=_duration, default=10.0,
-        help="how long a test goes on whose server has died (default: 10s)",
-    )  # fmt: skip
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise _not("a port, or 0 for a free one", text)
-    return int(text)
 
 
 def _doctor(commands: Commands) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from plg.cli.console import Console
 from plg.cli.files import usage_error
+from plg.data_folder import data_folder
+from plg.guardrails.policy_file import find_policy
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -19,14 +20,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets"):
             raise
         raise usage_error("plg serve needs more than plg itself", "pip install 'patterned-load[server]'") from None
-    data = Path(options.data) if options.data else default_data()
-    settings = Settings(options.host, options.port, data.absolute(), options.max_tests, options.orphan_limit)
-    return serve(settings, lambda url: print(f"plg serve: {url}", flush=True))
-
-
-def default_data() -> Path:
-    """The platform's folder for the data of programs."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "plg"
-    home = os.environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "plg"
+    policy = find_policy(options.policy, os.environ, Path.cwd())
+    settings = Settings(
+        options.host, options.port, data_folder(options.data).absolute(), options.max_tests, options.orphan_limit,
+        tuple((each.file, each.text) for each in policy.files) if policy else (), tuple(options.allow_host),
+        options.behind_proxy, options.tls_cert, options.tls_key,
+    )  # fmt: skip
+    return serve(settings, lambda words: print(f"plg serve: {words}", flush=True))

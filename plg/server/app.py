@@ -9,15 +9,15 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.routing import Route as Mounted
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from plg.access.roles import READ_STREAMS
 from plg.redaction import hide_known
-from plg.server.callers import Caller
 from plg.server.gate import Gate
 from plg.server.openapi import document
 from plg.server.problems import Problem
@@ -26,8 +26,6 @@ from plg.server.routes import BASE, ROUTES
 from plg.server.service import Service
 from plg.server.stream import FORBIDDEN, NO_TOKEN, TOO_MANY, UNKNOWN, stream
 
-STREAM = "tests:read"
-"""What the stream asks for, as a route does."""
 MOST_STREAMS = 200
 DRAIN = 8.0
 """Seconds in which tests end when the server does."""
@@ -73,7 +71,7 @@ def _mounted(service: Service, path: str, methods: Mapping[str, Route]) -> Mount
             if route is None:
                 allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
                 raise Problem(405, "method", f"{path} takes {allowed}", headers={"Allow": allowed})
-            return await route.handler(Call(service, request, allowed_caller(service, request, route.permission)))
+            return await route.handler(Call(service, request, await service.access.account(request, route.permission)))
         except Problem as problem:
             return problem.response()
 
@@ -91,16 +89,6 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
-def allowed_caller(service: Service, connection: HTTPConnection, permission: str) -> Caller:
-    """Who calls, where they may do this. Raises `Problem` 401 or 403."""
-    if not permission:
-        return Caller("", "")
-    caller = service.access.caller(connection)
-    if not service.access.permits(caller, permission):
-        raise Problem(403, "forbidden", f"the role {caller.role} does not allow {permission}")
-    return caller
-
-
 def _streaming(service: Service) -> Callable[[WebSocket], Any]:
     streams: set[WebSocket] = set()
 
@@ -108,9 +96,9 @@ def _streaming(service: Service) -> Callable[[WebSocket], Any]:
         offered = [p for p in socket.scope.get("subprotocols", ()) if str(p).startswith("plg.token.")]
         await socket.accept(offered[0] if offered else None)
         try:
-            allowed_caller(service, socket, STREAM)
+            await service.access.account(socket, READ_STREAMS)
         except Problem as problem:
-            code = NO_TOKEN if problem.status == 401 else FORBIDDEN
+            code = FORBIDDEN if problem.status == 403 else NO_TOKEN
             await socket.close(code, problem.code)
             return
         test = service.tests.tests.get(socket.path_params["test_id"])

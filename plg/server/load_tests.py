@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from plg.server.callers import Access
 from plg.server.load_test import ENDED, LoadTest
 from plg.server.planning import Planning
 from plg.server.posted import Posted, read_posted
@@ -35,12 +36,13 @@ class LoadTests:
         self,
         records: Records,
         planning: Planning,
+        access: Access,
         policies: tuple[tuple[str, str], ...],
         most: int,
         orphan_limit: float,
     ) -> None:
-        self._records, self.planning, self._policies = records, planning, policies
-        self._most, self._orphan_limit = most, orphan_limit
+        self._records, self.planning, self.policies, self._access = records, planning, policies, access
+        self.most, self._orphan_limit = most, orphan_limit
         self.tests: dict[str, LoadTest] = {}
         self.saved: dict[str, dict[str, Any]] = {}
         self.draining = False
@@ -51,25 +53,35 @@ class LoadTests:
 
     def read(self, body: Mapping[str, Any], account: str) -> Posted:
         """The order for a posted document. Raises `Problem`."""
-        return read_posted(body, self._policies, account, uuid.uuid4().hex[:12])
+        return read_posted(body, self.policies, account, uuid.uuid4().hex[:12])
 
-    async def start(self, posted: Posted, account: str) -> LoadTest:
-        """Plan an order and run it in a process of its own. Raises `Problem`."""
+    async def start(self, posted: Posted, account: str, origin: str) -> LoadTest:
+        """Plan an order, write down who asked for it from where, and run it in a process. Raises `Problem`."""
         if self.draining:
             raise Problem(503, "draining", "the server is shutting down", headers={"Retry-After": "5"})
-        if len(self.running()) + self._starting >= self._most:
-            message = f"{self._most} tests run already, as many as this server allows"
+        if len(self.running()) + self._starting >= self.most:
+            message = f"{self.most} tests run already, as many as this server allows"
             raise Problem(429, "too-many-tests", message, headers={"Retry-After": "5"})
         self._starting += 1
         try:
-            planned = await self.planning.plan(posted)
+            planned = await self._planned(posted, account, origin)
             test = LoadTest(str(posted.order.run_id), planned, account, _now())
+            about = {"test": test.id, "name": test.name, "target": test.target, "rate": test.plan["peak_rate"]}
+            await self._access.record("test.start", account, about, origin)
             await self._launch(test, posted)
         finally:
             self._starting -= 1
         self.tests[test.id] = test
         self._forget()
         return test
+
+    async def _planned(self, posted: Posted, account: str, origin: str) -> dict[str, Any]:
+        try:
+            return await self.planning.plan(posted)
+        except Problem as problem:
+            if problem.status == 403:
+                await self._access.record("test.refused", account, {"why": problem.detail}, origin)
+            raise
 
     async def _launch(self, test: LoadTest, posted: Posted) -> None:
         launched: Future[RunProcess] = Future()
@@ -101,16 +113,39 @@ class LoadTests:
         elif event.kind == "refused":
             loop.call_soon_threadsafe(self._fail, test, event)
         else:
-            loop.call_soon_threadsafe(test.hear, event)
+            loop.call_soon_threadsafe(self._hear, test, event)
 
     def _finish(self, test: LoadTest, found: Mapping[str, Any]) -> None:
         test.stopped_by = found["stopped_by"]
         test.finish(found)
-        self._save(test)
+        self._closed(test)
 
     def _fail(self, test: LoadTest, event: Any) -> None:
         test.fail(event.faults["diagnostics"], event.exit_code)
+        self._closed(test)
+
+    def _closed(self, test: LoadTest) -> None:
         self._save(test)
+        about = {"test": test.id, "status": test.status, "verdict": test.verdict, "exit_code": test.exit_code}
+        self._later("test.end", test, about)
+
+    def _hear(self, test: LoadTest, event: Any) -> None:
+        test.hear(event)
+        if event.kind == "hit" and event.action in ("stop", "clip"):
+            about = {"test": test.id, "guardrail": event.guardrail, "requested": event.requested, "at_s": event.at_s}
+            self._later("emergency.stop" if event.action == "stop" else "guardrail.violation", test, about)
+
+    def _later(self, event: str, test: LoadTest, about: dict[str, Any]) -> None:
+        """Write down what has happened already."""
+        task = asyncio.get_running_loop().create_task(self._noted(event, test, about))
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    async def _noted(self, event: str, test: LoadTest, about: dict[str, Any]) -> None:
+        try:
+            await self._access.record(event, test.account, about)
+        except Problem as problem:
+            test.warnings = [*test.warnings, {"code": "not-audited", "message": problem.detail}]
 
     def _save(self, test: LoadTest) -> None:
         try:
@@ -150,6 +185,8 @@ class LoadTests:
         for test in running:
             if test.handle is not None:
                 await asyncio.to_thread(test.handle.abandon, 1.0)
+        if self._watchers:
+            await asyncio.wait(set(self._watchers), timeout=1.0)
         for watcher in self._watchers:
             watcher.cancel()
 

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from plg.access.roles import Account
 from plg.dataclass import dataclass
-from plg.server.callers import Caller
 from plg.server.problems import Problem
 from plg.server.service import Service
 
@@ -27,7 +27,12 @@ class Call:
 
     service: Service
     request: Request
-    caller: Caller
+    caller: Account
+
+    @property
+    def origin(self) -> str:
+        """The address that it came from."""
+        return self.request.client.host if self.request.client else ""
 
     @property
     def test_id(self) -> str:
@@ -74,7 +79,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path. ``permission`` is one of `plg.server.callers.PERMISSIONS`; empty: everybody may.
+    """One method of one path. ``permission`` is one of `plg.access.roles.PERMISSIONS`; empty: everybody may.
 
     ``answers`` has the schema of each status that is no error, ``problems`` the statuses of errors beside those that
     every route can answer with, ``query`` the schemas of parameters, ``media`` the type of what is no JSON.

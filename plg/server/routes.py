@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
+from plg.access.errors import AccessError
+from plg.access.roles import AUDIT, POLICY, READ_TESTS, START_TESTS, STOP_TESTS
+from plg.server.callers import COOKIE, problem_of
 from plg.server.history import RESOLUTIONS
 from plg.server.load_test import STATES, LoadTest
 from plg.server.posted import read_body
@@ -31,7 +36,7 @@ async def start(call: Call) -> Response:
         posted = call.service.tests.read(read_body(data), call.caller.name)
         if posted.profile is not None:
             raise Problem(422, "no-profiles", "this server keeps no profiles, so the document was not started")
-        test = await call.service.tests.start(posted, call.caller.name)
+        test = await call.service.tests.start(posted, call.caller.name, call.origin)
         return _started(call, test), f"{BASE}/patterns/{test.id}/status"
 
     answer, where = await call.service.repeats.once(call.caller.name, key, data, started)
@@ -86,6 +91,8 @@ async def stop(call: Call) -> Response:
     if call.test_id not in call.service.tests.tests:
         raise Problem(409, "already-ended", f"the test is not in the hands of this server: {found['status']}")
     test = call.service.tests.get(call.test_id)
+    if not test.ended:
+        await call.service.access.record("test.stop", call.caller.name, {"test": test.id}, call.origin)
     before = call.service.tests.stop(test, call.caller.name)
     return JSONResponse({"test_id": test.id, "status": test.status}, 200 if before else 202)
 
@@ -118,6 +125,36 @@ async def artifact(call: Call) -> Response:
     file = await call.service.rendering.artifact(call.service.records.of(call.test_id), name)
     headers = {"Content-Security-Policy": _DRAWN} if name == "report.html" else {}
     return FileResponse(file, media_type=ARTIFACTS[name][1], headers=headers)
+
+
+async def audit(call: Call) -> Response:
+    """``GET /audit``."""
+    since, limit = call.query("since", _whole(0, 2**53), 0), call.query("limit", _whole(1, 500), 100)
+    try:
+        records = await asyncio.to_thread(lambda: list(islice(call.service.access.audit.records(since), limit + 1)))
+    except AccessError as error:
+        raise problem_of(error) from None
+    shown = [record.document for record in records[:limit]]
+    return JSONResponse({"items": shown, "next": records[limit - 1].seq if len(records) > limit else None})
+
+
+async def policy(call: Call) -> Response:
+    """``GET /policy``."""
+    files = [{"file": file, "text": text} for file, text in call.service.tests.policies]
+    return JSONResponse({"files": files, "max_tests": call.service.tests.most})
+
+
+async def sign_in(call: Call) -> Response:
+    """``GET /sign-in``: the one-time link."""
+    code = call.query("code", str, "")
+    try:
+        session, _ = call.service.access.sign_in.redeem(code, origin=call.origin)
+    except AccessError as error:
+        raise problem_of(error) from None
+    answer = RedirectResponse("/", 303)
+    secure = call.request.url.scheme == "https"
+    answer.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=secure, path="/")
+    return answer
 
 
 async def healthy(call: Call) -> Response:
@@ -163,24 +200,24 @@ _TEST = f"{BASE}/patterns/{{test_id}}"
 _ANY: Mapping[str, Any] = {}
 ROUTES = (
     Route(
-        "POST", f"{BASE}/patterns/start", start, "tests:start", "Start a test.", {202: reference("Started")},
+        "POST", f"{BASE}/patterns/start", start, START_TESTS, "Start a test.", {202: reference("Started")},
         body=reference("Posted"), headers=("Idempotency-Key",),
     ),
     Route(
-        "POST", f"{BASE}/patterns/plan", plan, "tests:read", "What would be sent; sends nothing.",
+        "POST", f"{BASE}/patterns/plan", plan, READ_TESTS, "What would be sent; sends nothing.",
         {200: reference("Planned")}, body=reference("Posted"),
     ),
     Route(
-        "GET", f"{BASE}/patterns", tests, "tests:read", "The tests, the newest first.", {200: reference("Tests")},
+        "GET", f"{BASE}/patterns", tests, READ_TESTS, "The tests, the newest first.", {200: reference("Tests")},
         (422,), {"state": {"enum": list(STATES)}, "limit": _PAGE, "cursor": {"type": "string"}},
     ),
-    Route("GET", f"{_TEST}/status", status, "tests:read", "How a test stands.", {200: reference("Status")}),
+    Route("GET", f"{_TEST}/status", status, READ_TESTS, "How a test stands.", {200: reference("Status")}),
     Route(
-        "POST", f"{_TEST}/stop", stop, "tests:stop", "End a test.",
+        "POST", f"{_TEST}/stop", stop, STOP_TESTS, "End a test.",
         {202: reference("Stopping"), 200: reference("Stopping")}, (409,),
     ),
     Route(
-        "GET", f"{_TEST}/metrics", metrics, "tests:read", "The curves of a test.", {200: reference("Metrics")}, (422,),
+        "GET", f"{_TEST}/metrics", metrics, READ_TESTS, "The curves of a test.", {200: reference("Metrics")}, (422,),
         {
             "since": {"type": "integer", "minimum": 0, "maximum": 2**53},
             "resolution": {"enum": [f"{step:g}" for step in RESOLUTIONS]},
@@ -188,12 +225,21 @@ ROUTES = (
     ),
     *(
         Route(
-            "GET", f"{_TEST}/{name}", artifact, "tests:read", f"The artifact {name}.", {200: _ANY}, (409,),
+            "GET", f"{_TEST}/{name}", artifact, READ_TESTS, f"The artifact {name}.", {200: _ANY}, (409,),
             media=media.partition(";")[0],
         )
         for name, (_, media) in ARTIFACTS.items()
     ),
+    Route(
+        "GET", f"{BASE}/audit", audit, AUDIT, "What was done, the oldest first.", {200: reference("Audit")}, (422,),
+        {"since": {"type": "integer", "minimum": 0, "maximum": 2**53}, "limit": _PAGE},
+    ),
+    Route("GET", f"{BASE}/policy", policy, POLICY, "The policies that hold.", {200: reference("Policy")}),
+    Route(
+        "GET", "/sign-in", sign_in, "", "The one-time link.", {303: _ANY}, (422,), {"code": {"type": "string"}},
+        media="text/plain",
+    ),
     Route("GET", "/healthz", healthy, "", "Whether the server lives.", {200: reference("Health")}),
     Route("GET", "/readyz", ready, "", "Whether it takes tests.", {200: reference("Health")}),
-    Route("GET", "/metrics", prometheus, "tests:read", "Figures for Prometheus.", {200: _ANY}, media="text/plain"),
+    Route("GET", "/metrics", prometheus, READ_TESTS, "Figures for Prometheus.", {200: _ANY}, media="text/plain"),
 )  # fmt: skip

@@ -89,5 +89,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "series": _SERIES, "percentiles": {"type": "object"}, "violations": _list({"type": "object"}),
         }
     ),
+    "Audit": _object({"items": _list({"type": "object"}), "next": {"type": ["integer", "null"]}}),
+    "Policy": _object({"files": _list(_object({"file": _TEXT, "text": _TEXT})), "max_tests": _COUNT}),
     "Health": _object({"status": _TEXT}),
 }  # fmt: skip

@@ -93,7 +93,8 @@ def test_one_key_starts_one_test(plg_server: Server, redis_server: Any) -> None:
     first, second = (plg_server.start_test(body, Idempotency_Key="abc") for _ in range(2))
     assert first == second
     assert plg_server.ask("POST", f"{BASE}/patterns/start", {**body, "name": "b"}, Idempotency_Key="abc").status == 422
-    assert len(held(redis_server, "once")) == plg_server.ended(first)["ledger"]["acked"]
+    acked = plg_server.ended(first)["ledger"]["acked"]
+    assert len(held(redis_server, "once")) == acked > 0
 
 
 def test_the_list_goes_on_where_it_was_left(plg_server: Server, ended: str) -> None:

@@ -34,7 +34,7 @@ class Verified:
     notes: list[Finding] = field(default_factory=list)
     more: int = 0
 
-    def fault(self, code: str, message: str) -> None:
+    def damage(self, code: str, message: str) -> None:
         if len(self.faults) < MOST:
             self.faults.append(Finding(code, message))
         else:
@@ -91,15 +91,15 @@ class _Walk:
         if record.seq == self._expected:
             expected = START if record.seq == 1 else before.hash if before and before.seq == record.seq - 1 else None
             if expected is not None and record.prev != expected:
-                found.fault("changed", f"record {record.seq} at byte {offset} does not follow the one before it")
+                found.damage("changed", f"record {record.seq} at byte {offset} does not follow the one before it")
             self._expected += 1
         elif record.seq > self._expected:
             self._missing.append((self._expected, record.seq - 1))
             self._expected = record.seq + 1
         elif self._was_missing(record.seq):
-            found.fault("reordered", f"record {record.seq} at byte {offset} stands behind later ones")
+            found.damage("reordered", f"record {record.seq} at byte {offset} stands behind later ones")
         else:
-            found.fault("repeated", f"record {record.seq} at byte {offset} stands there a second time")
+            found.damage("repeated", f"record {record.seq} at byte {offset} stands there a second time")
 
     def _was_missing(self, seq: int) -> bool:
         for at, (first, last) in enumerate(self._missing):
@@ -132,22 +132,22 @@ class _Walk:
             self._expected += 1
             self._before, self.claimed = None, seq
         which = "a line" if seq is None else f"record {seq}"
-        self._found.fault("changed", f"{which} at byte {offset} is not as it was written")
+        self._found.damage("changed", f"{which} at byte {offset} is not as it was written")
 
     def _break(self, record: Record) -> None:
         """The log did not fit its anchor when this record was added."""
         told, at = record.document["what"], record.document["at"]
         lost, kept = told.get("anchor_seq"), told.get("log_seq")
         if lost is None:
-            self._found.fault("replaced", f"the log had no anchor at {at}, after record {kept}")
+            self._found.damage("replaced", f"the log had no anchor at {at}, after record {kept}")
         elif lost > kept:
-            self._found.fault("truncated", f"records {kept + 1} to {lost} were cut off before {at}")
+            self._found.damage("truncated", f"records {kept + 1} to {lost} were cut off before {at}")
             if self._expected == kept + 1:
                 self._expected = record.seq
         elif lost == kept:
-            self._found.fault("replaced", f"record {kept} was replaced before {at}: it is not the one of the anchor")
+            self._found.damage("replaced", f"record {kept} was replaced before {at}: it is not the one of the anchor")
         else:
-            self._found.fault("added", f"records {lost + 1} to {kept} were added past the anchor before {at}")
+            self._found.damage("added", f"records {lost + 1} to {kept} were added past the anchor before {at}")
         self._before = None
 
     def end(self) -> None:
@@ -161,25 +161,25 @@ class _Walk:
                 found.notes.append(Finding("torn", words))
         for first, last in self._missing:
             which = f"record {first} is" if first == last else f"records {first} to {last} are"
-            found.fault("removed", f"{which} missing")
+            found.damage("removed", f"{which} missing")
 
 
 def _against_anchor(found: Verified, walk: _Walk, what: str) -> None:
     anchor, head = found.anchor, found.head
     if anchor is None:
         if found.records:
-            found.fault("replaced", "the log has no anchor, so nobody knows where it ended")
+            found.damage("replaced", "the log has no anchor, so nobody knows where it ended")
         return
     if anchor.seq > max(head.seq, walk.claimed):
         first = head.seq + 1
         which = f"record {first} is" if first == anchor.seq else f"records {first} to {anchor.seq} are"
-        found.fault("truncated", f"{which} cut off: {what} has the number {anchor.seq}")
+        found.damage("truncated", f"{which} cut off: {what} has the number {anchor.seq}")
     elif anchor.seq and walk.anchored not in (None, anchor.hash):
-        found.fault("replaced", f"record {anchor.seq} is another one than that of {what}: the log was written anew")
+        found.damage("replaced", f"record {anchor.seq} is another one than that of {what}: the log was written anew")
     elif head.seq == anchor.seq + 1 and what == "the anchor":
         found.notes.append(Finding("added", f"record {head.seq} was written, and the anchor not: by a crash"))
     elif head.seq > anchor.seq and what == "the anchor":
-        found.fault("added", f"records {anchor.seq + 1} to {head.seq} were added past the anchor")
+        found.damage("added", f"records {anchor.seq + 1} to {head.seq} were added past the anchor")
 
 
 def _claimed(line: bytes) -> int | None:

@@ -7,6 +7,7 @@ may write and change such files by hand. ``.plg-store`` beside them holds the ve
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import threading
@@ -46,9 +47,8 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A scenario file as it is: its document and the digest of its text."""
+    """A file as it is: the digest of its text, and when it was changed."""
 
-    document: Document
     text: str
     changed_at: str
 
@@ -62,7 +62,8 @@ class FolderBackend(FolderRuns, Backend):
         self._journal = Journal(root, home)
         self._threads = threading.RLock()
         self._files = Index(root, SUFFIXES, _seen)
-        self._kept = Index(home / "profiles", (".json",), _kept)
+        self._kept = Index(home / "profiles", (".json",), _listed)
+        self._parsed: dict[str, tuple[str, Document | None]] = {}
         self._prepare(home, _IGNORED)
         FolderRuns.__init__(self, home)
 
@@ -83,20 +84,17 @@ class FolderBackend(FolderRuns, Backend):
     def add(self, profile: Profile) -> None:
         """See `Backend.add`."""
         with self.writing() as journal:
-            present = self._profiles()
-            if any(each.name == profile.name for each, _ in present.values()):
-                raise name_taken(profile.name)
-            journal.change(self._version(profile, self._new_file(profile), fresh=True))
+            self._refuse_taken(profile)
+            journal.change(self._version(profile, self._new_file(profile)))
 
     def append(self, profile: Profile, after: str) -> None:
         """See `Backend.append`."""
         with self.writing() as journal:
-            present = self._profiles()
-            before, file = _of(present, profile.id)
+            before, file = self._present(profile.id)
             if before.etag != after:
                 raise changed(before.name)
-            if any(each.name == profile.name and id != profile.id for id, (each, _) in present.items()):
-                raise name_taken(profile.name)
+            if profile.name != before.name:
+                self._refuse_taken(profile)
             by_hand: dict[Path, bytes | None] = {}
             if not self._at(profile.id, before.version).exists():
                 by_hand = {self._at(profile.id, before.version): _record(replace(before, edited=""), file, "")}
@@ -105,7 +103,7 @@ class FolderBackend(FolderRuns, Backend):
     def replace(self, profile: Profile) -> None:
         """See `Backend.replace`."""
         with self.writing() as journal:
-            present, file = _of(self._profiles(), profile.id)
+            present, file = self._present(profile.id)
             if present.version == profile.version:
                 journal.change(self._version(replace(profile, edited=""), file))
             elif self._at(profile.id, profile.version).exists():
@@ -116,7 +114,7 @@ class FolderBackend(FolderRuns, Backend):
     def profile(self, id: str, version: int | None = None) -> Profile:
         """See `Backend.profile`."""
         with self.reading():
-            present, _ = _of(self._profiles(), id)
+            present, _ = self._present(id)
             if version in (None, present.version):
                 return present
             return self._earlier(present, version)
@@ -124,22 +122,22 @@ class FolderBackend(FolderRuns, Backend):
     def named(self, name: str) -> Profile:
         """See `Backend.named`."""
         with self.reading():
-            found = next((each for each, _ in self._profiles().values() if each.name == name), None)
-        if found is None:
-            raise no_profile(name)
-        return found
+            found = next((each.id for each, _ in self._profiles().values() if each.name == name), None)
+            if found is None:
+                raise no_profile(name)
+            return self._present(found)[0]
 
     def versions(self, id: str) -> Sequence[Profile]:
         """See `Backend.versions`."""
         with self.reading():
-            present, _ = _of(self._profiles(), id)
+            present, _ = self._present(id)
             kept = sorted((int(path.stem) for path in self._at(id, 0).parent.glob("*.json")), reverse=True)
             return [present, *(self._earlier(present, number) for number in kept if number < present.version)]
 
     def remove(self, id: str, etag: str | None = None) -> None:
         """See `Backend.remove`."""
         with self.writing() as journal:
-            present, file = _of(self._profiles(), id)
+            present, file = self._present(id)
             if etag is not None and present.etag != etag:
                 raise changed(present.name)
             versions = self._at(id, 0).parent.glob("*.json")
@@ -148,40 +146,75 @@ class FolderBackend(FolderRuns, Backend):
     def share(self, id: str, private: bool, grants: Sequence[Grant]) -> Profile:
         """See `Backend.share`."""
         with self.writing() as journal:
-            present, file = _of(self._profiles(), id)
-            shared = replace(present, private=private, grants=tuple(grants))
-            kept = self._kept.refresh().get(f"{id}.json")
+            present, file = self._present(id)
+            kept = _kept(self._head(id))
             # The text that was saved: a change by hand stays one.
-            base = shared if kept is None else replace(kept.profile, private=private, grants=tuple(grants))
-            text = _digest((self._root / file).read_bytes()) if kept is None else kept.text
-            journal.change({self._head(id): _record(replace(base, edited=""), file, text)})
-            return _of(self._profiles(), id)[0]
+            base = present if kept is None else kept.profile
+            text = present.edited if kept is None else kept.text
+            shared = replace(base, private=private, grants=tuple(grants), edited="")
+            journal.change({self._head(id): _record(shared, file, text)})
+            return self._present(id)[0]
 
     def find(self, query: Query) -> Page[Summary]:
         """See `Backend.find`."""
         size, after = page_size(query.limit), read_cursor(query.cursor, 1)[0] if query.cursor else ""
         with self.reading():
             everything = self._profiles()
-        found = [each for each, _ in everything.values() if _fits(each, query) and each.name > after]
+        found = [each for each, _ in everything.values() if each.name > after and _fits(each, query)]
         found.sort(key=lambda each: each.name)
         items = [_summary(each) for each in found[:size]]
         return Page(items, write_cursor((items[-1].name,)) if len(found) > size else "")
 
     # Files --------------------
 
+    def _present(self, id: str) -> tuple[Profile, str]:
+        """The present version and its file. Raises `NotFound`."""
+        kept = _kept(self._head(id)) if _ID.fullmatch(id) else None
+        if kept is not None:
+            seen = _seen(self._root / kept.file)
+            document = None if seen is None or seen.text == kept.text else _scenario(self._root / kept.file)
+            if seen is not None and (seen.text == kept.text or document is not None):
+                return _since(kept, seen, document), kept.file
+        _, file = self._profiles().get(id, (None, ""))
+        seen, document = (_seen(self._root / file), _scenario(self._root / file)) if file else (None, None)
+        if seen is None or document is None:
+            raise no_profile(id)
+        return _by_hand(file, seen, document), file
+
     def _profiles(self) -> dict[str, tuple[Profile, str]]:
-        """Every profile and its file, by its id."""
+        """Every profile, without its scenario and files, and the name of its file; by its id."""
         files, found = self._files.refresh(), {}
+        parsed: dict[str, tuple[str, Document | None]] = {}
         taken = set()
         for name, kept in self._kept.refresh().items():
             seen = files.get(kept.file)
-            if seen is not None:
+            if seen is None:
+                continue
+            document = None if seen.text == kept.text else self._head_of(kept.file, seen, parsed)
+            if seen.text == kept.text or document is not None:
                 taken.add(kept.file)
-                found[name.removesuffix(".json")] = (_present(kept, seen), kept.file)
+                found[name.removesuffix(".json")] = (_since(kept, seen, document), kept.file)
         for name in files.keys() - taken:
-            by_hand = _by_hand(name, files[name])
-            found[by_hand.id] = (by_hand, name)
+            document = self._head_of(name, files[name], parsed)
+            if document is not None:
+                by_hand = _by_hand(name, files[name], document)
+                found[by_hand.id] = (by_hand, name)
+        self._parsed = parsed
         return found
+
+    def _head_of(self, file: str, seen: _Seen, parsed: dict[str, tuple[str, Document | None]]) -> Document | None:
+        """What a list needs of a file that was written or changed by hand, read once; None where it is no scenario."""
+        known = self._parsed.get(file)
+        if known is None or known[0] != seen.text:
+            document = _scenario(self._root / file)
+            names = ("description", "tags", "metadata")
+            known = seen.text, document and {name: document[name] for name in names if name in document}
+        parsed[file] = known
+        return known[1]
+
+    def _refuse_taken(self, profile: Profile) -> None:
+        if any(each.name == profile.name and id != profile.id for id, (each, _) in self._profiles().items()):
+            raise name_taken(profile.name)
 
     def _earlier(self, present: Profile, version: int | None) -> Profile:
         kept = _kept(self._at(present.id, version or 0))
@@ -189,7 +222,7 @@ class FolderBackend(FolderRuns, Backend):
             raise no_version(present.id, version)
         return replace(kept.profile, private=present.private, grants=present.grants)
 
-    def _version(self, profile: Profile, file: str, *, fresh: bool = False) -> dict[Path, bytes | None]:
+    def _version(self, profile: Profile, file: str) -> dict[Path, bytes | None]:
         """The files of a new present version."""
         suffix = Path(file).suffix
         text = _WRITERS[suffix](profile.scenario).encode()
@@ -201,7 +234,7 @@ class FolderBackend(FolderRuns, Backend):
         spelled = read_text(write_plg(profile.scenario), "profile", ".plg")
         suffix = ".plg" if spelled.document == profile.scenario and not spelled.faults else ".yaml"
         stem = re.sub(r"[^\w-]+", "-", profile.name).strip("-")[:80] or "profile"
-        names = (f"{stem}{number}{suffix}" for number in ("", *(f"-{n}" for n in range(2, 100_000))))
+        names = (f"{stem}{(number and f'-{number + 1}') or ''}{suffix}" for number in itertools.count())
         return next(name for name in names if not (self._root / name).exists())
 
     def _head(self, id: str) -> Path:
@@ -212,12 +245,6 @@ class FolderBackend(FolderRuns, Backend):
 
     def close(self) -> None:
         """See `Backend.close`."""
-
-
-def _of(present: dict[str, tuple[Profile, str]], id: str) -> tuple[Profile, str]:
-    if id not in present:
-        raise no_profile(id)
-    return present[id]
 
 
 def _digest(text: bytes) -> str:
@@ -240,23 +267,37 @@ def _kept(path: Path) -> _Kept | None:
         return None
 
 
+def _listed(path: Path) -> _Kept | None:
+    """As `_kept`, with what a list shows alone: a folder may hold many thousand."""
+    kept = _kept(path)
+    if kept is None:
+        return None
+    metadata = {"environment": kept.profile.environment} if kept.profile.environment else {}
+    return replace(kept, profile=replace(kept.profile, scenario={}, files={}, metadata=metadata))
+
+
 def _seen(path: Path) -> _Seen | None:
+    """The state of a file; None where it cannot be read."""
+    try:
+        return _Seen(_digest(path.read_bytes()), moment(path.stat().st_mtime))
+    except OSError:
+        return None
+
+
+def _scenario(path: Path) -> Document | None:
     """The scenario in a file; None where it is none."""
     try:
-        text, at = path.read_bytes(), path.stat().st_mtime
         source = read_source(path)
-    except (OSError, ScenarioError):
+    except ScenarioError:
         return None
-    return (
-        None if source.faults or "pattern" not in source.document else _Seen(source.document, _digest(text), moment(at))
-    )
+    return None if source.faults or "pattern" not in source.document else source.document
 
 
-def _present(kept: _Kept, seen: _Seen) -> Profile:
-    """The present version: as it was saved, or what people have made of the file since."""
-    if kept.text == seen.text:
+def _since(kept: _Kept, seen: _Seen, document: Document | None) -> Profile:
+    """The present version: as it was saved, or as people have made of it the ``document`` that stands there since."""
+    if document is None:
         return kept.profile
-    profile, document = kept.profile, seen.document
+    profile = kept.profile
     return replace(
         profile, version=profile.version + 1, scenario=document, updated_at=seen.changed_at, updated_by="",
         description=_described(document, profile.description), tags=_tags(document) or profile.tags,
@@ -264,13 +305,12 @@ def _present(kept: _Kept, seen: _Seen) -> Profile:
     )  # fmt: skip
 
 
-def _by_hand(file: str, seen: _Seen) -> Profile:
+def _by_hand(file: str, seen: _Seen, document: Document) -> Profile:
     """The profile of a file that plg has not saved."""
-    metadata = seen.document.get("metadata")
+    metadata = document.get("metadata")
     return Profile(
-        _digest(file.encode()), 1, Path(file).stem, seen.document, seen.changed_at, "", seen.changed_at, "",
-        _described(seen.document, ""), _tags(seen.document), metadata if isinstance(metadata, dict) else {},
-        edited=seen.text,
+        _digest(file.encode()), 1, Path(file).stem, document, seen.changed_at, "", seen.changed_at, "",
+        _described(document, ""), _tags(document), metadata if isinstance(metadata, dict) else {}, edited=seen.text,
     )  # fmt: skip
 
 

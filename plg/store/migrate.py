@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from plg.store.engine import Database
 from plg.store.errors import TooOld
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest form, by its revision in `plg.store.migrations.versions`."""
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x706C67

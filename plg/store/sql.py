@@ -22,6 +22,8 @@ from plg.store.tables import GRANTS, OUTCOMES, PROFILES, RUNS, SETTINGS, TAGS, V
 
 _BODY = ("scenario", "tags", "metadata", "files", "secret")
 _RUN = tuple(each.name for each in fields(Run))
+_AT_ONCE = 500
+"""Runs that are forgotten in one transaction."""
 ENDED = RUNS.c.status.not_in(("queued", "running", "draining"))
 
 
@@ -187,17 +189,20 @@ class SqlBackend(Backend):
     def prune(self, count: int | None, before: str | None) -> int:
         """See `Backend.prune`."""
         mortal = and_(RUNS.c.starred.is_(False), ENDED)
-        doomed: list[ColumnElement[bool]] = []
-        if count is not None:
-            newest = select(RUNS.c.id).where(mortal).order_by(RUNS.c.started_at.desc(), RUNS.c.id.desc())
-            # No bound at the end: SQLite knows an OFFSET only beside a LIMIT.
-            doomed.append(RUNS.c.id.in_(newest.limit(2**31 - 1).offset(count)))
-        if before is not None:
-            doomed.append(RUNS.c.started_at < before)
-        if not doomed:
-            return 0
-        with self._database.writing() as db:
-            return db.execute(delete(RUNS).where(mortal, or_(*doomed))).rowcount
+        newest = select(RUNS.c.id).where(mortal).order_by(RUNS.c.started_at.desc(), RUNS.c.id.desc()).limit(_AT_ONCE)
+        wanted = [] if count is None else [newest.offset(count)]
+        wanted += [] if before is None else [newest.where(RUNS.c.started_at < before)]
+        forgotten = 0
+        for doomed in wanted:
+            while True:
+                # Looked for without the lock: mostly there is nothing to forget.
+                with self._database.reading() as db:
+                    ids = db.execute(doomed).scalars().all()
+                if not ids:
+                    break
+                with self._database.writing() as db:
+                    forgotten += db.execute(delete(RUNS).where(RUNS.c.id.in_(ids), mortal)).rowcount
+        return forgotten
 
     def setting(self, name: str) -> str | None:
         """See `Backend.setting`."""

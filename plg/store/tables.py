@@ -83,6 +83,7 @@ RUNS = Table(
     Column("acked", Integer),
     Column("starred", Boolean, nullable=False),
     Index("runs_by_start", "started_at", "id"),
+    Index("runs_by_fate", "starred", "started_at", "id", "status"),
     Index("runs_by_name", "name", "started_at", "id"),
     Index("runs_by_profile", "profile_id", "started_at", "id"),
     Index("runs_by_branch", "branch", "started_at", "id"),

@@ -92,6 +92,8 @@ def codes_in_source() -> set[str]:
                 first = node.args[0] if name in MAKERS else None
             elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and path.name.startswith("check_"):
                 first = node.value.elts[0]
+            elif isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "StoreError" for base in node.bases):
+                first = next(each.value for each in node.body if isinstance(each, ast.Assign))
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add(first.value)
     return {code for code in found if re.fullmatch(r"[a-z]+(-[a-z]+)*", code)}

@@ -1,0 +1,1 @@
+"""How long a store takes with many profiles and runs in it."""

@@ -13,6 +13,7 @@ HYPOTHESIS_PROFILE=soak they draw fresh ones.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ HERE = Path(__file__).parent
 ALONE = ("scale", "runs", "scenarios")
 """Folders of tests that put load on all processors, or look closely at times."""
 TRIES = 4
+
+# A session that was started by nohup would hand on to every plg that a hang-up is to be ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Before any test module is read: what a test does not set itself, it takes from the profile that is loaded then.
 settings.register_profile("gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -26,9 +26,11 @@ from plg import session
 from plg.diagnostics import ScenarioError
 from plg.language.load import load, load_document, read_text
 from plg.language.write import write_json, write_plg, write_yaml
-from plg.outcome_io import to_json
+from plg.outcome_io import from_json, to_json
 from plg.prepare import Request, prepare
 from plg.reports.html import html as html_page
+from plg.reports.registry import REPORTS
+from plg.reports.render import Drawing
 from plg.runs.order import Order
 
 KEY, URL, NUMBER = 'CANARY-key:§"q" ${seq}', "redis://u:CANARYpass@h/0", "987654321"
@@ -362,16 +364,14 @@ def put(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 def secret_everywhere(here: Path, monkeypatch: pytest.MonkeyPatch, look: Any, *values: str) -> None:
-    """Put a param, and a text with one in it, in each place of `WHOLE`, and ``look`` at what is said and left."""
+    """Put a param with each of the values, and a text with one in it, in each place of `WHOLE`, and ``look`` at what is
+    said and left. How a value begins and ends is nothing in the midst of a text: two of them are enough there."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     (here / "users.csv").write_text("name\nann\nbob\n")
     (here / "r.csv").write_text("t,rate\n0,20\n0.05,20\n")
     found, ran = [], 0
-    for path, value, given in itertools.product(
-        places(WHOLE),
-        ({"param": "key"}, "x${param.key}y"),
-        values,
-    ):
+    puts = [*itertools.product([{"param": "key"}], values), *itertools.product(["x${param.key}y"], values[-2:])]
+    for path, (value, given) in itertools.product(places(WHOLE), puts):
         monkeypatch.setenv("KEY", given)
         (here / "s.yaml").write_text(json.dumps(put(path, value)))
         code, said = look()
@@ -391,15 +391,35 @@ def test_a_secret_in_any_place_is_never_shown(run: Any, here: Path, monkeypatch:
     secret_everywhere(here, monkeypatch, look, "CANARYsecret", "7CANARY")
 
 
+class DrawnHere(Drawing):
+    """A report that is drawn in this process, by what the drawing process runs."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+
+    def await_ready(self, patience: float) -> None: ...
+
+    def begin(self, outcome_json: str) -> None:
+        self._given = outcome_json
+
+    def finish(self, left: object = None, patience: float = 0.0) -> bytes:
+        return str(REPORTS[self._form].make([from_json(self._given, trusted=True)])).encode()
+
+    def abandon(self) -> None: ...
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_secret_in_any_place_is_never_left(run: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plg.reports.render_process.Drawing", DrawnHere)  # some hundred pages, and no process for each
+
     def look() -> tuple[int, str]:
         done = run("check", "s.yaml")
         return done.code, done.said + run("plan", "s.yaml", "--json").said
 
     url, path = "redis://u:CANARYpass@127.0.0.1:1/0", "./CANARY.csv"
-    secret_everywhere(here, monkeypatch, look, "CANARYsecret", "sale CANARY", "7CANARY", NUMBER, url, path)
+    secret_everywhere(here, monkeypatch, look, "CANARYsecret", "7CANARY", url, path, "sale CANARY", NUMBER)
+    assert list(here.glob("plg-report/s.html*"))
 
 
 def test_a_name_is_no_secret(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

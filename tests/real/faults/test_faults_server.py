@@ -145,7 +145,7 @@ def test_out_of_memory_for_good(server):
     agrees(ran, seqs_in(server))
     assert ran.code == 6
     assert ran.recording.stop_detail.startswith("OOM")
-    assert ran.recording.ended_s < 2
+    assert ran.recording.ended_s < 6
 
 
 @pytest.mark.slow

@@ -257,12 +257,13 @@ def test_6_the_password_is_in_no_file(check, here, server):
 
 def test_6_the_type_changes_on_the_way(check, client):
     def change():
+        until(lambda: client.llen("q") > 50)
         with client.pipeline() as transaction:
             transaction.rename("q", "kept")
             transaction.set("q", "text")
             transaction.execute()
 
-    timer = later(0.9, change)
+    timer = later(0.1, change)
     outcome = ended(
         check(mutated(("over 700ms", "over 6s"), ("max_total_jobs 1_000", "max_total_jobs 5_000"))),
         "mutant",

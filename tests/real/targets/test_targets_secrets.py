@@ -243,9 +243,9 @@ def test_an_error_of_the_handshake_in_numbers_or_capitals(scripted) -> None:
 def test_long_texts_and_many_beginnings_take_no_time_to_speak_of() -> None:
     secret = "hunter2secret"
     for text in (f"{secret[:12]} " * 40_000, "%68%75" * 80_000, "\\150" * 100_000, "h" * 500_000, secret * 40_000):
-        begun = time.perf_counter()
+        begun = time.thread_time()  # of this thread alone: another one's work is no fault of it
         hide(text, [secret])
-        assert time.perf_counter() - begun < 3
+        assert time.thread_time() - begun < 3
 
 
 @pytest.mark.parametrize("secret", ["a", "1", "61", "é"])

@@ -127,8 +127,9 @@ def prepare_source(source: Source, request: Request) -> Prepared:
     shard = _shard_info(request, scenario, run_id)
     if shard is not None:
         notes += (*remarks(scenario.guardrails, plan), *_lonely(scenario))
-    gate = request.policy.gate(scenario.guardrails) if request.policy is not None else None
-    demand = _admitted(request, scenario, plan)
+    asked = _asked(request, scenario, plan)
+    gate = request.policy.gate(scenario.guardrails, asked) if request.policy is not None else None
+    demand = request.policy.admit(asked) if request.policy is not None else NOTHING
     return Prepared(
         loaded, scenario, plan, grid, limits, run_id, notes, shard, request.start, request.share_limits,
         request.wait, gate, request.force, request.clean, demand, request.account or account_name(),
@@ -163,18 +164,15 @@ def veiled(scenario: Scenario) -> Scenario:
     return replace(scenario, document=document)
 
 
-def _admitted(request: Request, scenario: Scenario, plan: Plan) -> Demand:
-    """What the policy asks of the server. Raises `PolicyRefusal` where it does not allow this rate, or this hour."""
-    if request.policy is None:
-        return NOTHING
+def _asked(request: Request, scenario: Scenario, plan: Plan) -> Asked:
+    """The run as the rules of a policy see it once it is planned."""
     limits = scenario.guardrails
     start = time.time() if request.start is None else request.start.wall
-    asked = Asked(
+    return Asked(
         scenario.target, request.account or account_name(), request.role, request.environment,
         rate=min(plan.peak_rate, limits.max_rate), start=start if request.sends else None,
         lasting=min(plan.duration, limits.max_duration),
     )  # fmt: skip
-    return request.policy.admit(asked)
 
 
 def _remark(warning: Diagnostic) -> str:

@@ -178,9 +178,13 @@ class Policy:
         """Who is told of emergency stops, each once."""
         return tuple(dict.fromkeys(file.webhook for file in self.files if file.webhook is not None))
 
-    def gate(self, limits: Guardrails) -> Gate:
-        """What judges each host that a run with these ``limits`` connects to."""
-        return Gate.of([_zone(rule, file.file, limits) for rule in file.environments] for file in self.files)
+    def gate(self, limits: Guardrails, asked: Asked | None = None) -> Gate:
+        """What judges each host that a run with these ``limits`` connects to; ``asked`` is what it was admitted by."""
+        return Gate.of(
+            [_zone(rule, file.file, limits, asked=rule in applied) for rule in file.environments]
+            for file in self.files
+            for applied in [[rule for _, rule in file.applying(asked)] if asked is not None else []]
+        )
 
     def _side_by_side(self) -> list[str]:
         """A remark on each folder with several policies, where one may be thought to be the only one."""
@@ -234,11 +238,12 @@ def under_hard_ceilings(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
     return replace(scenario, guardrails=limits, document=document), tuple(remarks)
 
 
-def _zone(rule: Rule, file: str, limits: Guardrails) -> Zone:
+def _zone(rule: Rule, file: str, limits: Guardrails, *, asked: bool) -> Zone:
     remarks: list[str] = []
     _lowered(limits, rule.ceilings, f"environment {rule.name} of {file}", remarks)
     lowered = remarks[0] if remarks else ""
-    return Zone(rule.name, file, rule.patterns, rule.allow, lowered, rule.ports, rule.databases)
+    unasked = rule.terms != Terms() and not asked
+    return Zone(rule.name, file, rule.patterns, rule.allow, lowered, rule.ports, rule.databases, unasked)
 
 
 def account_name() -> str:

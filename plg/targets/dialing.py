@@ -84,7 +84,7 @@ def dial(host: str, port: int, address: Address, deadline: Deadline) -> socket.s
     is chance, and another one may be next. Raises `TargetError` where it refuses one, and what the system raises.
     """
     places = look_up(host, port, deadline.left())
-    ask_gate(host, [str(place[0]) for *_, place in places], address)
+    ask_gate(host, [str(place[0]) for *_, place in places], address, port)
     trouble: OSError | None = None
     for count, (family, kind, protocol, _, place) in enumerate(places):
         sock = socket.socket(family, kind, protocol)
@@ -105,12 +105,14 @@ def dial(host: str, port: int, address: Address, deadline: Deadline) -> socket.s
     raise trouble or OSError("the name of the host has no address")
 
 
-def ask_gate(host: str, found: Iterable[str], address: Address) -> None:
-    """Raises `TargetError` where the gate of an address lets nobody in to a ``host`` at one of the places ``found``."""
+def ask_gate(host: str, found: Iterable[str], address: Address, port: int | None = None) -> None:
+    """Raises `TargetError` where the gate of an address lets nobody in to a ``host`` at one of the places ``found``;
+    a unix socket has no ``port``."""
     if address.gate is None:
         return
+    door = Door(port, Door.of(address.options).database)
     for place in found:
-        refusal = address.gate.refusal(host, place, Door.of(address.options))
+        refusal = address.gate.refusal(host, place, door)
         if refusal:
             raise TargetError("forbidden", f"{address.shown}: {refusal}")
 

@@ -33,7 +33,8 @@ class Zone:
     """An environment of a policy as a connection meets it: its hosts, and what keeps the run from them.
 
     ``lowered`` is the first limit of the run that is higher than a ceiling there, "" where none is. Where there are no
-    ``ports`` or ``databases``, all of them are meant.
+    ``ports`` or ``databases``, all of them are meant. ``unasked``: it has rules beside its ceilings, such as hours,
+    that the run was not held against.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Zone:
     lowered: str = ""
     ports: tuple[int, ...] = ()
     databases: tuple[int, ...] = ()
+    unasked: bool = False
 
     def refusal(self, shown: str) -> str | None:
         """Why no connection may be made to the host ``shown``, which is in this zone; None where one may."""
@@ -51,6 +53,11 @@ class Zone:
         if self.lowered:
             start = f"apply it from the start: --env {self.name}"
             return f"jobs would go to {shown}, where a lower ceiling holds: {self.lowered} ({start})"
+        if self.unasked:
+            start = f"apply them from the start: --env {self.name}"
+            return (
+                f"jobs would go to {shown}, where environment {self.name} of {self.file} has rules of its own ({start})"
+            )
         return None
 
 

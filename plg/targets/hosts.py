@@ -71,7 +71,10 @@ def door_of(target: str) -> Door:
         return ANY_DOOR
     from plg.targets.address import parse_address
 
-    return Door.of(parse_address(target).options)
+    address = parse_address(target)
+    found = Door.of(address.options)
+    # Where the master of some Sentinels listens is known once it is connected to.
+    return Door(None, found.database) if address.sentinels else found
 
 
 class Placed(Protocol):

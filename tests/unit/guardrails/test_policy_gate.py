@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, PolicyRefusal, Rule
+from plg.guardrails.terms import Asked, Terms
 from plg.patterns.steady import Steady
 from plg.scenario import Guardrails, Scenario
 from plg.targets import gate as gates
@@ -202,3 +203,31 @@ def test_ports_and_databases_travel_with_the_gate() -> None:
     judge = gate(*PORTS)
     again = Gate.from_document(json.loads(json.dumps(judge.to_document())))
     assert again.files == judge.files
+
+
+def test_rules_that_a_run_was_not_held_against_keep_it_from_a_host() -> None:
+    """A server that is reached by its address has the hours, the queues and the interlock of its name."""
+    rules = (
+        Rule("production", ("db.prod.example.com",), terms=Terms(require_allow=True)),
+        Rule("plain", ("redis.ci",), Ceilings(max_rate=200.0)),
+    )
+    policy = Policy((PolicyFile("p.yaml", rules),))
+    by_address, by_name = Asked("redis://10.1.2.3", "ann"), Asked("redis://db.prod.example.com", "ann")
+    assert not policy.admit(by_address).required
+    said = policy.gate(LIMITS, by_address).refusal("10.1.2.3", "10.1.2.3")
+    assert "environment production of p.yaml has rules of its own (apply them from the start: --env production)" in str(
+        said
+    )
+    assert policy.admit(by_name).required
+    assert policy.gate(LIMITS, by_name).refusal("db.prod.example.com", "10.1.2.3") is None
+    named = Asked("redis://10.1.2.3", "ann", named="production")
+    assert policy.admit(named).required
+    assert policy.gate(LIMITS, named).refusal("10.1.2.3", "10.1.2.3") is None
+    assert policy.gate(LIMITS, by_address).refusal("redis.ci", "192.0.2.10") is None
+
+
+def test_a_master_behind_sentinels_has_a_port_once_it_is_connected_to() -> None:
+    target = "redis+sentinel://db.example.com:26379/main/1"
+    assert door_of(target) == Door(None, 1)
+    rules = (Rule("queue", ("db.example.com",), ports=(6379,), terms=Terms(require_allow=True)),)
+    assert Policy((PolicyFile("p.yaml", rules),)).admit(Asked(target, "ann")).required

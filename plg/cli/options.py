@@ -205,7 +205,11 @@ def _lint(commands: Commands) -> None:
         "show all faults of scenario files; sends nothing",
         "  plg lint scenarios/*.plg --format github",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="scenario files or globs")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="scenario files or globs")
+    parser.add_argument(
+        "--stdin", action="store_true",
+        help="look at the text on standard input, for editors; FILE is then what it is called (default: stdin.plg)",
+    )  # fmt: skip
     parser.add_argument(
         "--format", choices=("text", "json", "github"), default="text", help="how faults are written (default: text)"
     )

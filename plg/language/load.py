@@ -176,6 +176,11 @@ def lint(path: FilePath | str) -> Linted:
         source = read_source(path)
     except ScenarioError as error:
         return Linted(list(error.diagnostics), "")
+    return lint_source(source)
+
+
+def lint_source(source: Source) -> Linted:
+    """As `lint`, for a source that has been read."""
     checked = _check(source, {}, os.environ, None, source.folder, False)
     faults = checked.faults
     if not any(fault.severity == "error" for fault in faults):

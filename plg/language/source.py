@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, BinaryIO
 
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, Path, ScenarioError, Span
@@ -139,13 +139,18 @@ def read_bytes(path: FilePath, what: str = "scenario") -> bytes:
         if path.is_dir():
             raise refusal("unreadable-file", f"{file} is a folder, not a {what}", file)
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            return bounded(stream, file)
     except FileNotFoundError:
         there = f"{file} is a link to a file that is not there" if path.is_symlink() else f"there is no file {file}"
         raise refusal("unreadable-file", there, file) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be opened"
         raise refusal("unreadable-file", f"{file} cannot be read: {reason}", file) from None
+
+
+def bounded(stream: BinaryIO, file: str) -> bytes:
+    """All bytes of a stream, named ``file`` where they are too many."""
+    data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise refusal("file-too-large", f"{file} is larger than {MAX_BYTES // 2**20} MiB", file)
     return data

@@ -10,6 +10,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from plg.access.roles import Account
+from plg.guardrails.admission import Admission
+from plg.guardrails.policy import Policy
+from plg.guardrails.policy_file import read_policy_text
+from plg.guardrails.terms import Asked
 from plg.server.callers import Access
 from plg.server.load_test import ENDED, LoadTest
 from plg.server.planning import Planning
@@ -43,6 +48,7 @@ class LoadTests:
     ) -> None:
         self._records, self.planning, self.policies, self._access = records, planning, policies, access
         self.most, self._orphan_limit = most, orphan_limit
+        self._admission = Admission(Policy(tuple(read_policy_text(text, file) for file, text in policies)))
         self.tests: dict[str, LoadTest] = {}
         self.saved: dict[str, dict[str, Any]] = {}
         self.draining = False
@@ -51,9 +57,9 @@ class LoadTests:
 
     # -- starting -------------------------------------------------------------------------------------------------
 
-    def read(self, body: Mapping[str, Any], account: str) -> Posted:
+    def read(self, body: Mapping[str, Any], caller: Account) -> Posted:
         """The order for a posted document. Raises `Problem`."""
-        return read_posted(body, self.policies, account, uuid.uuid4().hex[:12])
+        return read_posted(body, self.policies, caller.name, uuid.uuid4().hex[:12], caller.role)
 
     async def start(self, posted: Posted, account: str, origin: str) -> LoadTest:
         """Plan an order, write down who asked for it from where, and run it in a process. Raises `Problem`."""
@@ -66,14 +72,29 @@ class LoadTests:
         try:
             planned = await self._planned(posted, account, origin)
             test = LoadTest(str(posted.order.run_id), planned, account, _now())
+            await self._admit(test, posted, planned, origin)
             about = {"test": test.id, "name": test.name, "target": test.target, "rate": test.plan["peak_rate"]}
-            await self._access.record("test.start", account, about, origin)
-            await self._launch(test, posted)
+            try:
+                await self._access.record("test.start", account, about, origin)
+                await self._launch(test, posted)
+            except BaseException:
+                self._admission.end(test.id)
+                raise
         finally:
             self._starting -= 1
         self.tests[test.id] = test
         self._forget()
         return test
+
+    async def _admit(self, test: LoadTest, posted: Posted, planned: Mapping[str, Any], origin: str) -> None:
+        """Count a test among those that run. Raises `Problem` 429 where the policy lets no more run beside them."""
+        order, plan = posted.order, planned["plan"]
+        rate = min(plan["peak_rate"], planned["limits"]["max_rate"])
+        asked = Asked(test.target, order.account, order.role, order.environment, rate=rate)
+        why = await asyncio.to_thread(self._admission.begin, test.id, asked)
+        if why is not None:
+            await self._access.record("test.refused", order.account, {"why": why}, origin)
+            raise Problem(429, "too-many-tests", f"not now: {why}", headers={"Retry-After": "5"})
 
     async def _planned(self, posted: Posted, account: str, origin: str) -> dict[str, Any]:
         try:
@@ -125,6 +146,7 @@ class LoadTests:
         self._closed(test)
 
     def _closed(self, test: LoadTest) -> None:
+        self._admission.end(test.id)
         self._save(test)
         about = {"test": test.id, "status": test.status, "verdict": test.verdict, "exit_code": test.exit_code}
         self._later("test.end", test, about)

@@ -45,7 +45,9 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"JSON knows no {name}")
 
 
-def read_posted(body: Mapping[str, Any], policies: Sequence[tuple[str, str]], account: str, run_id: str) -> Posted:
+def read_posted(
+    body: Mapping[str, Any], policies: Sequence[tuple[str, str]], account: str, run_id: str, role: str = ""
+) -> Posted:
     """The order for a posted document, ``{scenario: DOCUMENT}`` or ``{plg: TEXT}``. Raises `Problem` 422.
 
     It has no environment and no folder; tables and recordings it may read are those that are posted in ``files``.
@@ -74,7 +76,7 @@ def read_posted(body: Mapping[str, Any], policies: Sequence[tuple[str, str]], ac
     order = Order(
         text, suffix, f"posted{suffix}", None, files=_files(beside.get("files", {})),
         overrides=_params(beside.get("params", {})), target=beside.get("target"), seed=beside.get("seed"),
-        policies=tuple(policies), account=account, run_id=run_id,
+        policies=tuple(policies), account=account, role=role, run_id=run_id,
     )  # fmt: skip
     return Posted(order, tuple(ways) if ways == ["scenario"] else (), "plg" in body, profile)
 

@@ -33,7 +33,7 @@ async def start(call: Call) -> Response:
     key = call.request.headers.get("idempotency-key")
 
     async def started() -> tuple[dict[str, Any], str]:
-        posted = call.service.tests.read(read_body(data), call.caller.name)
+        posted = call.service.tests.read(read_body(data), call.caller)
         if posted.profile is not None:
             raise Problem(422, "no-profiles", "this server keeps no profiles, so the document was not started")
         test = await call.service.tests.start(posted, call.caller.name, call.origin)
@@ -60,7 +60,7 @@ def _started(call: Call, test: LoadTest) -> dict[str, Any]:
 
 async def plan(call: Call) -> Response:
     """``POST /patterns/plan``."""
-    posted = call.service.tests.read(read_body(await call.body()), call.caller.name)
+    posted = call.service.tests.read(read_body(await call.body()), call.caller)
     found = await call.service.tests.planning.plan(posted)
     names = ("name", "target", "type", "limits", "expectations", "curve")
     return JSONResponse({**found["plan"], **{name: found[name] for name in names}, "warnings": found["warnings"]})

@@ -40,7 +40,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 @pytest.fixture(scope="session")
 def any_binary() -> Path:
-    """One server program, an installed one first: it is the one that speaks TLS and knows every option."""
+    """One server program, an installed one first: it is the one that speaks TLS and knows every option. The variable
+    PLG_TEST_SERVER names another one."""
+    if other := os.environ.get("PLG_TEST_SERVER"):
+        return Path(other)
     programs = server_programs()
     for found in (programs["installed"], programs["wheel"]):
         if found is not None:

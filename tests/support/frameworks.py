@@ -267,7 +267,8 @@ _CELERY = (
 )
 _TASKIQ = ("taskiq", "worker", "shop:broker", "--workers", "1")
 _HUEY = ("huey_consumer", "shop.huey", "-w", "4", "-d", "0.05", "-m", "0.2")
-_SIDEKIQ = ("sidekiq", "-r", "./worker.rb", "-q", "shop", "-c", "5")
+_SIDEKIQ = (os.environ.get("PLG_TEST_SIDEKIQ", "sidekiq"), "-r", "./worker.rb", "-q", "shop", "-c", "5")
+"""The variable PLG_TEST_SIDEKIQ names another program than the one that is installed."""
 FRAMEWORKS: dict[str, Framework] = {
     "rq": Framework("shop", "shop.work", "args", _rq(), ("rq",), {"shop.py": NOTE + PYTHON["rq"]}),
     "celery": _python("celery", "shop", "shop.work", *_CELERY, needs=("celery[redis]",)),

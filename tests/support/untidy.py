@@ -176,7 +176,7 @@ REGISTERED = {
     "saq": (b"saq:shop:stats", b"saq:shop:worker_info", b"saq:shop:schedule", b"saq:shop:sweep"),
     "huey": (),
     "bullmq": (b"bull:shop:meta", b"bull:shop:stalled-check"),
-    "sidekiq": (b"processes", b"stat:"),
+    "sidekiq": (b"process", b"stat:", b"j|", b"h|"),
     "asynq": (b"asynq:servers", b"asynq:workers", b"asynq:{shop}:processed", b"asynq:{shop}:failed"),
 }
 """What the keys begin with in which the workers of each framework write down themselves, and count."""

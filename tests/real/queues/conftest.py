@@ -64,7 +64,7 @@ def made(environment, shared):
     def make(name: str) -> Path:
         framework = FRAMEWORKS[name]
         if name == "sidekiq":
-            if shutil.which("sidekiq") is None:
+            if shutil.which(framework.command(Path())[0]) is None:
                 pytest.skip("no sidekiq on PATH")
             return Path()
         if name == "bullmq":

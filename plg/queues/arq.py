@@ -31,6 +31,7 @@ class ArqFormat(Usual):
     meaning = "arq: jobs for `arq`"
     expresses = frozenset({"call", "args", "kwargs", "delay"})
     gauges = frozenset({"in_flight", "delayed"})
+    in_cluster = "arq gives its jobs fixed names, in slots of their own: its workers need a server that is no cluster"
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {job.queue.name: "zset"}

@@ -36,6 +36,7 @@ class AsynqFormat(Usual):
     settings: Mapping[str, str] = {"retention": "seconds for which Asynq keeps a task that is done (default: none)"}
     expresses = frozenset({"call", "payload", "delay", "timeout", "retry"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+    apart = frozenset({"asynq:queues"})
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         kept = queue.get("retention", 0)

@@ -202,6 +202,10 @@ class Usual:
     taken: Taking | None = None
     shared: frozenset[str] = frozenset()
     gauges: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
+    """Keys that the framework's own client writes by commands of their own, in whatever slot of a cluster they lie."""
+    in_cluster = ""
+    """What keeps the other keys of a queue in one slot of a cluster, or that nothing does; "": a name in braces."""
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return ()

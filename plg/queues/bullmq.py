@@ -35,6 +35,7 @@ class BullmqFormat(Usual):
     settings: Mapping[str, str] = {"prefix": "the prefix of the queue (default: bull)"}
     expresses = frozenset({"call", "payload", "priority", "delay", "retry", "backoff"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+    in_cluster = 'with `prefix: "{bull}"`, which its workers take too, all keys lie in one slot'
 
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return beyond(job, "priority", 0, 2_097_151, "BullMQ knows 1, which comes first, to 2,097,151, and 0 for none")

@@ -37,6 +37,10 @@ class CeleryFormat(Usual):
     expresses = frozenset({"call", "args", "kwargs", "priority", "delay", "timeout"})
     shared = frozenset({"in_flight"})
     gauges = frozenset({"in_flight", "workers"})
+    in_cluster = (
+        'Celery knows no cluster: with `prefix: "{NAME}:"`, the global_keyprefix of its broker, all its keys lie in '
+        "one slot, and its workers are given the node that holds it"
+    )
 
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return beyond(job, "priority", 0, 9, "Celery on Redis knows 0, which comes first, to 9")

@@ -29,6 +29,10 @@ class DramatiqFormat(Usual):
     settings: Mapping[str, str] = {"namespace": "the namespace of the broker (default: dramatiq)"}
     expresses = frozenset({"call", "args", "kwargs", "delay", "timeout", "retry", "backoff"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+    in_cluster = (
+        'dramatiq knows no cluster: with `namespace: "{NAME}"`, which its broker takes too, all its keys lie in one '
+        "slot, and its workers are given the node that holds it"
+    )
 
     def keys(self, job: Job) -> Mapping[str, str]:
         later = {} if job.delay is None else {f"{_key(job)}.DQ": "list", f"{_key(job)}.DQ.msgs": "hash"}

@@ -30,6 +30,9 @@ class HueyFormat(Usual):
     meaning = "huey: tasks for `huey_consumer` with RedisHuey"
     expresses = frozenset({"call", "args", "kwargs", "delay", "retry", "backoff"})
     gauges = frozenset({"delayed"})
+    in_cluster = (
+        "huey takes braces out of names, so that its keys lie in several slots: it needs a server that is no cluster"
+    )
 
     def job_faults(self, job: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         call = job.get("call")

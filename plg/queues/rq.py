@@ -39,6 +39,7 @@ class RqFormat(Usual):
     settings: Mapping[str, str] = {"serializer": "pickle (RQ's default) or json, as the workers were started"}
     expresses = frozenset({"call", "args", "kwargs", "timeout", "retry", "backoff"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+    in_cluster = "RQ gives its keys fixed names, in slots of their own: its workers need a server that is no cluster"
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("serializer", "pickle") not in ("pickle", "json"):

@@ -32,6 +32,9 @@ class SaqFormat(Usual):
     meaning = "SAQ: jobs for `saq`"
     expresses = frozenset({"call", "kwargs", "delay", "timeout", "retry", "backoff"})
     gauges = frozenset({"in_flight", "delayed", "workers"})
+    in_cluster = (
+        "SAQ knows no cluster: with a name in braces all its keys lie in one slot, and its workers are given its node"
+    )
 
     def keys(self, job: Job) -> Mapping[str, str]:
         return {f"saq:{job.queue.name}:queued": "list", f"saq:{job.queue.name}:incomplete": "zset"}

@@ -26,6 +26,7 @@ class SidekiqFormat(Usual):
     expresses = frozenset({"call", "args", "delay", "retry"})
     shared = frozenset({"delayed", "dead"})
     gauges = frozenset({"delayed", "workers"})
+    in_cluster = "Sidekiq gives its keys fixed names, in slots of their own: it needs a server that is no cluster"
 
     def faults(self, queue: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if queue.get("moments", "ms") not in ("ms", "s"):

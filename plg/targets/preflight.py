@@ -5,7 +5,7 @@ Nothing here writes: whether a job may be written is asked by queueing the comma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plg.dataclass import dataclass
 from plg.queues.use import QueueInUse
@@ -42,14 +42,19 @@ def may_be_cluster(facts: Mapping[str, str]) -> bool:
     return facts.get("cluster_enabled", "1") == "1"
 
 
-def inspect(client: Client, facts: Mapping[str, str], queues: Sequence[QueueInUse]) -> Findings:
-    """Looks at the server behind ``client``, whose `greet` gave ``facts``. Raises `TargetError` where jobs cannot be
-    written.
+def inspect(
+    client: Client,
+    facts: Mapping[str, str],
+    queues: Sequence[QueueInUse],
+    holds: Callable[[str], bool] = lambda key: True,
+) -> Findings:
+    """Looks at the server behind ``client``, whose `greet` gave ``facts``, and at those keys of the queues that it
+    ``holds``. Raises `TargetError` where jobs cannot be written.
     """
     _refuse_wrong_role(client, facts)
-    _refuse_wrong_types(client, queues)
+    _refuse_wrong_types(client, queues, holds)
     name, version = identity(facts)
-    notes = (*_remarks(facts), *_rehearse(client, queues))
+    notes = (*_remarks(facts), *_rehearse(client, queues, holds))
     return Findings(name, client.address.hide(version), tuple(map(client.address.hide, notes)))
 
 
@@ -83,8 +88,8 @@ def _refuse_wrong_role(client: Client, facts: Mapping[str, str]) -> None:
         raise TargetError("refused", f"{shown} is a read-only replica (its master is {master}: give that one's URL)")
 
 
-def _refuse_wrong_types(client: Client, queues: Sequence[QueueInUse]) -> None:
-    wanted = {key: kind for queue in queues for key, kind in queue.keys.items()}
+def _refuse_wrong_types(client: Client, queues: Sequence[QueueInUse], holds: Callable[[str], bool]) -> None:
+    wanted = {key: kind for queue in queues for key, kind in queue.keys.items() if holds(key)}
     answers = client.ask_gently([("TYPE", key) for key in wanted]) if wanted else None
     if answers is None:
         return
@@ -109,14 +114,16 @@ def _refuse_misplaced(client: Client, key: str, answer: Exception) -> None:
         raise explain(answer, f"{client.address.shown}, queue {key!r},")
 
 
-def _rehearse(client: Client, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
+def _rehearse(client: Client, queues: Sequence[QueueInUse], holds: Callable[[str], bool]) -> tuple[str, ...]:
     """Queues the commands of one job a queue in a transaction and discards it.
 
     The server then checks permissions, memory and role.
 
     Raises on a refusal that will last; a passing one becomes a remark.
     """
-    writes = [(queue, words) for queue in queues for words in queue.rehearsal()]
+    writes = [(queue, words) for queue in queues for words in queue.rehearsal() if holds(key_of(words))]
+    if not writes:
+        return ()
     # MULTI goes alone: where it is forbidden, the writes after it would be taken for real.
     if client.ask_gently([("MULTI",)]) != [b"OK"]:
         return ()
@@ -132,6 +139,12 @@ def _rehearse(client: Client, queues: Sequence[QueueInUse]) -> tuple[str, ...]:
             raise explain(answer, f"{client.address.shown}, queue {queue.key!r},")
         remarks.append(f"the server refuses writes to {queue.key!r} at present: {words}")
     return tuple(dict.fromkeys(remarks))
+
+
+def key_of(command: Sequence[object]) -> str:
+    """The key that a command which writes names first."""
+    key = command[1]
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
 
 
 def _remarks(facts: Mapping[str, str]) -> list[str]:

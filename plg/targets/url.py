@@ -15,12 +15,14 @@ from plg.targets.asked import Alone, Asked, Nodes
 from plg.targets.base import QueueProbe, Server, TargetError
 from plg.targets.client import Client
 from plg.targets.cluster import Cluster
+from plg.targets.cluster_fit import refuse_split
 from plg.targets.cluster_probe import ClusterProbe
 from plg.targets.faults import explain
 from plg.targets.gate import Gate
 from plg.targets.ownership import heed_owners
-from plg.targets.preflight import Findings, greet, inspect, may_be_cluster
+from plg.targets.preflight import Findings, greet, inspect, key_of, may_be_cluster
 from plg.targets.probe import RedisProbe
+from plg.targets.routed import Routed
 from plg.targets.slots import Node
 
 _SILENT_CLUSTER = (
@@ -72,7 +74,8 @@ class UrlTarget:
                 return replace(found, notes=(*found.notes, *[_SILENT_CLUSTER] * alone, *owned))
         finally:
             client.close()
-        found = _together([self._look_at(node, keys) for node, keys in self._cluster.holdings().items()])
+        refuse_split(self._queues, self._address.shown)
+        found = _together([self._look_at(node) for node in self._nodes_of_all_keys()])
         addresses = [self._cluster.address(node) for node in self._cluster.slots.nodes]
         nodes = Nodes(addresses, self._cluster.holder, self._client)
         try:
@@ -85,13 +88,22 @@ class UrlTarget:
         remarks = heed_owners(self._queues, asked, self._address.shown, force=self._force, patience=patience)
         return tuple(map(hide, remarks))
 
-    def _look_at(self, node: Node, keys: Sequence[str]) -> Findings:
+    def _nodes_of_all_keys(self) -> list[Node]:
+        """The nodes that hold queues, and those that hold what is written beside their jobs."""
+        assert self._cluster is not None, "only a cluster has nodes"
+        slots = self._cluster.slots
+        written = [key_of(command) for queue in self._queues for command in queue.announcement()]
+        others = [slots.owner(key) for key in (*(key for queue in self._queues for key in queue.keys), *written)]
+        return list(dict.fromkeys((*self._cluster.holdings(), *filter(None, others))))
+
+    def _look_at(self, node: Node) -> Findings:
         """What is found at one node of a cluster, each remark with the node's name."""
         assert self._cluster is not None, "only a cluster has nodes"
+        slots = self._cluster.slots
         client = self._client(self._cluster.address(node))
         try:
             facts = greet(client)
-            found = inspect(client, facts, [queue for queue in self._queues if queue.key in keys])
+            found = inspect(client, facts, self._queues, lambda key: slots.owner(key) == node)
         finally:
             client.close()
         return replace(found, notes=tuple(f"{node}: {note}" for note in found.notes))
@@ -148,19 +160,14 @@ class UrlTarget:
 
     def announce(self) -> None:
         """Write what the frameworks' own clients write once before their first job. Raises `TargetError`."""
-        for queue in self._queues:
-            commands = queue.announcement()
-            if not commands:
-                continue
-            node = None if self._cluster is None else self._cluster.slots.owner(queue.key)
-            address = self._address if node is None or self._cluster is None else self._cluster.address(node)
-            client = self._client(address)
-            try:
-                for answer in client.ask(commands):
+        routed = Routed(self)
+        try:
+            for queue in self._queues:
+                for answer in routed.ask(queue.announcement()):
                     if isinstance(answer, Exception):
-                        raise explain(answer, f"{address.shown}, queue {queue.key!r},")
-            finally:
-                client.close()
+                        raise explain(answer, f"{self._address.shown}, queue {queue.key!r},")
+        finally:
+            routed.close()
 
     def probe(self) -> QueueProbe:
         """A probe over these queues. It connects when it first looks."""

@@ -94,7 +94,16 @@ def _check_all(
     many = min(options.parallel, len(files))
     kind = _AtOnce if many > 1 else _InTurn
     recorder = Recorder(options)
-    show = kind(console, artifacts, interruption, asked, recorder, quiet=options.quiet, several=len(files) > 1)
+    show = kind(
+        console,
+        artifacts,
+        interruption,
+        asked,
+        recorder,
+        quiet=options.quiet,
+        several=len(files) > 1,
+        curves=options.live,
+    )
 
     def order(file: Path) -> Order:
         here = for_file(asked, file)
@@ -128,10 +137,12 @@ class _Show:
         *,
         quiet: bool,
         several: bool,
+        curves: bool = False,
     ) -> None:
         self._console, self._artifacts, self._interruption, self._asked = console, artifacts, interruption, asked
         self._quiet, self._several, self._recorder = quiet, several, recorder
-        self._view = RunView(console, quiet=quiet)
+        self._curves = curves
+        self._view = RunView(console, quiet=quiet, curves=curves)
         self._ended = 0
 
     def interrupted(self) -> Stop | None:
@@ -168,7 +179,7 @@ class _InTurn(_Show):
         return Inline(self._view.interval, self._artifacts.renderer.await_calm, loading)
 
     def starting(self, file: Path) -> None:
-        self._view = RunView(self._console, quiet=self._quiet)
+        self._view = RunView(self._console, quiet=self._quiet, curves=self._curves)
         if self._ended:
             self._console.print()
             self._artifacts.renderer.set_up()

@@ -50,15 +50,18 @@ class Console:
         self._put(text, utf8=True)
 
     def redraw(self, text: str) -> None:
-        """Replace the live line; only on a terminal."""
-        self._line = text
-        self._put("\r\x1b[2K" + self._safe(text))
+        """Replace the live line, or the several that ``text`` has; only on a terminal."""
+        before, self._line = self._erasing(), text
+        self._put(before + self._safe(text))
 
     def clear(self) -> None:
         """Take the live line away."""
         if self._line:
-            self._line = ""
-            self._put("\r\x1b[2K")
+            erasing, self._line = self._erasing(), ""
+            self._put(erasing)
+
+    def _erasing(self) -> str:
+        return "\r\x1b[2K" + "\x1b[1A\x1b[2K" * self._line.count("\n")
 
     def error(self, text: str) -> None:
         self.clear()

@@ -131,6 +131,11 @@ def check_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first scenario that does not pass")
     parser.add_argument("--quiet", action="store_true", help="only the verdicts and the last line")
     parser.add_argument(
+        "--live",
+        action="store_true",
+        help="draw the curves of the run and of its queue while it goes on, on a terminal",
+    )
+    parser.add_argument(
         "--connections",
         metavar="N",
         type=_connections,

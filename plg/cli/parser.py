@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from plg.diagnostics import nearest
 
 _COMMANDS = {
-    "run": "plg check", "test": "plg check", "start": "plg check", "validate": "plg lint", "format": "plg fmt",
+    "run": "plg check", "test": "plg check", "validate": "plg lint", "format": "plg fmt",
     "init": "plg new", "create": "plg new", "show": "plg report", "compare": "plg report", "version": "plg --version",
     "help": "plg --help",
 }  # fmt: skip

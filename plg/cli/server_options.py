@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plg.cli.options import _command, _duration, _not, _positive
+from plg.cli.options import _command, _duration, _not, _positive, _seed
 
 if TYPE_CHECKING:
     from plg.cli.options import Commands
@@ -46,4 +46,46 @@ def _port(text: str) -> int:
     return int(text)
 
 
-SERVER = (add_serve,)
+def _start(commands: Commands) -> None:
+    parser = _command(
+        commands, "start", "have a server (PLG_SERVER, PLG_TOKEN) start a test",
+        "  plg start scenarios/flash-sale.plg --watch\n  TEST=$(plg start nightly --set peak=900/s)",
+    )  # fmt: skip
+    parser.add_argument("what", metavar="FILE|PROFILE", help="a scenario file, or a profile that the server keeps")
+    parser.add_argument(
+        "--target", metavar="URL", help="where the jobs go, or 'env NAME'; overrides the scenario's own"
+    )
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="give a param another value (repeatable)"
+    )
+    parser.add_argument("--seed", type=_seed, metavar="N", help="seed of random arrivals and random payloads")
+    parser.add_argument("--key", metavar="KEY", help="with the same key a second command starts nothing anew")
+    parser.add_argument("--watch", action="store_true", help="follow it to its end, as plg watch does")
+    parser.add_argument("--json", action="store_true", help="the answer of the server as JSON")
+
+
+def _stop(commands: Commands) -> None:
+    parser = _command(commands, "stop", "end tests of a server (PLG_SERVER, PLG_TOKEN)", "  plg stop 3f9c01d2ab47")
+    parser.add_argument("tests", nargs="+", metavar="TEST", help="its id, as plg status says")
+
+
+def _status(commands: Commands) -> None:
+    parser = _command(
+        commands, "status", "how the tests of a server (PLG_SERVER, PLG_TOKEN) stand",
+        "  plg status\n  plg status 3f9c01d2ab47 --json",
+    )  # fmt: skip
+    parser.add_argument("test", nargs="?", metavar="TEST", help="one test in full (default: a list of all)")
+    parser.add_argument("--limit", metavar="N", type=_positive, default=20, help="tests in the list (default: 20)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _watch(commands: Commands) -> None:
+    parser = _command(
+        commands, "watch", "follow a test of a server (PLG_SERVER, PLG_TOKEN) to its end and exit by its verdict",
+        "  plg watch 3f9c01d2ab47\n  plg watch 3f9c01d2ab47 --json | jq .actual",
+    )  # fmt: skip
+    parser.add_argument("test", metavar="TEST", help="its id, as plg status says")
+    parser.add_argument("--json", action="store_true", help="its messages as they come, one JSON object a line")
+
+
+SERVER = (add_serve, _start, _stop, _status, _watch)

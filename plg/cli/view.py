@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
 from plg.cli.console import Console
+from plg.cli.live_view import POINTS, Curves, drawn
 from plg.clock import MonotonicClock
 from plg.escaping import visible
 from plg.outcome import Ledger, Outcome
@@ -21,9 +24,11 @@ from plg.units import format_duration
 class RunView:
     """The view of one scenario's run on a console."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, *, quiet: bool = False, curves: bool = False) -> None:
         self._console = console
         self._quiet = quiet
+        self._wants_curves = curves and console.live
+        self._curves: Curves | None = None
         self._plan: Plan | None = None
         self._next_line = 0.0
         self._shown: Row | None = None
@@ -34,6 +39,10 @@ class RunView:
         self._plan = plan
         if self._quiet:
             return
+        if self._wants_curves:
+            self._curves = Curves(plan.duration)
+            middles = (np.arange(POINTS, dtype=np.float64) + 0.5) * (plan.duration / POINTS)
+            self._curves.foresee(plan.target_rate(middles).tolist())
         c = self._console
         c.print(terminal.draw_plan(plan, width=c.width, colour=c.colour, ascii_only=c.ascii).rstrip("\n"))
         for note in notes:
@@ -65,7 +74,9 @@ class RunView:
         line: Callable[..., str]
         if c.live:
             line = partial(terminal.live_line, width=c.width - 1, colour=c.colour)
-            show = c.redraw
+            show = c.redraw if self._curves is None else self._draw
+            if self._curves is not None:
+                self._curves.add(t, None, row["actual_rate"], row["queue_depth"])
         elif t >= self._next_line:
             line, show = terminal.progress_line, c.print
             self._next_line = t + max(5.0, t / 20)
@@ -83,6 +94,12 @@ class RunView:
                 ascii_only=c.ascii,
             )
         )
+
+    def _draw(self, line: str) -> None:
+        """The curves, and the live line under them."""
+        assert self._curves is not None, "they were asked for"
+        c = self._console
+        c.redraw("\n".join([*drawn(self._curves, c.width - 1, ascii_only=c.ascii, colour=c.colour), line]))
 
     def verdict(self, outcome: Outcome) -> None:
         """What came of it, but for the last line."""

@@ -93,7 +93,8 @@ class LoadTest:
             "failed": row["failed"], "unknown": row["unknown"],
         }  # fmt: skip
         rates = {name: known(row[f"{name}_rate"]) for name in ("target", "allowed", "actual")}
-        seq = self.messages.add("rate_update", row["t"], {**rates, "queue_depth": known(row["queue_depth"])})
+        counts = {"queue_depth": known(row["queue_depth"]), "sent": row["sent"], "acked": row["acked"]}
+        seq = self.messages.add("rate_update", row["t"], {**rates, **counts})
         self.curves.add(seq, [_number(value) for value in _values(row)])
         self._processed(row)
         if row["t"] >= self._next_metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -22,6 +23,7 @@ from plg.server.route import Call, Route
 from plg.server.schemas import reference
 
 BASE = "/api/v1/load-test"
+_CURSOR = "[0-9TZ:.-]{24}_[0-9a-f]{12}"
 _PAGE = {"type": "integer", "minimum": 1, "maximum": 500}
 _DRAWN = "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data: blob:; font-src data:; "
 _DRAWN += "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -69,15 +71,22 @@ async def plan(call: Call) -> Response:
 async def tests(call: Call) -> Response:
     """``GET /patterns``."""
     state = call.query("state", _state)
-    limit, before = call.query("limit", _whole(1, 500), 50), call.query("cursor", str)
-    items = call.service.tests.items(state)
-    if before is not None:
-        at = next((index for index, item in enumerate(items) if item["test_id"] == before), None)
-        if at is None:
-            raise Problem(422, "bad-query", "the parameter cursor: there is no such place in the list")
-        items = items[at + 1 :]
+    limit, before = call.query("limit", _whole(1, 500), 50), call.query("cursor", _place)
+    items = [each for each in call.service.tests.items(state) if before is None or _place_of(each) < before]
     more = len(items) > limit
-    return JSONResponse({"items": items[:limit], "next": items[limit - 1]["test_id"] if more else None})
+    return JSONResponse({"items": items[:limit], "next": "_".join(_place_of(items[limit - 1])) if more else None})
+
+
+def _place_of(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Where a test stands in the list, also once it is gone from it."""
+    return str(item["started_at"]), str(item["test_id"])
+
+
+def _place(text: str) -> tuple[str, str]:
+    if not re.fullmatch(_CURSOR, text):
+        raise ValueError("it must be what `next` said")
+    when, _, test_id = text.partition("_")
+    return when, test_id
 
 
 async def status(call: Call) -> Response:
@@ -209,7 +218,11 @@ ROUTES = (
     ),
     Route(
         "GET", f"{BASE}/patterns", tests, READ_TESTS, "The tests, the newest first.", {200: reference("Tests")},
-        (422,), {"state": {"enum": list(STATES)}, "limit": _PAGE, "cursor": {"type": "string"}},
+        (422,),
+        {
+            "state": {"enum": list(STATES)}, "limit": _PAGE,
+            "cursor": {"type": "string", "pattern": f"^{_CURSOR}$"},
+        },
     ),
     Route("GET", f"{_TEST}/status", status, READ_TESTS, "How a test stands.", {200: reference("Status")}),
     Route(

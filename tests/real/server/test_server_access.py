@@ -16,6 +16,7 @@ from plg.access.tokens import Tokens
 from plg.access.verifying import verify
 from plg.server.routes import ROUTES
 
+pytestmark = pytest.mark.slow
 READS = ("viewer", "operator", "author", "admin")
 OPERATES = READS[1:]
 MAY = {

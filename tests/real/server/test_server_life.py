@@ -13,6 +13,7 @@ from redis import Redis
 from support.plg_server import BASE, SOUND, Server, document
 from support.real_servers import gone_within
 
+pytestmark = pytest.mark.slow
 LONG = {"pattern": {"type": "steady", "base_rate": 50, "duration": "50s"}}
 
 

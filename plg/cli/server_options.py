@@ -49,7 +49,7 @@ def _port(text: str) -> int:
 def _start(commands: Commands) -> None:
     parser = _command(
         commands, "start", "have a server (PLG_SERVER, PLG_TOKEN) start a test",
-        "  plg start scenarios/flash-sale.plg --watch\n  TEST=$(plg start nightly --set peak=900/s)",
+        "  plg start scenarios/flash-sale.plg --watch\n  plg start nightly --set peak=900/s",
     )  # fmt: skip
     parser.add_argument("what", metavar="FILE|PROFILE", help="a scenario file, or a profile that the server keeps")
     parser.add_argument(
@@ -72,7 +72,7 @@ def _stop(commands: Commands) -> None:
 def _status(commands: Commands) -> None:
     parser = _command(
         commands, "status", "how the tests of a server (PLG_SERVER, PLG_TOKEN) stand",
-        "  plg status\n  plg status 3f9c01d2ab47 --json",
+        "  plg status --limit 50\n  plg status 3f9c01d2ab47 --json",
     )  # fmt: skip
     parser.add_argument("test", nargs="?", metavar="TEST", help="one test in full (default: a list of all)")
     parser.add_argument("--limit", metavar="N", type=_positive, default=20, help="tests in the list (default: 20)")
@@ -82,7 +82,7 @@ def _status(commands: Commands) -> None:
 def _watch(commands: Commands) -> None:
     parser = _command(
         commands, "watch", "follow a test of a server (PLG_SERVER, PLG_TOKEN) to its end and exit by its verdict",
-        "  plg watch 3f9c01d2ab47\n  plg watch 3f9c01d2ab47 --json | jq .actual",
+        "  plg watch 3f9c01d2ab47\n  plg watch 3f9c01d2ab47 --json",
     )  # fmt: skip
     parser.add_argument("test", metavar="TEST", help="its id, as plg status says")
     parser.add_argument("--json", action="store_true", help="its messages as they come, one JSON object a line")

@@ -10,6 +10,7 @@ import json
 import platform
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -69,7 +70,9 @@ def place(kind: str, folder: Path, stack: ExitStack) -> str | None:
     if bin is None:
         print("no PostgreSQL on this machine: left out", file=sys.stderr)
         return None
-    server = Postgres(Path(tempfile.mkdtemp(prefix="plg-pg-")), bin)
+    home = Path(tempfile.mkdtemp(prefix="plg-pg-"))
+    stack.callback(shutil.rmtree, home, ignore_errors=True)
+    server = Postgres(home, bin)
     stack.callback(server.stop)
     return server.fresh()
 

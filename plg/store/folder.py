@@ -11,7 +11,8 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from plg.store.journal import Journal
 from plg.store.store import moment
 
 _HOME = ".plg-store"
+_BELIEVED = 2.0
+"""Seconds for which a list may not show that people have written over a file; what is loaded is always looked at."""
 _IGNORED = "lock\npending.json\nruns/\nsettings.json\n"
 """What git leaves out: versions of profiles belong to them, runs do not."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -61,11 +64,12 @@ class FolderBackend(FolderRuns, Backend):
         self.place, self._root, self._home = str(root), root, home
         self._journal = Journal(root, home)
         self._threads = threading.RLock()
-        self._files = Index(root, SUFFIXES, _seen)
-        self._kept = Index(home / "profiles", (".json",), _listed)
+        self._files = Index(root, SUFFIXES, _seen, self._journal.generation, believed=_BELIEVED)
+        self._kept = Index(home / "profiles", (".json",), _listed, self._journal.generation)
+        self._merged: tuple[tuple[int, int], dict[str, tuple[Profile, str]], list[Profile]] | None = None
         self._parsed: dict[str, tuple[str, Document | None]] = {}
         self._prepare(home, _IGNORED)
-        FolderRuns.__init__(self, home)
+        FolderRuns.__init__(self, home, self._journal.generation)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -85,7 +89,7 @@ class FolderBackend(FolderRuns, Backend):
         """See `Backend.add`."""
         with self.writing() as journal:
             self._refuse_taken(profile)
-            journal.change(self._version(profile, self._new_file(profile)))
+            self._change(journal, self._version(profile, self._new_file(profile)))
 
     def append(self, profile: Profile, after: str) -> None:
         """See `Backend.append`."""
@@ -98,16 +102,16 @@ class FolderBackend(FolderRuns, Backend):
             by_hand: dict[Path, bytes | None] = {}
             if not self._at(profile.id, before.version).exists():
                 by_hand = {self._at(profile.id, before.version): _record(replace(before, edited=""), file, "")}
-            journal.change(by_hand | self._version(profile, file))
+            self._change(journal, by_hand | self._version(profile, file))
 
     def replace(self, profile: Profile) -> None:
         """See `Backend.replace`."""
         with self.writing() as journal:
             present, file = self._present(profile.id)
             if present.version == profile.version:
-                journal.change(self._version(replace(profile, edited=""), file))
+                self._change(journal, self._version(replace(profile, edited=""), file))
             elif self._at(profile.id, profile.version).exists():
-                journal.change({self._at(profile.id, profile.version): _record(profile, file, "")})
+                self._change(journal, {self._at(profile.id, profile.version): _record(profile, file, "")})
             else:
                 raise no_version(profile.id, profile.version)
 
@@ -141,7 +145,7 @@ class FolderBackend(FolderRuns, Backend):
             if etag is not None and present.etag != etag:
                 raise changed(present.name)
             versions = self._at(id, 0).parent.glob("*.json")
-            journal.change(dict.fromkeys([self._root / file, self._head(id), *versions]))
+            self._change(journal, dict.fromkeys([self._root / file, self._head(id), *versions]))
 
     def share(self, id: str, private: bool, grants: Sequence[Grant]) -> Profile:
         """See `Backend.share`."""
@@ -152,20 +156,29 @@ class FolderBackend(FolderRuns, Backend):
             base = present if kept is None else kept.profile
             text = present.edited if kept is None else kept.text
             shared = replace(base, private=private, grants=tuple(grants), edited="")
-            journal.change({self._head(id): _record(shared, file, text)})
+            self._change(journal, {self._head(id): _record(shared, file, text)})
             return self._present(id)[0]
 
     def find(self, query: Query) -> Page[Summary]:
         """See `Backend.find`."""
         size, after = page_size(query.limit), read_cursor(query.cursor, 1)[0] if query.cursor else ""
         with self.reading():
-            everything = self._profiles()
-        found = [each for each, _ in everything.values() if each.name > after and _fits(each, query)]
-        found.sort(key=lambda each: each.name)
+            self._profiles()
+            assert self._merged is not None
+            ordered = self._merged[2]
+        begin = bisect_right(ordered, after, key=lambda each: each.name) if after else 0
+        fitting = (each for each in itertools.islice(ordered, begin, None) if _fits(each, query))
+        found = list(itertools.islice(fitting, size + 1))
         items = [_summary(each) for each in found[:size]]
         return Page(items, write_cursor((items[-1].name,)) if len(found) > size else "")
 
     # Files --------------------
+
+    def _change(self, journal: Journal, files: Mapping[Path, bytes | None]) -> None:
+        heads = [path.name for path in files if path.parent == self._root]
+        records = [path.name for path in files if path.parent == self._home / "profiles"]
+        with self._files.changing(heads), self._kept.changing(records):
+            journal.change(files)
 
     def _present(self, id: str) -> tuple[Profile, str]:
         """The present version and its file. Raises `NotFound`."""
@@ -183,10 +196,14 @@ class FolderBackend(FolderRuns, Backend):
 
     def _profiles(self) -> dict[str, tuple[Profile, str]]:
         """Every profile, without its scenario and files, and the name of its file; by its id."""
-        files, found = self._files.refresh(), {}
+        files, all_kept = self._files.refresh(), self._kept.refresh()
+        state = self._files.changes, self._kept.changes
+        if self._merged is not None and self._merged[0] == state:
+            return self._merged[1]
+        found: dict[str, tuple[Profile, str]] = {}
         parsed: dict[str, tuple[str, Document | None]] = {}
         taken = set()
-        for name, kept in self._kept.refresh().items():
+        for name, kept in all_kept.items():
             seen = files.get(kept.file)
             if seen is None:
                 continue
@@ -200,6 +217,7 @@ class FolderBackend(FolderRuns, Backend):
                 by_hand = _by_hand(name, files[name], document)
                 found[by_hand.id] = (by_hand, name)
         self._parsed = parsed
+        self._merged = state, found, sorted((each for each, _ in found.values()), key=lambda each: each.name)
         return found
 
     def _head_of(self, file: str, seen: _Seen, parsed: dict[str, tuple[str, Document | None]]) -> Document | None:

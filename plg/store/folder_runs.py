@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,8 +23,8 @@ UNENDED = ("queued", "running", "draining")
 class FolderRuns(ABC):
     """The half of a folder that keeps runs."""
 
-    def __init__(self, home: Path) -> None:
-        self._runs = Index(home / "runs", (".json",), _read)
+    def __init__(self, home: Path, generation: Callable[[], int]) -> None:
+        self._runs = Index(home / "runs", (".json",), _read, generation)
         self._runs_at, self._settings = home / "runs", home / "settings.json"
 
     def _prepare(self, home: Path, ignored: str) -> None:
@@ -53,7 +54,7 @@ class FolderRuns(ABC):
             files: dict[Path, bytes | None] = {self._run_at(run.id): _written(kept)}
             if outcome is not None:
                 files[self._outcome_at(run.id)] = outcome
-            journal.change(files)
+            self._change_runs(journal, files)
 
     def run(self, id: str) -> Run:
         """See `Backend.run`."""
@@ -93,7 +94,7 @@ class FolderRuns(ABC):
             found = _read(self._run_at(id)) if _ID.fullmatch(id) else None
             if found is None:
                 raise no_run(id)
-            journal.change({self._run_at(id): _written(replace(found, starred=starred))})
+            self._change_runs(journal, {self._run_at(id): _written(replace(found, starred=starred))})
 
     def prune(self, count: int | None, before: str | None) -> int:
         """See `Backend.prune`."""
@@ -106,7 +107,7 @@ class FolderRuns(ABC):
             ]  # fmt: skip
             files = [path for run in doomed for path in (self._run_at(run.id), self._outcome_at(run.id))]
             if files:
-                journal.change(dict.fromkeys(files))
+                self._change_runs(journal, dict.fromkeys(files))
             return len(doomed)
 
     def setting(self, name: str) -> str | None:
@@ -117,7 +118,7 @@ class FolderRuns(ABC):
     def set(self, name: str, value: str) -> None:
         """See `Backend.set`."""
         with self.writing() as journal:
-            journal.change({self._settings: json.dumps({**self._all_settings(), name: value}).encode()})
+            self._change_runs(journal, {self._settings: json.dumps({**self._all_settings(), name: value}).encode()})
 
     def _all_settings(self) -> dict[str, str]:
         try:
@@ -127,6 +128,10 @@ class FolderRuns(ABC):
         except ValueError:
             raise Unavailable(f"{self._settings} is damaged", "remove it: settings are then the usual ones") from None
         return found
+
+    def _change_runs(self, journal: Journal, files: Mapping[Path, bytes | None]) -> None:
+        with self._runs.changing([path.name for path in files if path.suffix == ".json" and path != self._settings]):
+            journal.change(files)
 
     def _run_at(self, id: str) -> Path:
         return self._runs_at / f"{id}.json"

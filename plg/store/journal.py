@@ -54,8 +54,23 @@ class Journal:
             for path, data in files.items()
         }
         with self._told():
+            self._advance()
             _write(self._pending, json.dumps(steps).encode(), lasting=True)
             self._carry_out(files)
+
+    def generation(self) -> int:
+        """What tells one state of the folder from another. Only while `reading` or `writing`."""
+        with self._told():
+            return int(self._lock.read_bytes() or b"0")
+
+    def _advance(self) -> None:
+        """Count a change, where whoever reads looks. It need not last: no process outlives what would forget it."""
+        number = b"%d" % (self.generation() + 1)
+        handle = os.open(self._lock, os.O_WRONLY)
+        try:
+            os.pwrite(handle, number, 0)
+        finally:
+            os.close(handle)
 
     def _recover(self) -> None:
         with self._told():
@@ -63,6 +78,7 @@ class Journal:
                 steps = json.loads(self._pending.read_bytes())
             except FileNotFoundError:
                 return
+            self._advance()
             self._carry_out(
                 {self._root / name: None if data is None else base64.b64decode(data) for name, data in steps.items()}
             )

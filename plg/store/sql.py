@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, collate, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
@@ -127,8 +127,7 @@ class SqlBackend(Backend):
             wanted = wanted.where(PROFILES.c.environment == query.environment)
         if not query.reader.everything:
             wanted = wanted.where(_seen_by(query.reader))
-        # By code points, as SQLite has it: a server sorts by its own language.
-        name = PROFILES.c.name if self._database.engine.dialect.name == "sqlite" else collate(PROFILES.c.name, "C")
+        name = PROFILES.c.name
         if query.cursor:
             wanted = wanted.where(name > read_cursor(query.cursor, 1)[0])
         with self._database.reading() as db:

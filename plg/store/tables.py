@@ -17,11 +17,13 @@ from sqlalchemy import (
 )
 
 META = MetaData()
+_NAME = String(200).with_variant(String(200, collation="C"), "postgresql")
+"""Sorted by code points."""
 
 PROFILES = Table(
     "profiles", META,
     Column("id", String(64), primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", _NAME, nullable=False, unique=True),
     Column("version", Integer, nullable=False),
     Column("environment", String(200), nullable=False, default=""),
     Column("private", Boolean, nullable=False, default=False),

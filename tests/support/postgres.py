@@ -52,9 +52,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start, or start again; returns when it answers."""
-        options = (
-            f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off -c max_connections=60"
-        )
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off"
         self._run(
             "pg_ctl", "--pgdata", str(self.data), "--wait", "--log", str(self._folder / "log"), "-o", options, "start"
         )

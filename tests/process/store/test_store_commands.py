@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from plg.store.errors import Unavailable
+from plg.store.store import Store
 
 QUICK = ("--reports", "json")
 """Nothing is drawn."""
@@ -229,3 +233,24 @@ def test_a_database_that_is_none(run: Any, url: str) -> None:
     done = run("profile", "list", "--database", url)
     assert done.code == 2
     assert "CANARY" not in done.said
+
+
+def test_what_is_not_installed_is_told(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("plg.store.engine", "plg.store.sql"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    done = run("profile", "list")
+    assert (done.code, "pip install 'patterned-load[store]'" in done.err) == (2, True)
+    assert run("check", "sale.plg", *QUICK).code == 0, "nothing else needs it"
+
+
+def test_a_run_that_could_not_be_recorded_is_no_pass(run: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise Unavailable("the history cannot be written: no space left on the disk")
+
+    monkeypatch.setattr(Store, "record", full)
+    done = run("check", "sale.plg", "--record", *QUICK)
+    assert done.code == 2
+    assert "no space left on the disk" in done.err
+    assert done.out.splitlines()[-1].startswith("exit 2: the history of runs could not be written")
+    assert json.loads((here / "plg-report/sale.outcome.json").read_text())["verdict"] == "pass"

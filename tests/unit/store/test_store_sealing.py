@@ -183,3 +183,31 @@ def test_rekey_seals_every_version_anew(place: Opened) -> None:
         place(KEYS).rekey()
     with pytest.raises(NoKey):
         place(Keys({})).rekey()
+
+
+def test_keys_come_from_the_keyring_where_no_variable_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+    from keyring.backend import KeyringBackend
+
+    class Kept(KeyringBackend):
+        priority = 1.0
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return {("plg", "PLG_KEYS"): "k7:" + "ab" * 32}.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise NotImplementedError
+
+    class Locked(Kept):
+        def get_password(self, service: str, username: str) -> str | None:
+            raise RuntimeError("the keyring is locked")
+
+    before = keyring.get_keyring()
+    try:
+        keyring.set_keyring(Kept())
+        assert dict(Keys.of_environment({}).by_id) == {"k7": bytes.fromhex("ab" * 32)}
+        assert list(Keys.of_environment({"PLG_KEYS": "k1:" + "1f" * 32}).by_id) == ["k1"]
+        keyring.set_keyring(Locked())
+        assert dict(Keys.of_environment({}).by_id) == {}
+    finally:
+        keyring.set_keyring(before)

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -177,8 +177,31 @@ class FolderBackend(FolderRuns, Backend):
     def _change(self, journal: Journal, files: Mapping[Path, bytes | None]) -> None:
         heads = [path.name for path in files if path.parent == self._root]
         records = [path.name for path in files if path.parent == self._home / "profiles"]
+        known = self._merged is not None and self._merged[0] == (self._files.changes, self._kept.changes)
         with self._files.changing(heads), self._kept.changing(records):
             journal.change(files)
+        if known:
+            self._merge_again([name.removesuffix(".json") for name in records])
+
+    def _merge_again(self, ids: Sequence[str]) -> None:
+        """Bring what is known of all profiles up to date after a change of these alone."""
+        assert self._merged is not None
+        _, found, ordered = self._merged
+        self._merged = None
+        for id in ids:
+            if id in found:
+                name = found.pop(id)[0].name
+                at = bisect_left(ordered, name, key=lambda each: each.name)
+                at = next(place for place in range(at, len(ordered)) if ordered[place].id == id)
+                del ordered[at]
+            kept = self._kept.get(f"{id}.json")
+            seen = self._files.get(kept.file) if kept is not None else None
+            if kept is not None and (seen is None or seen.text != kept.text):
+                return  # changed by hand meanwhile: all are looked at again
+            if kept is not None:
+                found[id] = kept.profile, kept.file
+                insort(ordered, kept.profile, key=lambda each: each.name)
+        self._merged = (self._files.changes, self._kept.changes), found, ordered
 
     def _present(self, id: str) -> tuple[Profile, str]:
         """The present version and its file. Raises `NotFound`."""

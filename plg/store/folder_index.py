@@ -53,6 +53,10 @@ class Index(Generic[T]):
             self._sign, self._looked = sign, now
         return self._values
 
+    def get(self, name: str) -> T | None:
+        """What was last found in a file."""
+        return self._values.get(name)
+
     @contextmanager
     def changing(self, names: list[str]) -> Iterator[None]:
         """Around a change of these files alone: no other is looked at again for it."""

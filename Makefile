@@ -1,12 +1,14 @@
 # Everything a fresh checkout needs is Python 3.11 or newer and make. No Redis, no Docker, no root.
 # `make help` lists the targets. PYTHON=python3.13 chooses another interpreter, VENV=/path another environment,
-# TESTS_AT_ONCE=1 runs the tests one by one, as those are that put load on all processors.
+# TESTS_AT_ONCE=1 runs the tests one by one, as those are that put load on all processors; of the slow ones, which wait
+# for most of their time, one more runs at once.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 REPORT ?= plg-report
 TESTS_AT_ONCE ?= 3
+SLOW_AT_ONCE = $$(( $(TESTS_AT_ONCE) > 1 ? $(TESTS_AT_ONCE) + 1 : 1 ))
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ lint: $(VENV)/.plg-dev ## the static checks of `make test` alone
 
 slow: $(VENV)/.plg-dev ## the slow suite: shipped scenarios, the wheel, the docs site
 	code=0; \
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(TESTS_AT_ONCE) --dist loadfile --durations 15 || code=$$?; \
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(SLOW_AT_ONCE) --dist worksteal --durations 15 || code=$$?; \
 	$(BIN)/python -m pytest -m "slow and alone" --durations 25 || code=$$?; \
 	exit $$code
 

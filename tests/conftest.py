@@ -25,7 +25,7 @@ from support.machine import TOO_LATE, Sleeper, late_runs, wait_for_calm
 from support.real_servers import RealServer, launcher, server_programs
 
 HERE = Path(__file__).parent
-ALONE = ("scale", "runs", "scenarios")
+ALONE = ("scale", "scenarios")
 """Folders of tests that put load on all processors, or look closely at times."""
 TRIES = 4
 

@@ -34,13 +34,22 @@ class Cluster:
         self._start(folder, "dask_scheduler", *here, "--port", "0", "--scheduler-file", self.file)
         self._await(self.file.exists)
         self.address = json.loads(self.file.read_text())["address"]
-        alone = (*here, "--nthreads", "1", "--no-nanny", "--local-directory", folder)
-        for _ in range(workers):
-            self._start(folder, "dask_worker", self.address, *alone)
         from distributed import Client
 
+        self._folder, self._count = folder, workers
+        self._options = (*here, "--nthreads", "1", "--no-nanny", "--local-directory", folder)
         self.client = Client(self.address, set_as_default=False)
-        self.client.wait_for_workers(workers, timeout=60)
+        self.mend()
+
+    def mend(self) -> None:
+        """Start a worker in the place of each that is gone, and wait until the scheduler knows just these."""
+        for process in self._processes:
+            process.poll()
+        self._processes = [process for process in self._processes if process.returncode is None]
+        for _ in range(self._count + 1 - len(self._processes)):
+            self._start(self._folder, "dask_worker", self.address, *self._options)
+        workers = {process.pid for process in self._processes[1:]}
+        self._await(lambda: set(self.client.run(os.getpid, on_error="ignore").values()) == workers)
 
     def pid(self, worker: str) -> int:
         """The process of a worker."""
@@ -66,11 +75,18 @@ class Cluster:
             time.sleep(0.05)
 
 
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory):
+@pytest.fixture(scope="module")
+def _kept(tmp_path_factory: pytest.TempPathFactory):
     made = Cluster(tmp_path_factory.mktemp("dask"), 4)
     yield made
     made.close()
+
+
+@pytest.fixture
+def cluster(_kept):
+    """Four workers; each that a test has killed or spoilt is a new one."""
+    _kept.mend()
+    return _kept
 
 
 def await_event(heard: list[Event], kind: type[Event], seconds: float = 90) -> None:
@@ -193,7 +209,7 @@ def test_a_worker_that_freezes_makes_the_run_invalid_within_its_deadline(cluster
     try:
         outcome = handle.outcome()
     finally:
-        os.kill(frozen, signal.SIGCONT)
+        os.kill(frozen, signal.SIGKILL)
     assert time.monotonic() - begin < 40
     assert (outcome.verdict, outcome.exit_code) == ("invalid", 5), outcome.reason
     assert outcome.reason == f"not judged: shard 2 of 4 on {worker} gave no outcome by the end of the run"
@@ -227,6 +243,7 @@ def test_a_worker_with_another_version_is_refused_before_anything_is_sent(cluste
         handle.outcome()
     assert refused.value.code == 2
     assert server.number("EXISTS", "q") == 0
+    os.kill(cluster.pid(worker), signal.SIGKILL)
 
 
 def test_a_line_that_one_shard_breaks_ends_all(cluster, order_for, server):
@@ -271,7 +288,8 @@ def test_an_interrupted_check_ends_its_shards_and_keeps_what_they_did(cluster, s
     assert outcome["ledger"]["acked"] == server.number("LLEN", "q")
 
 
-def test_too_few_workers_and_no_scheduler_are_told(cluster, order_for):
+def test_too_few_workers_and_no_scheduler_are_told(cluster, order_for, monkeypatch):
+    monkeypatch.setattr("plg.runs.dask._PATIENCE", 4.0)
     for text, words in (
         (f"{cluster.address}:5", "has 4 workers, 5 shards were asked for"),
         ("tcp://127.0.0.1:1", "cannot be reached"),

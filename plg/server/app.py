@@ -24,6 +24,7 @@ from plg.server.problems import Problem
 from plg.server.route import Call, Route
 from plg.server.routes import BASE, ROUTES
 from plg.server.service import Service
+from plg.server.static import page_routes
 from plg.server.stream import FORBIDDEN, NO_TOKEN, TOO_MANY, UNKNOWN, stream
 
 MOST_STREAMS = 200
@@ -35,6 +36,7 @@ def application(service: Service, hosts: Collection[str]) -> ASGIApp:
     """The application of one server, which answers to the names in ``hosts``."""
     mounted: list[BaseRoute] = [_mounted(service, path, methods) for path, methods in _by_path().items()]
     mounted.append(Mounted("/openapi.json", _described, methods=["GET"]))
+    mounted.extend(page_routes())
     mounted.append(WebSocketRoute(f"{BASE}/stream/{{test_id}}", _streaming(service)))
     handlers: Mapping[Any, Any] = {HTTPException: _of_starlette, Exception: _unforeseen}
     app = Starlette(routes=mounted, exception_handlers=handlers, lifespan=_lifespan(service))

@@ -33,7 +33,7 @@ class LoadTest:
         self.limits: Mapping[str, Any] = planned["limits"]
         self.warnings: Sequence[Mapping[str, Any]] = planned["warnings"]
         self.expectations: list[Fields] = [
-            {**line, "verdict": None, "observed": None, "bound": None, "margin": None}
+            {**line, "verdict": None, "observed": None, "margin": None, "turned_s": None}
             for line in planned["expectations"]
         ]
         self.status, self.reason = "queued", ""
@@ -135,7 +135,7 @@ class LoadTest:
         found = judgement(event)
         for line in self.expectations:
             if line["text"] == event.text and line["verdict"] is None:
-                line.update(found)
+                line.update(found, turned_s=known(self.row.get("t")) if event.verdict == "fail" else None)
                 break
         self.messages.add("expectation", self.row.get("t"), {"text": event.text, "level": event.level, **found})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from plg import __version__
 from plg.resources import read_text
-from plg.server.posted import BESIDE, KEPT
+from plg.server.posted import BESIDE, KEPT, TEXTS
 from plg.server.problems import MEDIA_TYPE
 from plg.server.route import Route
 from plg.server.schemas import SCHEMAS, reference
@@ -112,7 +112,7 @@ def _posted() -> dict[str, Any]:
         "anyOf": [
             {**scenario, "required": needed, "title": "a document itself"},
             _one("scenario", reference("Scenario"), beside),
-            _one("plg", {"type": "string"}, beside),
+            *(_one(name, {"type": "string"}, beside) for name in TEXTS),
         ]
     }
 

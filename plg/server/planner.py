@@ -16,9 +16,11 @@ import numpy as np
 
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.machine import shortage
+from plg.measures import MEASURES
 from plg.prepare import Prepared
 from plg.redaction import hide_in_tracebacks, hide_known, redact
 from plg.runs.order import Order, faults_to
+from plg.scenario import Expectation
 
 CURVE_POINTS = 400
 _OF_THE_SERVER = frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"})
@@ -74,8 +76,18 @@ def _planned(prepared: Prepared) -> dict[str, Any]:
         "curve": _curve(prepared),
         "limits": {name: value for name, value in asdict(prepared.limits).items() if value is not None},
         "warnings": list({(w["code"], w["message"]): w for w in warnings}.values()),
-        "expectations": [{"text": each.text, "level": each.level} for each in scenario.expect],
+        "expectations": [_expected(each) for each in scenario.expect],
     }
+
+
+def _expected(line: Expectation) -> dict[str, Any]:
+    """A line that is to be judged, with what it speaks of and its bound in the measure's base unit."""
+    subject = line.subject
+    plain = line.relative is None and line.recovery is None and line.window is None and subject.during is None
+    return {
+        "text": line.text, "level": line.level, "measure": subject.measure, "aggregate": subject.aggregate,
+        "op": line.op, "bound": line.bound, "unit": MEASURES[subject.measure].unit, "plain": plain,
+    }  # fmt: skip
 
 
 def _curve(prepared: Prepared) -> dict[str, list[float]]:

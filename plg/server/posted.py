@@ -12,7 +12,9 @@ from plg.runs.order import Order
 from plg.server.problems import Problem, plain_fault
 
 BESIDE: Mapping[str, str] = {"params": "mapping", "files": "mapping", "target": "string", "seed": "integer"}
-"""Fields that stand beside ``scenario`` or ``plg``, and what each holds."""
+"""Fields that stand beside the document, and what each holds."""
+TEXTS: Mapping[str, str] = {"plg": ".plg", "yaml": ".yaml", "json": ".json"}
+"""Fields that hold a scenario as somebody wrote it, and how it is spelled in each."""
 KEPT = ("save_profile", "profile_name")
 _MOST_FILES = 64
 _KINDS: Mapping[str, type | tuple[type, ...]] = {"mapping": dict, "string": str, "integer": int}
@@ -48,15 +50,16 @@ def _refuse_constant(name: str) -> Any:
 def read_posted(
     body: Mapping[str, Any], policies: Sequence[tuple[str, str]], account: str, run_id: str, role: str = ""
 ) -> Posted:
-    """The order for a posted document, ``{scenario: DOCUMENT}`` or ``{plg: TEXT}``. Raises `Problem` 422.
+    """The order for a posted document, ``{scenario: DOCUMENT}`` or ``{plg: TEXT}``, where the text may also
+    be ``yaml`` or ``json``. Raises `Problem` 422.
 
     It has no environment and no folder; tables and recordings it may read are those that are posted in ``files``.
     """
-    ways = [name for name in ("scenario", "plg") if name in body]
+    ways = [name for name in ("scenario", *TEXTS) if name in body]
     document: dict[str, Any] = {}
     beside: Mapping[str, Any] = {}
     if len(ways) > 1:
-        raise _wrong("both `scenario` and `plg` are given", ("plg",), "post one of them")
+        raise _wrong(f"both `{ways[0]}` and `{ways[1]}` are given", (ways[1],), "post one of them")
     profile = _profile(body)
     if not ways:
         document = {name: value for name, value in body.items() if name not in KEPT}
@@ -64,10 +67,11 @@ def read_posted(
     else:
         beside = body
         _known(body, (*ways, *BESIDE, *KEPT))
-    if "plg" in body:
-        if not isinstance(body["plg"], str):
-            raise _wrong("`plg` must be the text of a scenario", ("plg",))
-        text, suffix = body["plg"], ".plg"
+    [spelled] = ways if ways and ways[0] in TEXTS else [""]
+    if spelled:
+        text, suffix = body[spelled], TEXTS[spelled]
+        if not isinstance(text, str):
+            raise _wrong(f"`{spelled}` must be the text of a scenario", (spelled,))
     else:
         inner = body.get("scenario", document)
         if not isinstance(inner, dict):
@@ -78,7 +82,7 @@ def read_posted(
         overrides=_params(beside.get("params", {})), target=beside.get("target"), seed=beside.get("seed"),
         policies=tuple(policies), account=account, role=role, run_id=run_id,
     )  # fmt: skip
-    return Posted(order, tuple(ways) if ways == ["scenario"] else (), "plg" in body, profile)
+    return Posted(order, tuple(ways) if ways == ["scenario"] else (), bool(spelled), profile)
 
 
 def _json(document: Mapping[str, Any]) -> str:

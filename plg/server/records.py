@@ -99,7 +99,10 @@ def summary(outcome: Any) -> dict[str, Any]:
         "duration_s": outcome.duration_s,
         "ledger": asdict(outcome.ledger),
         "stopped_by": recording.stop_by or None,
-        "expectations": [{"text": r.text, "level": r.level, **judgement(r)} for r in outcome.expectations],
+        "expectations": [
+            {"text": r.text, "level": r.level, **judgement(r), "turned_s": r.first_breach_s}
+            for r in outcome.expectations
+        ],
     }
 
 

@@ -43,7 +43,7 @@ _WARNING = _object({"code": _TEXT, "message": _TEXT})
 _EXPECTATION = _object(
     {
         "text": _TEXT, "level": _TEXT, "verdict": _MAYBE_TEXT, "observed": _MAYBE_NUMBER, "bound": _MAYBE_NUMBER,
-        "margin": _MAYBE_NUMBER,
+        "margin": _MAYBE_NUMBER, "turned_s": _MAYBE_NUMBER,
     }
 )  # fmt: skip
 _HEALTH = {

@@ -13,8 +13,7 @@ from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
 from plg.guardrails.dividing import divide, remarks
 from plg.guardrails.policy import Policy, account_name, under_hard_ceilings
-from plg.guardrails.terms import Asked
-from plg.guardrails.webhook import Webhook
+from plg.guardrails.terms import Asked, Webhook
 from plg.judge.outcome import scenario_hash
 from plg.language.load import Loaded, load_source, read_source
 from plg.language.source import Source

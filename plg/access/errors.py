@@ -25,3 +25,10 @@ class TooManyAttempts(AccessError):
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"too many sign-ins have failed: try again in {retry_after:.0f} s")
         self.retry_after = retry_after
+
+
+def not_installed(library: str) -> AccessError:
+    """That a library which tokens and roles need is missing."""
+    return AccessError(
+        f"tokens and roles need {library}, which is not installed", "pip install 'patterned-load[server]'"
+    )

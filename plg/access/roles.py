@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Mapping
 from functools import cache
 
-from plg.access.errors import Forbidden
+from plg.access.errors import Forbidden, not_installed
 from plg.dataclass import dataclass
 
 ROLES = ("viewer", "operator", "author", "admin")
@@ -67,8 +67,10 @@ def require(account: Account | None, permission: str) -> None:
 
 @cache
 def _granted() -> Mapping[str, frozenset[str]]:
-    import casbin  # type: ignore[import-untyped]  # it has no types
-
+    try:
+        import casbin  # type: ignore[import-untyped]  # it has no types
+    except ImportError:
+        raise not_installed("casbin") from None
     model = casbin.Model()
     model.load_model_from_text(_MODEL)
     enforcer = casbin.Enforcer(model)

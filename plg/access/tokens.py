@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from plg.access.errors import AccessError
+from plg.access.errors import AccessError, not_installed
 from plg.access.files import locked, replace_file, unusable
 from plg.access.roles import ROLES, Account
 from plg.dataclass import dataclass
@@ -166,8 +166,10 @@ class Tokens:
         return Account(token.name, token.role, token.id)
 
     def _hash(self, secret: str, salt: bytes) -> str:
-        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
+        try:
+            from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+        except ImportError:
+            raise not_installed("cryptography") from None
         with self._hashing:
             kdf = Argon2id(
                 salt=salt, length=_LENGTH, iterations=_ITERATIONS, lanes=_LANES, memory_cost=_MEMORY

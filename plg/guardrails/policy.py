@@ -10,8 +10,7 @@ from pathlib import Path
 
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError, Span
-from plg.guardrails.terms import ADMIN, Asked, Terms, refusal
-from plg.guardrails.webhook import Webhook
+from plg.guardrails.terms import ADMIN, Asked, Terms, Webhook, refusal
 from plg.language.limits import with_limits
 from plg.scenario import ErrorRateLimit, Guardrails, Scenario
 from plg.targets.gate import Gate, Zone

@@ -19,8 +19,7 @@ from plg.diagnostics import Diagnostic, Path, ScenarioError
 from plg.guardrails.fields import FieldReader
 from plg.guardrails.hours import EXAMPLE, Hours, zone
 from plg.guardrails.policy import Ceilings, Policy, PolicyFile, Rule
-from plg.guardrails.terms import Terms
-from plg.guardrails.webhook import Webhook
+from plg.guardrails.terms import Terms, Webhook
 from plg.language.kinds import show
 from plg.language.limits import LIMITS
 from plg.language.limits import error_rate as read_error_rate

@@ -53,6 +53,14 @@ class Asked:
     lasting: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where messages go. ``secret_env`` is the variable with the secret: ``whsec_`` and 24 to 64 bytes in base64."""
+
+    url: str
+    secret_env: str
+
+
 def refusal(terms: Terms, asked: Asked, *, admin: bool) -> str | None:
     """Why a run is not within the terms; None where it is. ``admin``: whether who asks is one."""
     return _queues(terms, asked.queues or ()) or _hours(terms, asked) or _rate(terms, asked, admin)

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from plg.dataclass import dataclass
+from plg.guardrails.terms import Webhook
 from plg.redaction import hide_known, redact, remember
 
 WAITS = (0.5, 2.0, 8.0, 30.0, 120.0)
@@ -27,14 +27,6 @@ TIMEOUT = 5.0
 """Seconds that an attempt may take."""
 _MOST = 100
 """Messages that wait; of more the oldest are given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """Where messages go. ``secret_env`` is the variable with the secret: ``whsec_`` and 24 to 64 bytes in base64."""
-
-    url: str
-    secret_env: str
 
 
 class BadSecret(ValueError):

@@ -10,7 +10,8 @@ from plg.runner.interlock import InterlockHolder
 from plg.stop import Stop
 
 if TYPE_CHECKING:
-    from plg.guardrails.webhook import Notifier, Webhook
+    from plg.guardrails.terms import Webhook
+    from plg.guardrails.webhook import Notifier
 
 PATIENCE = 10.0
 """Seconds that a run which is over waits for its messages to be delivered."""

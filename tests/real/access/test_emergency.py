@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from support.checked import until
 
-from plg.guardrails.webhook import BadSecret, Notifier, Webhook, signature
+from plg.guardrails.terms import Webhook
+from plg.guardrails.webhook import BadSecret, Notifier, signature
 from plg.outcome import Outcome
 from plg.targets.interlock import NOTHING, STOP, Interlock, Lease
 from plg.targets.open import open_target

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from plg.access import roles
 from plg.access.audit import AuditLog, anchor_of
+from plg.access.errors import AccessError
 from plg.access.tokens import FILE, Tokens
 from plg.cli.main import main
 
@@ -104,3 +107,17 @@ def test_a_token_that_cannot_be_written_down_is_not_made(plg, tmp_path: Path) ->
     assert (code, out) == (2, "")
     assert "anchor" in err
     assert Tokens(tmp_path / "data").all() == []
+
+
+@pytest.mark.parametrize("module", ["cryptography.hazmat.primitives.kdf.argon2", "casbin"])
+def test_a_library_that_is_missing_is_named_with_what_brings_it(plg, monkeypatch, module) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    if module == "casbin":
+        roles._granted.cache_clear()
+        with pytest.raises(AccessError, match="need casbin, which is not installed"):
+            roles.allowed(roles.Account("kim", "admin"), roles.TOKENS)
+        return
+    code, out, err = plg("token", "create", "ci", "--role", "operator")
+    assert (code, out) == (2, "")
+    assert "cryptography, which is not installed" in err
+    assert "pip install 'patterned-load[server]'" in err

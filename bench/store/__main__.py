@@ -26,14 +26,14 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.postgres import Postgres, programs  # noqa: E402  # the server that the tests use
-from support.stores import KEYS  # noqa: E402
+from support.stores import KEYS  # noqa: E402  # found by the path above
 
-from bench.server import machine  # noqa: E402
-from plg.language.load import read_source  # noqa: E402
-from plg.store.base import Draft, Query, Run, RunQuery  # noqa: E402
-from plg.store.folder import FolderBackend  # noqa: E402
-from plg.store.open import open_store  # noqa: E402
-from plg.store.store import Store, moment  # noqa: E402
+from bench.server import machine  # noqa: E402  # found by the path above
+from plg.language.load import read_source  # noqa: E402  # found by the path above
+from plg.store.base import Draft, Query, Run, RunQuery  # noqa: E402  # found by the path above
+from plg.store.folder import FolderBackend  # noqa: E402  # found by the path above
+from plg.store.open import open_store  # noqa: E402  # found by the path above
+from plg.store.store import Store, moment  # noqa: E402  # found by the path above
 
 BOUND = 0.1
 """Seconds that no operation may take at its 99th percentile."""

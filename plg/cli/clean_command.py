@@ -28,15 +28,15 @@ _COUNTED = 10_000_000
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Exit 0 where nothing of the run is left, 3 where something stays."""
-    if options.list == (options.run is not None):
-        help = "plg clean RUN --target URL, or plg clean --list --target URL"
-        raise usage_error("plg clean takes the name of a run, or --list", help)
+    if (options.run is not None) + options.list + options.all != 1:
+        help = "plg clean RUN --target URL, plg clean --all --target URL, or plg clean --list --target URL"
+        raise usage_error("plg clean takes the name of a run, --all or --list", help)
     where = target_named(options.target)
     if "://" not in where:
         raise usage_error(f"--target must be the URL of the server that holds the jobs, not {where!r}")
     try:
         with open_target(where, (), wait=options.wait) as target, Leftovers(target) as leftovers:
-            done = _list if options.list else _clean
+            done = _list if options.list else _clean_all if options.all else _clean
             return done(options, console, leftovers)
     except TargetError as error:
         console.print(last_line(TARGET, str(error), colour=console.colour))
@@ -60,6 +60,42 @@ def _clean(options: argparse.Namespace, console: Console, leftovers: Leftovers) 
     if not options.json:
         console.print(last_line(code, reason, colour=console.colour))
     return code
+
+
+def _clean_all(options: argparse.Namespace, console: Console, leftovers: Leftovers) -> int:
+    """All runs that the target knows of, but for those that go on."""
+    going, documents, worst = leftovers.going(), list[dict[str, Any]](), PASS
+    cleaned = passed_over = jobs = 0
+    for known in leftovers.known().values():
+        entry = known.entry
+        if going.has(entry):
+            passed_over += 1
+            continue
+        try:
+            remains = leftovers.look(entry) if options.dry_run else leftovers.clean(known, force=options.force)
+        except UnknownFormat as unknown:
+            worst, words = FAILED, f"the format {unknown.name} is not installed here, so it stays"
+            documents.append({"run": entry.run, "notes": [words]})
+            _say(options, console, f"{entry.run}: {words}")
+            continue
+        code, reason = _end(entry.run, remains, dry_run=options.dry_run)
+        worst, cleaned = max(worst, code), cleaned + (code == PASS)
+        jobs += remains.left.jobs - remains.left.held if options.dry_run else remains.removed.jobs
+        documents.append(_document(entry, remains, dry_run=options.dry_run))
+        _say(options, console, reason)
+    if options.json:
+        console.raw(json.dumps({"runs": documents, "going_on": passed_over}, indent=2) + "\n")
+        return worst
+    runs = f"{cleaned:,} run{'s' * (cleaned != 1)}"
+    said = f"{_jobs(jobs)} of {runs} {'would be' if options.dry_run else 'were'} removed"
+    said += f", {passed_over:,} that go{'es' * (passed_over == 1)} on left alone" * bool(passed_over)
+    console.print(last_line(worst, said, colour=console.colour))
+    return worst
+
+
+def _say(options: argparse.Namespace, console: Console, words: str) -> None:
+    if not options.json:
+        console.print(f"  {_printable(words)}")
 
 
 def _end(run: str, remains: Remains, *, dry_run: bool) -> tuple[int, str]:

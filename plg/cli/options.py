@@ -335,7 +335,10 @@ def _clean(commands: Commands) -> None:
         "  plg clean 3f9c01d2ab47 --target redis://localhost:6379/0 --dry-run",
     )  # fmt: skip
     parser.add_argument("run", nargs="?", metavar="RUN", help="name of the run, as --list says, or its outcome.json")
-    parser.add_argument("--list", action="store_true", help="list the runs that the target knows of")
+    parser.add_argument(
+        "--list", action="store_true", help="list the runs that the target knows of, with what is left of each"
+    )
+    parser.add_argument("--all", action="store_true", help="all runs that the target knows of and that are over")
     parser.add_argument(
         "--target",
         metavar="URL",

@@ -37,7 +37,8 @@ _OWN = ("in_flight", "workers")
 
 
 def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
-    """Lines on what the format of a queue cannot tell: such a scenario is not run."""
+    """Lines on what the format of a queue cannot tell, or that could not do what they say: such a scenario is not
+    run."""
     found: list[Foreseen] = []
     kinds = dict.fromkeys(job.queue.kind for job in scenario.jobs)
     own = _OWN if scenario.workers is not None and (scenario.own_workers is not None or not scenario.placed) else ()
@@ -52,6 +53,11 @@ def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
                 help_ = f"{_INSTEAD[measure]}; these tell it: {givers}"
                 found.append(Foreseen("measure-not-given", told, ("expect", index), help_))
         asked = [side.measure for side in _sides(line) if side.measure in FAR]
+        if asked and line.stop:
+            words = (
+                f"`or stop` cannot end the run by {asked[0]}: what the workers did is read to the end once it is over"
+            )
+            found.append(Foreseen("unexpected-stop", words, ("expect", index), _STOPPING))
         if asked and (silent_jobs := _unrecorded(scenario)):
             found.append(
                 Foreseen("measure-not-given", f"{asked[0]} cannot be told: {silent_jobs}", ("expect", index), _NUMBERED)
@@ -62,6 +68,7 @@ def ungiven(scenario: Scenario) -> tuple[Foreseen, ...]:
     return tuple(dict.fromkeys(found))
 
 
+_STOPPING = "leave `or stop` out; errors, queue_depth, queue_age, in_flight, delayed and workers can end a run"
 _WHY_SILENT = {
     "in_flight": "what workers have at hand stands nowhere in Redis",
     "delayed": "jobs that are due later cannot be told there from others",
@@ -99,11 +106,30 @@ def unmeasured(scenario: Scenario, phases: Sequence[PhaseSpan]) -> tuple[Foresee
         found.append(Foreseen("never-measured", f"max_queue_age does not hold {silent}", place, _DATED))
     if scenario.expect and not any(side.measure in QUEUE for e in scenario.expect for side in _sides(e)):
         found.append(_looks_past_the_queue(scenario.expect))
+    elif (first := _past_the_work(scenario)) is not None:
+        found.append(Foreseen("work-not-judged", _DISCARDED, ("expect", first), _ON_THE_WORK))
     if not any(line.level == "expect" for line in scenario.expect):
         found.append(Foreseen("nothing-promised", _UNPROMISED, ("name",), "write what must hold: `expect { … }`"))
     return tuple(dict.fromkeys(found))
 
 
+def _past_the_work(scenario: Scenario) -> int | None:
+    """The first line that looks at the queue alone, where no line looks at the framework's own workers."""
+    sides = [side.measure for line in scenario.expect for side in _sides(line)]
+    if any(measure in (*FAR, *_OWN) for measure in sides) or scenario.own_workers is not None:
+        return None
+    kinds = {job.queue.kind for job in scenario.jobs}
+    if not kinds & set(SHIPPED) or any(format_of(kind).taken is not None for kind in kinds):
+        return None
+    lines = enumerate(scenario.expect)
+    return next((at for at, line in lines if line.level == "expect" and line.subject.measure in QUEUE), None)
+
+
+_DISCARDED = (
+    "no line asks whether the work was done: a worker that does not know a task throws the job away, and the queue "
+    "looks as it does where the job was done"
+)
+_ON_THE_WORK = "add `lost == 0`, or `completed >= N`, with plg.worker in the workers: docs/workers.md"
 _UNPROMISED = (
     "no line says what must hold, so only a target that fails or a limit that stops the run can fail a check, "
     "not jobs that are refused, slow or left waiting"

@@ -138,13 +138,46 @@ def test_a_run_that_is_not_known_is_named_with_the_nearest(run, clean, client):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "plg clean takes the name of a run, or --list"),
-        (("a", "--list"), "plg clean takes the name of a run, or --list"),
+        ((), "plg clean takes the name of a run, --all or --list"),
+        (("a", "--all"), "plg clean takes the name of a run, --all or --list"),
+        (("--list", "--all"), "plg clean takes the name of a run, --all or --list"),
+        (("a", "--list"), "plg clean takes the name of a run, --all or --list"),
     ],
 )
 def test_one_of_a_run_and_the_list_is_asked_for(arguments, words, clean):
     done = clean(*arguments)
     assert (done.code, words in done.said) == (2, True)
+
+
+def test_all_runs_go_at_once_but_for_one_that_goes_on(run, clean, client, here, server):
+    client.set("text", "hello")
+    client.lpush("lists", "not of plg")
+    before = keyspace(client)
+    for name in ("one", "two"):
+        run(ALL, run_id=name)
+    done = {"run_id": "done", "traffic": "steady 100/s over 300ms"}
+    run('job r { queue rq "rs" call "shop.work" }', **done)
+    client.delete("rq:queue:rs", *client.keys("rq:job:*"))
+    assert "done" in clean("--list").out, "nothing of it is left, and it is listed"
+    (here / "long.plg").write_text(
+        f'scenario "long" {{ job a {{ queue "long" }} traffic {{ steady 20/s over 60s }} {LIMITS} }}'
+    )
+    target = f"unix://{server.path}"
+    with Started("check", "long.plg", "--target", target, "--run-id", "long", cwd=here):
+        until(lambda: client.llen("long") > 5)
+        dry = clean("--all", "--dry-run", "--json")
+        assert dry.code == 0, dry.said
+        told = json.loads(dry.out)
+        assert sorted(each["run"] for each in told["runs"]) == ["done", "one", "two"]
+        assert (told["going_on"], client.llen("lists") > 1) == (1, True), "nothing was removed"
+        cleaned = clean("--all")
+        assert cleaned.code == 0, cleaned.said
+        assert "of 3 runs were removed, 1 that goes on left alone" in cleaned.said
+        assert client.llen("long") > 5
+        assert [row["run"] for row in json.loads(clean("--list", "--json").out)["runs"]] == ["long"]
+    assert clean("--all").code == 0
+    assert keyspace(client) == before
+    assert "0 jobs of 0 runs were removed" in clean("--all").said
 
 
 def test_a_run_of_which_nothing_can_be_left_is_not_listed(run, clean, client):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plg.cli.main import main
+from plg.diagnostics import ScenarioError
 from plg.language.load import load
 from plg.plan import make_plan
 
@@ -162,6 +163,41 @@ def test_the_plan_says_until_when_it_is_watched(tmp_path: Path, capsys: pytest.C
     assert "watch until 1m36s at the most, for `drained within 90s after rush`" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+CELERY = 'job pay { queue celery "pay" call "shop.pay" }'
+
+
+@pytest.mark.parametrize(
+    ("expect", "statements", "told"),
+    [
+        ("queue_depth < 9", CELERY, True),
+        ("errors == 0\ndrain_time < 9s", CELERY, True),
+        ("queue_depth < 9\nlost == 0", CELERY, False),
+        ("queue_depth < 9\nwarn completed >= 1", CELERY, False),
+        ("queue_depth < 9\nworkers >= 1", CELERY, False),
+        ("queue_depth < 9", 'job mail { queue "q" }', False),
+        ("errors == 0", CELERY, False),
+    ],
+)
+def test_lines_on_the_queue_alone_are_told_what_they_do_not_see(expect, statements, told, tmp_path, capsys) -> None:
+    """A worker that does not know a task throws its job away, and the queue is empty as well."""
+    found = [(words, line) for code, words, line in linted(scenario(tmp_path, expect, statements), capsys)
+             if code == "work-not-judged"]  # fmt: skip
+    assert bool(found) is told
+    if told:
+        [(words, _)] = found
+        assert "throws the job away" in words
+        assert "add `lost == 0`" in words
+
+
+@pytest.mark.parametrize("line", ["lost == 0 or stop", "p95(queue_wait) < 9s or stop", "job_failures == 0 or stop"])
+def test_what_is_known_once_the_run_is_over_is_refused_to_end_it(line: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        make_plan(load(scenario(tmp_path, line, CELERY)).scenario)
+    [fault] = caught.value.diagnostics
+    assert fault.code == "unexpected-stop"
+    assert "read to the end once it is over" in fault.message
 
 
 def test_what_a_format_cannot_tell_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

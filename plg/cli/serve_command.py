@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from plg.cli.console import Console
-from plg.cli.files import usage_error
+from plg.cli.files import target, usage_error
 from plg.data_folder import data_folder
 from plg.guardrails.policy_file import find_policy
 
@@ -25,5 +25,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         options.host, options.port, data_folder(options.data).absolute(), options.max_tests, options.orphan_limit,
         tuple((each.file, each.text) for each in policy.files) if policy else (), tuple(options.allow_host),
         options.behind_proxy, options.tls_cert, options.tls_key,
+        target(options.database),
     )  # fmt: skip
     return serve(settings, lambda words: print(f"plg serve: {words}", flush=True))

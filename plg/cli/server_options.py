@@ -30,6 +30,10 @@ def add_serve(commands: Commands) -> None:
         metavar="FILE",
         help="a policy file to apply beside $PLG_POLICY and the plg-policy.yaml here or above",
     )
+    parser.add_argument(
+        "--database", metavar="URL",
+        help="where profiles are kept: sqlite:///FILE, postgresql://…, folder:DIR, or 'env NAME' (default: in --data)",
+    )  # fmt: skip
     parser.add_argument("--data", metavar="DIR", help="where tests are kept (default: the platform's data folder)")
     parser.add_argument(
         "--max-tests", metavar="N", type=_positive, default=10, help="tests that run at a time (default: 10)"

@@ -54,6 +54,7 @@ def _lifespan(service: Service) -> Callable[[Starlette], Any]:
         finally:
             await service.tests.drain(DRAIN)
             await service.tests.planning.close()
+            await service.profiles.close()
             service.records.close()
 
     return lives

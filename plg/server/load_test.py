@@ -29,6 +29,7 @@ class LoadTest:
         plan = planned["plan"]
         self.id, self.account, self.started_at = test_id, account, started_at
         self.name, self.target, self.pattern = planned["name"], planned["target"], planned["type"]
+        self.document: Mapping[str, Any] = planned["document"]
         self.plan: Mapping[str, Any] = {name: plan[name] for name in ("duration_s", "planned", "peak_rate", "phases")}
         self.limits: Mapping[str, Any] = planned["limits"]
         self.warnings: Sequence[Mapping[str, Any]] = planned["warnings"]

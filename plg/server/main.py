@@ -25,6 +25,7 @@ from plg.server.gate import LOOPBACK
 from plg.server.idempotency import Repeats
 from plg.server.load_tests import LoadTests
 from plg.server.planning import Planning
+from plg.server.profiles import Profiles
 from plg.server.records import Records
 from plg.server.rendering import Rendering
 from plg.server.service import Service
@@ -57,6 +58,7 @@ class Settings:
     behind_proxy: bool = False
     certificate: str | None = None
     key: str | None = None
+    database: str | None = None
 
 
 def serve(settings: Settings, told: Callable[[str], None]) -> int:
@@ -69,7 +71,9 @@ def serve(settings: Settings, told: Callable[[str], None]) -> int:
     access = Access(tokens, AuditLog(settings.data), open=here)
     policies = tuple(settings.policies) or (HERE_ALONE,)
     tests = LoadTests(records, Planning(), access, policies, settings.most, settings.orphan_limit)
-    service = Service(tests, records, access, Rendering(), Repeats(), Dropped())
+    service = Service(
+        tests, records, access, Rendering(), Repeats(), Dropped(), Profiles(settings.data, settings.database)
+    )
     listener = _listener(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     scheme = "https" if settings.certificate else "http"

@@ -70,6 +70,7 @@ def _planned(prepared: Prepared) -> dict[str, Any]:
     warnings += [{"code": "note", "message": text} for text in map(hide_known, prepared.notes) if text not in noted]
     return {
         "name": scenario.name,
+        "document": prepared.loaded.source.document,
         "target": redact(scenario.target),
         "type": pattern.get("type") if isinstance(pattern, dict) else None,
         "plan": plan.to_document(),

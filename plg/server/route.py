@@ -96,3 +96,14 @@ class Route:
     body: Schema | None = None
     media: str = "application/json"
     headers: tuple[str, ...] = ()
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number of a query."""
+
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 17 or not least <= int(text) <= most:
+            raise ValueError(f"it must be a whole number from {least} to {most}")
+        return int(text)
+
+    return convert

@@ -11,16 +11,20 @@ from typing import Any
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from plg.access.errors import AccessError
-from plg.access.roles import AUDIT, POLICY, READ_TESTS, START_TESTS, STOP_TESTS
+from plg.access.roles import AUDIT, POLICY, READ_TESTS, START_TESTS, STOP_TESTS, WRITE_PROFILES, require
 from plg.server.callers import COOKIE, problem_of
 from plg.server.history import RESOLUTIONS
 from plg.server.load_test import STATES, LoadTest
-from plg.server.posted import read_body
+from plg.server.posted import Posted, read_body
 from plg.server.problems import Problem
+from plg.server.profile_routes import PROFILE_ROUTES
+from plg.server.profiles import kept
 from plg.server.prometheus import exposition
 from plg.server.rendering import ARTIFACTS
-from plg.server.route import Call, Route
+from plg.server.route import Call, Route, whole
 from plg.server.schemas import reference
+from plg.server.starting import started
+from plg.store.base import Draft
 
 BASE = "/api/v1/load-test"
 _CURSOR = "[0-9TZ:.-]{24}_[0-9a-f]{12}"
@@ -34,30 +38,34 @@ async def start(call: Call) -> Response:
     data = await call.body()
     key = call.request.headers.get("idempotency-key")
 
-    async def started() -> tuple[dict[str, Any], str]:
+    async def make() -> tuple[dict[str, Any], str]:
         posted = call.service.tests.read(read_body(data), call.caller)
         if posted.profile is not None:
-            raise Problem(422, "no-profiles", "this server keeps no profiles, so the document was not started")
+            try:
+                require(call.caller, WRITE_PROFILES)
+            except AccessError as error:
+                raise problem_of(error) from None
         test = await call.service.tests.start(posted, call.caller.name, call.origin)
-        return _started(call, test), f"{BASE}/patterns/{test.id}/status"
+        answer = started(call, test)
+        if posted.profile is not None:
+            try:
+                answer["profile_id"] = await _kept(call, posted, test)
+            except Problem as problem:
+                told = {"code": problem.code, "message": f"the profile was not kept: {problem.detail}"}
+                answer["warnings"] = [*answer["warnings"], told]
+        return answer, f"{BASE}/patterns/{test.id}/status"
 
-    answer, where = await call.service.repeats.once(call.caller.name, key, data, started)
+    answer, where = await call.service.repeats.once(call.caller.name, key, data, make)
     return JSONResponse(answer, 202, {"Location": where})
 
 
-def _started(call: Call, test: LoadTest) -> dict[str, Any]:
-    scheme = "wss" if call.request.url.scheme == "https" else "ws"
-    return {
-        "test_id": test.id,
-        "status": test.status,
-        "pattern": {
-            "type": test.pattern,
-            "estimated_duration": test.plan["duration_s"],
-            "estimated_jobs": test.plan["planned"],
-        },
-        "websocket_url": f"{scheme}://{call.request.headers['host']}{BASE}/stream/{test.id}",
-        "warnings": test.warnings,
-    }
+async def _kept(call: Call, posted: Posted, test: LoadTest) -> str:
+    """The id of the profile that a document which was started is kept in: a new one, or a new version of one."""
+    name = str(posted.profile)
+    draft = Draft(name, dict(test.document), files=posted.order.files)
+    who = call.caller
+    await call.service.access.record("profile.save", who.name, {"name": name}, call.origin)
+    return (await call.service.profiles.do(lambda store: kept(store, draft, who))).id
 
 
 async def plan(call: Call) -> Response:
@@ -71,7 +79,7 @@ async def plan(call: Call) -> Response:
 async def tests(call: Call) -> Response:
     """``GET /patterns``."""
     state = call.query("state", _state)
-    limit, before = call.query("limit", _whole(1, 500), 50), call.query("cursor", _place)
+    limit, before = call.query("limit", whole(1, 500), 50), call.query("cursor", _place)
     items = [each for each in call.service.tests.items(state) if before is None or _place_of(each) < before]
     more = len(items) > limit
     return JSONResponse({"items": items[:limit], "next": "_".join(_place_of(items[limit - 1])) if more else None})
@@ -108,7 +116,7 @@ async def stop(call: Call) -> Response:
 
 async def metrics(call: Call) -> Response:
     """``GET /patterns/{test_id}/metrics``."""
-    since, resolution = call.query("since", _whole(0, 2**53), 0), call.query("resolution", _resolution)
+    since, resolution = call.query("since", whole(0, 2**53), 0), call.query("resolution", _resolution)
     report = call.service.tests.report(call.test_id)
     test = call.service.tests.tests.get(call.test_id)
     if test is None:
@@ -138,7 +146,7 @@ async def artifact(call: Call) -> Response:
 
 async def audit(call: Call) -> Response:
     """``GET /audit``."""
-    since, limit = call.query("since", _whole(0, 2**53), 0), call.query("limit", _whole(1, 500), 100)
+    since, limit = call.query("since", whole(0, 2**53), 0), call.query("limit", whole(1, 500), 100)
     try:
         records = await asyncio.to_thread(lambda: list(islice(call.service.access.audit.records(since), limit + 1)))
     except AccessError as error:
@@ -181,15 +189,6 @@ async def ready(call: Call) -> Response:
 async def prometheus(call: Call) -> Response:
     """``GET /metrics``."""
     return Response(exposition(call.service), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _whole(least: int, most: int) -> Any:
-    def convert(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or len(text) > 17 or not least <= int(text) <= most:
-            raise ValueError(f"it must be a whole number from {least} to {most}")
-        return int(text)
-
-    return convert
 
 
 def _state(text: str) -> str:
@@ -243,6 +242,7 @@ ROUTES = (
         )
         for name, (_, media) in ARTIFACTS.items()
     ),
+    *PROFILE_ROUTES,
     Route(
         "GET", f"{BASE}/audit", audit, AUDIT, "What was done, the oldest first.", {200: reference("Audit")}, (422,),
         {"since": {"type": "integer", "minimum": 0, "maximum": 2**53}, "limit": _PAGE},

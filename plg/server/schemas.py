@@ -91,5 +91,14 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Audit": _object({"items": _list({"type": "object"}), "next": {"type": ["integer", "null"]}}),
     "Policy": _object({"files": _list(_object({"file": _TEXT, "text": _TEXT})), "max_tests": _COUNT}),
+    "Profile": _object(
+        {
+            "id": _TEXT, "name": _TEXT, "description": _TEXT, "version": _COUNT, "created_at": _TEXT,
+            "updated_at": _TEXT, "created_by": _TEXT, "tags": _list(_TEXT), "scenario": {"type": "object"},
+            "metadata": {"type": "object"}, "etag": _TEXT,
+        }
+    ),
+    "Profiles": _object({"items": _list({"type": "object"}), "next": _MAYBE_TEXT}),
+    "Versions": _object({"items": _list({"$ref": "#/components/schemas/Profile"})}),
     "Health": _object({"status": _TEXT}),
 }  # fmt: skip

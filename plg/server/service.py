@@ -6,6 +6,7 @@ from plg.dataclass import dataclass
 from plg.server.callers import Access
 from plg.server.idempotency import Repeats
 from plg.server.load_tests import LoadTests
+from plg.server.profiles import Profiles
 from plg.server.records import Records
 from plg.server.rendering import Rendering
 from plg.server.stream import Dropped
@@ -21,3 +22,4 @@ class Service:
     rendering: Rendering
     repeats: Repeats
     dropped: Dropped
+    profiles: Profiles

@@ -48,6 +48,7 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "plg", "serve", "--port", str(self.port), "--data", str(self.data)]
         secret = {"SERVER_SECRET": "canary-of-the-environment", "REDIS_URL": "redis://canary:1/0"}
+        secret["PLG_KEYS"] = f"test:{'1f' * 32}"
         secret["PLG_AUDIT_ANCHORS"] = str(self.data / "anchors")
         self.process = subprocess.Popen(
             [*command, *self.options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **secret}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from plg.server.routes import ROUTES
 pytestmark = pytest.mark.slow
 READS = ("viewer", "operator", "author", "admin")
 OPERATES = READS[1:]
+WRITES = READS[2:]
 MAY = {
     f"POST {BASE}/patterns/start": OPERATES,
     f"POST {BASE}/patterns/plan": READS,
@@ -30,6 +32,16 @@ MAY = {
         f"GET {BASE}/patterns/{{test_id}}/{name}": READS
         for name in ("report.html", "junit.xml", "outcome.json", "scenario.yaml")
     },
+    **{f"{method} {BASE}/profiles": may for method, may in (("GET", READS), ("POST", WRITES))},
+    f"POST {BASE}/profiles/import": WRITES,
+    f"GET {BASE}/profiles/{{profile_id}}": READS,
+    f"PUT {BASE}/profiles/{{profile_id}}": WRITES,
+    f"DELETE {BASE}/profiles/{{profile_id}}": WRITES,
+    f"POST {BASE}/profiles/{{profile_id}}/run": OPERATES,
+    f"GET {BASE}/profiles/{{profile_id}}/versions": READS,
+    f"GET {BASE}/profiles/{{profile_id}}/versions/{{version}}": READS,
+    f"GET {BASE}/profiles/{{profile_id}}/export": READS,
+    f"POST {BASE}/profiles/{{profile_id}}/share": WRITES,
     f"GET {BASE}/audit": ("admin",),
     f"GET {BASE}/policy": ("admin",),
     "GET /metrics": READS,
@@ -59,10 +71,12 @@ def test_every_route_is_written_down_here() -> None:
 
 @pytest.mark.parametrize("route", sorted(MAY))
 def test_a_route_lets_in_whom_it_should(guarded: Server, tokens: tuple[Path, dict[str, str]], route: str) -> None:
-    method, path = route.replace("{test_id}", "none").split()
+    method, path = re.sub(r"{\w+}", "1", route).split()
     for role in (None, *READS):
         given = {} if role is None else {"Authorization": f"Bearer {tokens[1][role]}"}
-        answer = guarded.ask(method, path, b"{" if method == "POST" and "patterns/" in path else None, **given)
+        answer = guarded.ask(
+            method, path, b"{" if method in ("POST", "PUT") and not path.endswith("/stop") else None, **given
+        )
         may = MAY[route]
         if may is None:
             assert answer.status != 403

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.machine import late_runs
 
 from plg import session
 from plg.guardrails.policy_file import with_neighbours
@@ -19,6 +20,10 @@ def play() -> Callable[..., Outcome]:
 
     def run(file: Path, url: str, observer: session.Observer | None = None, **asked) -> Outcome:
         policy = with_neighbours(None, file.parent)
-        return session.run(prepare(file, Request({}, url, policy=policy, **asked)), observer or session.Observer())
+        prepared = prepare(file, Request({}, url, policy=policy, **asked))
+        outcome = session.run(prepared, observer or session.Observer())
+        if outcome.exit_code == 5:
+            late_runs.append(outcome.reason)
+        return outcome
 
     return run

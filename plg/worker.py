@@ -169,9 +169,7 @@ def _quiet(call: Callable[..., Any]) -> Callable[..., None]:
 
 def _client(redis: Any, otherwise: Callable[[], Any]) -> Callable[[], Any]:
     """Makes the client: from what the caller gives, a URL or a client, or as the framework has it."""
-    if redis is None:
-        return otherwise
-    return lambda: _library().Redis.from_url(redis) if isinstance(redis, str) else redis
+    return otherwise if redis is None else lambda: _library().Redis.from_url(redis) if isinstance(redis, str) else redis
 
 
 def _library() -> Any:
@@ -278,18 +276,20 @@ def taskiq(broker: Any, redis: Any = None) -> Recorder:
 
     recorder = Recorder(_client(redis, lambda: _from_pool(broker.connection_pool)))
 
-    def attempt(message: Any) -> int:
-        return int(message.labels.get("_retries", 0)) + 1
+    runs: dict[int, int] = {}
+
+    def started(message: Any) -> None:
+        runs[id(message)] = int(message.labels.get("_retries", 0)) + 1  # which SimpleRetryMiddleware adds to in the run
+        recorder.started(message.task_id, runs[id(message)])
 
     def ended(message: Any, result: Any) -> None:
-        most, retries = message.labels.get("max_retries", 0), message.labels.get("retry_on_error")
-        again = str(retries).lower() == "true" and attempt(message) < int(most)
-        end = "done" if not result.is_err else "retry" if again else "failed"
-        recorder.ended(message.task_id, end, attempt(message))
+        run, labels = runs.pop(id(message), 1), message.labels
+        again = run < int(labels.get("max_retries", 0)) and str(labels.get("retry_on_error")).lower() == "true"
+        recorder.ended(message.task_id, "done" if not result.is_err else "retry" if again else "failed", run)
 
     class Told(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]  # a class of another package
         def pre_execute(self, message: Any) -> Any:
-            _quiet(recorder.started)(message.task_id, attempt(message))
+            _quiet(started)(message)
             return message
 
         def post_execute(self, message: Any, result: Any) -> None:

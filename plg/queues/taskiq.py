@@ -89,7 +89,8 @@ def _message(job: Job, run_id: str) -> Word:
     if job.timeout is not None:
         labels["timeout"], types["timeout"] = str(job.timeout), _FLOAT
     if job.retry is not None:
-        labels |= {"retry_on_error": str(job.retry.max > 0), "max_retries": str(job.retry.max)}
+        # SimpleRetryMiddleware counts all tries, the first one among them.
+        labels |= {"retry_on_error": str(job.retry.max > 0), "max_retries": str(job.retry.max + 1)}
         types |= {"retry_on_error": _BOOL, "max_retries": _INT}
     return (
         b'{"task_id":"', *unique_id(run_id, job.name, "taskiq"), b'","task_name":', json_of(job.call), b',"labels":{',

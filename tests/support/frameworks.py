@@ -1,7 +1,7 @@
 """Workers of the job frameworks: what is installed for each, what its worker runs, and how it is started.
 
 Each worker writes a line of JSON for each job that it runs: ``{"seq": …, "text": …, "at": …, "end": …}``, the moments
-in seconds since the epoch. A job takes some milliseconds.
+in seconds since the epoch. A job takes some milliseconds, and as long as there is a file called ``seen.hold``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,19 @@ def write(**noted):
         file.write(json.dumps(noted) + "\\n")
     if os.environ.get("FAIL"):
         raise ValueError("planted")
+def held():
+    return os.path.exists(os.environ["SEEN"] + ".hold")
 def note(seq, text):
     at = time.time()
     time.sleep(0.004)
+    while held():
+        time.sleep(0.02)
     write(seq=seq, text=text, at=at, end=time.time())
 async def noted(seq, text):
     at = time.time()
     await asyncio.sleep(0.004)
+    while held():
+        await asyncio.sleep(0.02)
     write(seq=seq, text=text, at=at, end=time.time())
 """
 PYTHON = {
@@ -75,15 +81,17 @@ def work(seq, text):
     note(seq, text)
 """,
     "taskiq": """
+from taskiq import SimpleRetryMiddleware
 from taskiq_redis import ListQueueBroker
-broker = ListQueueBroker(os.environ["REDIS"], queue_name="shop")
+broker = ListQueueBroker(os.environ["REDIS"], queue_name="shop").with_middlewares(SimpleRetryMiddleware())
 @broker.task(task_name="work")
 async def work(seq, text):
     await noted(seq, text)
 """,
     "taskiq_stream": """
+from taskiq import SimpleRetryMiddleware
 from taskiq_redis import RedisStreamBroker
-broker = RedisStreamBroker(os.environ["REDIS"], queue_name="shop")
+broker = RedisStreamBroker(os.environ["REDIS"], queue_name="shop").with_middlewares(SimpleRetryMiddleware())
 @broker.task(task_name="work")
 async def work(seq, text):
     await noted(seq, text)
@@ -122,6 +130,7 @@ class Work
   def perform(seq, text)
     at = Time.now.to_f
     sleep 0.004
+    sleep 0.02 while File.exist?(ENV["SEEN"] + ".hold")
     line = { seq: seq, text: text, at: at, end: Time.now.to_f }.to_json + "\\n"
     if seq.to_s == ENV["KILL"] && !File.exist?(ENV["SEEN"] + ".killed")
       File.write(ENV["SEEN"] + ".killed", "")
@@ -141,6 +150,7 @@ new Worker("shop", async (job) => {
   if (job.name !== "work") throw new Error(job.name);
   const at = Date.now() / 1000;
   await new Promise((done) => setTimeout(done, 4));
+  while (existsSync(process.env.SEEN + ".hold")) await new Promise((done) => setTimeout(done, 20));
   if (String(job.data.seq) === process.env.KILL && !existsSync(process.env.SEEN + ".killed")) {
     appendFileSync(process.env.SEEN + ".killed", "");
     await new Promise((done) => setTimeout(done, 200));
@@ -180,7 +190,8 @@ func main() {
 	}
 	var lock sync.Mutex
 	server := asynq.NewServer(opt, asynq.Config{Concurrency: 10, Queues: map[string]int{"shop": 1},
-		DelayedTaskCheckInterval: time.Second})
+		DelayedTaskCheckInterval: time.Second,
+		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second }})
 	mux := asynq.NewServeMux()
 	mux.HandleFunc("work", func(_ context.Context, task *asynq.Task) error {
 		var found job
@@ -189,6 +200,9 @@ func main() {
 		}
 		found.At = float64(time.Now().UnixMicro()) / 1e6
 		time.Sleep(4 * time.Millisecond)
+		for _, err := os.Stat(os.Getenv("SEEN") + ".hold"); err == nil; _, err = os.Stat(os.Getenv("SEEN") + ".hold") {
+			time.Sleep(20 * time.Millisecond)
+		}
 		if strconv.Itoa(found.Seq) == os.Getenv("KILL") {
 			if mark, err := os.OpenFile(os.Getenv("SEEN")+".killed", os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 				mark.Close()

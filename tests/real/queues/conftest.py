@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support import own_counts
 from support.clusters import RealCluster
 from support.frameworks import FRAMEWORKS, Framework, told
 from support.installing import install, npm, once, venv
@@ -77,12 +78,13 @@ def made(environment, shared):
 
 
 def _go(folder: Path, framework: Framework) -> None:
-    """Two programs: the worker, and the one that tells plg of its jobs."""
+    """The worker, the one that tells plg of its jobs, and what asks Asynq for its counts."""
     (folder / "main.go").write_text(framework.files["main.go"])
-    (folder / "telling").mkdir()
-    (folder / "telling" / "main.go").write_text(told("asynq").files["main.go"])
+    for name, text in (("telling", told("asynq").files["main.go"]), ("counting", own_counts.GO)):
+        (folder / name).mkdir()
+        (folder / name / "main.go").write_text(text)
     install("go", "mod", "init", "worker", folder=folder)
     install("go", "get", *framework.requirements, folder=folder)
     install("go", "mod", "tidy", folder=folder)
-    for name, place in (("worker", "."), ("told", "./telling")):
+    for name, place in (("worker", "."), ("told", "./telling"), ("counts", "./counting")):
         subprocess.run(["go", "build", "-o", name, place], cwd=folder, check=True, capture_output=True)

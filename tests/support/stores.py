@@ -41,6 +41,7 @@ SCENARIO = """scenario "sale" {
   target "fake"
   job a { queue "orders" payload { card: "CANARYpayload-${seq}", token: token } }
   traffic { steady 50/s over 200ms }
+  max_lag 30s
   guardrails { max_rate 500/s max_total_jobs 1_000 max_duration 1m }
   expect { errors == 0 warn acked == 0 }
 }

@@ -116,7 +116,7 @@ def refuse_lonely_shards(options: argparse.Namespace, files: int) -> None:
         raise usage_error("the shards of one run need a name in common", help)
     if options.launch is not None and options.shard is not None:
         raise usage_error("--launch divides the run itself: leave out --shard", "or start each shard by hand")
-    if options.clean and (options.shard is not None or options.launch is not None):
+    if options.clean and options.shard is not None:
         help = "plg clean RUN --target URL removes what is left of all of them, once they are over"
         raise usage_error("--clean is for a run of one generator: what one shard left, others still add to", help)
     if options.share_limits and options.shard is None:

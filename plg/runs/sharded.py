@@ -22,6 +22,7 @@ from plg.runs.inline import RunThread
 from plg.runs.launcher import Handle, Launcher, NoOutcome
 from plg.runs.order import Order, digest
 from plg.runs.relay import Listen, Relay
+from plg.runs.tidying import clean_up
 from plg.stop import Stop
 from plg.targets.base import TargetError
 from plg.targets.open import open_target
@@ -126,7 +127,9 @@ class ShardedRun(RunThread):
             while not self._begun.wait(_LOOK):
                 self._hear(0.0)
             self._run_shards(prepared, crew)
-            return self._merged()
+            outcome = self._merged()
+            notes = clean_up(prepared) if self.order.clean else ()
+            return replace(outcome, warnings=(*outcome.warnings, *notes)) if notes else outcome
 
     def _prepare(self, held: ExitStack) -> Prepared:
         return attend(lambda: held.enter_context(self.order.prepared()), self._asked)
@@ -140,6 +143,7 @@ class ShardedRun(RunThread):
             share_limits=True,
             start=None,
             shard=(0, shards),
+            clean=False,  # what one left, others still add to
         )
         # As the first shard sees it: what each of them will refuse is told once, before any is asked.
         known = digest(attend(lambda: held.enter_context(whole.prepared()), self._asked))

@@ -73,6 +73,8 @@ class Browser:
             self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
         elif method == "Network.requestWillBeSent":
             self.requests.append(told["request"]["url"])
+        elif method == "Network.webSocketCreated":
+            self.requests.append(told["url"])
 
     def go(self, address: str) -> None:
         self.send("Page.navigate", {"url": address})

@@ -174,7 +174,7 @@ export class Live {
         series: [{ label: "Due", role: "target", dash: [2, 3] }, { label: "Confirmed", role: "actual" }, { label: "Taken", role: "depth" }], bands: [{ series: [2, 3] }],
         data: () => [curves.gauges.data.t, curves.gauges.data.due, curves.gauges.data.acked, curves.taken()] }, []],
       [{ key: "latency", title: "Latency", note: "From due to confirmed by Redis, newest windows; log axis. Lag is how late plg itself was.", scales: [{ name: "y", format: seconds, log: true }],
-        series: [{ label: "p50", role: "p50" }, { label: "p95", role: "p90" }, { label: "p99", role: "p99" }, { label: "Lag p99", role: "max", dash: [2, 3] }],
+        series: [{ label: "p50", role: "p50" }, { label: "p95", role: "p90", dash: [6, 3] }, { label: "p99", role: "p99" }, { label: "Lag p99", role: "max", dash: [2, 3] }],
         data: positive("t", "latency_p50_s", "latency_p95_s", "latency_p99_s", "lag_p99_s") }, []],
       [{ key: "errors", title: "Errors, shed and late", note: "Counted since the start.", scales: jobs,
         series: [{ label: "Errors", role: "errors" }, { label: "Shed", role: "shed", dash: [6, 3] }, { label: "Late", role: "late", dash: [2, 3] }], data: gauges("t", "errors", "shed", "late") }, []],

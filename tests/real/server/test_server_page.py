@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from support.browser import Browser, found_browser
 from support.plg_server import Server
+from support.proxy import Proxy
 
+from plg.access.tokens import Tokens
 from plg.reports import theme
 from plg.server.static import page_files
 
@@ -147,7 +149,11 @@ def test_a_test_is_started_watched_stopped_and_its_report_opened(
     browser.click(".live .button")
     check_report(browser, test_id)
     assert browser.complaints == []
-    assert [each for each in browser.requests if not each.startswith((home, "about:", "data:", "ws:"))] == []
+    assert [
+        each
+        for each in browser.requests
+        if not each.startswith((home, "about:", "data:", f"ws:{home.removeprefix('http:')}"))
+    ] == []
 
 
 def look_closer(browser: Browser) -> None:
@@ -197,3 +203,84 @@ def test_past_runs_are_listed_and_filtered(browser: Browser, home: str, test_id:
     browser.until("document.querySelectorAll('main table tbody tr').length === 1")
     browser.click("main table tbody a")
     browser.until("document.querySelector('.live .button:not([hidden])')")
+
+
+@pytest.mark.browser
+def test_an_hour_is_kept_in_bounds_with_its_extremes(browser: Browser, home: str) -> None:
+    """36,000 updates, as of an hour at ten a second, with one spike early and one late."""
+    browser.go(f"{home}#/start")
+    address = browser.until("document.querySelector('script[type=module]')?.src")
+    told = browser.js(f"""import({address.replace("app.js", "curves.js")!r}).then(({{ Curves }}) => {{
+      const curves = new Curves(), rows = [];
+      for (let i = 1; i <= 36000; i++) {{
+        const t = i / 10, actual = i === 5000 ? 900 : i === 33000 ? 1 : 100, queue_depth = i / 100;
+        curves.hear({{ type: "rate_update", seq: i, t, target: 100, allowed: 100, actual, queue_depth }});
+        const more = {{ latency: {{}}, ledger: {{ acked: i }} }};
+        if (i % 10 === 0) curves.hear({{ type: "metrics_update", t, queue_depth, ...more }});
+        if (i % 6000 === 0) rows.push(curves.rates.length);
+      }}
+      const {{ t, actual, queue_depth: depth }} = curves.rates.data;
+      const sorted = t.every((at, i) => !i || at > t[i - 1]);
+      return {{ rows, sorted, first: t[0], last: t.at(-1), most: Math.max(...actual), least: Math.min(...actual),
+        when: t[actual.indexOf(900)], slope: curves.slope(), gauges: curves.gauges.length,
+        deepest: curves.most.queue_depth }};
+    }})""")
+    assert max(told["rows"]) <= 8000
+    assert told["gauges"] == 3600
+    assert told["sorted"]
+    assert (told["first"], told["last"]) == (pytest.approx(0.1, abs=1), 3600)
+    assert (told["most"], told["when"], told["least"], told["deepest"]) == (900, 500, 1, 360)
+    assert told["slope"] == pytest.approx(0.1)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_broken_connection_is_told_and_taken_up_where_it_broke(plg_server: Server, browser: Browser) -> None:
+    proxy = Proxy(plg_server.port)
+    test_id = plg_server.start_test({"plg": SCENARIO})
+    try:
+        browser.go(f"http://127.0.0.1:{proxy.port}/#/test/{test_id}")
+        browser.until("parseInt(document.querySelectorAll('.figures dd')[2]?.firstChild.textContent) > 20")
+        assert browser.js("document.querySelector('.stale').hidden")
+        proxy.blackhole = True
+        browser.until("/No news for .*old/.exec(document.querySelector('.stale:not([hidden])')?.textContent)")
+        proxy.refuse = True
+        proxy.cut()
+        browser.until("/connection is lost/.exec(document.querySelector('.stale:not([hidden])')?.textContent)")
+        shown = confirmed(browser)
+        proxy.blackhole = proxy.refuse = False
+        browser.until(f"parseInt(document.querySelectorAll('.figures dd')[2].firstChild.textContent) > {shown} + 20")
+        browser.until("document.querySelector('.stale').hidden")
+        joined = [int(url.partition("since=")[2]) for url in browser.requests if test_id in url and "since=" in url]
+        assert len(joined) > 1
+        assert joined[-1] > joined[0]
+        plg_server.ask("POST", f"/api/v1/load-test/patterns/{test_id}/stop")
+        plg_server.ended(test_id)
+        browser.until("document.querySelector('.live .button:not([hidden])')")
+    finally:
+        browser.go("about:blank")
+        browser.complaints.clear()
+        proxy.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_server_with_tokens_asks_for_one(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = tmp_path_factory.mktemp("guarded")
+    token, _ = Tokens(data).create("somebody", "operator")
+    server = Server(data)
+    try:
+        test_id = server.start_test({"plg": SCENARIO}, Authorization=f"Bearer {token}")
+        browser.go(f"http://127.0.0.1:{server.port}/#/test/{test_id}")
+        browser.click("#token")
+        browser.type(token)
+        browser.click("form .primary")
+        browser.until("document.querySelector('#link').textContent.includes('live')")
+        browser.until("parseInt(document.querySelectorAll('.figures dd')[2]?.firstChild.textContent) > 20")
+        assert token not in browser.js("location.href") + "".join(browser.requests)
+    finally:
+        browser.go("about:blank")
+        browser.complaints.clear()
+        server.end()

@@ -35,7 +35,13 @@ class Browser:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self._number = 0
-        told = folder / "DevToolsActivePort"
+        try:
+            self._attach(folder / "DevToolsActivePort")
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _attach(self, told: Path) -> None:
         deadline = time.monotonic() + 60
         while not (told.is_file() and len(lines := told.read_text().split()) == 2):
             assert self.process.poll() is None, "the browser ended"

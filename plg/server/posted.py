@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ TEXTS: Mapping[str, str] = {"plg": ".plg", "yaml": ".yaml", "json": ".json"}
 """Fields that hold a scenario as somebody wrote it, and how it is spelled in each."""
 KEPT = ("save_profile", "profile_name")
 _MOST_FILES = 64
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _KINDS: Mapping[str, type | tuple[type, ...]] = {"mapping": dict, "string": str, "integer": int}
 
 
@@ -38,9 +40,20 @@ def read_body(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         words = str(error) if isinstance(error, json.JSONDecodeError) else "it is not JSON in UTF-8"
         raise Problem(400, "bad-json", f"the body cannot be read: {words}") from None
+    if _ESCAPED.search(data) and not _is_text(found):
+        raise Problem(400, "bad-json", "the body holds text that is not Unicode")
     if not isinstance(found, dict):
         raise Problem(400, "bad-json", "the body must be a JSON object")
     return found
+
+
+def _is_text(found: Any) -> bool:
+    """Whether all text in a body can be written down: JSON spells halves of characters too."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from plg.dataclass import dataclass
-from plg.patterns.base import Curve, Floats, Indices, slack, within
+from plg.patterns.base import Curve, Floats, Indices, distinct, slack, within
 
 
 def clip(curve: Curve, cap: float) -> Curve:
@@ -74,7 +74,7 @@ class Clip(Curve):
     def breaks(self) -> Floats:
         inner = self.inner.breaks()
         edges = self._knots[0]
-        return np.unique(np.concatenate([inner, edges[(edges > 0) & (edges < self.duration)]]))
+        return distinct(np.concatenate([inner, edges[(edges > 0) & (edges < self.duration)]]))
 
     def curvature(self, t: Floats) -> Floats:
         inside = np.searchsorted(self._knots[0], t, side="right") % 2 == 1

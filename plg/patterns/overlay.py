@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from plg.dataclass import dataclass
-from plg.patterns.base import MERGEABLE, Curve, Floats, within
+from plg.patterns.base import MERGEABLE, Curve, Floats, distinct, within
 from plg.patterns.crossings import highest
 from plg.patterns.named import Named
 from plg.patterns.polyline import Polyline, cap_segments, stretches
@@ -80,7 +80,7 @@ class Overlay(Curve):
 
     def breaks(self) -> Floats:
         ends = [layer.duration for layer in self._flat if layer.duration < self.duration]
-        return np.unique(np.concatenate([*(layer.breaks() for layer in self._flat), ends]))
+        return distinct(np.concatenate([*(layer.breaks() for layer in self._flat), ends]))
 
     def curvature(self, t: Floats) -> Floats:
         total = np.zeros_like(t)
@@ -112,7 +112,7 @@ class Overlay(Curve):
 
 def _sum(lines: list[Polyline], duration: float) -> Floats:
     """The sum of straight pieces is straight between any two of their seams."""
-    seams = np.unique(np.concatenate([[0.0, duration], *(line.starts for line in lines), [x.duration for x in lines]]))
+    seams = distinct(np.concatenate([[0.0, duration], *(line.starts for line in lines), [x.duration for x in lines]]))
     seams = seams[seams <= duration]
     first, last = np.zeros(len(seams) - 1), np.zeros(len(seams) - 1)
     for line in lines:

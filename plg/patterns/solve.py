@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plg.patterns.base import Floats, Indices, Mask, TooManyPieces, slack
+from plg.patterns.base import Floats, Indices, Mask, TooManyPieces, distinct, slack
 
 if TYPE_CHECKING:
     from plg.patterns.base import Curve
@@ -22,7 +22,7 @@ def brackets(curve: Curve) -> tuple[Floats, Floats]:
         inner = curve.breaks()
     except TooManyPieces:
         inner = np.empty(0)  # the bracket is wider then, and bisection takes a few rounds more
-    times = np.unique(np.concatenate([inner, np.linspace(0.0, curve.duration, GRID + 1)]))
+    times = distinct(np.concatenate([inner, np.linspace(0.0, curve.duration, GRID + 1)]))
     return times, np.maximum.accumulate(curve.count(times))
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from plg.dataclass import dataclass
 from plg.diagnostics import Diagnostic, ScenarioError
-from plg.patterns.base import Floats, Mask, Pattern, slack
+from plg.patterns.base import Floats, Mask, Pattern, distinct, slack
 from plg.patterns.draws import exponentials
 
 Counts = npt.NDArray[np.int64]
@@ -115,7 +115,7 @@ class Poisson:
         """S_k, block by block."""
         found = np.empty(k.shape)
         blocks = k // BLOCK
-        for block in np.unique(blocks).tolist():
+        for block in distinct(blocks).tolist():
             here = blocks == block
             found[here] = self._block(block, self._sums[block])[k[here] - block * BLOCK]
         return found
@@ -127,7 +127,7 @@ class Poisson:
         level = self.curve.count(np.asarray(t, dtype=np.float64))
         count = np.empty(level.shape, dtype=np.int64)
         blocks = np.clip(np.searchsorted(self._sums, level, side="left") - 1, 0, max(len(self._sums) - 2, 0))
-        for block in np.unique(blocks).tolist():
+        for block in distinct(blocks).tolist():
             here = blocks == block
             sums = self._block(block, self._sums[block])
             count[here] = block * BLOCK + np.searchsorted(sums, level[here] - slack(level[here]), side="left")

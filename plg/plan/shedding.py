@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from plg.dataclass import dataclass
-from plg.patterns.base import Floats, Mask, Pattern
+from plg.patterns.base import Floats, Mask, Pattern, distinct
 from plg.patterns.draws import units
 from plg.plan.arrivals import Arrivals, Counts
 
@@ -100,7 +100,7 @@ class RandomShedding:
     def shed_before(self, k: Counts) -> Counts:
         found = np.empty(k.shape, dtype=np.int64)
         blocks = k // self.SLICE
-        for block in np.unique(blocks).tolist():
+        for block in distinct(blocks).tolist():
             here = blocks == block
             found[here] = self._sums[block] + np.searchsorted(self._shed_in(block), k[here], side="left")
         return found

@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "plg", "check", "late.plg", *words]
+    return [sys.executable, "-m", "plg", "check", "late.plg", *words, "--reports", "junit,json"]
 
 
 def start(folder, *words: str, **options) -> subprocess.Popen:

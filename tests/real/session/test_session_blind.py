@@ -50,7 +50,7 @@ def check(
         f"  expect {{ errors == 0 {expect} }} }}"
     )
     (folder / "blind.plg").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "plg", "check", "blind.plg", "--target", url]
+    command = [sys.executable, "-m", "plg", "check", "blind.plg", "--target", url, "--reports", "junit,json"]
     for _ in range(3):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 5:  # else the machine was too busy for the schedule

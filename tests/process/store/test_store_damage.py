@@ -107,6 +107,7 @@ def test_two_processes_save_at_once(url: str) -> None:
             assert [text for text in texts if text.startswith(name)] == [f"{name} {number}" for number in range(15)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "folder"])
 def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path, kind: str) -> None:
     url = f"sqlite:///{tmp_path / 'plg.sqlite3'}" if kind == "sqlite" else f"folder:{tmp_path / 'profiles'}"
@@ -232,6 +233,7 @@ def test_a_later_form_is_refused_and_left_alone(tmp_path: Path) -> None:
         assert db.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
 
 
+@pytest.mark.slow
 def test_what_opens_first_makes_the_tables_once(tmp_path: Path) -> None:
     code = "from pathlib import Path; from plg.store.open import open_store; open_store(Path('.')).runs; print('ok')"
     processes = [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 from starlette.applications import Starlette
@@ -47,6 +49,7 @@ def application(service: Service, hosts: Collection[str]) -> ASGIApp:
 def _lifespan(service: Service) -> Callable[[Starlette], Any]:
     @asynccontextmanager
     async def lives(app: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(import_module, "plg.runs.process")  # before the first test waits for it
         await service.tests.restore()
         await service.tests.planning.warm()
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from plg.runs.launcher import Handle
 from plg.server.history import Curves, Messages, known
 from plg.server.problems import fault_of
+
+if TYPE_CHECKING:
+    from plg.runs.launcher import Handle
 
 ENDED = ("completed", "stopped", "failed", "interrupted")
 STATES = ("queued", "running", "draining", *ENDED)

@@ -11,10 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plg.access.roles import Account
-from plg.guardrails.admission import Admission
-from plg.guardrails.policy import Policy
-from plg.guardrails.policy_file import read_policy_text
-from plg.guardrails.terms import Asked
 from plg.server.callers import Access
 from plg.server.load_test import ENDED, LoadTest
 from plg.server.planning import Planning
@@ -48,6 +44,10 @@ class LoadTests:
     ) -> None:
         self._records, self.planning, self.policies, self._access = records, planning, policies, access
         self.most, self._orphan_limit = most, orphan_limit
+        from plg.guardrails.admission import Admission
+        from plg.guardrails.policy import Policy
+        from plg.guardrails.policy_file import read_policy_text
+
         self._admission = Admission(Policy(tuple(read_policy_text(text, file) for file, text in policies)))
         self.tests: dict[str, LoadTest] = {}
         self.saved: dict[str, dict[str, Any]] = {}
@@ -90,6 +90,8 @@ class LoadTests:
         """Count a test among those that run. Raises `Problem` 429 where the policy lets no more run beside them."""
         order, plan = posted.order, planned["plan"]
         rate = min(plan["peak_rate"], planned["limits"]["max_rate"])
+        from plg.guardrails.terms import Asked
+
         asked = Asked(test.target, order.account, order.role, order.environment, rate=rate)
         why = await asyncio.to_thread(self._admission.begin, test.id, asked)
         if why is not None:

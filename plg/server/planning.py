@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plg.child import python_command
-from plg.runs.order import Order
 from plg.server.posted import Posted
 from plg.server.problems import Problem, fault_of
+
+if TYPE_CHECKING:
+    from plg.runs.order import Order
 
 PATIENCE = 10.0
 """Seconds that a document may take to be planned; what takes longer is refused."""

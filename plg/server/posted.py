@@ -6,11 +6,13 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plg.dataclass import dataclass
-from plg.runs.order import Order
 from plg.server.problems import Problem, plain_fault
+
+if TYPE_CHECKING:
+    from plg.runs.order import Order
 
 BESIDE: Mapping[str, str] = {"params": "mapping", "files": "mapping", "target": "string", "seed": "integer"}
 """Fields that stand beside the document, and what each holds."""
@@ -68,6 +70,8 @@ def read_posted(
 
     It has no environment and no folder; tables and recordings it may read are those that are posted in ``files``.
     """
+    from plg.runs.order import Order
+
     ways = [name for name in ("scenario", *TEXTS) if name in body]
     document: dict[str, Any] = {}
     beside: Mapping[str, Any] = {}

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plg.access.roles import Account
-from plg.runs.order import Order
 from plg.server.posted import read_posted
 from plg.server.problems import Problem, diagnostic_fault
 from plg.store.base import Draft, Grant, Profile, Reader
 from plg.store.errors import BadValue, Changed, NameTaken, NoKey, NotFound, StoreError, Unsealable
 from plg.store.store import Store
+
+if TYPE_CHECKING:
+    from plg.runs.order import Order
 
 T = TypeVar("T")
 _STATUS: Mapping[type[StoreError], int] = {

@@ -81,7 +81,7 @@ export class Chart {
    * `behind()` gives {phases, lines: [{at, label}], marks: [{at, label}]}.
    */
   constructor(spec, view, behind = () => ({})) {
-    Object.assign(this, { spec, view, behind, width: 0 });
+    Object.assign(this, { spec, view, behind, width: 0, seen: true });
     this.values = spec.series.map(() => el("b", {}, "–"));
     const keys = spec.series.map((series, i) => el("li", {}, el("i", { class: `key r-${series.role}${series.dash ? " dashed" : ""}`, "aria-hidden": "true" }), `${series.label} `, this.values[i]));
     this.holder = el("div", { class: "holder", tabindex: "0", role: "img", "aria-keyshortcuts": "+ - 0 f ArrowLeft ArrowRight" });
@@ -93,6 +93,11 @@ export class Chart {
     });
     this.watching = new ResizeObserver(() => this.resize());
     this.watching.observe(this.holder);
+    this.looking = new IntersectionObserver((found) => {
+      this.seen = found[found.length - 1].isIntersecting;
+      if (this.seen) this.draw();
+    }, { rootMargin: "200px" });
+    this.looking.observe(this.holder);
   }
 
   resize() {
@@ -127,7 +132,7 @@ export class Chart {
         setSelect: [(u) => this.selected(u)], setCursor: [() => this.tell()],
       },
     }, [[], ...spec.series.map(() => [])], this.holder);
-    this.draw();
+    this.draw(true);
   }
 
   /** A limit is inside the picture where the values come within reach of it. */
@@ -217,8 +222,9 @@ export class Chart {
     });
   }
 
-  draw() {
-    if (!this.plot) return;
+  /** What nobody sees is drawn when it comes into sight. */
+  draw(unseen = false) {
+    if (!this.plot || !(this.seen || unseen)) return;
     const data = this.spec.data();
     const [from, to] = this.view.shown();
     this.plot.batch(() => {
@@ -232,6 +238,7 @@ export class Chart {
 
   close() {
     this.watching.disconnect();
+    this.looking.disconnect();
     this.plot?.destroy();
   }
 }

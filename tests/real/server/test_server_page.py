@@ -225,8 +225,8 @@ def test_an_hour_is_kept_in_bounds_with_its_extremes(browser: Browser, home: str
         when: t[actual.indexOf(900)], slope: curves.slope(), gauges: curves.gauges.length,
         deepest: curves.most.queue_depth }};
     }})""")
-    assert max(told["rows"]) <= 8000
-    assert told["gauges"] == 3600
+    assert max(told["rows"]) <= 4000
+    assert 1000 < told["gauges"] <= 3600
     assert told["sorted"]
     assert (told["first"], told["last"]) == (pytest.approx(0.1, abs=1), 3600)
     assert (told["most"], told["when"], told["least"], told["deepest"]) == (900, 500, 1, 360)

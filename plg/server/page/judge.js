@@ -75,6 +75,8 @@ export function sentence(state, lines) {
     const unit = report.expectations[broken].unit;
     return `${named(broken)} ${each.final ? "is broken" : "is past its bound"}: ${quantity(each.value, unit)}${more ? `, and ${more} more` : ""}.${guards}`;
   }
+  const now = lines.findIndex((each) => each.of === "now" && each.tone === "doubt");
+  if (now >= 0) return `${named(now)} is past its bound at present: ${quantity(lines[now].value, report.expectations[now].unit)}. The whole run decides.${guards}`;
   const seen = lines.filter((each) => each.value !== null && each.tone === "good");
   const open = lines.length - seen.length;
   if (!lines.length) return `No line says what must hold, so nothing will be judged.${guards}`;

@@ -238,8 +238,8 @@ export class Live {
     say("acked", number(ledger.acked), `of ${number(ledger.planned)} planned`);
     say("depth", number(depth), this.curves.most.queue_depth === null ? "not measured" : `most ${number(this.curves.most.queue_depth)}`);
     say("age", seconds(now.queue_age_s), this.curves.most.queue_age_s === null ? "" : `most ${seconds(this.curves.most.queue_age_s)}`);
-    const steady = slope !== null && Math.abs(slope) < Math.max(0.5, 0.005 * (depth || 0));
-    const way = slope === null ? "not known yet" : steady ? "steady" : slope > 0 ? "▲ grows" : "▼ shrinks";
+    const steady = slope !== null && (depth === 0 || Math.abs(slope) < Math.max(0.5, 0.005 * (depth || 0)));
+    const way = slope === null ? "not known yet" : depth === 0 ? "empty" : steady ? "steady" : slope > 0 ? "▲ grows" : "▼ shrinks";
     say("slope", slope === null ? "–" : steady ? "0/s" : `${slope > 0 ? "+" : "−"}${number(Math.abs(slope))}/s`, way, slope > 0 && !steady ? "doubt" : "");
     const errors = ledger.failed + ledger.unknown;
     say("errors", number(errors), ledger.sent ? quantity(errors / ledger.sent, "fraction") : "", errors ? "bad" : "");

@@ -126,7 +126,7 @@ def test_a_drawing_that_hangs_is_given_up_and_the_verdict_stands(tmp_path: Path,
         process.send_signal(signal.SIGTERM)
     _, complaints = process.communicate(timeout=20)
     assert process.returncode == 0, "all that was to be judged had been"
-    assert time.monotonic() - begun < (3 if signals == 2 else 8)
+    assert time.monotonic() - begun < 10, "of the 120 s that a drawing may take"
     assert b"a.html not written" in complaints
     assert suites(report) == {"a": "0/0"}
     assert {path.name for path in report.iterdir()} == {"junit.xml", "a.outcome.json", "a.scenario.yaml"}
@@ -197,7 +197,7 @@ def test_a_signal_is_heard_at_every_stage(tmp_path: Path, stage: str, several: b
     process.send_signal(signal.SIGHUP)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 129, said
-    assert time.monotonic() - begun < (5 if several else 3), "the reports are drawn in it"
+    assert time.monotonic() - begun < 10, "the reports are drawn in it, and each stage would last longer"
     assert set(suites(report)) == set(names)
     assert all(red != "0/0" for red in suites(report).values())
     for name in names:
@@ -458,7 +458,7 @@ def test_a_signal_is_heard_while_connecting(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         with client:
             assert process.wait(20) == 130
-        assert time.monotonic() - begun < 3, "half a second to draw the report in, at the most"
+        assert time.monotonic() - begun < 8, "of which drawing the report takes a moment"
 
 
 OUTCOME, JUNIT, PAGE = "plg-report/a.outcome.json", "plg-report/junit.xml", "plg-report/a.html"

@@ -49,12 +49,14 @@ class RealSentinels:
         tail = f"?{query}" if query else ""
         return f"redis+sentinel://{userinfo + '@' if userinfo else ''}{places}/{self.name}/{database}{tail}"
 
-    def await_agreement(self, seconds: float = 30.0) -> None:
-        """Until each Sentinel knows of the others and of the replicas, and these have all of the master's data."""
+    def await_agreement(self, seconds: float = 60.0) -> None:
+        """Until each Sentinel knows of the others and of the replicas, trusts its clock (one that stood still does not,
+        for half a minute), and the replicas have all of the master's data."""
         others = (str(len(self.sentinels) - 1), str(len(self.servers) - 1))
         await_that(
             lambda: (
                 all((each.fact("num-other-sentinels"), each.fact("num-slaves")) == others for each in self.sentinels)
+                and all("sentinel_tilt:0" in str(each.said("INFO", "sentinel")) for each in self.sentinels)
                 and all(self.replication(server).get("master_link_status") == "up" for server in self.servers[1:])
             ),
             seconds,
@@ -72,8 +74,13 @@ class RealSentinels:
         return redis.Redis(port=port, password=self.auth or None, decode_responses=True, socket_timeout=5, protocol=2)
 
     def fail_over(self) -> None:
-        """Have the Sentinels make the replica the master, while the old one lives."""
-        await_that(lambda: self.sentinels[0].said("SENTINEL", "FAILOVER", self.name) in ("OK", True), 20)
+        """Have the Sentinels make the replica the master, while the old one lives. They may find it unfit at first."""
+        before, first = self.master.port, self.sentinels[0]
+        for _ in range(30):
+            first.said("SENTINEL", "FAILOVER", self.name)
+            with contextlib.suppress(AssertionError):
+                return await_that(lambda: first.master_port() != before, 2)
+        raise AssertionError(first.said("SENTINEL", "FAILOVER", self.name))
 
     def kill_master(self) -> RealServer:
         """End the master at once: what it had was in its memory alone."""

@@ -57,10 +57,13 @@ class RealSentinels:
             lambda: (
                 all((each.fact("num-other-sentinels"), each.fact("num-slaves")) == others for each in self.sentinels)
                 and all("sentinel_tilt:0" in str(each.said("INFO", "sentinel")) for each in self.sentinels)
-                and all(self.replication(server).get("master_link_status") == "up" for server in self.servers[1:])
+                and all(self._follows(server) for server in self.servers if server is not self.master)
             ),
             seconds,
         )
+
+    def _follows(self, server: RealServer) -> bool:
+        return self.replication(server).get("master_link_status") == "up"
 
     def replication(self, server: RealServer) -> dict[str, object]:
         """What a server says of its part."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree import ElementTree
@@ -34,7 +33,7 @@ def pytest_in(folder: Path, *words: str) -> tuple[int, str]:
     plugins = [word for name in ("no:cacheprovider", "plg.pytest_plugin", "xdist") for word in ("-p", name)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, "-rA", *words],
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TMPDIR": str(folder)},
         cwd=folder, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
@@ -76,7 +75,7 @@ def test_some_of_them_divided_among_workers_are_one_run(project: Path, server) -
     code, said = pytest_in(project, "-n", "2", "-k", "errors or deviation or run")
     assert code == 0, said
     assert "3 passed" in said
-    assert not list(Path(tempfile.gettempdir()).glob("plg-pytest-*/scenarios-sale.plg.json")), "nothing is left of it"
+    assert not list(project.glob("plg-pytest-*")), "nothing is left of it"
     assert server.number("LLEN", "orders") == 50
 
 

@@ -189,6 +189,9 @@ def test_keys_come_from_the_keyring_where_no_variable_has_them(monkeypatch: pyte
     import keyring
     from keyring.backend import KeyringBackend
 
+    # Before there are others to choose from: each class of this kind is one.
+    before = keyring.get_keyring()
+
     class Kept(KeyringBackend):
         priority = 1.0
 
@@ -202,7 +205,6 @@ def test_keys_come_from_the_keyring_where_no_variable_has_them(monkeypatch: pyte
         def get_password(self, service: str, username: str) -> str | None:
             raise RuntimeError("the keyring is locked")
 
-    before = keyring.get_keyring()
     try:
         keyring.set_keyring(Kept())
         assert dict(Keys.of_environment({}).by_id) == {"k7": bytes.fromhex("ab" * 32)}

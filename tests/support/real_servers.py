@@ -83,7 +83,7 @@ class RealServer:
     def ask(self, *words, many=False):
         """One command over the unix socket: the raw first line of the answer, or all there is within a moment."""
         with socket.socket(socket.AF_UNIX) as raw:
-            raw.settimeout(5)
+            raw.settimeout(30)  # a server with much to load, on a busy machine
             raw.connect(str(self.path))
             encoded = [word if isinstance(word, bytes) else str(word).encode() for word in words]
             raw.sendall(b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in encoded))

@@ -143,10 +143,11 @@ def test_what_comes_first_by_its_priority_is_run_first(name: str, made, server, 
 BACKOFF = 0.4
 RETRIES = {
     "rq": 0.0, "dramatiq": BACKOFF / 2, "taskiq": 0.0, "taskiq_stream": 0.0, "saq": BACKOFF, "huey": BACKOFF,
-    "bullmq": BACKOFF, "asynq": 1.0,
+    "bullmq": BACKOFF, "asynq": 0.0,
 }  # fmt: skip
 """Frameworks whose jobs say how often they are tried, and for how long (s) each of them waits at least before it tries
-again: as the job says where that can be said (dramatiq takes off up to half of it by chance), or as the worker says."""
+again: as the job says where that can be said (dramatiq takes off up to half of it by chance), or as the worker says.
+Asynq keeps that moment in whole seconds, and waits a second at most."""
 
 
 @pytest.mark.parametrize("name", RETRIES)

@@ -122,5 +122,5 @@ def test_a_worker_that_goes_on_does_each_job_at_most_once(name: str, prepared, s
         worker.stop(signal.SIGKILL)
     if b"left" in b"".join(client.zrange("plg:runs", 0, -1)):
         assert clean(server.url(), force=True).left.jobs == 0
-    # Of jobs that a worker took before plg cleaned, and that nobody can see in its hands, what it writes of them is left.
+    # What a worker writes of jobs that it took before plg cleaned, and that nobody sees in its hands, is left.
     assert len(set(others(name, client))) <= (10 if name in UNSEEN else 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.processes import started
 
 from plg import session
 from plg.prepare import Request, prepare
@@ -26,14 +28,11 @@ def test_an_autoscaler_that_looks_seldom_is_named_as_the_slow_link(environment, 
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     python = environment("rq", "rq") / "python"
-    words = [python, "autoscale.py", server.url(), "mail", str(EVERY)]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as scaler:
-        try:
-            _await_worker(server, scaler)
-            prepared = prepare(tmp_path / "scale-up.plg", Request({}, target=server.url()))
-            outcome = session.run(prepared, session.Observer())
-        finally:
-            scaler.terminate()
+    words = [str(python), "autoscale.py", server.url(), "mail", str(EVERY)]
+    with started(words, tmp_path, os.environ, tmp_path / "log") as scaler:
+        _await_worker(server, scaler)
+        prepared = prepare(tmp_path / "scale-up.plg", Request({}, target=server.url()))
+        outcome = session.run(prepared, session.Observer())
     results = {result.text: result for result in outcome.expectations}
     assert {text: result.verdict for text, result in results.items()} == dict.fromkeys(results, "pass"), outcome.reason
     assert outcome.exit_code == 0
